@@ -1,0 +1,75 @@
+"""Time, passed in. Instants are aware UTC datetimes at the edges and integer microseconds since 1970 in columns."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime, timedelta
+from typing import Protocol
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+class Clock(Protocol):
+    """What time it is. Rules never read one; they take `now`."""
+
+    def now(self) -> datetime:
+        """The wall clock: aware, UTC, microseconds."""
+        ...
+
+    def now_us(self) -> int:
+        """The wall clock as microseconds since 1970-01-01T00:00:00Z."""
+        ...
+
+    def monotonic_s(self) -> float:
+        """Seconds that only ever grow; for measuring spans, never for stamping facts."""
+        ...
+
+
+class SystemClock:
+    """The machine's own clocks."""
+
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+    def now_us(self) -> int:
+        return time.time_ns() // 1_000
+
+    def monotonic_s(self) -> float:
+        return time.monotonic()
+
+
+class FixedClock:
+    """A clock that stands still until it is moved: for tests and for simulations on their own time line."""
+
+    def __init__(self, at: datetime) -> None:
+        self._us = to_us(at)
+        self._start_us = self._us
+
+    def now(self) -> datetime:
+        return from_us(self._us)
+
+    def now_us(self) -> int:
+        return self._us
+
+    def monotonic_s(self) -> float:
+        return (self._us - self._start_us) / 1e6
+
+    def advance(self, by: timedelta) -> None:
+        """Moves the clock forward (or back, to test a clock that was set)."""
+        self._us += by // _MICROSECOND
+
+
+def to_us(at: datetime) -> int:
+    """Microseconds since 1970 of an aware datetime, exact. Raises: TypeError when `at` has no time zone."""
+    return (at - EPOCH) // _MICROSECOND
+
+
+def from_us(us: int) -> datetime:
+    """The aware UTC datetime of microseconds since 1970, exact. Raises: OverflowError outside the years 1-9999."""
+    return EPOCH + timedelta(microseconds=us)
+
+
+def rfc3339(at: datetime) -> str:
+    """An aware datetime as clients read it: UTC with a `Z`, microseconds only when there are any."""
+    return at.astimezone(UTC).isoformat().replace("+00:00", "Z")

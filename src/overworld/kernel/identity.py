@@ -1,0 +1,49 @@
+"""Who is asking: the principal behind a verified token or key, and what a caller brings with a command."""
+
+from __future__ import annotations
+
+from typing import Generic, TypeVar
+from uuid import UUID
+
+from msgspec import Struct
+
+R = TypeVar("R")
+
+
+class Principal(Struct, frozen=True, kw_only=True):
+    """A verified identity: the account, its role, and the scopes that routes ask for.
+
+    `sid` is the session of the token; `expires_us` is when the token ends, in microseconds since 1970.
+    """
+
+    account_id: UUID
+    role: str
+    scopes: frozenset[str]
+    sid: UUID | None = None
+    expires_us: int = 2**62
+    memberships: tuple[str, ...] = ()
+
+    def may(self, scope: str) -> bool:
+        """Whether this principal holds a scope."""
+        return scope in self.scopes
+
+
+class Scope:
+    """The scopes that routes and socket commands name. A role is a set of them; accounts says which."""
+
+    ACCOUNT_SELF = "account.self"
+    GAME_PLAY = "game.play"
+    GAME_READ = "game.read"
+    LEDGER_READ = "ledger.read"
+    LOCATION_READ = "location.read"
+    LOCATION_WRITE = "location.write"
+    REALTIME_CONNECT = "realtime.connect"
+    WORLD_READ = "world.read"
+    WORLD_REPLAY = "world.replay"
+
+
+class Answer(Struct, Generic[R], frozen=True):
+    """What a keyed command answered, and whether that is the stored answer of an earlier try."""
+
+    value: R
+    replayed: bool = False

@@ -1,0 +1,125 @@
+"""The ports every floor may ask for: what is needed, never how it is done.
+
+Each has an embedded and a networked implementation on the platform floor, and one contract test suite for both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Protocol
+from uuid import UUID
+
+from msgspec import Struct
+
+from overworld.kernel.events import Event
+from overworld.kernel.identity import Principal
+from overworld.kernel.money import Transfer, TransferResult
+
+
+class Tx(Protocol):
+    """One open database transaction: PostgreSQL's SQL, positional `$n` parameters, rows that index by name.
+
+    Whoever opened it commits it. Stores take one as their first argument and never open their own.
+    """
+
+    async def execute(self, query: str, *args: Any) -> str:
+        """Runs a statement for its effect; gives the command tag."""
+        ...
+
+    async def fetch(self, query: str, *args: Any) -> list[Any]:
+        """Every row."""
+        ...
+
+    async def fetchrow(self, query: str, *args: Any) -> Any:
+        """The first row, or None."""
+        ...
+
+    async def fetchval(self, query: str, *args: Any) -> Any:
+        """The first column of the first row, or None."""
+        ...
+
+
+class Outbox(Protocol):
+    """Writes facts in the transaction that made them true."""
+
+    async def append(self, tx: Tx, events: Sequence[Event], *, at: datetime) -> None:
+        """Publishes the events when `tx` commits, all or none, in the order given: one row for the whole batch.
+
+        An empty sequence writes nothing. One round trip.
+        """
+        ...
+
+
+class TokenVerifier(Protocol):
+    """Turns a bearer token into a principal without I/O."""
+
+    def verify(self, token: str) -> Principal:
+        """The principal. Raises: accounts' refusals (401) when the token is forged, expired or revoked."""
+        ...
+
+
+class Ledger(Protocol):
+    """The one place where value lives, as other domains see it."""
+
+    async def post(self, tx: Tx, transfers: Sequence[Transfer], *, at: datetime) -> list[TransferResult]:
+        """Posts transfers inside the caller's transaction; results are aligned with them, (n,).
+
+        Evaluated in the order given, exactly and item by item: a refused transfer changes nothing and fails no
+        neighbour. Wallet accounts are opened by their first transfer. Call it last before the outbox, once: the
+        ledger locks accounts in id order.
+        """
+        ...
+
+
+class FixColumns(Struct, frozen=True):
+    """The last accepted fixes of players, aligned with the ids asked for, (n,).
+
+    `lat_deg`, `lng_deg` in degrees and `at_us` in microseconds since 1970 by the server's clock (when it was
+    accepted); where `known` is False the others mean nothing.
+    """
+
+    known: list[bool]
+    lat_deg: list[float]
+    lng_deg: list[float]
+    at_us: list[int]
+
+
+class LastFix(Protocol):
+    """Where players were last seen, wherever their position came in. Kept 5 minutes."""
+
+    async def get(self, player_ids: Sequence[UUID]) -> FixColumns:
+        """The fixes, aligned with `player_ids`. One round trip at most; none in a single process."""
+        ...
+
+
+class Limit(Struct, frozen=True):
+    """A token bucket: `burst` at once, refilled at `per_s` a second."""
+
+    per_s: float
+    burst: int
+
+
+class Taken(Struct, frozen=True):
+    """What the limiter said: whether the cost was taken, what is left, and when the bucket is full again."""
+
+    allowed: bool
+    remaining: int
+    reset_s: float
+    retry_after_s: float
+
+
+class Limiter(Protocol):
+    """Counts what callers use against their limits."""
+
+    async def take(self, key: str, limit: Limit, *, cost: int = 1) -> Taken:
+        """Takes `cost` tokens of the bucket `key`, or nothing when they are not there."""
+        ...
+
+
+class Fanout(Protocol):
+    """Publishes a message to every process that listens on a channel; nothing is kept, nothing is acknowledged."""
+
+    async def publish(self, channel: str, payload: bytes) -> None:
+        """Hands the same bytes to every subscriber of the channel, here and in other processes."""
+        ...
