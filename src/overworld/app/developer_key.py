@@ -1,0 +1,55 @@
+"""The developer key: a secret in the data folder that lets tools on this machine do what players may not."""
+
+from __future__ import annotations
+
+import hmac
+import os
+import secrets
+from pathlib import Path
+
+from overworld.kernel.identity import Scope
+
+FILE_NAME = "developer.key"
+_PREFIX = "owdev_"
+_SCOPES = frozenset({Scope.WORLD_READ, Scope.WORLD_REPLAY})
+
+
+class DeveloperKey:
+    """Adds the scopes `world.read` and `world.replay` to whoever presents the key beside their own token."""
+
+    def __init__(self, key: str) -> None:
+        self._key = key.encode()
+
+    def __repr__(self) -> str:
+        return "DeveloperKey(***)"
+
+    @classmethod
+    def ensure(cls, data: Path) -> DeveloperKey:
+        """The key of this data folder; made on first use, readable by its owner only (mode 0600).
+
+        Raises: OSError when the folder cannot be written or the file cannot be read.
+        """
+        path = data / FILE_NAME
+        try:
+            handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        except FileExistsError:
+            return cls(read(data))
+        with os.fdopen(handle, "w") as file:
+            file.write(_PREFIX + secrets.token_urlsafe(32) + "\n")
+        return cls(read(data))
+
+    def scopes(self, key: str) -> frozenset[str]:
+        """The scopes a presented key adds; none when it is not the key. Compared in constant time."""
+        return _SCOPES if hmac.compare_digest(key.encode(), self._key) else frozenset()
+
+
+class NoKeys:
+    """Honours no key: what a production server uses."""
+
+    def scopes(self, key: str) -> frozenset[str]:
+        return frozenset()
+
+
+def read(data: Path) -> str:
+    """The developer key of a data folder. Raises: OSError when there is none or it may not be read."""
+    return (data / FILE_NAME).read_text().strip()

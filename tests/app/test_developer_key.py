@@ -1,0 +1,32 @@
+"""The developer key is made once, kept private, and honoured exactly."""
+
+import stat
+from pathlib import Path
+
+from overworld.app.developer_key import FILE_NAME, DeveloperKey, NoKeys, read
+
+
+def test_the_key_is_made_once_and_only_its_owner_may_read_it(tmp_path: Path):
+    DeveloperKey.ensure(tmp_path)
+    first = read(tmp_path)
+    DeveloperKey.ensure(tmp_path)
+    assert read(tmp_path) == first
+    assert stat.S_IMODE((tmp_path / FILE_NAME).stat().st_mode) == 0o600
+
+
+def test_only_the_key_itself_adds_scopes(tmp_path: Path):
+    """A prefix, an empty string, or text beyond ASCII is just a wrong key."""
+    keys = DeveloperKey.ensure(tmp_path)
+    assert keys.scopes(read(tmp_path)) == {"world.read", "world.replay"}
+    for wrong in ("", read(tmp_path)[:-1], read(tmp_path) + "x", "owdev_ключ"):
+        assert keys.scopes(wrong) == frozenset()
+
+
+def test_a_production_server_honours_no_key(tmp_path: Path):
+    DeveloperKey.ensure(tmp_path)
+    assert NoKeys().scopes(read(tmp_path)) == frozenset()
+
+
+def test_the_key_does_not_show_in_a_log(tmp_path: Path):
+    keys = DeveloperKey.ensure(tmp_path)
+    assert read(tmp_path) not in repr(keys)
