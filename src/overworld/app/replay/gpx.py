@@ -67,7 +67,7 @@ def read_track(path: Path) -> Track:
 
 def _track_points(path: Path) -> Iterator[Element]:
     """Every `trkpt` element of the file. Entity bombs end as ParseError: expat bounds their growth."""
-    parser = XMLPullParser(events=("start", "end"))
+    parser: XMLPullParser[Element] = XMLPullParser(events=("start", "end"))
     read_bytes = 0
     root_seen = False
     try:
