@@ -1,0 +1,1 @@
+"""Benchmarks and proofs: figures and promises that a reader can repeat."""
