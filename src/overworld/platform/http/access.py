@@ -1,0 +1,30 @@
+"""What a route asks of its callers, declared beside it: `opt=needs(Scope.GAME_READ)` or `opt=open_to_all()`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from msgspec import Struct
+
+OPT_KEY = "overworld_access"
+
+
+class Access(Struct, frozen=True):
+    """The terms of one route. `scope` is None where everybody may come in."""
+
+    scope: str | None
+    key_required: bool = False
+    body_bytes_max: int | None = None
+
+
+def needs(scope: str, *, key_required: bool = False, body_bytes_max: int | None = None) -> dict[str, Any]:
+    """A route's `opt`: callers need a token (or a key beside it) with this scope.
+
+    `key_required` refuses calls without an `Idempotency-Key`. `body_bytes_max` replaces the setting for this route.
+    """
+    return {OPT_KEY: Access(scope, key_required=key_required, body_bytes_max=body_bytes_max)}
+
+
+def open_to_all(*, body_bytes_max: int | None = None) -> dict[str, Any]:
+    """A route's `opt`: no token is needed. One that is given is still read, and ignored when it is not valid."""
+    return {OPT_KEY: Access(None, body_bytes_max=body_bytes_max)}

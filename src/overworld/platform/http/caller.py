@@ -1,0 +1,52 @@
+"""Who is calling: what a handler gets as `caller: Caller`."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from overworld.kernel.identity import Principal
+from overworld.kernel.refusals import Refusal
+from overworld.platform.http.errors import Unauthenticated
+
+
+class KeyScopes(Protocol):
+    """What the header `Overworld-Key` adds to its bearer's token."""
+
+    def scopes(self, key: str) -> frozenset[str]:
+        """The scopes of a key; none when there is no such key."""
+        ...
+
+
+class Caller:
+    """Who is calling and from where. `scopes` are the token's and the key's together."""
+
+    __slots__ = ("_refusal", "address", "idempotency_key", "maybe", "scopes", "trace_id", "user_agent")
+
+    def __init__(
+        self,
+        *,
+        maybe: Principal | None,
+        address: str,
+        user_agent: str,
+        scopes: frozenset[str],
+        trace_id: str,
+        idempotency_key: str | None = None,
+        refusal: Refusal | None = None,
+    ) -> None:
+        self.maybe = maybe
+        self.address = address
+        self.user_agent = user_agent
+        self.scopes = scopes
+        self.trace_id = trace_id
+        self.idempotency_key = idempotency_key
+        self._refusal = refusal
+
+    @property
+    def principal(self) -> Principal:
+        """The verified principal.
+
+        Raises: the verifier's refusal when a token was given and is no good; Unauthenticated when there was none.
+        """
+        if self.maybe is None:
+            raise self._refusal or Unauthenticated()
+        return self.maybe
