@@ -1,6 +1,40 @@
-"""PostgreSQL: the pool, transactions, and migrations. One SQL dialect, from the laptop to the cluster."""
+"""PostgreSQL: the server we bring, the pool, transactions, migrations, keys that make a command safe to send twice.
 
-from overworld.platform.postgres.database import Database
-from overworld.platform.postgres.migrations import Schema, migrate
+One SQL dialect, from the laptop to the cluster. The schemas here are `migrations` (what was applied) and `platform`
+(idempotency). Connections of the pool keep no state; whatever lasts asks for a connection of its own.
+"""
 
-__all__ = ["Database", "Schema", "migrate"]
+from overworld.platform.postgres.database import Database, PoolUse, run_again
+from overworld.platform.postgres.embedded import EmbeddedPostgres, running_dsn
+from overworld.platform.postgres.errors import (
+    BadMigration,
+    DatabaseAhead,
+    DatabaseBusy,
+    DatabaseTimeout,
+    DatabaseUnavailable,
+    DataFolderInUse,
+    PostgresNotStarted,
+)
+from overworld.platform.postgres.migrations import Schema, Step, applied, migrate, plan
+from overworld.platform.postgres.settings import DatabaseSettings
+
+__all__ = [
+    "BadMigration",
+    "DataFolderInUse",
+    "Database",
+    "DatabaseAhead",
+    "DatabaseBusy",
+    "DatabaseSettings",
+    "DatabaseTimeout",
+    "DatabaseUnavailable",
+    "EmbeddedPostgres",
+    "PoolUse",
+    "PostgresNotStarted",
+    "Schema",
+    "Step",
+    "applied",
+    "migrate",
+    "plan",
+    "run_again",
+    "running_dsn",
+]
