@@ -19,6 +19,7 @@ from overworld.app.settings_tree import CrossCheckFailed, Leaf, T, allowed, deco
 
 DEFAULTS = "default"
 ENVIRONMENT_PREFIX = "OVERWORLD_"
+FILE_NAME = "overworld.toml"
 _FILE_BYTES_MAX = 1_000_000
 _SUGGESTIONS_MAX = 3
 
@@ -62,6 +63,23 @@ class Resolved(Struct, Generic[T], frozen=True):
     leaves: tuple[Leaf, ...]
     values: dict[str, Any]
     origins: dict[str, str]
+
+
+def all_sources(*, flags: Source, environment: Mapping[str, str], folder: Path, tree: Struct) -> list[Source]:
+    """The file in `folder` or the one that a flag or the environment chooses, the environment, the flags.
+
+    A chosen file must be there; otherwise one is read only if there is one.
+    """
+    variables = environment_source(environment)
+    chosen = flags.values.get("config") or variables.values.get("config")
+    name = str(chosen or FILE_NAME)
+    if not chosen and not (folder / name).exists():
+        return [variables, flags]
+    file = file_source(folder / name, name=name, tree=tree)
+    if "config" in file.values:
+        misplaced = SettingFault(name, "config", "a file cannot choose itself; use --config or OVERWORLD_CONFIG")
+        return [msgspec.structs.replace(file, faults=(misplaced,)), variables, flags]
+    return [file, variables, flags]
 
 
 def file_source(path: Path, *, name: str, tree: Struct) -> Source:

@@ -19,7 +19,7 @@ T = TypeVar("T", bound=Struct)
 
 MASK = "********"
 _SHOWN_MAX = 80
-_PASSWORD_IN_URL = re.compile(r"(?<=://)([^:/@\s]*):[^@/\s]+@")
+_PASSWORD = re.compile(r'(://[^:/@"]*:)[^"]+(?=@)|(password=)[^&\s"]+')
 
 
 class Leaf(Struct, frozen=True, kw_only=True):
@@ -88,11 +88,10 @@ def decode(leaf: Leaf, given: Any, *, from_text: bool) -> Any:
 
 
 def shown(leaf: Leaf, value: Any) -> str:
-    """A value as it may be printed, in the manner of TOML: secrets are masked, also a password within a URL."""
+    """A value as TOML writes it, fit to be printed: secrets are masked, also a password within an address."""
     if leaf.secret and value:
         return f'"{MASK}"'
-    text = str(value) if isinstance(value, float) else msgspec.json.encode(value, enc_hook=str).decode()
-    return _PASSWORD_IN_URL.sub(rf"\1:{MASK}@", text)
+    return _PASSWORD.sub(rf"\1\2{MASK}", _toml(value))
 
 
 def excerpt(leaf: Leaf, given: Any) -> str:
@@ -135,6 +134,17 @@ def _decode_custom(wanted: type, given: Any) -> Any:
     if wanted is Path and isinstance(given, str | Path) and str(given):
         return Path(given).expanduser()
     raise ValueError("Expected a path")
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{_toml(name)} = {_toml(part)}" for name, part in value.items()) + "}"
+    if isinstance(value, list | tuple | set | frozenset):
+        return "[" + ", ".join(map(_toml, value)) + "]"
+    if isinstance(value, float):
+        return str(value)
+    # JSON's text is TOML's but for one character.
+    return msgspec.json.encode(value, enc_hook=str).decode().replace("\x7f", "\\u007f")
 
 
 def _words(info: inspect.Type) -> str:

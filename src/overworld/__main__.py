@@ -1,0 +1,6 @@
+"""`python -m overworld`: the command line."""
+
+from overworld.app.cli import main
+
+if __name__ == "__main__":
+    main()

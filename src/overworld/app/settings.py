@@ -1,0 +1,89 @@
+"""Every setting of the server in one typed tree, and where it is read from.
+
+Defaults < `overworld.toml` (in the working directory, or the file named by `--config`) < `OVERWORLD_SECTION__KEY` <
+flags. `overworld config show` prints what is in force and who decided it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct
+
+from overworld.app.kernel_cache import DATA
+from overworld.app.settings_sources import (
+    FILE_NAME,
+    BadSettings,
+    Resolved,
+    SettingFault,
+    Source,
+    all_sources,
+    resolve,
+)
+from overworld.app.settings_tree import T
+from overworld.domains.gameplay.types import GameplaySettings
+from overworld.domains.realtime.types import RealtimeSettings
+from overworld.platform.http.settings import HttpSettings, LimitSettings
+from overworld.platform.postgres.settings import DatabaseSettings
+
+_NO_FLAGS = Source(name="flags")
+
+
+class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What an operator may set. What a game may set stands in its game.toml."""
+
+    mode: Annotated[
+        Literal["development", "production"], Meta(description="production refuses built-in secrets and test doors")
+    ] = "development"
+    game: Annotated[str, Meta(min_length=1, max_length=255, description="game to run: a name in games/, or a path")] = (
+        "ore"
+    )
+    data: Annotated[Path, Meta(description="folder of everything the server keeps on this machine")] = DATA
+    config: Annotated[Path, Meta(description="this file; chosen by --config or the environment only")] = Path(FILE_NAME)
+    migrate: Annotated[bool, Meta(description="bring a database given by DSN up to date at start")] = False
+    http: HttpSettings = HttpSettings()
+    limits: LimitSettings = LimitSettings()
+    database: DatabaseSettings = DatabaseSettings()
+    realtime: RealtimeSettings = RealtimeSettings()
+    gameplay: GameplaySettings = GameplaySettings()
+
+
+def load(*, flags: Source = _NO_FLAGS, environment: Mapping[str, str], folder: Path) -> Resolved[Settings]:
+    """The settings in force; `folder` is where the file is looked for.
+
+    Raises: BadSettings with everything that is wrong, in all sources.
+    """
+    tree = Settings()
+    resolved = resolve(tree, all_sources(flags=flags, environment=environment, folder=folder, tree=tree))
+    if faults := list(built_in_secrets(resolved)):
+        raise BadSettings(faults)
+    return resolved
+
+
+def built_in_secrets(resolved: Resolved[T]) -> Iterator[SettingFault]:
+    """Each secret that still is what the source says, where others can reach the server: it would protect nothing."""
+    exposed = [key for key, value in resolved.values.items() if _is_host(key) and not _is_loopback(value)]
+    reasons = ['mode = "production"'] * (resolved.values["mode"] == "production")
+    reasons += [f"{key} is not a loopback address" for key in exposed]
+    if not reasons:
+        return
+    for leaf in resolved.leaves:
+        if leaf.secret and leaf.default and resolved.values[leaf.key] == leaf.default:
+            problem = f"still has its built-in value, which is public; set your own, because {reasons[0]}"
+            yield SettingFault(resolved.origins[leaf.key], leaf.key, problem)
+
+
+def _is_host(key: str) -> bool:
+    return key.rpartition(".")[2] == "host"
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,83 @@
+"""The command line: exit codes, what is printed, and that a look at the help loads no server."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tomllib
+
+import pytest
+
+from overworld.app.cli import main
+
+
+def run(capsys, *arguments: str) -> tuple[int, str, str]:
+    with pytest.raises(SystemExit) as left:
+        main(arguments)
+    printed = capsys.readouterr()
+    return int(left.value.code or 0), printed.out, printed.err
+
+
+@pytest.fixture(autouse=True)
+def bare_machine(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("OVERWORLD_GAME", "OVERWORLD_CONFIG", "OVERWORLD_MODE"):
+        monkeypatch.delenv(name, raising=False)
+    return tmp_path
+
+
+def test_config_show_prints_a_settings_file_with_the_source_of_each_line(capsys):
+    code, out, err = run(capsys, "config", "show", "--http-port", "7500", "--game", "heart")
+    assert (code, err) == (0, "")
+    printed = tomllib.loads(out)
+    assert (printed["http"]["port"], printed["game"], printed["mode"]) == (7500, "heart", "development")
+    assert next(line for line in out.splitlines() if line.startswith("game")).endswith("# flags")
+
+
+def test_what_config_show_prints_is_read_back_to_the_same_settings(capsys, bare_machine):
+    _, first, _ = run(capsys, "config", "show", "--realtime-port", "7501")
+    (bare_machine / "overworld.toml").write_text(first)
+    code, second, _ = run(capsys, "config", "show")
+    assert code == 0
+    assert tomllib.loads(second) == tomllib.loads(first)
+
+
+def test_config_show_masks_the_password_of_the_database(capsys):
+    _, out, _ = run(capsys, "config", "show", "--database", "postgresql://me:hunter2@db.example/game")
+    assert "hunter2" not in out
+    assert "postgresql://me:********@db.example/game" in out
+
+
+@pytest.mark.parametrize("command", [["config", "show"], ["serve"], ["migrate", "plan"]])
+def test_wrong_settings_are_listed_on_standard_error_and_exit_2(capsys, monkeypatch, command):
+    monkeypatch.setenv("OVERWORLD_MODE", "prod")
+    code, out, err = run(capsys, *command, "--http-port", "70000")
+    assert (code, out) == (2, "")
+    assert err.splitlines() == [
+        'overworld: environment: OVERWORLD_MODE: "prod" is not allowed; it takes one of development, production',
+        "overworld: flags: --http-port: 70000 is not allowed; it takes a whole number from 0 to 65535",
+    ]
+
+
+@pytest.mark.parametrize("arguments", [["bogus"], ["serve", "--http-port", "many"], ["serve", "--nope"]])
+def test_a_command_line_that_makes_no_sense_exits_2(capsys, arguments):
+    code, out, err = run(capsys, *arguments)
+    assert (code, out) == (2, "")
+    assert "Traceback" not in err
+
+
+@pytest.mark.slow
+def test_looking_at_the_help_loads_no_server(tmp_path):
+    """A shell completes and explains commands all day; what is behind them takes a second to import."""
+    look = """
+import sys
+from overworld.app.cli import main
+try:
+    main(["serve", "--help"])
+except SystemExit:
+    heavy = {"numba", "litestar", "asyncpg", "picows"} & set(sys.modules)
+    sys.exit(f"loads {heavy}" if heavy else 0)
+"""
+    command = [sys.executable, "-c", look]
+    ran = subprocess.run(command, cwd=tmp_path, check=False, capture_output=True, text=True, timeout=60)  # noqa: S603
+    assert ran.returncode == 0, ran.stderr
