@@ -1,0 +1,27 @@
+"""How kernels are compiled: plain functions over columns and numbers, turned to machine code at their first call."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, ParamSpec, TypeVar, cast
+
+from numba import njit
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def kernel(function: Callable[P, R]) -> Callable[P, R]:
+    """The compiled form of a function, one per combination of argument types, kept in `NUMBA_CACHE_DIR`.
+
+    A kernel raises nothing and checks no bounds. Integers are 64 bits and wrap. Mixing int64 with uint64 gives a float,
+    so kernels hold cell ids as int64 (the same bits) and turn them to uint64 only on the way out.
+    The cache notices a change of the file a kernel stands in, not of the kernels it calls in other files: whoever names
+    the folder keeps one per build.
+    """
+    return cast(Callable[P, R], njit(cache=True)(function))
+
+
+def compiled_count(kernels: Iterable[Callable[..., Any]]) -> int:
+    """How many forms of these kernels exist in this process. It stays the same once everything is warm."""
+    return sum(len(cast(Any, one).signatures) for one in kernels)
