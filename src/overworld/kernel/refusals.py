@@ -26,6 +26,9 @@ class Refusal(Exception):
 
     registry: ClassVar[dict[str, type[Refusal]]] = {}
 
+    replayed: bool = False
+    """Whether this is the stored answer of an earlier try under the same idempotency key."""
+
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         code = cls.__dict__.get("code")

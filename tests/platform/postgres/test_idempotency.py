@@ -57,7 +57,7 @@ async def test_a_refusal_is_remembered_with_its_detail_and_public_fields(open_da
         await remember(tx, [(use(), SoldOut("Gone since noon.", item="apple", shelf=7))], at=NOW)
         [again] = await recall(tx, [use()], answer=Bought)
         assert isinstance(again, SoldOut)
-        assert (again.detail, again.fields) == ("Gone since noon.", {"item": "apple"})
+        assert (again.detail, again.fields, again.replayed) == ("Gone since noon.", {"item": "apple"}, True)
 
 
 async def test_outcomes_are_aligned_with_the_keys_asked_for(open_database):

@@ -8,6 +8,7 @@ before `recall`; then a twin that is in flight elsewhere has been waited for.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from datetime import datetime, timedelta
 from hashlib import blake2b
 from pathlib import Path
@@ -73,7 +74,8 @@ JOIN platform.idempotency USING (account_id, key_hash)"""
 async def recall(tx: Tx, wanted: Sequence[Keyed], *, answer: type[R]) -> list[R | Refusal | None]:
     """What was answered under each key, aligned with `wanted`, (n,): the answer, the refusal, or None for a new key.
 
-    A key that was used for something else gives `KeyReused`. One round trip.
+    A key that was used for something else gives `KeyReused`; a refusal that comes back is marked `replayed`. One
+    round trip.
     """
     outcomes: list[R | Refusal | None] = [None] * len(wanted)
     rows = await tx.fetch(_RECALL, [use.account_id for use in wanted], [use.key_hash for use in wanted])
@@ -120,6 +122,23 @@ async def remember(tx: Tx, answered: Sequence[tuple[Keyed, Struct | Refusal]], *
         raise KeyTaken
 
 
+def first_uses(uses: Sequence[Keyed]) -> list[int]:
+    """For each use the place of the first one of the same account and key in the batch, (n,); its own for a first."""
+    first: dict[tuple[UUID, bytes], int] = {}
+    return [first.setdefault((use.account_id, use.key_hash), i) for i, use in enumerate(uses)]
+
+
+def repeated(use: Keyed, *, first: Keyed, outcome: R | Refusal) -> R | Refusal:
+    """What another use of a key in one batch answers: the first's outcome, or `KeyReused` where the two differ."""
+    if use.digest != first.digest:
+        return KeyReused()
+    if not isinstance(outcome, Refusal):
+        return outcome
+    again = copy(outcome)
+    again.replayed = True
+    return again
+
+
 _FORGET = """
 DELETE FROM platform.idempotency
 WHERE (account_id, key_hash) IN (
@@ -155,4 +174,6 @@ def _outcome(code: str | None, body: bytes, answer: type[R]) -> R | Refusal:
     if code is None:
         return msgspec.json.decode(body, type=answer)
     refused = msgspec.json.decode(body, type=_KeptRefusal)
-    return refusal_from(code, detail=refused.detail, fields=refused.fields)
+    refusal = refusal_from(code, detail=refused.detail, fields=refused.fields)
+    refusal.replayed = True
+    return refusal

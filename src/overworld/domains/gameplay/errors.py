@@ -1,0 +1,66 @@
+"""How gameplay refuses. A claim is checked in the order in which the refusals stand here."""
+
+from __future__ import annotations
+
+from overworld.kernel.refusals import Refusal
+
+
+class NotFound(Refusal):
+    """There is no such collectible.
+
+    Malformed and forged ids are refused alike, without a look-up.
+    """
+
+    code = "gameplay.not_found"
+    status = 404
+
+
+class Expired(Refusal):
+    """The collectible's time is over."""
+
+    code = "gameplay.expired"
+    status = 410
+    public = ("collectible_id", "expired_at")
+
+
+class StalePosition(Refusal):
+    """The server does not know where the player is: send a position first, then claim under a new key."""
+
+    code = "gameplay.stale_position"
+    status = 409
+    public = ("collectible_id", "age_max_s")
+
+
+class OutOfReach(Refusal):
+    """The player stands farther from the collectible than the game allows.
+
+    `distance_m` stays in our logs: telling a client how far off it is helps position spoofing.
+    """
+
+    code = "gameplay.too_far"
+    status = 409
+    public = ("collectible_id", "reach_m")
+
+
+class CapReached(Refusal):
+    """The player has collected as many today as the game allows; the day ends at midnight UTC."""
+
+    code = "gameplay.cap_reached"
+    status = 409
+    public = ("collectible_id", "daily_cap")
+
+
+class AlreadyCollected(Refusal):
+    """The collectible has been taken."""
+
+    code = "gameplay.already_collected"
+    status = 409
+    public = ("collectible_id",)
+
+
+class RadiusTooWide(Refusal):
+    """The radius is wider than this server answers."""
+
+    code = "gameplay.radius_too_wide"
+    status = 400
+    public = ("radius_max_m",)

@@ -1,0 +1,18 @@
+"""What gameplay needs from elsewhere, beside the kernel's `Ledger`, `LastFix` and `Outbox`."""
+
+from __future__ import annotations
+
+from collections.abc import Set as AbstractSet
+from typing import Protocol
+from uuid import UUID
+
+
+class Sight(Protocol):
+    """Which places a player may ask about."""
+
+    def require_in_sight(self, player_id: UUID, lat_deg: float, lng_deg: float, scopes: AbstractSet[str]) -> None:
+        """Passes when the place is near the player's last accepted fix, or the scopes allow every place.
+
+        Raises: the owner's refusal (403) otherwise.
+        """
+        ...

@@ -1,0 +1,73 @@
+"""Gameplay over HTTP: decode, call, encode. Every path also answers under the name the game declares."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from litestar import get, post
+from litestar.handlers import HTTPRouteHandler
+from litestar.params import Parameter
+from litestar.response import Response
+from msgspec import Struct
+
+from overworld.domains.gameplay.messages import ClaimCollectible, Collected, CollectibleNearby
+from overworld.domains.gameplay.service import Gameplay
+from overworld.kernel.identity import Scope
+from overworld.platform.http import (
+    Caller,
+    CursorQuery,
+    LimitQuery,
+    Page,
+    decode_cursor,
+    encode_cursor,
+    keyed_reply,
+    needs,
+)
+from overworld.platform.http.paging import LIMIT_DEFAULT
+
+RADIUS_DEFAULT_M = 500.0
+
+LatQuery = Annotated[float, Parameter(ge=-90, le=90, description="Latitude in degrees.")]
+LngQuery = Annotated[float, Parameter(ge=-180, le=180, description="Longitude in degrees.")]
+RadiusQuery = Annotated[float, Parameter(gt=0, le=1_000_000, description="Radius in metres.")]
+IdPath = Annotated[str, Parameter(max_length=64, description="The collectible's id.")]
+
+
+class CollectBody(Struct, frozen=True, forbid_unknown_fields=True):
+    """Nothing: what is collected stands in the path, and who collects in the token."""
+
+
+def routes(service: Gameplay, *, alias: str | None) -> list[HTTPRouteHandler]:
+    """The handlers; `alias` is what the game calls its collectibles in paths."""
+    names = ["collectibles", *([alias] if alias else [])]
+
+    @get([f"/v1/game/{name}/nearby" for name in names], opt=needs(Scope.GAME_READ))
+    async def collectibles_nearby(
+        *,
+        caller: Caller,
+        lat: LatQuery,
+        lng: LngQuery,
+        radius_m: RadiusQuery = RADIUS_DEFAULT_M,
+        limit: LimitQuery = LIMIT_DEFAULT,
+        cursor: CursorQuery = None,
+    ) -> Page[CollectibleNearby]:
+        """What can be collected around a place within sight, nearest first."""
+        found = await service.nearby(
+            player_id=caller.principal.account_id, scopes=caller.scopes, lat_deg=lat, lng_deg=lng, radius_m=radius_m
+        )
+        if cursor is not None:
+            after = decode_cursor(cursor, (float, str))
+            found = [item for item in found if (item.distance_m, item.id) > after]
+        page = found[:limit]
+        more = len(found) > limit
+        return Page(page, encode_cursor(page[-1].distance_m, page[-1].id) if more else None)
+
+    @post([f"/v1/game/{name}/{{id:str}}/collect" for name in names], opt=needs(Scope.GAME_PLAY, key_required=True))
+    async def collectible_collect(
+        *, caller: Caller, idempotency_key: str | None, id: IdPath, data: CollectBody
+    ) -> Response[Collected]:
+        """Collects what lies within the caller's reach, once."""
+        claim = ClaimCollectible(player_id=caller.principal.account_id, collectible_id=id, key=idempotency_key or "")
+        return keyed_reply(await service.collect(claim))
+
+    return [collectibles_nearby, collectible_collect]

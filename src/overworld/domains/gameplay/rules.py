@@ -1,0 +1,189 @@
+"""Who gets what: pure decisions over claims, in the documented order of refusals."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from datetime import date
+from uuid import UUID
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from overworld.domains.gameplay.errors import (
+    AlreadyCollected,
+    CapReached,
+    Expired,
+    NotFound,
+    OutOfReach,
+    StalePosition,
+)
+from overworld.domains.gameplay.types import (
+    CollectibleRules,
+    CollectibleType,
+    Kind,
+    Player,
+    ProgressionRules,
+    Spawn,
+    SpawnTable,
+)
+from overworld.kernel.clock import from_us, rfc3339
+from overworld.kernel.money import Currency
+from overworld.kernel.refusals import Refusal
+
+Taking = tuple[bytes, UUID]
+
+
+class Attempt(Struct, frozen=True):
+    """A claim that nothing speaks against but the player's day and other takers."""
+
+    player_id: UUID
+    spawn: Spawn
+
+    @property
+    def taking(self) -> Taking:
+        """What is taken if it wins."""
+        return self.spawn.taking(self.player_id)
+
+
+class Win(Struct, frozen=True, kw_only=True):
+    """A claim that won, and its player's progress after it."""
+
+    player_id: UUID
+    spawn: Spawn
+    experience: int
+    level: int
+    level_before: int
+
+    @property
+    def taking(self) -> Taking:
+        """What it took."""
+        return self.spawn.taking(self.player_id)
+
+
+class Decision(Struct, frozen=True):
+    """The outcomes, aligned with the attempts, and the players as they are after all of them."""
+
+    outcomes: list[Win | Refusal]
+    players: dict[UUID, Player]
+
+    @property
+    def wins(self) -> list[Win]:
+        """The claims that won, in the order of the attempts."""
+        return [outcome for outcome in self.outcomes if isinstance(outcome, Win)]
+
+
+def spawn_table(
+    rules: CollectibleRules, progression: ProgressionRules, currencies: Mapping[str, Currency]
+) -> SpawnTable:
+    """The table of a checked definition, in the definition's order of types.
+
+    Raises: KeyError for a currency that is not there; ValueError for a value that its currency cannot express.
+    """
+    return SpawnTable(
+        cell_level=rules.cell_level,
+        window_s=rules.window_s,
+        mean_per_cell=rules.mean_per_cell,
+        kinds=tuple(
+            _kind(name, declared, currencies[declared.currency], progression) for name, declared in rules.types.items()
+        ),
+        weights=tuple(declared.weight for declared in rules.types.values()),
+    )
+
+
+def _kind(name: str, declared: CollectibleType, currency: Currency, progression: ProgressionRules) -> Kind:
+    value_minor = currency.parse(declared.value)
+    return Kind(
+        type=name,
+        value_minor=value_minor,
+        currency=currency,
+        experience=value_minor * progression.experience_per_unit // 10**currency.scale,
+        mode=declared.mode,
+    )
+
+
+def level_of(experience: int, levels: Sequence[int]) -> int:
+    """The level of a total of experience; `levels` are the totals at which level 2, 3, ... begin."""
+    return bisect_right(levels, experience) + 1
+
+
+def refuse_closed(spawn: Spawn, *, now_us: int) -> None:
+    """Refuses a collectible outside its window; before it opens nobody may learn that it will.
+
+    Raises: NotFound, Expired.
+    """
+    if now_us < spawn.opens_us:
+        raise NotFound
+    if now_us >= spawn.closes_us:
+        raise Expired(collectible_id=spawn.id, expired_at=rfc3339(from_us(spawn.closes_us)))
+
+
+def refuse_far(
+    spawn: Spawn, *, distance_m: float | None, fix_age_us: int, rules: CollectibleRules, age_max_s: int
+) -> None:
+    """Refuses a claim from elsewhere; `distance_m` is None when the player's place is unknown.
+
+    Raises: StalePosition, OutOfReach.
+    """
+    if distance_m is None or fix_age_us > age_max_s * 1_000_000:
+        raise StalePosition(collectible_id=spawn.id, age_max_s=age_max_s)
+    if not distance_m <= rules.reach_m:
+        raise OutOfReach(collectible_id=spawn.id, reach_m=rules.reach_m, distance_m=distance_m)
+
+
+def decide(
+    attempts: Sequence[Attempt | Refusal],
+    *,
+    players: Mapping[UUID, Player],
+    taken: AbstractSet[Taking],
+    today: date,
+    daily_cap: int,
+    levels: Sequence[int],
+) -> Decision:
+    """Goes through the attempts one by one, as if each were alone; refusals given stay as they are.
+
+    `players` holds every player of an attempt; `taken` what others have. A player whose row is a day ahead (another
+    server's clock) stays on that day.
+    """
+    now = dict(players)
+    gone = set(taken)
+    outcomes: list[Win | Refusal] = []
+    for attempt in attempts:
+        if isinstance(attempt, Refusal):
+            outcomes.append(attempt)
+            continue
+        player = _on_day(now[attempt.player_id], today)
+        if player.collected_on_day >= daily_cap:
+            outcomes.append(CapReached(collectible_id=attempt.spawn.id, daily_cap=daily_cap))
+        elif attempt.taking in gone:
+            outcomes.append(AlreadyCollected(collectible_id=attempt.spawn.id))
+        else:
+            gone.add(attempt.taking)
+            now[player.id] = _credited(player, attempt.spawn.kind.experience, levels)
+            outcomes.append(_win(attempt, before=player, after=now[player.id]))
+    return Decision(outcomes, {player.id: player for player in now.values() if player is not players[player.id]})
+
+
+def _on_day(player: Player, today: date) -> Player:
+    return player if player.day >= today else replace(player, day=today, collected_on_day=0)
+
+
+def _credited(player: Player, experience: int, levels: Sequence[int]) -> Player:
+    total = player.experience + experience
+    return replace(
+        player,
+        experience=total,
+        level=max(player.level, level_of(total, levels)),
+        collected_on_day=player.collected_on_day + 1,
+    )
+
+
+def _win(attempt: Attempt, *, before: Player, after: Player) -> Win:
+    return Win(
+        player_id=attempt.player_id,
+        spawn=attempt.spawn,
+        experience=after.experience,
+        level=after.level,
+        level_before=before.level,
+    )

@@ -1,0 +1,134 @@
+"""Gameplay's door: what lies around, claims, progress."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
+from datetime import datetime
+from uuid import UUID
+
+import numpy as np
+from msgspec.structs import asdict
+
+from overworld.domains.gameplay import store
+from overworld.domains.gameplay.claims import Claims
+from overworld.domains.gameplay.errors import RadiusTooWide
+from overworld.domains.gameplay.messages import ClaimCollectible, Collected, CollectibleNearby, CollectibleSeen
+from overworld.domains.gameplay.ports import Sight
+from overworld.domains.gameplay.spawns import Spawns, cells_at
+from overworld.domains.gameplay.types import GameplaySettings, Progress, Spawn
+from overworld.geo import cells, sphere
+from overworld.kernel.batch import GroupCommit, Lanes
+from overworld.kernel.clock import Clock, from_us, rfc3339, to_us
+from overworld.kernel.identity import Answer
+from overworld.platform.postgres import Database
+
+_COVER_CELLS_MAX = 2_048
+
+
+class Gameplay:
+    """Collectibles and progress of one game. `close` lets the claims in flight finish."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        clock: Clock,
+        sight: Sight,
+        spawns: Spawns,
+        claims: Claims,
+        settings: GameplaySettings,
+    ) -> None:
+        self._database = database
+        self._clock = clock
+        self._sight = sight
+        self._spawns = spawns
+        self._claims = claims
+        self._settings = settings
+        self.lanes = Lanes[ClaimCollectible, Answer[Collected]](
+            settings.lanes, make=self._lane, key=lambda command: command.player_id
+        )
+
+    def _lane(self, i: int) -> GroupCommit[ClaimCollectible, Answer[Collected]]:
+        return GroupCommit(
+            name=f"claims-{i}",
+            run=self._claims.run,
+            queue_max=self._settings.queue_max,
+            batch_max=self._settings.batch_max,
+            monotonic_s=self._clock.monotonic_s,
+        )
+
+    async def collect(self, command: ClaimCollectible) -> Answer[Collected]:
+        """A collectible's value, moved to the player's wallet; or the answer of an earlier try under the same key.
+
+        Raises: KeyReused; NotFound, Expired, StalePosition, OutOfReach, CapReached, AlreadyCollected; Busy.
+        """
+        return await self.lanes.submit(command)
+
+    async def close(self) -> None:
+        """Lets the claims in flight finish, and refuses new ones."""
+        await self.lanes.close()
+
+    async def nearby(
+        self, *, player_id: UUID, scopes: AbstractSet[str], lat_deg: float, lng_deg: float, radius_m: float
+    ) -> list[CollectibleNearby]:
+        """What the player could still take within a radius, nearest first; equal distances in id order.
+
+        One statement. Raises: RadiusTooWide; what `Sight` raises.
+        """
+        if radius_m > self._settings.nearby_radius_max_m:
+            raise RadiusTooWide(radius_max_m=self._settings.nearby_radius_max_m)
+        self._sight.require_in_sight(player_id, lat_deg, lng_deg, scopes)
+        try:
+            wanted = cells.cover_cap(lat_deg, lng_deg, radius_m, self._spawns.cell_level, _COVER_CELLS_MAX)
+        except ValueError as error:
+            raise RadiusTooWide from error
+        spawned = self._spawns.in_cells(wanted, window=self._spawns.window_at(self._clock.now_us()))
+        lat, lng = (np.array([getattr(spawn, name) for spawn in spawned]) for name in ("lat_deg", "lng_deg"))
+        distance_m = sphere.distance_m(lat_deg, lng_deg, lat, lng)
+        within = {spawn.id: float(d) for spawn, d in zip(spawned, distance_m, strict=True) if d <= radius_m}
+        left = await self._left([spawn for spawn in spawned if spawn.id in within], player_id=player_id)
+        found = [CollectibleNearby(**asdict(_seen(spawn)), distance_m=round(within[spawn.id], 2)) for spawn in left]
+        return sorted(found, key=lambda near: (near.distance_m, near.id))
+
+    async def collectibles_in(self, wanted: Sequence[int], *, player_id: UUID, at: datetime) -> list[CollectibleSeen]:
+        """What the player could take in some S2 cells at an instant; the cells may be up to four levels coarser than
+        those of the spawns.
+
+        One statement, none where nothing spawns. Whether the player may see the cells is for the caller to know.
+        """
+        window = self._spawns.window_at(to_us(at))
+        spawned = [spawn for cell in wanted for spawn in self._spawned_in(cell, window)]
+        return [_seen(spawn) for spawn in await self._left(spawned, player_id=player_id)]
+
+    async def progress(self, account_ids: Sequence[UUID]) -> list[Progress]:
+        """How far players have come, aligned with the ids, (n,); level 1 for those who never claimed. One statement."""
+        async with self._database.transaction() as tx:
+            known = await store.progress(tx, account_ids)
+        return [known.get(account_id, Progress(experience=0, level=1)) for account_id in account_ids]
+
+    def _spawned_in(self, cell: int, window: int) -> list[Spawn]:
+        spawned = self._spawns.in_cells(cells_at(cell, self._spawns.cell_level), window=window)
+        level = cells.level_of(cell)
+        if level <= self._spawns.cell_level:
+            return spawned
+        return [spawn for spawn in spawned if cells.cell_of(spawn.lat_deg, spawn.lng_deg, level) == cell]
+
+    async def _left(self, spawned: Sequence[Spawn], *, player_id: UUID) -> list[Spawn]:
+        if not spawned:
+            return []
+        async with self._database.transaction() as tx:
+            taken = await store.taken(tx, [spawn.key for spawn in spawned], player_id=player_id)
+        return [spawn for spawn in spawned if spawn.key not in taken]
+
+
+def _seen(spawn: Spawn) -> CollectibleSeen:
+    return CollectibleSeen(
+        id=spawn.id,
+        type=spawn.kind.type,
+        value=spawn.kind.value,
+        currency=spawn.kind.currency.code,
+        lat=round(spawn.lat_deg, 7),
+        lng=round(spawn.lng_deg, 7),
+        expires_at=rfc3339(from_us(spawn.closes_us)),
+    )

@@ -1,0 +1,147 @@
+"""Collectibles, computed: what lies in a cell during a window follows from a secret, so nothing is stored until taken.
+
+An id is base64url of 24 bytes, always 32 characters:
+
+    kind u8 = 1 | cell u64 | window u32 | index u8 | MAC 10 bytes      (big-endian)
+
+The first 14 bytes are the collectible's key, as collections store it. The MAC is HMAC-SHA-256 cut to 80 bits: the
+only way to test a guess is to ask this server, and 10,000 guesses a second for a year hit one id in 2**80 with
+probability 3e-13, so ids of windows to come, and of places nobody has looked at, cannot be made up.
+Source: HMAC truncation, RFC 2104 section 5 and NIST SP 800-107r1 section 5.3.
+"""
+
+from __future__ import annotations
+
+import hmac
+import math
+import re
+import struct
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from bisect import bisect_right
+from collections.abc import Callable, Iterable
+from functools import lru_cache
+from itertools import accumulate
+
+from overworld.domains.gameplay.errors import NotFound
+from overworld.domains.gameplay.types import Spawn, SpawnTable
+from overworld.geo import cells
+from overworld.kernel.chance import KeyedStream, keyed_digest
+
+COUNT_MAX = 255
+KEY_BYTES = 14
+_KIND_COMPUTED = 1
+_KEY = struct.Struct(">BQIB")
+_MAC_BYTES = 10
+_ID = re.compile(r"[A-Za-z0-9_-]{32}", re.ASCII)
+_FINER_MAX = 4
+
+
+class Spawns:
+    """What lies where, for one secret and one table. Pure: equal inputs give equal collectibles on every server.
+
+    `is_open(cell)` says in which cells anything spawns at all. The cells last asked for are kept, at most
+    `cells_cached_max` of them.
+    """
+
+    def __init__(
+        self,
+        *,
+        key: bytes,
+        table: SpawnTable,
+        cells_cached_max: int,
+        is_open: Callable[[int], bool] = lambda cell: True,
+    ) -> None:
+        self._table = table
+        self._window_us = table.window_s * 1_000_000
+        self._place_key = keyed_digest(key, b"gameplay.spawns")
+        self._id_key = keyed_digest(key, b"gameplay.ids")
+        self._count_up_to = _poisson_cumulative(table.mean_per_cell)
+        self._weight_up_to = tuple(accumulate(table.weights))
+        self._is_open = is_open
+        self._in_cell: Callable[[int, int], tuple[Spawn, ...]] = lru_cache(maxsize=cells_cached_max)(self._computed)
+
+    @property
+    def cell_level(self) -> int:
+        """The S2 level of the cells that collectibles are computed for."""
+        return self._table.cell_level
+
+    def window_at(self, at_us: int) -> int:
+        """The number of the window that is open at an instant."""
+        return at_us // self._window_us
+
+    def in_cells(self, wanted: Iterable[int], *, window: int) -> list[Spawn]:
+        """Everything that spawns in some cells of the spawn level during a window, taken or not."""
+        return [spawn for cell in wanted for spawn in self._in_cell(cell, window)]
+
+    def find(self, id: str) -> Spawn:
+        """The collectible of an id; of a window of any time, also one to come.
+
+        Raises: NotFound for a text that is no id, for a forged id, and for one that the table no longer gives.
+        """
+        key = self._opened(id)
+        cell, window, index = (int(number) for number in _KEY.unpack(key)[1:])
+        if cells.is_valid(cell) and cells.level_of(cell) == self.cell_level:
+            spawned = self._in_cell(cell, window)
+            if index < len(spawned):
+                return spawned[index]
+        raise NotFound
+
+    def _opened(self, id: str) -> bytes:
+        if not _ID.fullmatch(id):
+            raise NotFound
+        raw = urlsafe_b64decode(id)
+        key, mac = raw[:KEY_BYTES], raw[KEY_BYTES:]
+        if key[0] != _KIND_COMPUTED or not hmac.compare_digest(mac, self._mac(key)):
+            raise NotFound
+        return key
+
+    def _mac(self, key: bytes) -> bytes:
+        return hmac.digest(self._id_key, key, "sha256")[:_MAC_BYTES]
+
+    def _computed(self, cell: int, window: int) -> tuple[Spawn, ...]:
+        if not self._is_open(cell):
+            return ()
+        stream = KeyedStream(self._place_key, cell.to_bytes(8, "big"), window.to_bytes(4, "big"))
+        count = bisect_right(self._count_up_to, stream.uniform())
+        return tuple(self._drawn(stream, cell=cell, window=window, index=index) for index in range(count))
+
+    def _drawn(self, stream: KeyedStream, *, cell: int, window: int, index: int) -> Spawn:
+        kind_i = bisect_right(self._weight_up_to, stream.below(self._weight_up_to[-1]))
+        lat_deg, lng_deg = cells.uniform_point_in(cell, stream.uniform(), stream.uniform())
+        key = _KEY.pack(_KIND_COMPUTED, cell, window, index)
+        return Spawn(
+            id=urlsafe_b64encode(key + self._mac(key)).decode(),
+            key=key,
+            kind=self._table.kinds[kind_i],
+            cell=cell,
+            lat_deg=lat_deg,
+            lng_deg=lng_deg,
+            opens_us=window * self._window_us,
+            closes_us=(window + 1) * self._window_us,
+        )
+
+
+def cells_at(cell: int, level: int) -> list[int]:
+    """The cells of a level that a cell covers, or the one that covers it; in id order.
+
+    Raises: ValueError when `level` is more than four levels finer, which would be over 256 cells.
+    """
+    finer = level - cells.level_of(cell)
+    if finer <= 0:
+        return [cells.parent(cell, level)]
+    if finer > _FINER_MAX:
+        raise ValueError(f"level {level} is too fine for a cell of level {cells.level_of(cell)}")
+    size = cell & -cell
+    step = size >> (2 * finer)
+    return list(range(cell - size + step, cell + size, 2 * step))
+
+
+def _poisson_cumulative(mean: float) -> tuple[float, ...]:
+    """P(count <= k) for k = 0 ... COUNT_MAX - 1; a uniform draw's place in it is a Poisson count, at most COUNT_MAX.
+
+    Source: inversion, L. Devroye, Non-Uniform Random Variate Generation (1986), section X.3.
+    """
+    terms = [math.exp(-mean)]
+    for count in range(1, COUNT_MAX):
+        terms.append(terms[-1] * mean / count)
+    return tuple(accumulate(terms))

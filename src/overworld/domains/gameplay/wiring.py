@@ -1,0 +1,74 @@
+"""Puts gameplay together for the app."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from pathlib import Path
+
+from litestar.handlers import HTTPRouteHandler
+from msgspec import Struct
+
+from overworld.domains.gameplay import store
+from overworld.domains.gameplay.claims import Claims
+from overworld.domains.gameplay.ports import Sight
+from overworld.domains.gameplay.routes import routes
+from overworld.domains.gameplay.rules import spawn_table
+from overworld.domains.gameplay.service import Gameplay
+from overworld.domains.gameplay.spawns import Spawns
+from overworld.domains.gameplay.types import CollectibleRules, GameplaySettings, ProgressionRules
+from overworld.kernel.clock import Clock
+from overworld.kernel.money import Currency
+from overworld.kernel.ports import LastFix, Ledger, Outbox
+from overworld.platform.postgres import Database, Schema
+
+SCHEMA = Schema(name="gameplay", folder=Path(__file__).parent / "schema")
+_SPAWN_KEY_BYTES = 32
+
+
+class GameplayParts(Struct, frozen=True, kw_only=True):
+    """What gameplay contributes to the app. Call `service.close()` when shutting down, before the database closes."""
+
+    service: Gameplay
+    routes: list[HTTPRouteHandler]
+
+
+async def build(
+    *,
+    database: Database,
+    clock: Clock,
+    outbox: Outbox,
+    ledger: Ledger,
+    last_fix: LastFix,
+    sight: Sight,
+    collectibles: CollectibleRules,
+    progression: ProgressionRules,
+    currencies: Sequence[Currency],
+    alias: str | None = None,
+    settings: GameplaySettings | None = None,
+) -> GameplayParts:
+    """Gameplay for a checked game definition, on a migrated database; reads (or makes) the spawn secret there."""
+    chosen = settings or GameplaySettings()
+    spawns = Spawns(
+        key=chosen.spawn_key.encode() or await _spawn_key(database),
+        table=spawn_table(collectibles, progression, {currency.code: currency for currency in currencies}),
+        cells_cached_max=chosen.cells_cached_max,
+    )
+    claims = Claims(
+        database=database,
+        clock=clock,
+        outbox=outbox,
+        ledger=ledger,
+        last_fix=last_fix,
+        spawns=spawns,
+        rules=collectibles,
+        levels=progression.levels,
+        fix_age_max_s=chosen.fix_age_max_s,
+    )
+    service = Gameplay(database=database, clock=clock, sight=sight, spawns=spawns, claims=claims, settings=chosen)
+    return GameplayParts(service=service, routes=routes(service, alias=alias))
+
+
+async def _spawn_key(database: Database) -> bytes:
+    async with database.transaction() as tx:
+        return await store.secret(tx, "spawns", otherwise=secrets.token_bytes(_SPAWN_KEY_BYTES))
