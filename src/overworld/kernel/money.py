@@ -94,6 +94,7 @@ class TransferStatus(IntEnum):
     ACCOUNTS_SAME = 4
     CURRENCY_MISMATCH = 5
     EXCEEDS_CREDITS = 6
+    EXCEEDS_MAXIMUM = 7
 
 
 class TransferResult(Struct, frozen=True):

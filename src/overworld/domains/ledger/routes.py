@@ -1,0 +1,63 @@
+"""What a player may read of the ledger."""
+
+from __future__ import annotations
+
+from typing import Annotated
+from uuid import UUID
+
+from litestar import get
+from litestar.params import Parameter
+from litestar.types import ControllerRouterHandler
+
+from overworld.domains.ledger.messages import BalanceItem, Balances, HistoryItem
+from overworld.domains.ledger.service import Ledger
+from overworld.domains.ledger.types import Movement
+from overworld.kernel.identity import Scope
+from overworld.platform.http import Caller, CursorQuery, LimitQuery, Page, decode_cursor, encode_cursor, needs
+from overworld.platform.http.paging import LIMIT_DEFAULT
+
+CurrencyQuery = Annotated[str | None, Parameter(max_length=32, description="Only this currency.")]
+
+
+def routes(service: Ledger) -> list[ControllerRouterHandler]:
+    """The routes under `/v1/tokens`."""
+
+    @get("/v1/tokens/balance", opt=needs(Scope.LEDGER_READ))
+    async def balance(caller: Caller) -> Balances:
+        """What you hold: one item for each currency of the game."""
+        held = await service.balances(caller.principal.account_id)
+        formats = {code: currency.format for code, currency in service.currencies.items()}
+        return Balances(
+            [
+                BalanceItem(of.currency, formats[of.currency](of.posted_minor), formats[of.currency](of.pending_minor))
+                for of in held
+            ]
+        )
+
+    @get("/v1/tokens/history", opt=needs(Scope.LEDGER_READ))
+    async def history(
+        caller: Caller,
+        currency: CurrencyQuery = None,
+        limit: LimitQuery = LIMIT_DEFAULT,
+        cursor: CursorQuery = None,
+    ) -> Page[HistoryItem]:
+        """What came in and went out of your wallets, newest first."""
+        before: UUID | None = decode_cursor(cursor, (UUID,))[0] if cursor else None
+        found = await service.history(caller.principal.account_id, currency=currency, before=before, limit=limit + 1)
+        shown = found[:limit]
+        more = encode_cursor(shown[-1].id) if len(found) > limit else None
+        return Page([_item(service, movement) for movement in shown], more)
+
+    return [balance, history]
+
+
+def _item(service: Ledger, movement: Movement) -> HistoryItem:
+    return HistoryItem(
+        id=movement.id,
+        currency=movement.currency,
+        amount=service.currencies[movement.currency].format(movement.amount_minor),
+        direction=movement.direction,
+        code=movement.code,
+        reference=movement.reference,
+        at=movement.at,
+    )
