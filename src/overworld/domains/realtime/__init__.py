@@ -1,0 +1,19 @@
+"""realtime: the sockets of clients, and what is published to them.
+
+Owns connections, channels, limits on both, and the subprotocol `overworld.v1.json` (docs/protocol.md). It never
+decides anything about the game: fixes, actions, sight and views are ports. It stores nothing; what is lost with a
+process is rebuilt by its clients, who reconnect and subscribe again.
+
+Invariants: one account has at most so many connections; what waits for one reader is bounded, and never delays
+another; fixes of one connection reach the world in their order; an action that has started ends, also when its
+connection does not live to hear of it.
+
+Events in and out: none of its own. Flows publish through `Gateway.publish`.
+"""
+
+from overworld.domains.realtime.gateway import Gateway
+from overworld.domains.realtime.messages import Event
+from overworld.domains.realtime.types import RealtimeSettings
+from overworld.domains.realtime.wiring import build
+
+__all__ = ["Event", "Gateway", "RealtimeSettings", "build"]

@@ -1,0 +1,308 @@
+"""One socket: what may come in, what may wait to go out, and when it ends.
+
+It owns bytes, bounds and times. What a message means is for the service; it gets each one as `handle(connection, ...)`.
+All of it runs in the event loop's thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from typing import Any, Protocol, cast
+
+from msgspec import UNSET, Struct
+from picows import WSCloseCode, WSFrame, WSListener, WSMsgType, WSTransport
+
+from overworld.domains.realtime.errors import BadFrame, TokenExpired
+from overworld.domains.realtime.limits import FrameRate
+from overworld.domains.realtime.messages import AnyClientMessage, Error, ServerMessage
+from overworld.domains.realtime.protocol import Subprotocol, Undecodable
+from overworld.domains.realtime.types import CloseCode, Counters, RealtimeSettings
+from overworld.kernel.clock import Clock
+from overworld.kernel.identity import Principal
+from overworld.kernel.ids import IdSource
+from overworld.kernel.refusals import Refusal, problem
+
+NOTHING_SENT = -1  # no bytes hash to it
+_TIMER_S_MIN = 0.001
+
+
+class Owner(Protocol):
+    """Whom a connection tells what happens to it."""
+
+    def opened(self, connection: Connection) -> None:
+        """The upgrade is complete; frames may follow."""
+        ...
+
+    def handle(self, connection: Connection, message: AnyClientMessage) -> None:
+        """A message came in. Never raises."""
+        ...
+
+    def drained(self, connection: Connection) -> None:
+        """The reader caught up; what was dropped meanwhile is in `stale`."""
+        ...
+
+    def gone(self, connection: Connection) -> None:
+        """The line is cut. Called once per opened connection."""
+        ...
+
+
+class Surroundings(Struct, frozen=True, kw_only=True):
+    """What all connections of a gateway share."""
+
+    owner: Owner
+    settings: RealtimeSettings
+    limits_enabled: bool
+    clock: Clock
+    ids: IdSource
+    counters: Counters
+
+
+class Connection(WSListener):
+    """A connected client. The service sets `principal`; the publisher writes events.
+
+    `channels` maps each channel held to the digest of the last snapshot of positions written for it.
+    """
+
+    __slots__ = (
+        "_around",
+        "_bad_frames",
+        "_congested",
+        "_fragments",
+        "_gone",
+        "_heard_s",
+        "_opened_s",
+        "_pinged_s",
+        "_rate",
+        "_timer",
+        "_transport",
+        "channels",
+        "closing",
+        "epoch",
+        "in_flight",
+        "last_report",
+        "principal",
+        "seq",
+        "stale",
+        "subprotocol",
+    )
+
+    def __init__(self, around: Surroundings, subprotocol: Subprotocol, principal: Principal | None) -> None:
+        self._around = around
+        self.subprotocol = subprotocol
+        self.principal = principal
+        self.epoch = around.ids().hex
+        self.seq = 0
+        self.channels: dict[str, int] = {}
+        self.stale: set[str] = set()
+        self.in_flight = 0
+        self.last_report: asyncio.Future[Any] | None = None
+        self.closing: CloseCode | None = None
+        settings = around.settings
+        self._rate = (
+            FrameRate(per_s=settings.frames_per_s, burst=settings.frames_burst) if around.limits_enabled else None
+        )
+        self._fragments: bytearray | None = None
+        self._bad_frames = 0
+        self._congested = False
+        self._gone = False
+        self._timer: asyncio.TimerHandle | None = None
+
+    def on_ws_connected(self, transport: WSTransport) -> None:
+        self._transport = transport
+        self._opened_s = self._heard_s = self._pinged_s = self._around.clock.monotonic_s()
+        settings, line = self._around.settings, transport.underlying_transport
+        watermark = settings.unsent_bytes_max // 4
+        line.set_write_buffer_limits(high=watermark, low=watermark // 4)
+        line.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, settings.send_buffer_bytes)
+        self._around.counters.opened += 1
+        self._around.owner.opened(self)
+        self.check_times()
+
+    def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
+        kind = frame.msg_type
+        if kind == WSMsgType.CLOSE:
+            self._peer_closed()
+            return
+        if self.closing is not None:
+            return
+        self._around.counters.frames_in += 1
+        self._heard_s = self._around.clock.monotonic_s()
+        if self._rate is not None and not self._rate.take(self._heard_s):
+            self.close(CloseCode.TOO_FAST, "too many frames")
+        elif kind == WSMsgType.PING:
+            if self._room_for(frame.payload_size):
+                transport.send_pong(frame.get_payload_as_bytes())
+        elif kind != WSMsgType.PONG:
+            self._data_frame(kind, frame)
+
+    def on_ws_disconnected(self, transport: WSTransport) -> None:
+        self._gone = True
+        if self._timer is not None:
+            self._timer.cancel()
+        handshake = transport.close_handshake
+        if self.closing is None and handshake is not None and handshake.sent is not None:
+            self._around.counters.closes[cast(int, handshake.sent.code)] += 1
+        elif self.closing is None:
+            self._around.counters.left += 1
+        self._around.owner.gone(self)
+
+    def pause_writing(self) -> None:
+        self._congested = True
+
+    def resume_writing(self) -> None:
+        self._congested = False
+        if self.stale and self.is_open:
+            self._around.owner.drained(self)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether messages still go both ways."""
+        return self.closing is None and not self._gone
+
+    @property
+    def waiting_bytes(self) -> int:
+        """Bytes that wait for the reader, besides those the kernel holds."""
+        return self._transport.underlying_transport.get_write_buffer_size()
+
+    def reply(self, message: ServerMessage) -> None:
+        """Writes an answer; lost when the connection is closing."""
+        self._write(self.subprotocol.encode(message))
+
+    def refuse(self, refusal: Refusal, cid: str | None = None, *, trace_id: str | None = None) -> None:
+        """Writes a refusal as an `error` and counts it."""
+        self._around.counters.refusals[refusal.code] += 1
+        trouble = problem(refusal, trace_id=trace_id or self._around.ids().hex)
+        self.reply(Error(error=trouble.as_dict(), cid=UNSET if cid is None else cid))
+
+    def event(self, tail: bytes) -> None:
+        """Writes an event that must arrive: a reader too slow for it is closed."""
+        self.seq += 1
+        self._write(self.subprotocol.stamped(self.seq, tail))
+
+    def position_event(self, channel: str, tail: bytes) -> None:
+        """Writes a snapshot of positions of a channel held, unless it says what the last one said.
+
+        A slow reader does not get it; the channel is then `stale` until the newest snapshot can be written.
+        """
+        digest = hash(tail)
+        if self.channels.get(channel, digest) == digest:
+            return
+        if self._congested:
+            self.stale.add(channel)
+            self._around.counters.positions_dropped += 1
+            return
+        self.channels[channel] = digest
+        self.event(tail)
+
+    def close(self, code: CloseCode, reason: str) -> None:
+        """Says why, then hangs up: when the peer answers, or after `close_s`. Closing twice does nothing."""
+        if not self.is_open:
+            return
+        self.closing = code
+        self._around.counters.closes[code] += 1
+        self._transport.send_close(cast(WSCloseCode, int(code)), reason)
+        self._cut_later()
+
+    def cut(self) -> None:
+        """Hangs up at once; what waits to be read is lost."""
+        self._transport.disconnect(False)
+
+    def check_times(self) -> None:
+        """Ends the connection when a time is up, pings when it has been quiet, and looks again when that is due."""
+        if not self.is_open:
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        settings = self._around.settings
+        now_s = self._around.clock.monotonic_s()
+        if self._not_entitled(now_s):
+            return
+        silent_s = now_s - self._heard_s
+        if silent_s >= settings.idle_s:
+            self.close(CloseCode.IDLE, "idle")
+            return
+        if silent_s >= settings.ping_s and now_s - self._pinged_s >= settings.ping_s:
+            self._pinged_s = now_s
+            if not self._room_for(0):
+                return
+            self._transport.send_ping()
+        ping_due_s = max(self._heard_s, self._pinged_s) + settings.ping_s
+        due_s = min(self._heard_s + settings.idle_s, ping_due_s, self._entitled_until_s(now_s))
+        self._timer = asyncio.get_running_loop().call_later(max(due_s - now_s, _TIMER_S_MIN), self.check_times)
+
+    def _not_entitled(self, now_s: float) -> bool:
+        if self._entitled_until_s(now_s) > now_s:
+            return False
+        if self.principal is not None:
+            self.refuse(TokenExpired())
+        self.close(CloseCode.UNAUTHENTICATED, "token expired" if self.principal else "not authenticated in time")
+        return True
+
+    def _entitled_until_s(self, now_s: float) -> float:
+        if self.principal is None:
+            return self._opened_s + self._around.settings.auth_s
+        return now_s + (self.principal.expires_us - self._around.clock.now_us()) / 1e6
+
+    def _data_frame(self, kind: WSMsgType, frame: WSFrame) -> None:
+        size = frame.payload_size + len(self._fragments or b"")
+        if size > self._around.settings.frame_bytes_max:
+            self.close(CloseCode.TOO_BIG, "frame too big")
+            return
+        continued = kind == WSMsgType.CONTINUATION
+        if continued != (self._fragments is not None) or frame.rsv1 or frame.rsv2 or frame.rsv3:
+            self._malformed(BadFrame("fragments out of order, or reserved bits set"))
+        elif kind == WSMsgType.BINARY:
+            self._malformed(BadFrame(f"{self.subprotocol.name} is text"))
+        elif frame.fin and not continued:
+            self._text(frame.get_payload_as_bytes())
+        else:
+            self._fragment(frame)
+
+    def _fragment(self, frame: WSFrame) -> None:
+        self._fragments = (self._fragments or bytearray()) + frame.get_payload_as_bytes()
+        if frame.fin:
+            whole, self._fragments = bytes(self._fragments), None
+            self._text(whole)
+
+    def _text(self, payload: bytes) -> None:
+        try:
+            message = self.subprotocol.decode(payload.decode())
+        except UnicodeDecodeError:
+            self._malformed(BadFrame("not UTF-8"))
+        except Undecodable as undecodable:
+            if isinstance(undecodable.refusal, BadFrame):
+                self._malformed(undecodable.refusal, undecodable.cid)
+            else:
+                self.refuse(undecodable.refusal, undecodable.cid)
+        else:
+            self._around.owner.handle(self, message)
+
+    def _malformed(self, refusal: BadFrame, cid: str | None = None) -> None:
+        self.refuse(refusal, cid)
+        self._bad_frames += 1
+        if self._bad_frames >= self._around.settings.bad_frames_max:
+            self.close(CloseCode.BAD_FRAME, "malformed frames")
+
+    def _write(self, payload: bytes) -> None:
+        if self.is_open and self._room_for(len(payload)):
+            self._around.counters.frames_out += 1
+            self._transport.send(WSMsgType.TEXT, payload)
+
+    def _room_for(self, size: int) -> bool:
+        waiting = self.waiting_bytes
+        if waiting and waiting + size > self._around.settings.unsent_bytes_max:
+            self.close(CloseCode.IDLE, "slow reader")
+            return False
+        return True
+
+    def _peer_closed(self) -> None:
+        if self.closing is None:
+            self._transport.send_close(WSCloseCode.OK)
+        self._transport.disconnect()
+        self._cut_later()
+
+    def _cut_later(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = asyncio.get_running_loop().call_later(self._around.settings.close_s, self.cut)

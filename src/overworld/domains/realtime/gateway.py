@@ -1,0 +1,227 @@
+"""The gateway: a listening socket, the connections behind it, and the doors the rest of the house uses."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+from collections.abc import MutableMapping, Sequence
+from typing import Any
+from uuid import UUID
+
+from msgspec import Struct
+from picows import WSUpgradeRequest, WSUpgradeResponseWithListener, ws_create_server
+
+from overworld.domains.realtime import handshake
+from overworld.domains.realtime.connection import Connection, Surroundings
+from overworld.domains.realtime.errors import Draining, Failed, Full, PortTaken, SessionRevoked, Unauthenticated
+from overworld.domains.realtime.messages import AnyClientMessage, Event, Reconnect
+from overworld.domains.realtime.protocol import Subprotocol
+from overworld.domains.realtime.publishing import Publisher
+from overworld.domains.realtime.roster import Roster
+from overworld.domains.realtime.service import RealtimeService
+from overworld.domains.realtime.subscriptions import Subscriptions
+from overworld.domains.realtime.types import CloseCode, Counters, RealtimeSettings
+from overworld.kernel.clock import Clock
+from overworld.kernel.identity import Principal
+from overworld.kernel.ids import IdSource
+from overworld.kernel.refusals import Refusal
+
+_log = logging.getLogger(__name__)
+
+_READ_BUFFER_BYTES = 2_048
+_BACKLOG = 1_024
+# picows answers a frame above its own limit by itself with 1009; below this multiple our own code goes out instead.
+_FRAME_BYTES_SLACK = 4
+
+
+class Gateway:
+    """One process's sockets. Started once, drained once; every door runs in the event loop's thread."""
+
+    def __init__(
+        self,
+        *,
+        settings: RealtimeSettings,
+        limits_enabled: bool,
+        clock: Clock,
+        ids: IdSource,
+        subprotocol: Subprotocol,
+        service: RealtimeService,
+        publisher: Publisher,
+        roster: Roster,
+        subscriptions: Subscriptions,
+        counters: Counters,
+    ) -> None:
+        self.counters = counters
+        self._settings = settings
+        self._ids = ids
+        self._subprotocol = subprotocol
+        self._service = service
+        self._publisher = publisher
+        self._roster = roster
+        self._subscriptions = subscriptions
+        self._server: asyncio.Server | None = None
+        self._empty = asyncio.Event()
+        self._empty.set()
+        self._around = Surroundings(
+            owner=self, settings=settings, limits_enabled=limits_enabled, clock=clock, ids=ids, counters=counters
+        )
+
+    async def start(self, host: str, port: int) -> None:
+        """Listens. Port 0 takes a free one; `port` then tells which.
+
+        Raises: PortTaken when another program has the port; OSError when the address cannot be used.
+        """
+        try:
+            self._server = await ws_create_server(
+                self._upgrade,
+                host,
+                port,
+                websocket_handshake_timeout=self._settings.handshake_s,
+                logger_name=_PeerLog(logging.getLogger("overworld.realtime.wire"), {}),
+                enable_auto_pong=False,
+                max_frame_size=self._settings.frame_bytes_max * _FRAME_BYTES_SLACK,
+                read_buffer_init_size=_READ_BUFFER_BYTES,
+                backlog=_BACKLOG,
+            )
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise
+            raise PortTaken(f"the socket's port {port} on {host} is taken by another program") from None
+
+    @property
+    def port(self) -> int:
+        """The port that is listened on. Raises: RuntimeError before `start` and after `drain`."""
+        if self._server is None or not self._server.sockets:
+            raise RuntimeError("the gateway is not listening")
+        port: int = self._server.sockets[0].getsockname()[1]
+        return port
+
+    @property
+    def connections(self) -> int:
+        """Open connections, also those not yet authenticated."""
+        return len(self._roster.connections)
+
+    @property
+    def channels(self) -> int:
+        """Channels that somebody listens to."""
+        return len(self._subscriptions)
+
+    @property
+    def in_flight(self) -> int:
+        """Actions that have started and not ended."""
+        return len(self._service.in_flight)
+
+    @property
+    def publications_waiting(self) -> int:
+        """Publications in the queue."""
+        return self._publisher.waiting
+
+    def publish(self, channel: str, message: Struct | bytes, *, except_account: UUID | None = None) -> None:
+        """Sends an event to all who listen to the channel now, in the order of the calls.
+
+        `message` is a Struct with a `type` (an `Event`), or a complete JSON object as bytes; it is encoded once.
+        """
+        self._publisher.publish(channel, message, except_account=except_account)
+
+    def publish_players(self, cells: Sequence[int]) -> None:
+        """Says that the players of these cells have changed; listeners get who is there, at the players' cadence."""
+        self._publisher.players_changed(cells)
+
+    def revoked(self, sid: UUID) -> None:
+        """Ends the connections of a session."""
+        self._end(self._roster.of_session(sid))
+
+    def account_revoked(self, account_id: UUID) -> None:
+        """Ends all connections of an account."""
+        self._end(self._roster.of_account(account_id))
+
+    async def drain(self, seconds: float) -> None:
+        """Stops: no new connections or actions; clients are told to reconnect, each after its own delay; actions in
+        flight get up to `seconds` to end; then every connection is closed with 4503.
+
+        Returns when the last connection is gone.
+        """
+        self._service.draining = True
+        if self._server is not None:
+            self._server.close()
+        told = tuple(self._roster.connections)
+        self._publisher.broadcast(told, [self._reconnect(i, len(told)) for i in range(len(told))])
+        await self._publisher.written()
+        if self._service.in_flight:
+            await asyncio.wait(tuple(self._service.in_flight), timeout=seconds)
+        await self._publisher.written()
+        for i, connection in enumerate(tuple(self._roster.connections), start=1):
+            connection.close(CloseCode.DRAINING, "draining")
+            if i % self._settings.slice_sends == 0:
+                await asyncio.sleep(0)
+        await self._empty.wait()
+        self._publisher.stop()
+
+    def opened(self, connection: Connection) -> None:
+        """A connection has finished its upgrade."""
+        self._roster.add(connection)
+        self._empty.clear()
+        if connection.principal is not None:
+            self._service.admit(connection, connection.principal)
+
+    def handle(self, connection: Connection, message: AnyClientMessage) -> None:
+        """A connection has sent a message."""
+        self._service.handle(connection, message)
+
+    def drained(self, connection: Connection) -> None:
+        """A slow reader has caught up."""
+        self._publisher.catch_up(connection)
+
+    def gone(self, connection: Connection) -> None:
+        """A connection is cut."""
+        self._subscriptions.remove_all(connection)
+        self._roster.remove(connection)
+        if not self._roster.connections:
+            self._empty.set()
+
+    def _upgrade(self, request: WSUpgradeRequest) -> WSUpgradeResponseWithListener:
+        try:
+            name, principal = self._admission(request)
+        except Refusal as refusal:
+            self.counters.handshakes_refused[refusal.code] += 1
+            return handshake.refused(refusal, trace_id=self._ids().hex)
+        except Exception:
+            trace_id = self._ids().hex
+            _log.exception("an upgrade failed", extra={"trace_id": trace_id})
+            return handshake.refused(Failed(), trace_id=trace_id)
+        connection = Connection(self._around, self._subprotocol, principal)
+        return WSUpgradeResponseWithListener(handshake.accepted(name), connection)
+
+    def _admission(self, request: WSUpgradeRequest) -> tuple[str | None, Principal | None]:
+        handshake.require_path(request)
+        handshake.require_origin(request, self._settings.origins)
+        name = handshake.chosen_subprotocol(request, (self._subprotocol.name,))
+        if self._service.draining:
+            raise Draining
+        if len(self._roster.connections) >= self._settings.connections_max:
+            raise Full
+        token = handshake.bearer_token(request)
+        if token is None:
+            return name, None
+        if not token:
+            raise Unauthenticated
+        return name, self._service.principal_of(token, handshake.developer_key(request))
+
+    def _reconnect(self, i: int, n: int) -> Event:
+        return Event(type="reconnect", data=Reconnect(after_ms=int(self._settings.reconnect_spread_s * 1_000 * i / n)))
+
+    def _end(self, connections: Sequence[Connection]) -> None:
+        for connection in connections:
+            connection.refuse(SessionRevoked())
+            connection.close(CloseCode.UNAUTHENTICATED, "session revoked")
+
+
+class _PeerLog(logging.LoggerAdapter[logging.Logger]):
+    """What picows says about peers: a broken frame of theirs is no error of ours."""
+
+    def error(self, msg: object, *args: object, **kwargs: Any) -> None:
+        self.debug(msg, *args, **kwargs)
+
+    def process(self, msg: Any, kwargs: MutableMapping[str, Any]) -> tuple[Any, MutableMapping[str, Any]]:
+        return msg, kwargs

@@ -1,0 +1,144 @@
+"""The messages of `overworld.v1`, as types. `docs/protocol.md` tells what they mean.
+
+Clients' messages refuse unknown fields; the server's may grow.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+from msgspec import UNSET, Meta, Raw, Struct, UnsetType
+
+CID_LENGTH_MAX = 64
+Cid = Annotated[str, Meta(max_length=CID_LENGTH_MAX)] | UnsetType
+ChannelName = Annotated[str, Meta(min_length=1, max_length=128)]
+ChannelNames = Annotated[list[ChannelName], Meta(min_length=1, max_length=256)]
+
+
+class ClientMessage(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="type"):
+    """What a client may say. A reply carries the same `cid`."""
+
+    cid: Cid = UNSET
+
+
+class Auth(ClientMessage, frozen=True, kw_only=True, tag="auth"):
+    """Who I am; also sent again with a fresh token before the old one expires."""
+
+    token: Annotated[str, Meta(min_length=1, max_length=8_192)]
+    key: Annotated[str, Meta(max_length=256)] | None = None
+
+
+class Subscribe(ClientMessage, frozen=True, kw_only=True, tag="subscribe"):
+    """Send me what happens there."""
+
+    channels: ChannelNames
+
+
+class Unsubscribe(ClientMessage, frozen=True, kw_only=True, tag="unsubscribe"):
+    """No longer."""
+
+    channels: ChannelNames
+
+
+class LocationUpdate(ClientMessage, frozen=True, kw_only=True, tag="location.update"):
+    """Here I am. `data` is the body of `POST /v1/location/update`; `ack` asks for the verdict also when accepted."""
+
+    data: Raw
+    ack: bool = False
+
+
+class GameAction(ClientMessage, frozen=True, kw_only=True, tag="game.action"):
+    """Do this. `data` holds an `Action` and what the action itself needs."""
+
+    data: Raw
+
+
+class Ping(ClientMessage, frozen=True, kw_only=True, tag="ping"):
+    """Are you there?"""
+
+
+AnyClientMessage = Auth | Subscribe | Unsubscribe | LocationUpdate | GameAction | Ping
+
+
+class Action(Struct, frozen=True, kw_only=True):
+    """The head of a `game.action`; the handler decodes the rest."""
+
+    action: Annotated[str, Meta(min_length=1, max_length=64)]
+    target: Annotated[str, Meta(max_length=256)] = ""
+    request_id: Annotated[str, Meta(min_length=1, max_length=128)] | None = None
+
+
+class ServerMessage(Struct, frozen=True, kw_only=True, tag_field="type"):
+    """What the server answers."""
+
+    cid: str | UnsetType = UNSET
+
+
+class AuthResult(ServerMessage, frozen=True, kw_only=True, tag="auth_result"):
+    """Whether the token was taken. `epoch` names this connection's stream of events; `scopes` is what it may do."""
+
+    success: bool
+    epoch: str | UnsetType = UNSET
+    user_id: UUID | UnsetType = UNSET
+    scopes: list[str] | UnsetType = UNSET
+    expires_at: datetime | UnsetType = UNSET
+    error: dict[str, Any] | UnsetType = UNSET
+
+
+class RefusedChannel(Struct, frozen=True):
+    """A channel that was not granted, and the code of the refusal."""
+
+    channel: str
+    code: str
+
+
+class Subscribed(ServerMessage, frozen=True, kw_only=True, tag="subscribed"):
+    """The channels granted (after `unsubscribe`: those still held), and those refused."""
+
+    channels: list[str]
+    refused: list[RefusedChannel] = []
+
+
+class LocationVerdict(ServerMessage, frozen=True, kw_only=True, tag="location.verdict"):
+    """What became of a fix: the reply of `POST /v1/location/update`."""
+
+    data: Any
+
+
+class GameResult(ServerMessage, frozen=True, kw_only=True, tag="game.result"):
+    """What became of an action; `replayed` marks the stored answer of an earlier try."""
+
+    data: Any
+    replayed: bool | UnsetType = UNSET
+
+
+class Pong(ServerMessage, frozen=True, kw_only=True, tag="pong"):
+    """I am."""
+
+
+class Error(ServerMessage, frozen=True, kw_only=True, tag="error"):
+    """A refusal: the problem object of HTTP."""
+
+    error: dict[str, Any]
+
+
+class Event(Struct, frozen=True):
+    """Something that happened: `type` as in `docs/protocol.md`, `data` a Struct or dict."""
+
+    type: str
+    data: Any
+
+
+class Nearby(Struct, frozen=True):
+    """A snapshot: everything of one kind in the cells."""
+
+    cells: list[str]
+    items: list[Any]
+
+
+class Reconnect(Struct, frozen=True):
+    """Come back after this long; another gateway will take you."""
+
+    after_ms: int

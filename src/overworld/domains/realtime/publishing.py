@@ -1,0 +1,188 @@
+"""Events on their way out: encoded once, written in slices, positions coalesced.
+
+One queue holds what does not go out at once, and a pump writes at most `slice_sends` frames before the event loop gets
+to serve others; so a room of ten thousand delays nobody, and events of one channel keep their order.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from uuid import UUID
+
+from msgspec import Struct
+
+from overworld.domains.realtime.connection import Connection
+from overworld.domains.realtime.ports import CellViews
+from overworld.domains.realtime.protocol import PlayersTail, Subprotocol
+from overworld.domains.realtime.subscriptions import CELL_PREFIX, Subscriptions, cell_channel
+from overworld.domains.realtime.types import Counters, RealtimeSettings
+from overworld.geo import cells as geo_cells
+from overworld.kernel.clock import Clock
+
+_log = logging.getLogger(__name__)
+
+
+class Publisher:
+    """Writes events to the listeners of channels."""
+
+    def __init__(
+        self,
+        *,
+        settings: RealtimeSettings,
+        subprotocol: Subprotocol,
+        subscriptions: Subscriptions,
+        views: CellViews,
+        clock: Clock,
+        counters: Counters,
+    ) -> None:
+        self._settings = settings
+        self._subprotocol = subprotocol
+        self._subscriptions = subscriptions
+        self._views = views
+        self._clock = clock
+        self._counters = counters
+        self._jobs: deque[Iterator[None]] = deque()
+        self._written = asyncio.Event()
+        self._written.set()
+        self._pump: asyncio.Handle | None = None
+        self._changed: dict[int, None] = {}
+        self._queued: set[int] = set()
+        self._players_timer: asyncio.TimerHandle | None = None
+        self._players_done_s = float("-inf")
+
+    @property
+    def waiting(self) -> int:
+        """Publications in the queue."""
+        return len(self._jobs)
+
+    def publish(self, channel: str, message: Struct | bytes, *, except_account: UUID | None = None) -> None:
+        """Sends an event to those who listen now; bytes are a complete JSON object with a `type`.
+
+        When the queue is full, the oldest publication is written out on the spot: nothing is lost, and the publisher
+        waits instead of the memory growing.
+        """
+        listeners = self._subscriptions.listeners(channel)
+        if not listeners:
+            return
+        self._counters.published += 1
+        tail = self._subprotocol.tail(message, channel=channel)
+        self._add(_to_all(listeners, tail, except_account), at_once=len(listeners) <= self._settings.slice_sends)
+
+    def broadcast(self, connections: Sequence[Connection], messages: Iterable[Struct]) -> None:
+        """Sends each connection its own event; the two are aligned."""
+        pairs = zip(connections, messages, strict=True)
+        self._add(self._to_each(pairs), at_once=False)
+
+    def players_changed(self, cells: Sequence[int]) -> None:
+        """Sends the listeners of these cells who is there now, at most once per interval and cell."""
+        self._changed.update((cell, None) for cell in cells if self._subscriptions.has_listeners(cell_channel(cell)))
+        if not self._changed or self._players_timer is not None:
+            return
+        due_s = self._players_done_s + self._settings.players_interval_s - self._clock.monotonic_s()
+        self._players_timer = asyncio.get_running_loop().call_later(max(0.0, due_s), self._queue_changed)
+
+    def players_snapshot(self, connection: Connection, cells: Sequence[int]) -> None:
+        """Sends one connection who is in the cells now."""
+        self._add(self._to_one(connection, cells), at_once=len(cells) <= self._settings.slice_sends)
+
+    def catch_up(self, connection: Connection) -> None:
+        """Sends a reader that was slow the newest snapshots of what it missed."""
+        missed = [geo_cells.from_token(channel.removeprefix(CELL_PREFIX)) for channel in sorted(connection.stale)]
+        connection.stale.clear()
+        self._add(self._to_one(connection, missed), at_once=False)
+
+    async def written(self) -> None:
+        """Returns when nothing is queued any more."""
+        await self._written.wait()
+
+    def stop(self) -> None:
+        """Drops what is queued and publishes no more by itself."""
+        self._jobs.clear()
+        self._written.set()
+        if self._pump is not None:
+            self._pump.cancel()
+        if self._players_timer is not None:
+            self._players_timer.cancel()
+
+    def _queue_changed(self) -> None:
+        self._players_timer = None
+        self._players_done_s = self._clock.monotonic_s()
+        changed, self._changed = self._changed, {}
+        for cell in changed:
+            if cell not in self._queued:
+                self._queued.add(cell)
+                self._add(self._to_cell(cell), at_once=False)
+
+    def _players(self, cell: int) -> PlayersTail:
+        return self._subprotocol.players_tail(cell=geo_cells.token(cell), seen=self._views.players(cell))
+
+    def _to_cell(self, cell: int) -> Iterator[None]:
+        self._queued.discard(cell)
+        channel = cell_channel(cell)
+        listeners = self._subscriptions.listeners(channel)
+        if not listeners:
+            return
+        players = self._players(cell)
+        for connection in listeners:
+            _write_players(connection, channel, players)
+            yield
+
+    def _to_one(self, connection: Connection, cells: Sequence[int]) -> Iterator[None]:
+        for cell in cells:
+            _write_players(connection, cell_channel(cell), self._players(cell))
+            yield
+
+    def _to_each(self, pairs: Iterable[tuple[Connection, Struct]]) -> Iterator[None]:
+        for connection, message in pairs:
+            connection.event(self._subprotocol.tail(message))
+            yield
+
+    def _add(self, job: Iterator[None], *, at_once: bool) -> None:
+        if at_once and not self._jobs:
+            _finish(job)
+            return
+        if len(self._jobs) >= self._settings.publish_queue_max:
+            self._counters.publications_hurried += 1
+            _finish(self._jobs.popleft())
+        self._jobs.append(job)
+        self._written.clear()
+        if self._pump is None:
+            self._pump = asyncio.get_running_loop().call_soon(self._run_slice)
+
+    def _run_slice(self) -> None:
+        self._pump = None
+        for _ in range(self._settings.slice_sends):
+            if not self._jobs:
+                self._written.set()
+                return
+            try:
+                next(self._jobs[0])
+            except StopIteration:
+                self._jobs.popleft()
+            except Exception:
+                _log.exception("a publication failed")
+                self._jobs.popleft()
+        self._pump = asyncio.get_running_loop().call_soon(self._run_slice)
+
+
+def _to_all(listeners: Sequence[Connection], tail: bytes, except_account: UUID | None) -> Iterator[None]:
+    for connection in listeners:
+        principal = connection.principal
+        if except_account is None or principal is None or principal.account_id != except_account:
+            connection.event(tail)
+            yield
+
+
+def _write_players(connection: Connection, channel: str, players: PlayersTail) -> None:
+    if connection.principal is not None:
+        connection.position_event(channel, players.without(connection.principal.account_id))
+
+
+def _finish(job: Iterator[None]) -> None:
+    try:
+        deque(job, maxlen=0)
+    except Exception:
+        _log.exception("a publication failed")

@@ -1,0 +1,74 @@
+"""Channels: who listens to which, and which names are well formed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from overworld.domains.realtime.connection import NOTHING_SENT, Connection
+from overworld.domains.realtime.errors import BadChannel
+from overworld.geo import cells
+
+CELL_PREFIX = "location:cell:"
+SYSTEM = "system"
+USER_PREFIX = "user:"
+
+
+def cell_channel(cell: int) -> str:
+    """The channel of a room cell."""
+    return CELL_PREFIX + cells.token(cell)
+
+
+def cell_of_channel(channel: str, *, room_level: int) -> int:
+    """The cell of a `location:cell:` channel.
+
+    Raises: BadChannel unless the rest is the token of a cell of the room level, written the one canonical way.
+    """
+    token = channel.removeprefix(CELL_PREFIX)
+    try:
+        cell = cells.from_token(token)
+    except ValueError:
+        raise BadChannel from None
+    if not cells.is_valid(cell) or cells.level_of(cell) != room_level or cells.token(cell) != token:
+        raise BadChannel
+    return cell
+
+
+class Subscriptions:
+    """The listeners of each channel of this process. A channel exists while somebody listens."""
+
+    def __init__(self) -> None:
+        self._listeners: dict[str, dict[Connection, None]] = {}
+
+    def __len__(self) -> int:
+        return len(self._listeners)
+
+    def add(self, connection: Connection, channel: str) -> None:
+        """Adds a listener; once is enough."""
+        connection.channels.setdefault(channel, NOTHING_SENT)
+        self._listeners.setdefault(channel, {})[connection] = None
+
+    def remove(self, connection: Connection, channel: str) -> None:
+        """Removes a listener; one that never listened is no error."""
+        connection.stale.discard(channel)
+        if connection.channels.pop(channel, None) is None:
+            return
+        listeners = self._listeners[channel]
+        del listeners[connection]
+        if not listeners:
+            del self._listeners[channel]
+
+    def remove_all(self, connection: Connection) -> None:
+        """Removes a connection from every channel."""
+        for channel in list(connection.channels):
+            self.remove(connection, channel)
+
+    def listeners(self, channel: str) -> tuple[Connection, ...]:
+        """Those who listen now, in the order in which they came."""
+        return tuple(self._listeners.get(channel, ()))
+
+    def has_listeners(self, channel: str) -> bool:
+        """Whether anybody listens."""
+        return channel in self._listeners
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._listeners)

@@ -1,0 +1,97 @@
+"""Values of the socket: its settings, its close codes, and what it counts."""
+
+from __future__ import annotations
+
+from collections import Counter
+from enum import IntEnum
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+PATH = "/v1/realtime"
+
+
+class CloseCode(IntEnum):
+    """Why the server ended a connection. Public, in `docs/protocol.md`; never renumbered."""
+
+    BAD_FRAME = 4400
+    UNAUTHENTICATED = 4401
+    FORBIDDEN = 4403
+    IDLE = 4408
+    REPLACED = 4409
+    TOO_BIG = 4413
+    TOO_FAST = 4429
+    DRAINING = 4503
+
+
+class RealtimeSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Limits and times of the socket. All bounds are per gateway process or per connection, as they say."""
+
+    host: Annotated[str, Meta(min_length=1, description="address the socket listens on")] = "127.0.0.1"
+    port: Annotated[int, Meta(ge=0, le=65_535, description="port the socket listens on; 0 takes a free one")] = 7401
+    origins: Annotated[
+        tuple[str, ...], Meta(description="browser origins that may connect; * is any. No Origin header is allowed")
+    ] = ("*",)
+    connections_max: Annotated[int, Meta(ge=1, le=1_000_000, description="connections per process")] = 20_000
+    sockets_per_account_max: Annotated[
+        int, Meta(ge=1, le=1_000, description="connections per account; one more replaces the oldest")
+    ] = 5
+    handshake_s: Annotated[float, Meta(gt=0, le=60, description="time to finish the HTTP upgrade")] = 5.0
+    auth_s: Annotated[float, Meta(gt=0, le=600, description="time to authenticate after the upgrade")] = 10.0
+    idle_s: Annotated[float, Meta(gt=0, le=3_600, description="silence, pongs included, that ends a connection")] = 60.0
+    ping_s: Annotated[float, Meta(gt=0, le=3_600, description="silence after which the server pings")] = 25.0
+    close_s: Annotated[
+        float, Meta(gt=0, le=60, description="time for the peer to answer a close frame before the line is cut")
+    ] = 2.0
+    drain_s: Annotated[float, Meta(ge=0, le=600, description="time for actions in flight to finish at shutdown")] = 10.0
+    reconnect_spread_s: Annotated[
+        float, Meta(ge=0, le=600, description="clients told to reconnect spread over this time")
+    ] = 5.0
+    frame_bytes_max: Annotated[int, Meta(ge=512, le=2**20, description="largest message of a client")] = 16_384
+    frames_per_s: Annotated[float, Meta(gt=0, le=100_000, description="frames per second and connection")] = 60.0
+    frames_burst: Annotated[int, Meta(ge=1, le=1_000_000, description="frames at once per connection")] = 120
+    bad_frames_max: Annotated[int, Meta(ge=1, le=1_000, description="the malformed frame that ends a connection")] = 3
+    unsent_bytes_max: Annotated[
+        int, Meta(ge=4_096, le=2**26, description="bytes waiting for a slow reader before it is closed")
+    ] = 262_144
+    send_buffer_bytes: Annotated[
+        int, Meta(ge=4_096, le=2**24, description="send buffer asked of the kernel per connection")
+    ] = 131_072
+    channels_max: Annotated[int, Meta(ge=1, le=4_096, description="channels per connection")] = 64
+    in_flight_max: Annotated[int, Meta(ge=1, le=4_096, description="actions at once per connection")] = 32
+    players_interval_s: Annotated[
+        float, Meta(ge=0, le=60, description="least time between two publications of the players of a cell")
+    ] = 0.1
+    slice_sends: Annotated[int, Meta(ge=1, le=100_000, description="sends before other work gets its turn")] = 256
+    publish_queue_max: Annotated[int, Meta(ge=1, le=1_000_000, description="publications that may wait")] = 4_096
+
+
+class Counters:
+    """What the gateway counted since it started, for the metrics. Plain numbers; only the gateway writes them."""
+
+    __slots__ = (
+        "actions",
+        "closes",
+        "frames_in",
+        "frames_out",
+        "handshakes_refused",
+        "left",
+        "opened",
+        "positions_dropped",
+        "publications_hurried",
+        "published",
+        "refusals",
+    )
+
+    def __init__(self) -> None:
+        self.opened = 0
+        self.left = 0
+        self.frames_in = 0
+        self.frames_out = 0
+        self.actions = 0
+        self.published = 0
+        self.publications_hurried = 0
+        self.positions_dropped = 0
+        self.refusals: Counter[str] = Counter()
+        self.closes: Counter[int] = Counter()
+        self.handshakes_refused: Counter[str] = Counter()

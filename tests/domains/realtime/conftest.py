@@ -1,0 +1,302 @@
+"""A real gateway on a free port, the house behind it as small fakes, and a raw peer."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, cast
+from uuid import UUID
+
+import msgspec
+import picows
+import pytest
+import uvloop
+from msgspec import Struct
+
+from overworld.domains.realtime import Gateway, RealtimeSettings, build
+from overworld.geo import cells
+from overworld.kernel.clock import SystemClock
+from overworld.kernel.identity import Answer, Principal, Scope
+from overworld.kernel.ids import IdSource
+from overworld.kernel.refusals import Refusal
+
+PLAYER_SCOPES = frozenset(
+    {Scope.REALTIME_CONNECT, Scope.GAME_PLAY, Scope.GAME_READ, Scope.LOCATION_READ, Scope.LOCATION_WRITE}
+)
+WAIT_S = 5
+
+
+def pytest_asyncio_loop_factories():
+    """The gateway is made for uvloop, so it is tested on it."""
+    return {"uvloop": uvloop.new_event_loop}
+
+
+class Forged(Refusal):
+    """The token is not one of ours."""
+
+    code = "fake.forged"
+    status = 401
+
+
+class BadPosition(Refusal):
+    """The position is malformed."""
+
+    code = "fake.bad_position"
+    status = 400
+
+
+class TooFar(Refusal):
+    """Too far away."""
+
+    code = "fake.too_far"
+    status = 409
+    public = ("reach_m",)
+
+
+class OutOfSight(Refusal):
+    """Too far to be seen."""
+
+    code = "fake.out_of_sight"
+    status = 403
+
+
+class Verdict(Struct):
+    accepted: bool
+    number: int
+
+
+class Seen(Struct):
+    id: str
+    lat: float = 1.5
+
+
+class Coin(Struct):
+    id: str
+
+
+class Collected(Struct):
+    target: str
+    request_id: str | None
+
+
+class Fix(Struct, forbid_unknown_fields=True):
+    number: int
+
+
+class House:
+    """The fakes behind a gateway; tests read and set them."""
+
+    def __init__(self) -> None:
+        self.clock = SystemClock()
+        self.ids = IdSource(self.clock.now_us)
+        self.principals: dict[str, Principal] = {}
+        self.reports: list[tuple[UUID, int, bool]] = []
+        self.verdicts: list[asyncio.Future[Verdict]] = []
+        self.judge_at_once = True
+        self.players_in: dict[int, list[Seen]] = {}
+        self.views_asked = 0
+        self.coins = [Coin("c1"), Coin("c2")]
+        self.hidden: set[int] = set()
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.acting = 0
+        self.acted: list[str] = []
+        self.actions = {"collect": self.collect, "fail": self.fail}
+
+    def token(self, name: str = "token", *, account: UUID | None = None, **fields: Any) -> str:
+        known: dict[str, Any] = {"role": "player", "scopes": PLAYER_SCOPES, "sid": self.ids()} | fields
+        self.principals[name] = Principal(account_id=account or self.ids(), **known)
+        return name
+
+    def verify(self, token: str) -> Principal:
+        if token not in self.principals:
+            raise Forged
+        return self.principals[token]
+
+    def scopes(self, key: str) -> frozenset[str]:
+        return frozenset({Scope.WORLD_REPLAY}) if key == "dev" else frozenset()
+
+    def report(self, player_id: UUID, data: msgspec.Raw, *, own_timeline: bool) -> asyncio.Future[Verdict]:
+        try:
+            fix = msgspec.json.decode(data, type=Fix)
+        except (msgspec.DecodeError, UnicodeError, RecursionError):
+            raise BadPosition from None
+        if fix.number == 666:
+            raise RuntimeError("a bug")
+        self.reports.append((player_id, fix.number, own_timeline))
+        future: asyncio.Future[Verdict] = asyncio.get_running_loop().create_future()
+        self.verdicts.append(future)
+        if self.judge_at_once:
+            future.set_result(Verdict(fix.number >= 0, fix.number))
+        return future
+
+    def players(self, cell: int) -> list[Seen]:
+        self.views_asked += 1
+        return self.players_in.get(cell, [])
+
+    async def collectibles(self, cells: Sequence[int], *, player_id: UUID) -> list[Coin]:
+        return self.coins
+
+    def require_in_sight(self, player_id: UUID, lat_deg: float, lng_deg: float, scopes: frozenset[str]) -> None:
+        if cells.cell_of(lat_deg, lng_deg, 15) in self.hidden:
+            raise OutOfSight
+
+    async def collect(
+        self, principal: Principal, target: str, request_id: str | None, data: msgspec.Raw
+    ) -> Answer[Any]:
+        self.acting += 1
+        await self.gate.wait()
+        self.acting -= 1
+        self.acted.append(target)
+        if target == "far":
+            raise TooFar(reach_m=40)
+        return Answer(Collected(target, request_id), replayed=request_id == "again")
+
+    async def fail(self, principal: Principal, target: str, request_id: str | None, data: msgspec.Raw) -> Answer[Any]:
+        raise RuntimeError("a bug in an action")
+
+
+class Peer(picows.WSListener):
+    """A raw client: every frame as it came, and how the connection ended."""
+
+    def __init__(self) -> None:
+        self.inbox: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+        self.closed: asyncio.Future[tuple[int | None, str]] = asyncio.get_running_loop().create_future()
+        self.pings = 0
+        self.answers_pings = True
+        self.raw: list[bytes] = []
+
+    def on_ws_connected(self, transport: picows.WSTransport) -> None:
+        self.transport = transport
+
+    def on_ws_frame(self, transport: picows.WSTransport, frame: picows.WSFrame) -> None:
+        if frame.msg_type == picows.WSMsgType.TEXT:
+            self.raw.append(frame.get_payload_as_bytes())
+            self.inbox.put_nowait(json.loads(self.raw[-1]))
+        elif frame.msg_type == picows.WSMsgType.PING:
+            self.pings += 1
+            if self.answers_pings:
+                transport.send_pong(frame.get_payload_as_bytes())
+        elif frame.msg_type == picows.WSMsgType.CLOSE:
+            self.closed.set_result((cast(int, frame.get_close_code()), frame.get_close_reason() or ""))
+            transport.send_close(picows.WSCloseCode.OK)
+            transport.disconnect()
+
+    def on_ws_disconnected(self, transport: picows.WSTransport) -> None:
+        if not self.closed.done():
+            self.closed.set_result((None, ""))
+
+    def send(self, message: dict[str, Any] | str | bytes) -> None:
+        payload = json.dumps(message) if isinstance(message, dict) else message
+        self.transport.send(picows.WSMsgType.TEXT, payload)
+
+    async def receive(self, type_: str | None = None) -> dict[str, Any]:
+        """The next frame, or the next of a type."""
+        async with asyncio.timeout(WAIT_S):
+            while True:
+                frame = await self.inbox.get()
+                if type_ is None or frame["type"] == type_:
+                    return frame
+
+    async def ask(self, message: dict[str, Any]) -> dict[str, Any]:
+        """The reply with the message's cid."""
+        self.send({"cid": "ask"} | message)
+        async with asyncio.timeout(WAIT_S):
+            while True:
+                frame = await self.inbox.get()
+                if frame.get("cid") == message.get("cid", "ask"):
+                    return frame
+
+    async def end(self) -> tuple[int | None, str]:
+        """Close code and reason, once the server has closed."""
+        async with asyncio.timeout(WAIT_S):
+            return await asyncio.shield(self.closed)
+
+    async def settled(self) -> list[dict[str, Any]]:
+        """Everything that came before the answer to a ping sent now."""
+        self.send({"type": "ping", "cid": "settle"})
+        frames = []
+        while (frame := await self.receive()).get("cid") != "settle":
+            frames.append(frame)
+        return frames
+
+
+class Site:
+    """A running gateway and its house."""
+
+    def __init__(self, gateway: Gateway, house: House) -> None:
+        self.gateway = gateway
+        self.house = house
+
+    async def connect(self, *, path: str = "/v1/realtime", **options: Any) -> Peer:
+        url = f"ws://127.0.0.1:{self.gateway.port}{path}"
+        _, peer = await picows.ws_connect(Peer, url, enable_auto_pong=False, **options)
+        assert isinstance(peer, Peer)
+        return peer
+
+    async def player(self, name: str = "token", **fields: Any) -> Peer:
+        """A connected and authenticated peer; a new token is made unless the name is known."""
+        if name not in self.house.principals:
+            self.house.token(name, **fields)
+        peer = await self.connect()
+        assert (await peer.ask({"type": "auth", "token": name}))["success"]
+        return peer
+
+    async def until(self, condition: Any) -> None:
+        """Returns when the condition holds, looking again each turn of the loop."""
+        async with asyncio.timeout(WAIT_S):
+            while not condition():  # noqa: ASYNC110 - the counters of the gateway have no event to wait for
+                await asyncio.sleep(0)
+
+
+@asynccontextmanager
+async def _opened(*, limits_enabled: bool = True, **settings: Any) -> AsyncIterator[Site]:
+    house = House()
+    gateway = build(
+        settings=RealtimeSettings(**settings),
+        verifier=house,
+        keys=house,
+        locations=house,
+        cell_views=house,
+        actions=house.actions,
+        sight=house,
+        clock=house.clock,
+        ids=house.ids,
+        limits_enabled=limits_enabled,
+        collectible_noun="coins",
+    )
+    await gateway.start("127.0.0.1", 0)
+    try:
+        yield Site(gateway, house)
+    finally:
+        house.gate.set()
+        async with asyncio.timeout(WAIT_S):
+            await gateway.drain(1.0)
+
+
+@pytest.fixture
+def open_site():
+    """Opens a gateway: `async with open_site(idle_s=0.1) as site`."""
+    return _opened
+
+
+@pytest.fixture
+async def site(open_site):
+    """A gateway with the settings as they are."""
+    async with open_site() as opened:
+        yield opened
+
+
+@pytest.fixture
+def seen():
+    """Makes a player as others see one: `seen(account_id)`."""
+    return lambda account_id, **fields: Seen(str(account_id), **fields)
+
+
+@pytest.fixture
+def square() -> tuple[int, str, str]:
+    """A room cell: its id, its token, its channel."""
+    cell = cells.cell_of(48.2, 16.37, 15)
+    return cell, cells.token(cell), f"location:cell:{cells.token(cell)}"
