@@ -140,11 +140,8 @@ class Connection(WSListener):
         self._gone = True
         if self._timer is not None:
             self._timer.cancel()
-        handshake = transport.close_handshake
-        if self.closing is None and handshake is not None and handshake.sent is not None:
-            self._around.counters.closes[cast(int, handshake.sent.code)] += 1
-        elif self.closing is None:
-            self._around.counters.left += 1
+        if self.closing is None:
+            self._count_end(transport)
         self._around.owner.gone(self)
 
     def pause_writing(self) -> None:
@@ -283,6 +280,13 @@ class Connection(WSListener):
         self._bad_frames += 1
         if self._bad_frames >= self._around.settings.bad_frames_max:
             self.close(CloseCode.BAD_FRAME, "malformed frames")
+
+    def _count_end(self, transport: WSTransport) -> None:
+        handshake = transport.close_handshake
+        if handshake is None or handshake.sent is None or handshake.recv_then_sent:
+            self._around.counters.left += 1
+        else:
+            self._around.counters.closes[cast(int, handshake.sent.code)] += 1
 
     def _write(self, payload: bytes) -> None:
         if self.is_open and self._room_for(len(payload)):
