@@ -63,7 +63,11 @@ class GameplaySettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     cells_cached_max: Annotated[int, Meta(ge=1, le=1_000_000, description="Spawn cells kept in memory.")] = 8_192
     spawn_key: Annotated[
         str,
-        Meta(max_length=256, description="Secret that decides every spawn; empty: made once, kept in the database."),
+        Meta(
+            max_length=256,
+            description="Secret that decides every spawn; empty: made once, kept in the database.",
+            extra={"secret": True},
+        ),,
     ] = ""
 
 
