@@ -59,6 +59,20 @@ def test_wrong_settings_are_listed_on_standard_error_and_exit_2(capsys, monkeypa
     ]
 
 
+def test_a_game_that_is_wrong_is_refused_with_all_its_errors(capsys, bare_machine):
+    (bare_machine / "game.toml").write_text('[game]\nname = "Mine"\n[colectibles]\n')
+    with pytest.raises(SystemExit) as left:
+        main(["game", "check", str(bare_machine)])
+    assert str(left.value.code).startswith(f"{bare_machine}/game.toml: ")
+    assert "colectibles" in str(left.value.code)
+
+
+def test_the_shipped_game_is_fine(capsys):
+    code, out, _ = run(capsys, "game", "check", "ore")
+    assert code == 0
+    assert "/games/ore/game.toml: fine" in out
+
+
 @pytest.mark.parametrize("arguments", [["bogus"], ["serve", "--http-port", "many"], ["serve", "--nope"]])
 def test_a_command_line_that_makes_no_sense_exits_2(capsys, arguments):
     code, out, err = run(capsys, *arguments)

@@ -42,8 +42,8 @@ def faults_of(folder: Path, environment: dict[str, str] | None = None, **values:
 def test_a_bare_machine_gets_the_defaults(tmp_path):
     settings = load(environment={}, folder=tmp_path).tree
     assert settings == Settings()
-    assert (settings.http.port, settings.realtime.port) == (7400, 7401)
-    assert (settings.http.host, settings.realtime.host) == ("127.0.0.1", "127.0.0.1")
+    assert (settings.http.port, settings.realtime.port, settings.operations.port) == (7400, 7401, 7403)
+    assert {settings.http.host, settings.realtime.host, settings.operations.host} == {"127.0.0.1"}
 
 
 def test_flags_beat_the_environment_beats_the_file_beats_the_defaults(tmp_path):
@@ -79,6 +79,14 @@ def test_a_file_cannot_choose_the_file(tmp_path):
     assert faults_of(tmp_path) == [
         "overworld.toml: config: a file cannot choose itself; use --config or OVERWORLD_CONFIG"
     ]
+
+
+def test_two_doors_cannot_share_a_port_but_may_both_take_any_free_one(tmp_path):
+    assert faults_of(tmp_path, http__port=7401) == [
+        "flags: http.port, realtime.port and operations.port must differ; 0 takes any free port"
+    ]
+    free = load(flags=flags(http__port=0, realtime__port=0), environment={}, folder=tmp_path).tree
+    assert (free.http.port, free.realtime.port) == (0, 0)
 
 
 @pytest.mark.parametrize("setting", LEAVES, ids=lambda leaf: leaf.key)

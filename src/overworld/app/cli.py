@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from cyclopts import App
 
 from overworld import __version__
-from overworld.app.commands import config, migrate
+from overworld.app.commands import config, game, migrate
 from overworld.app.commands.serve import serve
 from overworld.app.settings_sources import BadSettings
 from overworld.kernel.refusals import Refusal
@@ -22,6 +22,7 @@ REFUSED, WRONG, INTERRUPTED = 1, 2, 130
 app = App(name="overworld", help="The open-source backend for games played on a planet.", version=__version__)
 app.command(serve)
 app.command(config.app)
+app.command(game.app)
 app.command(migrate.app)
 
 

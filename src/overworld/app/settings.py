@@ -24,9 +24,12 @@ from overworld.app.settings_sources import (
     resolve,
 )
 from overworld.app.settings_tree import T
+from overworld.domains.accounts.types import AccountsSettings
 from overworld.domains.gameplay.types import GameplaySettings
 from overworld.domains.realtime.types import RealtimeSettings
+from overworld.platform.eventlog.settings import EventLogSettings
 from overworld.platform.http.settings import HttpSettings, LimitSettings
+from overworld.platform.observability.settings import LogSettings, OperationsSettings
 from overworld.platform.postgres.settings import DatabaseSettings
 
 _NO_FLAGS = Source(name="flags")
@@ -45,10 +48,19 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     config: Annotated[Path, Meta(description="this file; chosen by --config or the environment only")] = Path(FILE_NAME)
     migrate: Annotated[bool, Meta(description="bring a database given by DSN up to date at start")] = False
     http: HttpSettings = HttpSettings()
+    realtime: RealtimeSettings = RealtimeSettings()
+    operations: OperationsSettings = OperationsSettings()
+    log: LogSettings = LogSettings()
     limits: LimitSettings = LimitSettings()
     database: DatabaseSettings = DatabaseSettings()
-    realtime: RealtimeSettings = RealtimeSettings()
+    events: EventLogSettings = EventLogSettings()
+    accounts: AccountsSettings = AccountsSettings()
     gameplay: GameplaySettings = GameplaySettings()
+
+    def __post_init__(self) -> None:
+        ports = [port for port in (self.http.port, self.realtime.port, self.operations.port) if port]
+        if len(set(ports)) < len(ports):
+            raise ValueError("http.port, realtime.port and operations.port must differ; 0 takes any free port")
 
 
 def load(*, flags: Source = _NO_FLAGS, environment: Mapping[str, str], folder: Path) -> Resolved[Settings]:

@@ -15,6 +15,10 @@ def serve(*, flags: Flags = Flags()) -> None:
     os.environ.setdefault("NUMBA_CACHE_DIR", str(compiled))
     settings = flags.settings().tree
 
+    from overworld.app.game import GameErrors
     from overworld.app.serve import serve as run
 
-    run(settings)
+    try:
+        run(settings)
+    except GameErrors as wrong:
+        raise SystemExit(str(wrong)) from wrong
