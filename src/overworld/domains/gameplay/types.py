@@ -67,7 +67,7 @@ class GameplaySettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             max_length=256,
             description="Secret that decides every spawn; empty: made once, kept in the database.",
             extra={"secret": True},
-        ),,
+        ),
     ] = ""
 
 
