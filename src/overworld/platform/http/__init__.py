@@ -6,19 +6,31 @@ HTTP asks for happens here, once.
 """
 
 from overworld.platform.http.access import needs, open_to_all
+from overworld.platform.http.build import build_http
 from overworld.platform.http.caller import Caller, KeyScopes
 from overworld.platform.http.paging import CursorQuery, LimitQuery, Page, decode_cursor, encode_cursor
-from overworld.platform.http.replies import keyed_reply
+from overworld.platform.http.replies import etag_of, etag_reply, keyed_reply, require_match
+from overworld.platform.http.server import CannotListen, Serving, serving
+from overworld.platform.http.settings import HttpSettings, LimitSettings
 
 __all__ = [
     "Caller",
+    "CannotListen",
     "CursorQuery",
+    "HttpSettings",
     "KeyScopes",
     "LimitQuery",
+    "LimitSettings",
     "Page",
+    "Serving",
+    "build_http",
     "decode_cursor",
     "encode_cursor",
+    "etag_of",
+    "etag_reply",
     "keyed_reply",
     "needs",
     "open_to_all",
+    "require_match",
+    "serving",
 ]

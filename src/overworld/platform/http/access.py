@@ -6,6 +6,8 @@ from typing import Any
 
 from msgspec import Struct
 
+from overworld.kernel.refusals import Refusal
+
 OPT_KEY = "overworld_access"
 
 
@@ -15,16 +17,24 @@ class Access(Struct, frozen=True):
     scope: str | None
     key_required: bool = False
     body_bytes_max: int | None = None
+    refusals: tuple[type[Refusal], ...] = ()
 
 
-def needs(scope: str, *, key_required: bool = False, body_bytes_max: int | None = None) -> dict[str, Any]:
-    """A route's `opt`: callers need a token (or a key beside it) with this scope.
+def needs(
+    scope: str,
+    *,
+    key_required: bool = False,
+    body_bytes_max: int | None = None,
+    refusals: tuple[type[Refusal], ...] = (),
+) -> dict[str, Any]:
+    """A route's `opt`: callers need a token with this scope, or a token and a key with it beside.
 
     `key_required` refuses calls without an `Idempotency-Key`. `body_bytes_max` replaces the setting for this route.
+    `refusals` are the ones this route may answer with beside those of the edge; they are written in its description.
     """
-    return {OPT_KEY: Access(scope, key_required=key_required, body_bytes_max=body_bytes_max)}
+    return {OPT_KEY: Access(scope, key_required=key_required, body_bytes_max=body_bytes_max, refusals=refusals)}
 
 
-def open_to_all(*, body_bytes_max: int | None = None) -> dict[str, Any]:
+def open_to_all(*, body_bytes_max: int | None = None, refusals: tuple[type[Refusal], ...] = ()) -> dict[str, Any]:
     """A route's `opt`: no token is needed. One that is given is still read, and ignored when it is not valid."""
-    return {OPT_KEY: Access(None, body_bytes_max=body_bytes_max)}
+    return {OPT_KEY: Access(None, body_bytes_max=body_bytes_max, refusals=refusals)}

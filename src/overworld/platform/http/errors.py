@@ -16,6 +16,13 @@ class BadRequest(Refusal):
     public = ("errors",)
 
 
+class Malformed(Refusal):
+    """What was sent is not an HTTP request."""
+
+    code = "http.malformed"
+    status = 400
+
+
 class BadCursor(Refusal):
     """The cursor was not made by this list; start again without one."""
 
@@ -68,7 +75,7 @@ class NotAcceptable(Refusal):
 
 
 class RequestTimedOut(Refusal):
-    """The body did not arrive in time."""
+    """The request did not arrive in time."""
 
     code = "http.request_timed_out"
     status = 408
@@ -90,6 +97,13 @@ class BodyTooLarge(Refusal):
     public = ("bytes_max",)
 
 
+class UrlTooLong(Refusal):
+    """The URL is longer than this server reads."""
+
+    code = "http.url_too_long"
+    status = 414
+
+
 class UnsupportedMediaType(Refusal):
     """The body is not of a type this route reads."""
 
@@ -105,6 +119,13 @@ class TooManyRequests(Refusal):
     status = 429
     retryable = True
     public = ("retry_after_s",)
+
+
+class HeadTooLarge(Refusal):
+    """The headers are larger than this server reads."""
+
+    code = "http.head_too_large"
+    status = 431
 
 
 class ClientLeft(Refusal):

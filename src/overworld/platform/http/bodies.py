@@ -1,0 +1,110 @@
+"""Bodies are read within bounds and decoded straight into the Struct a handler asks for."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from typing import Any, cast
+
+import msgspec
+from litestar import Request
+from litestar.dto import AbstractDTO
+from litestar.openapi.spec import Reference, Schema
+from litestar.types import Empty, HTTPRequestEvent, Receive
+from litestar.typing import FieldDefinition
+
+from overworld.platform.http.errors import BadRequest, BodyTooLarge, ClientLeft, RequestTimedOut
+from overworld.platform.http.plans import plan_of
+from overworld.platform.http.problems import body_fault, fault
+
+_NUL = b"\\u0000"
+
+
+async def read_chunks(receive: Receive, *, bytes_max: int, timeout_s: float) -> AsyncGenerator[bytes, None]:
+    """The body as it comes in.
+
+    Raises: BodyTooLarge past `bytes_max`; RequestTimedOut when it is not there after `timeout_s`; ClientLeft.
+    """
+    deadline_s = asyncio.get_running_loop().time() + timeout_s
+    taken = 0
+    while True:
+        try:
+            async with asyncio.timeout_at(deadline_s):
+                message = await receive()
+        except TimeoutError as error:
+            raise RequestTimedOut from error
+        if message["type"] == "http.disconnect":
+            raise ClientLeft
+        chunk = cast("HTTPRequestEvent", message)["body"]
+        taken += len(chunk)
+        if taken > bytes_max:
+            raise BodyTooLarge(bytes_max=bytes_max)
+        if chunk:
+            yield chunk
+        if not message.get("more_body", False):
+            return
+
+
+class EdgeRequest(Request[Any, Any, Any]):
+    """A request whose body is bounded in size and time, by the plan of its route."""
+
+    async def stream(self) -> AsyncGenerator[bytes, None]:
+        """The body in chunks; can be read once. Raises: as `read_chunks`."""
+        if self._body is not Empty:
+            yield self._body
+            return
+        plan = plan_of(self.scope)
+        async for chunk in read_chunks(self.receive, bytes_max=plan.body_bytes_max, timeout_s=plan.body_timeout_s):
+            yield chunk
+
+
+class StrictBody(AbstractDTO[Any]):
+    """Decodes JSON bodies by msgspec in one step, strictly: no number in a string, no unknown field.
+
+    Litestar's own way goes over untyped dictionaries and then converts leniently. The decoder is in the route's plan.
+    """
+
+    @classmethod
+    def create_for_field_definition(
+        cls, field_definition: FieldDefinition, handler_id: str, backend_cls: Any = None
+    ) -> None:
+        """Nothing to prepare: `plan_routes` makes the decoder."""
+
+    def decode_bytes(self, value: bytes) -> Any:
+        """The Struct of a JSON body. Raises: BadRequest with the place and the reason."""
+        if _NUL in value and "\x00" in _texts(value):
+            raise BadRequest(errors=[fault("body", "", "Text must not contain U+0000")])
+        try:
+            return self._decoder().decode(value)
+        except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
+            raise body_fault(error) from error
+
+    def decode_builtins(self, value: dict[str, Any]) -> Any:
+        """The Struct of a form. Raises: BadRequest with the place and the reason."""
+        try:
+            return msgspec.convert(value, self._decoder().type, strict=False)
+        except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
+            raise body_fault(error) from error
+
+    def _decoder(self) -> msgspec.json.Decoder[Any]:
+        return cast("msgspec.json.Decoder[Any]", plan_of(self.asgi_connection.scope).decoder)
+
+    @classmethod
+    def create_openapi_schema(
+        cls, field_definition: FieldDefinition, handler_id: str, schema_creator: Any
+    ) -> Reference | Schema:
+        schema: Reference | Schema = schema_creator.for_field_definition(field_definition)
+        return schema
+
+    @classmethod
+    def generate_field_definitions(cls, model_type: type[Any]) -> Any:
+        yield from ()
+
+    @classmethod
+    def detect_nested_field(cls, field_definition: FieldDefinition) -> bool:
+        return False
+
+
+def _texts(value: bytes) -> str:
+    """The JSON text with its escapes undone, roughly: enough to see whether a NUL would come out of it."""
+    return value.decode("utf-8", "replace").replace("\\\\", "").replace("\\u0000", "\x00")

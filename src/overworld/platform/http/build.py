@@ -1,0 +1,91 @@
+"""Turns routes into an application: `build_http`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from litestar import Litestar
+from litestar.di import Provide
+from litestar.types import ASGIApp, ControllerRouterHandler
+
+from overworld.kernel.ports import Limiter, TokenVerifier
+from overworld.platform.http.addresses import Addresses
+from overworld.platform.http.bodies import EdgeRequest, StrictBody
+from overworld.platform.http.caller import Caller, KeyScopes
+from overworld.platform.http.cors import Cors
+from overworld.platform.http.docs import docs_routes
+from overworld.platform.http.edge import Edge
+from overworld.platform.http.exchange import exchange_of
+from overworld.platform.http.gate import Gate
+from overworld.platform.http.headers import ReplyHeaders
+from overworld.platform.http.measures import HttpMeasures
+from overworld.platform.http.openapi import describe, openapi_config
+from overworld.platform.http.plans import plan_routes
+from overworld.platform.http.problems import problem_reply
+from overworld.platform.http.rates import Rates
+from overworld.platform.http.settings import HttpSettings, LimitSettings
+from overworld.platform.observability import Metrics
+
+
+def build_http(
+    *,
+    routes: Sequence[ControllerRouterHandler],
+    verifier: TokenVerifier,
+    keys: KeyScopes,
+    limiter: Limiter,
+    settings: HttpSettings,
+    limits: LimitSettings,
+    metrics: Metrics,
+    title: str = "Overworld",
+    version: str = "0",
+) -> ASGIApp:
+    """The whole HTTP edge around the routes, as one ASGI application; `/openapi.json` and `/docs` are added.
+
+    Raises: TypeError for a route that does not declare who may call it; ValueError for a proxy network that is none.
+    """
+    described = _litestar(routes, openapi_config=openapi_config(title=title, version=version))
+    document = describe(described)
+    served = _litestar([*routes, *docs_routes(document)], openapi_config=None)
+    plan_routes(served.routes, settings)
+    return Edge(
+        served,
+        verifier=verifier,
+        keys=keys,
+        rates=Rates(limiter=limiter, settings=limits),
+        addresses=Addresses(settings.trusted_proxies),
+        cors=Cors(settings.cors_origins),
+        headers=ReplyHeaders(tls=settings.tls),
+        measures=HttpMeasures(metrics),
+    )
+
+
+def _litestar(routes: Sequence[ControllerRouterHandler], **options: Any) -> Litestar:
+    return Litestar(
+        route_handlers=list(routes),
+        dependencies={
+            "caller": Provide(_caller, sync_to_thread=False),
+            "idempotency_key": Provide(_idempotency_key, sync_to_thread=False),
+            "trace_id": Provide(_trace_id, sync_to_thread=False),
+        },
+        exception_handlers={Exception: problem_reply},
+        middleware=[Gate],
+        dto=StrictBody,
+        return_dto=None,
+        request_class=EdgeRequest,
+        request_max_body_size=None,
+        logging_config=None,
+        **options,
+    )
+
+
+def _caller(scope: Any) -> Caller:
+    return exchange_of(scope).caller
+
+
+def _idempotency_key(caller: Caller) -> str | None:
+    return caller.idempotency_key
+
+
+def _trace_id(caller: Caller) -> str:
+    return caller.trace_id

@@ -1,0 +1,40 @@
+"""`/openapi.json`, and `/docs`: a page that lists the operations and sends requests, without loading from elsewhere."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from typing import Any
+
+import msgspec
+from litestar import Response, get
+from litestar.handlers import HTTPRouteHandler
+
+from overworld.platform.http.access import open_to_all
+
+_HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; "
+        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    ),
+    "Cache-Control": "no-cache",
+}
+_PARTS = {"/docs": ("page.html", "text/html"), "/docs/page.js": ("page.js", "text/javascript")}
+_PARTS |= {"/docs/page.css": ("page.css", "text/css")}
+
+
+def docs_routes(document: dict[str, Any]) -> list[HTTPRouteHandler]:
+    """The handlers that serve an OpenAPI document and the page to try it."""
+    folder = files("overworld.platform.http") / "docs_page"
+    parts = [
+        _constant(path, (folder / name).read_bytes(), media_type=media_type, headers=_HEADERS)
+        for path, (name, media_type) in _PARTS.items()
+    ]
+    return [_constant("/openapi.json", msgspec.json.encode(document), media_type="application/json"), *parts]
+
+
+def _constant(path: str, content: bytes, *, media_type: str, headers: dict[str, str] | None = None) -> HTTPRouteHandler:
+    @get(path, opt=open_to_all(), include_in_schema=False, sync_to_thread=False)
+    def constant() -> Response[bytes]:
+        return Response(content, media_type=media_type, headers=headers)
+
+    return constant

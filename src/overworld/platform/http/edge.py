@@ -1,0 +1,187 @@
+"""The one layer around the application: traces, callers, limits, headers, the last catch, logs and measures."""
+
+from __future__ import annotations
+
+from time import perf_counter
+from typing import Any, cast
+
+import structlog
+from litestar.enums import ScopeType
+from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
+
+from overworld.kernel.identity import Principal
+from overworld.kernel.ports import TokenVerifier
+from overworld.kernel.refusals import Refusal
+from overworld.platform.http.addresses import UNKNOWN, Addresses
+from overworld.platform.http.caller import Caller, KeyScopes
+from overworld.platform.http.cors import Cors
+from overworld.platform.http.exchange import Exchange, attach
+from overworld.platform.http.headers import ReplyHeaders
+from overworld.platform.http.measures import HttpMeasures
+from overworld.platform.http.problems import MEDIA_TYPE, note, problem_bytes, problem_headers, refusal_of
+from overworld.platform.http.rates import Rates
+from overworld.platform.http.tracing import trace_of
+
+_READ = frozenset(
+    {
+        b"access-control-request-method",
+        b"authorization",
+        b"content-length",
+        b"content-type",
+        b"idempotency-key",
+        b"if-match",
+        b"if-none-match",
+        b"origin",
+        b"overworld-key",
+        b"traceparent",
+        b"user-agent",
+        b"x-forwarded-for",
+    }
+)
+_BEARER = b"bearer "
+_CLOSES_CONNECTION = frozenset({408, 413, 499})
+_NO_CONTENT = 204
+_NOTHING: frozenset[str] = frozenset()
+_USER_AGENT_LENGTH_MAX = 256
+
+
+class Edge:
+    """An ASGI application around another: every request passes here once, and every reply leaves here."""
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        verifier: TokenVerifier,
+        keys: KeyScopes,
+        rates: Rates,
+        addresses: Addresses,
+        cors: Cors,
+        headers: ReplyHeaders,
+        measures: HttpMeasures,
+    ) -> None:
+        self._app = app
+        self._verifier = verifier
+        self._keys = keys
+        self._rates = rates
+        self._addresses = addresses
+        self._cors = cors
+        self._headers = headers
+        self._measures = measures
+        self._log = structlog.get_logger("overworld.http")
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == ScopeType.HTTP:
+            await self._answer(scope, receive, send)
+        elif scope["type"] == ScopeType.WEBSOCKET:
+            await send({"type": "websocket.close", "code": 1000, "reason": None})
+        else:
+            await self._app(scope, receive, send)
+
+    async def _answer(self, scope: HTTPScope, receive: Receive, send: Send) -> None:
+        started_s = perf_counter()
+        head = {name: value for name, value in scope["headers"] if name in _READ}
+        exchange = Exchange(method=scope["method"], head=head, trace=trace_of(head.get(b"traceparent")))
+        attach(scope, exchange)
+        if scope["method"] == "HEAD":
+            scope = cast("HTTPScope", {**scope, "method": "GET"})
+
+        async def send_completed(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                exchange.status = message["status"]
+                message["headers"] = self._reply_headers(exchange, list(message.get("headers", [])))
+            await send(message)
+
+        self._measures.in_flight += 1
+        try:
+            await self._pass_on(scope, exchange, receive, send_completed)
+        except Exception as error:
+            await self._catch(error, exchange, send_completed)
+        finally:
+            self._measures.in_flight -= 1
+            self._finish(scope, exchange, seconds=perf_counter() - started_s)
+
+    async def _pass_on(self, scope: HTTPScope, exchange: Exchange, receive: Receive, send: Send) -> None:
+        origin = exchange.head.get(b"origin")
+        exchange.reply_headers = self._cors.reply_headers(origin)
+        if origin is not None and exchange.method == "OPTIONS" and b"access-control-request-method" in exchange.head:
+            await _send_whole(send, _NO_CONTENT, self._cors.preflight_headers(origin), b"")
+            return
+        key = exchange.head.get(b"overworld-key")
+        key_scopes = self._keys.scopes(key.decode("latin-1")) if key is not None else _NOTHING
+        exchange.caller = self._caller(scope, exchange, key_scopes=key_scopes)
+        rate = await self._rates.take(scope["path"], exchange.caller, holds_key=bool(key_scopes))
+        exchange.reply_headers += rate.headers
+        if rate.refusal is not None:
+            self._measures.limited(rate.refusal.fields["kind"])
+            raise rate.refusal
+        await self._app(scope, receive, send)
+
+    async def _catch(self, error: Exception, exchange: Exchange, send: Send) -> None:
+        """The last catch: what comes before routing, and bugs in the framework or in a reply."""
+        refusal = refusal_of(error)
+        note(exchange, refusal, error=error)
+        if exchange.status == 0:
+            body = problem_bytes(refusal, trace_id=exchange.trace.trace_id)
+            headers = [(b"content-type", MEDIA_TYPE), *problem_headers(refusal)]
+            await _send_whole(send, refusal.status, headers, body)
+
+    def _caller(self, scope: HTTPScope, exchange: Exchange, *, key_scopes: frozenset[str]) -> Caller:
+        head = exchange.head
+        principal, refusal = self._principal(head.get(b"authorization"))
+        exchange.account = str(principal.account_id) if principal else None
+        client = scope.get("client")
+        idempotency_key = head.get(b"idempotency-key")
+        return Caller(
+            maybe=principal,
+            refusal=refusal,
+            address=self._addresses.caller(client[0] if client else UNKNOWN, head.get(b"x-forwarded-for")),
+            user_agent=head.get(b"user-agent", b"").decode("latin-1")[:_USER_AGENT_LENGTH_MAX],
+            scopes=(principal.scopes if principal else _NOTHING) | key_scopes,
+            trace_id=exchange.trace.trace_id,
+            idempotency_key=idempotency_key.decode("latin-1") if idempotency_key is not None else None,
+        )
+
+    def _principal(self, authorization: bytes | None) -> tuple[Principal | None, Refusal | None]:
+        if authorization is None or authorization[: len(_BEARER)].lower() != _BEARER:
+            return None, None
+        try:
+            return self._verifier.verify(authorization[len(_BEARER) :].strip().decode("latin-1")), None
+        except Refusal as refusal:
+            return None, refusal
+
+    def _reply_headers(self, exchange: Exchange, headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+        headers += exchange.reply_headers
+        headers.append((b"x-request-id", exchange.trace.trace_id.encode()))
+        headers.append((b"traceparent", exchange.trace.traceparent()))
+        if exchange.status in _CLOSES_CONNECTION:
+            headers.append((b"connection", b"close"))
+        return self._headers.completed(headers)
+
+    def _finish(self, scope: Scope, exchange: Exchange, *, seconds: float) -> None:
+        route = cast("dict[str, Any]", scope).get("path_template", "unmatched")
+        self._measures.request(
+            method=exchange.method,
+            route=route,
+            status=exchange.status,
+            refusal_code=exchange.refusal_code,
+            seconds=seconds,
+        )
+        fields: dict[str, Any] = {
+            "method": exchange.method,
+            "route": route,
+            "status": exchange.status,
+            "ms": round(seconds * 1e3, 3),
+            "account": exchange.account,
+            "trace_id": exchange.trace.trace_id,
+        }
+        if exchange.refusal_code is not None:
+            fields["code"] = exchange.refusal_code
+            fields["refusal"] = exchange.refusal_fields
+        self._log.info("request", **fields)
+
+
+async def _send_whole(send: Send, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
+    length = [] if status == _NO_CONTENT else [(b"content-length", b"%d" % len(body))]
+    await send({"type": "http.response.start", "status": status, "headers": [*headers, *length]})
+    await send({"type": "http.response.body", "body": body, "more_body": False})

@@ -1,0 +1,28 @@
+"""The headers every reply carries, against browsers that would guess, frame, leak or run what we send."""
+
+from __future__ import annotations
+
+_ALWAYS = [
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+]
+_HSTS = (b"strict-transport-security", b"max-age=31536000; includeSubDomains")
+_UNLESS_SET = {
+    b"content-security-policy": b"default-src 'none'; frame-ancestors 'none'",
+    b"cache-control": b"no-store",
+}
+
+
+class ReplyHeaders:
+    """Completes the headers of replies. `tls` says that clients reach us by HTTPS."""
+
+    def __init__(self, *, tls: bool) -> None:
+        self._always = [*_ALWAYS, _HSTS] if tls else list(_ALWAYS)
+
+    def completed(self, headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+        """The headers with ours after them; a policy that the handler has set is left as it is."""
+        given = {name for name, _ in headers}
+        defaults = [(name, value) for name, value in _UNLESS_SET.items() if name not in given]
+        return [*headers, *self._always, *defaults]

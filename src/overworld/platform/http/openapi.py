@@ -1,0 +1,118 @@
+"""The OpenAPI 3.1 document: made from the handlers' types, with what the edge adds to every operation."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from litestar import Litestar
+from litestar.handlers import HTTPRouteHandler
+from litestar.openapi import OpenAPIConfig
+from litestar.openapi.plugins import JsonRenderPlugin
+from litestar.openapi.spec import Components, SecurityScheme
+from litestar.routes import HTTPRoute
+from litestar.types import Method
+from litestar.types.internal_types import PathParameterDefinition
+
+from overworld.kernel.refusals import Refusal
+from overworld.platform.http import errors
+from overworld.platform.http.access import OPT_KEY, Access
+from overworld.platform.http.rates import LIMITED
+
+_BEARER = "bearer"
+_SUCCESS = range(200, 400)
+_PROBLEM = "Problem"
+_PROBLEM_SCHEMA = {
+    "type": "object",
+    "title": "Problem",
+    "description": "The one error object (RFC 9457). Each code may add public members of its own.",
+    "required": ["type", "title", "status", "code", "retryable"],
+    "properties": {
+        "type": {"type": "string", "description": "A URN that ends with the code."},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "code": {"type": "string", "description": "Stable: `domain.situation`."},
+        "retryable": {"type": "boolean", "description": "The same request may succeed later."},
+        "detail": {"type": "string"},
+        "trace_id": {"type": "string", "description": "Names this request in our logs."},
+        "errors": {
+            "type": "array",
+            "description": "Where the request is wrong, and why.",
+            "items": {
+                "type": "object",
+                "properties": {"path": {"type": "string"}, "reason": {"type": "string"}},
+            },
+        },
+    },
+}
+_PROBLEM_CONTENT = {"application/problem+json": {"schema": {"$ref": f"#/components/schemas/{_PROBLEM}"}}}
+_IDEMPOTENCY_KEY = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": True,
+    "description": "Names this command: sent again with the same key and body, it has one effect and the same answer.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
+}
+
+
+def openapi_config(*, title: str, version: str) -> OpenAPIConfig:
+    """How Litestar describes the routes; `describe` makes the document."""
+    return OpenAPIConfig(
+        title=title,
+        version=version,
+        use_handler_docstrings=True,
+        operation_id_creator=_operation_id,
+        components=Components(
+            security_schemes={_BEARER: SecurityScheme(type="http", scheme="bearer", bearer_format="JWT")}
+        ),
+        render_plugins=[JsonRenderPlugin()],
+    )
+
+
+def describe(app: Litestar) -> dict[str, Any]:
+    """The document of an application built with `openapi_config`, completed by what the edge does."""
+    document: dict[str, Any] = app.openapi_schema.to_schema()
+    document["components"].setdefault("schemas", {})[_PROBLEM] = _PROBLEM_SCHEMA
+    for route in app.routes:
+        if not isinstance(route, HTTPRoute):
+            continue
+        item = document["paths"].get(route.path_format or "/", {})
+        for method, (handler, _) in route.route_handler_map.items():
+            if (operation := item.get(method.lower())) is not None:
+                _complete(operation, path=route.path, access=handler.opt.get(OPT_KEY, Access(None)))
+    return document
+
+
+def _complete(operation: dict[str, Any], *, path: str, access: Access) -> None:
+    operation["security"] = [{_BEARER: []}] if access.scope is not None else []
+    if access.scope is not None:
+        operation["x-scope"] = access.scope
+    if access.key_required:
+        operation.setdefault("parameters", []).append(_IDEMPOTENCY_KEY)
+    responses = {status: reply for status, reply in operation["responses"].items() if int(status) in _SUCCESS}
+    for status, refusals in sorted(_refusals(operation, path=path, access=access).items()):
+        lines = [f"`{refusal.code}`: {refusal.title()}." for refusal in refusals]
+        responses[str(status)] = {"description": "\n\n".join(lines), "content": _PROBLEM_CONTENT}
+    responses["default"] = {"description": "Any other refusal or failure.", "content": _PROBLEM_CONTENT}
+    operation["responses"] = responses
+
+
+def _refusals(operation: dict[str, Any], *, path: str, access: Access) -> dict[int, list[type[Refusal]]]:
+    declared: list[type[Refusal]] = [errors.BadRequest]
+    if access.key_required:
+        declared.append(errors.KeyRequired)
+    if access.scope is not None:
+        declared += [errors.Unauthenticated, errors.Forbidden]
+    if "requestBody" in operation:
+        declared += [errors.BodyTooLarge, errors.UnsupportedMediaType]
+    if path.startswith(LIMITED):
+        declared.append(errors.TooManyRequests)
+    by_status: dict[int, list[type[Refusal]]] = {}
+    for refusal in [*declared, *access.refusals]:
+        by_status.setdefault(refusal.status, []).append(refusal)
+    return by_status
+
+
+def _operation_id(handler: HTTPRouteHandler, method: Method, components: list[str | PathParameterDefinition]) -> str:
+    """Method and path: `post_v1_game_coins_by_id_collect`. It changes only when the address does."""
+    words = [f"by_{part.name}" if isinstance(part, PathParameterDefinition) else part for part in components]
+    return "_".join([method.lower(), *words]).replace("-", "_").replace(".", "_")

@@ -1,0 +1,151 @@
+"""What the edge checks before a handler runs, worked out once per route when the application is built."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import Any
+from urllib.parse import parse_qsl
+
+import msgspec
+from litestar.constants import RESERVED_KWARGS
+from litestar.enums import RequestEncodingType
+from litestar.handlers import BaseRouteHandler, HTTPRouteHandler
+from litestar.params import BodyKwarg, ParameterKwarg
+from litestar.routes import BaseRoute, HTTPRoute
+from litestar.types import Scope
+from litestar.typing import FieldDefinition
+from msgspec import Struct
+from msgspec.structs import replace
+
+from overworld.platform.http.access import OPT_KEY, Access
+from overworld.platform.http.errors import BadRequest, UnsupportedMediaType
+from overworld.platform.http.problems import ERRORS_MAX, fault
+from overworld.platform.http.settings import HttpSettings
+
+QUERY_PARAMETERS_MAX = 64
+
+_PLAN_KEY = "overworld_plan"
+
+
+class Plan(Struct, frozen=True, kw_only=True):
+    """The checks of one route. `query` is None where any query is taken (mounted applications)."""
+
+    access: Access
+    body_bytes_max: int
+    body_timeout_s: float
+    media_type: bytes | None = None
+    decoder: Any = None
+    query: frozenset[str] | None = None
+    required: frozenset[str] = frozenset()
+    repeatable: frozenset[str] = frozenset()
+    finite: frozenset[str] = frozenset()
+
+    def check_query(self, query_string: bytes) -> None:
+        """Raises: BadRequest for a parameter that is unknown, missing, given twice, not UTF-8 or not finite."""
+        if self.query is None or not (query_string or self.required):
+            return
+        try:
+            pairs = parse_qsl(query_string.decode("ascii"), True, errors="strict", max_num_fields=QUERY_PARAMETERS_MAX)
+        except ValueError as error:
+            raise BadRequest(errors=[fault("query", "", "The query cannot be read")]) from error
+        seen: set[str] = set()
+        errors: list[dict[str, str]] = []
+        for name, value in pairs:
+            reason = self._query_fault(name, value, seen)
+            if reason is not None:
+                errors.append(fault("query", name[:64], reason))
+            seen.add(name)
+        errors += [fault("query", name, "The parameter is required") for name in sorted(self.required - seen)]
+        if errors:
+            raise BadRequest(errors=errors[:ERRORS_MAX])
+
+    def check_media_type(self, content_type: bytes | None) -> None:
+        """Raises: UnsupportedMediaType when the body is declared to be something this route does not read."""
+        if self.media_type is None or content_type is None:
+            return
+        essence = content_type.split(b";", 1)[0].strip().lower()
+        if essence != self.media_type and not (self.media_type == b"application/json" and essence.endswith(b"+json")):
+            raise UnsupportedMediaType(expected=self.media_type.decode())
+
+    def _query_fault(self, name: str, value: str, seen: set[str]) -> str | None:
+        if self.query is not None and name not in self.query:
+            return "There is no such parameter"
+        if name in seen and name not in self.repeatable:
+            return "The parameter is given twice"
+        if "\x00" in value:
+            return "Text must not contain U+0000"
+        if name in self.finite and not _is_finite(value):
+            return "The number must be finite"
+        return None
+
+
+def plan_routes(routes: Iterable[BaseRoute], settings: HttpSettings) -> None:
+    """Works out the plan of every handler and keeps it in its `opt`.
+
+    Raises: TypeError for a route that does not declare who may call it.
+    """
+    for route in routes:
+        handlers = route.route_handlers if isinstance(route, HTTPRoute) else [route.route_handler]  # type: ignore[attr-defined]
+        for handler in handlers:
+            handler.opt[_PLAN_KEY] = _plan(handler, route, settings)
+
+
+def plan_of(scope: Scope) -> Plan:
+    """The plan of the route that answers this request. Raises: KeyError when none does."""
+    plan: Plan = scope["route_handler"].opt[_PLAN_KEY]
+    return plan
+
+
+def _plan(handler: BaseRouteHandler, route: BaseRoute, settings: HttpSettings) -> Plan:
+    access = handler.opt.get(OPT_KEY)
+    if access is None and isinstance(handler, HTTPRouteHandler) and handler.http_methods == {"OPTIONS"}:
+        access = Access(None)
+    if access is None:
+        raise TypeError(f"{route.path}: {handler} must say who may call it: opt=needs(Scope....) or opt=open_to_all()")
+    plan = Plan(
+        access=access,
+        body_bytes_max=access.body_bytes_max or settings.body_bytes_max,
+        body_timeout_s=settings.body_timeout_s,
+    )
+    if not isinstance(handler, HTTPRouteHandler):
+        return plan
+    query = dict(_query_fields(handler, route))
+    data = handler.parsed_data_field
+    return replace(
+        plan,
+        media_type=_media_type(data),
+        decoder=msgspec.json.Decoder(data.annotation) if data else None,
+        query=frozenset(query),
+        required=frozenset(name for name, field in query.items() if field.is_required),
+        repeatable=frozenset(name for name, field in query.items() if field.is_non_string_sequence),
+        finite=frozenset(name for name, field in query.items() if _holds_float(field)),
+    )
+
+
+def _query_fields(handler: HTTPRouteHandler, route: HTTPRoute | Any) -> Iterable[tuple[str, FieldDefinition]]:
+    elsewhere = RESERVED_KWARGS | set(route.path_parameters) | set(handler.resolve_dependencies())
+    for name, field in handler.parsed_fn_signature.parameters.items():
+        kwarg = field.kwarg_definition
+        if name in elsewhere or (isinstance(kwarg, ParameterKwarg) and (kwarg.header or kwarg.cookie)):
+            continue
+        yield (kwarg.query if isinstance(kwarg, ParameterKwarg) and kwarg.query else name), field
+
+
+def _media_type(data: FieldDefinition | None) -> bytes | None:
+    if data is None:
+        return None
+    declared = data.kwarg_definition.media_type if isinstance(data.kwarg_definition, BodyKwarg) else None
+    chosen = declared or RequestEncodingType.JSON
+    return str(chosen.value if isinstance(chosen, RequestEncodingType) else chosen).encode()
+
+
+def _holds_float(field: FieldDefinition) -> bool:
+    return field.annotation is float or any(_holds_float(inner) for inner in field.inner_types)
+
+
+def _is_finite(value: str) -> bool:
+    try:
+        return math.isfinite(float(value))
+    except ValueError:
+        return True

@@ -1,0 +1,85 @@
+"""Logs: one JSON object a line on standard error, from our code and from the libraries alike."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import IO
+
+import msgspec
+import structlog
+from structlog.types import EventDict, Processor
+
+from overworld.platform.observability.redaction import redact
+from overworld.platform.observability.settings import LogSettings
+
+_LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
+_NOISY = ("uvicorn.access", "asyncio", "httpx", "httpcore", "numba")
+
+
+def configure_logs(settings: LogSettings, *, stream: IO[str] | None = None) -> None:
+    """Sets the process's logging; called once at start, and again to change the level.
+
+    Lines carry `at`, `level`, `logger`, `event` and their fields; what looks like a secret is hidden in all of them.
+    """
+    level = _LEVELS[settings.level]
+    shared: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.processors.TimeStamper(fmt="iso", utc=True, key="at"),
+        structlog.processors.format_exc_info,
+        redact,
+    ]
+    target = stream or sys.stderr
+    render: Processor = _json if settings.format == "json" else structlog.dev.ConsoleRenderer(colors=target.isatty())
+    structlog.configure(
+        processors=[*shared, render],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=_LineLoggers(target),
+        cache_logger_on_first_use=False,
+    )
+    _adopt_standard_logging(level=level, shared=shared, render=render, stream=target)
+
+
+class _LineLogger:
+    """Writes finished lines to one stream."""
+
+    def __init__(self, name: str, stream: IO[str]) -> None:
+        self.name = name
+        self._stream = stream
+
+    def msg(self, line: str) -> None:
+        self._stream.write(line + "\n")
+        self._stream.flush()
+
+    debug = info = warning = error = critical = exception = msg
+
+
+class _LineLoggers:
+    """Makes the logger of each name that is asked for."""
+
+    def __init__(self, stream: IO[str]) -> None:
+        self._stream = stream
+
+    def __call__(self, name: str = "overworld") -> _LineLogger:
+        return _LineLogger(name, self._stream)
+
+
+def _json(_logger: object, _method: str, event: EventDict) -> str:
+    return msgspec.json.encode(event).decode()
+
+
+def _adopt_standard_logging(*, level: int, shared: list[Processor], render: Processor, stream: IO[str]) -> None:
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, render],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level)
+    for name in _NOISY:
+        logging.getLogger(name).setLevel(max(level, logging.WARNING))
