@@ -146,15 +146,31 @@ def test_two_at_once_install_once(project):
 
 
 def test_a_command_runs_in_the_environment_where_the_caller_stands(project):
-    look = 'pwd; command -v python; echo "$NUMBA_CACHE_DIR"; echo "$1"; exit 7'
+    look = 'pwd; command -v python; echo "$1"; exit 7'
     code, out = project.run("serve", "sh", "-c", look, "sh", "one  argument")
     assert code == 7
     assert out.splitlines() == [
         "/",
         f"{project.root}/.venv/bin/python",
-        f"{project.root}/.cache/numba",
         "one  argument",
     ]
+
+
+def test_compiled_kernels_are_kept_apart_for_each_state_of_the_kernels(project):
+    """Numba would go on running a kernel whose callee, in another file, has changed."""
+
+    def folder(**environment: str) -> str:
+        return project.run("serve", "sh", "-c", 'echo "$NUMBA_CACHE_DIR"', **environment)[1].strip()
+
+    (project.root / "src" / "geo").mkdir(parents=True)
+    project.write("src/geo/cells.py", "@kernel\ndef cell(): ...\n")
+    first = folder()
+    project.write("src/geo/service.py", "def serve(): ...\n")
+    assert folder() == first
+    project.write("src/geo/cells.py", "@kernel\ndef cell(): pass\n")
+    assert folder() != first
+    assert Path(first).parent == project.root / ".cache" / "numba"
+    assert folder(NUMBA_CACHE_DIR="/elsewhere") == "/elsewhere"
 
 
 def test_where_the_home_folder_cannot_be_written_the_cache_lies_in_the_project(project):
