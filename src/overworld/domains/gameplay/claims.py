@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from datetime import datetime
+from functools import partial
 from uuid import UUID
 
 from msgspec import Struct
@@ -21,7 +22,7 @@ from overworld.geo import cells, sphere
 from overworld.kernel.clock import Clock, from_us
 from overworld.kernel.events import Event
 from overworld.kernel.identity import Answer
-from overworld.kernel.ids import derived_id
+from overworld.kernel.ids import IdSource
 from overworld.kernel.money import (
     HOUSE,
     AccountCode,
@@ -33,7 +34,7 @@ from overworld.kernel.money import (
 )
 from overworld.kernel.ports import FixColumns, LastFix, Ledger, Outbox, Tx
 from overworld.kernel.refusals import Refusal
-from overworld.platform.postgres import Database
+from overworld.platform.postgres import Database, run_again
 from overworld.platform.postgres.idempotency import Keyed, KeyTaken, first_uses, keyed, recall, remember, repeated
 
 _RUNS_MAX = 4
@@ -63,6 +64,7 @@ class Claims:
         *,
         database: Database,
         clock: Clock,
+        ids: IdSource,
         outbox: Outbox,
         ledger: Ledger,
         last_fix: LastFix,
@@ -73,6 +75,7 @@ class Claims:
     ) -> None:
         self._database = database
         self._clock = clock
+        self._ids = ids
         self._outbox = outbox
         self._ledger = ledger
         self._last_fix = last_fix
@@ -95,12 +98,12 @@ class Claims:
         gone: AbstractSet[Taking] = frozenset()
         for _ in range(_RUNS_MAX - 1):
             try:
-                return await self._run_once(batch, gone)
+                return await run_again(partial(self._run_once, batch, gone))
             except _Overtaken as overtaken:
                 gone |= overtaken.takings
             except KeyTaken:
                 continue
-        return await self._run_once(batch, gone)
+        return await run_again(partial(self._run_once, batch, gone))
 
     async def _attempts(self, commands: Sequence[ClaimCollectible], *, at_us: int) -> list[Attempt | Refusal]:
         fixes = await self._last_fix.get([command.player_id for command in commands])
@@ -185,19 +188,17 @@ class Claims:
         if not decision.wins:
             return [outcome for outcome in decision.outcomes if isinstance(outcome, Refusal)]
         await store.update_players(tx, list(decision.players.values()))
-        results = await self._ledger.post(tx, [_transfer(win, at=at) for win in decision.wins], at=at)
+        results = await self._ledger.post(tx, [_transfer(win, id=self._ids()) for win in decision.wins], at=at)
         posted = iter(results)
         return [
             _collected(outcome, next(posted)) if isinstance(outcome, Win) else outcome for outcome in decision.outcomes
         ]
 
 
-def _transfer(win: Win, *, at: datetime) -> Transfer:
-    """The value of a win, from the game to its player. Its id follows from what was taken: paid at most once."""
-    kind, (key, taker_id) = win.spawn.kind, win.taking
-    issued_at = UUID(int=(win.spawn.opens_us // 1_000) << 80)
+def _transfer(win: Win, *, id: UUID) -> Transfer:
+    kind = win.spawn.kind
     return Transfer(
-        id=derived_id(issued_at, "gameplay.collect", key.hex(), taker_id.hex),
+        id=id,
         debit=AccountRef(HOUSE, kind.currency.code, AccountCode.ISSUANCE),
         credit=AccountRef(win.player_id, kind.currency.code),
         amount_minor=kind.value_minor,

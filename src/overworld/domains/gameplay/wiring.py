@@ -18,6 +18,7 @@ from overworld.domains.gameplay.service import Gameplay
 from overworld.domains.gameplay.spawns import Spawns
 from overworld.domains.gameplay.types import CollectibleRules, GameplaySettings, ProgressionRules
 from overworld.kernel.clock import Clock
+from overworld.kernel.ids import IdSource
 from overworld.kernel.money import Currency
 from overworld.kernel.ports import LastFix, Ledger, Outbox
 from overworld.platform.postgres import Database, Schema
@@ -37,6 +38,7 @@ async def build(
     *,
     database: Database,
     clock: Clock,
+    ids: IdSource,
     outbox: Outbox,
     ledger: Ledger,
     last_fix: LastFix,
@@ -57,6 +59,7 @@ async def build(
     claims = Claims(
         database=database,
         clock=clock,
+        ids=ids,
         outbox=outbox,
         ledger=ledger,
         last_fix=last_fix,
