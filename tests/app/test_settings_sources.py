@@ -105,6 +105,7 @@ def test_later_sources_win_and_are_named_as_the_origin(tmp_path):
     }
 
 
+@pytest.mark.slow
 @given(
     layers=st.lists(
         st.dictionaries(st.sampled_from(["web.port", "web.bucket.burst", "store.high"]), st.integers(1, 65535)),
@@ -213,6 +214,7 @@ def test_a_refused_secret_is_not_repeated_in_the_message():
     assert PASSWORD not in str(faults_of(Source(name="flags", values={"web.secret": [PASSWORD]})))
 
 
+@pytest.mark.slow
 @given(st.text(max_size=30), st.sampled_from([leaf.key for leaf in leaves(Tree())]))
 def test_any_text_is_either_taken_or_told_as_a_fault(text, key):
     source = environment_source({environment_name(key): text})

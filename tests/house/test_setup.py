@@ -160,7 +160,8 @@ def test_compiled_kernels_are_kept_apart_for_each_state_of_the_kernels(project):
     """Numba would go on running a kernel whose callee, in another file, has changed."""
 
     def folder(**environment: str) -> str:
-        return project.run("serve", "sh", "-c", 'echo "$NUMBA_CACHE_DIR"', **environment)[1].strip()
+        _, out = project.run("serve", "sh", "-c", 'echo "$NUMBA_CACHE_DIR"', **environment)
+        return str(out).strip()
 
     (project.root / "src" / "geo").mkdir(parents=True)
     project.write("src/geo/cells.py", "@kernel\ndef cell(): ...\n")
