@@ -229,11 +229,13 @@ class Site:
     def __init__(self, gateway: Gateway, house: House) -> None:
         self.gateway = gateway
         self.house = house
+        self.peers: list[Peer] = []
 
     async def connect(self, *, path: str = "/v1/realtime", **options: Any) -> Peer:
         url = f"ws://127.0.0.1:{self.gateway.port}{path}"
         _, peer = await picows.ws_connect(Peer, url, enable_auto_pong=False, **options)
         assert isinstance(peer, Peer)
+        self.peers.append(peer)  # one that is paused is referenced by nothing else
         return peer
 
     async def player(self, name: str = "token", **fields: Any) -> Peer:

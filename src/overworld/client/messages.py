@@ -1,0 +1,123 @@
+"""What goes over the wire, as types. Replies may grow: unknown fields are ignored."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Generic, TypeVar
+
+from msgspec import UNSET, Raw, Struct, UnsetType
+
+T = TypeVar("T")
+
+
+class User(Struct, frozen=True, kw_only=True):
+    """The account that a session belongs to."""
+
+    id: str
+    username: str
+    level: int
+    experience: int
+    memberships: list[Any] = []
+
+
+class Session(Struct, frozen=True, kw_only=True):
+    """The tokens of a sign-in. `expires_in` is the access token's life in seconds."""
+
+    access_token: str
+    refresh_token: str
+    expires_in: int
+    user: User
+
+
+class Fix(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A position: the body of `POST /v1/location/update`."""
+
+    lat: float
+    lng: float
+    accuracy_m: float
+    timestamp: datetime
+    altitude_m: float | UnsetType = UNSET
+    speed_m_s: float | UnsetType = UNSET
+    heading_deg: float | UnsetType = UNSET
+    mock: bool | UnsetType = UNSET
+
+
+class Verdict(Struct, frozen=True, kw_only=True):
+    """What became of a fix."""
+
+    accepted: bool
+    reason: str | None = None
+    cell: str | None = None
+    triggers: list[Any] = []
+
+
+class Collected(Struct, frozen=True, kw_only=True):
+    """What a claim brought. Amounts are decimal strings in `currency`."""
+
+    collectible_id: str
+    type: str
+    amount: str
+    currency: str
+    balance: str
+    experience: int
+    level: int
+
+
+class Acted(Struct, Generic[T], frozen=True):
+    """What an action answered, and whether that was the stored answer of an earlier try."""
+
+    value: T
+    replayed: bool
+
+
+class Page(Struct, Generic[T], frozen=True):
+    """A piece of a list; `cursor` asks for the next, None at the end."""
+
+    items: list[T]
+    cursor: str | None = None
+
+
+class Event(Struct, frozen=True, kw_only=True):
+    """Something the server told of its own accord; an `error` without a command has the problem as its data."""
+
+    type: str
+    seq: int = 0
+    channel: str | None = None
+    data: Any = None
+
+
+class RefusedChannel(Struct, frozen=True):
+    """A channel that was not granted, and why."""
+
+    channel: str
+    code: str
+
+
+class Subscribed(Struct, frozen=True, kw_only=True):
+    """The channels granted, and those refused."""
+
+    channels: list[str]
+    refused: list[RefusedChannel] = []
+
+
+class AuthResult(Struct, frozen=True, kw_only=True):
+    """Whether the socket took the token, and until when it holds."""
+
+    success: bool
+    epoch: str = ""
+    user_id: str = ""
+    scopes: list[str] = []
+    expires_at: datetime | None = None
+    error: dict[str, Any] = {}
+
+
+class Frame(Struct, frozen=True, kw_only=True):
+    """The head of any frame of the server: enough to know whose it is."""
+
+    type: str
+    cid: str | None = None
+    seq: int = 0
+    channel: str | None = None
+    data: Raw = Raw(b"null")
+    error: dict[str, Any] | None = None
+    replayed: bool = False
