@@ -91,13 +91,16 @@ def test_a_fresh_folder_is_set_up_and_a_warm_one_left_alone(project):
     assert project.asked() == []
 
 
-@pytest.mark.parametrize("changed", ["requirements.lock", "pyproject.toml"])
-def test_a_change_of_what_was_installed_from_is_installed_once(project, changed):
+@pytest.mark.parametrize(
+    ("changed", "asked"),
+    [("requirements.lock", ["pip sync requirements.lock", "pip"]), ("pyproject.toml", ["pip"])],
+)
+def test_a_change_is_installed_once_and_a_lock_only_when_it_changed(project, changed, asked):
     project.run("serve")
     project.asked()
     project.write(changed, "second")
     project.run("serve")
-    assert project.asked() == ["pip sync requirements.lock", "pip"]
+    assert project.asked() == asked
     project.run("serve")
     assert project.asked() == []
 
