@@ -1,0 +1,57 @@
+"""`overworld replay`: real tracks through a running server."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+from cyclopts.validators import Number
+
+
+def replay(
+    *files: Annotated[Path, Parameter(required=True)],
+    speed: Annotated[float, Parameter(validator=Number(gt=0, lte=1e6))] = 60.0,
+    server: str | None = None,
+    key: str | None = None,
+    data: Path = Path("data"),
+    json: Path | None = None,
+) -> int:
+    """Walk GPX tracks through a running server: each file by a new player, every fix through the real socket.
+
+    What comes within reach is collected; at the end the totals are checked against the ledger. Tracks run on their own
+    time line, which needs the server's developer key.
+
+    Parameters
+    ----------
+    files
+        GPX files; their points need times.
+    speed
+        How many times faster than it was walked.
+    server
+        Address of the server's HTTP port; otherwise that of the server that uses the data folder.
+    key
+        Developer key; otherwise that of the data folder.
+    data
+        The server's data folder.
+    json
+        File to write the results to.
+    """
+    from overworld.app import addresses, developer_key
+    from overworld.app.replay.run import replay as run
+
+    if server is None:
+        try:
+            server = addresses.read(data).http
+        except OSError:
+            raise SystemExit(
+                f"overworld: no server is running on {data}; start one, or name one with --server"
+            ) from None
+    if key is None:
+        try:
+            key = developer_key.read(data)
+        except OSError:
+            raise SystemExit(
+                f"overworld: there is no developer key in {data}; name the data folder or give --key"
+            ) from None
+    return run(files, server=server, key=key, speed=speed, json=json)

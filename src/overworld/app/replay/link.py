@@ -1,0 +1,151 @@
+"""A player's line to the server that comes back: what was on its way when it broke is sent again."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from types import TracebackType
+from typing import Self, TypeVar
+from uuid import uuid4
+
+from msgspec import Struct
+
+from overworld.client import Api, Closed, Collected, Event, Fix, Refused, Socket, Unreachable, Verdict
+
+T = TypeVar("T")
+
+_MESSAGES_PER_S = 50.0
+_PAUSE_S = 0.25
+_BROKEN = (Closed, Unreachable, TimeoutError)
+
+
+class Start(Struct, frozen=True):
+    """The parts of `GET /v1/start` that a replay needs."""
+
+    addresses: StartAddresses
+    game: StartGame
+
+
+class StartAddresses(Struct, frozen=True):
+    """Where else the server listens."""
+
+    realtime: str
+
+
+class StartGame(Struct, frozen=True):
+    """What the game calls its collectibles, and from how far they can be taken."""
+
+    collectibles: str
+    reach_m: float
+    room_level: int
+
+
+class Link:
+    """A new player, signed in and connected. After a drop it connects again for up to `patience_s` seconds.
+
+    `drops` counts the times it came back: whoever subscribed to something before has to do so again. Messages are
+    paced to stay below the server's default rate.
+    """
+
+    def __init__(self, server: str, *, key: str, patience_s: float = 30.0) -> None:
+        self.drops = 0
+        self._api = Api(server, key=key)
+        self._key = key
+        self._device_id = f"replay-{uuid4()}"
+        self._patience_s = patience_s
+        self._socket: Socket | None = None
+        self._next_s = 0.0
+        self.start: Start
+
+    async def __aenter__(self) -> Self:
+        await self._patiently(lambda: self._api.device(self._device_id))
+        self.start = await self._patiently(lambda: self._api.call("GET", "/v1/start", reply=Start))
+        await self._connect()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._socket is not None:
+            await self._socket.close()
+        await self._api.close()
+
+    @property
+    def api(self) -> Api:
+        """The player's HTTP calls."""
+        return self._api
+
+    async def report(self, fix: Fix) -> Verdict:
+        """The verdict on a fix."""
+        return await self._steadily(lambda socket: socket.report(fix))
+
+    async def collect(self, target: str) -> Collected:
+        """Claims a collectible under one request id, however often the line breaks. Raises: Refused."""
+        request_id = str(uuid4())
+        return (await self._steadily(lambda socket: socket.collect(target, request_id=request_id))).value
+
+    async def subscribe(self, channels: Sequence[str]) -> list[str]:
+        """The channels that were granted."""
+        return (await self._steadily(lambda socket: socket.subscribe(channels))).channels
+
+    async def unsubscribe(self, channels: Sequence[str]) -> None:
+        """Listens to these no more."""
+        await self._steadily(lambda socket: socket.unsubscribe(channels))
+
+    def waiting_events(self) -> list[Event]:
+        """The events that have come since the last call."""
+        events: list[Event] = []
+        while self._socket is not None and not self._socket.events.empty():
+            events.append(self._socket.events.get_nowait())
+        return events
+
+    async def event(self, *, timeout_s: float) -> Event | None:
+        """The next event, or None when none comes in time."""
+        if self._socket is None:
+            return None
+        try:
+            async with asyncio.timeout(timeout_s):
+                return await self._socket.events.get()
+        except TimeoutError:
+            return None
+
+    async def _steadily(self, call: Callable[[Socket], Awaitable[T]]) -> T:
+        while True:
+            if self._socket is None:
+                await self._connect()
+                self.drops += 1
+            await self._turn()
+            try:
+                assert self._socket is not None  # noqa: S101  # _connect sets it or raises
+                return await call(self._socket)
+            except _BROKEN:
+                await self._hang_up()
+
+    async def _turn(self) -> None:
+        loop = asyncio.get_running_loop()
+        wait_s = self._next_s - loop.time()
+        self._next_s = max(self._next_s, loop.time()) + 1 / _MESSAGES_PER_S
+        if wait_s > 0:
+            await asyncio.sleep(wait_s)
+
+    async def _connect(self) -> None:
+        self._socket = await self._patiently(
+            lambda: Socket.connect(self.start.addresses.realtime, token=self._api.access_token, key=self._key)
+        )
+
+    async def _hang_up(self) -> None:
+        socket, self._socket = self._socket, None
+        if socket is not None:
+            await socket.close()
+
+    async def _patiently(self, call: Callable[[], Awaitable[T]]) -> T:
+        """Tries until it works; gives up with the last error when the server stays away or keeps refusing."""
+        loop = asyncio.get_running_loop()
+        until_s = loop.time() + self._patience_s
+        while True:
+            try:
+                return await call()
+            except (*_BROKEN, Refused) as error:
+                if loop.time() > until_s or (isinstance(error, Refused) and not error.retryable):
+                    raise
+            await asyncio.sleep(_PAUSE_S)
