@@ -27,6 +27,7 @@ from overworld.app.settings_tree import T
 from overworld.domains.accounts.types import AccountsSettings
 from overworld.domains.gameplay.types import GameplaySettings
 from overworld.domains.realtime.types import RealtimeSettings
+from overworld.domains.world.types import WorldSettings
 from overworld.platform.eventlog.settings import EventLogSettings
 from overworld.platform.http.settings import HttpSettings, LimitSettings
 from overworld.platform.observability.settings import LogSettings, OperationsSettings
@@ -55,6 +56,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     database: DatabaseSettings = DatabaseSettings()
     events: EventLogSettings = EventLogSettings()
     accounts: AccountsSettings = AccountsSettings()
+    world: WorldSettings = WorldSettings()
     gameplay: GameplaySettings = GameplaySettings()
 
     def __post_init__(self) -> None:
