@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from base64 import urlsafe_b64decode
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 from uuid import UUID
 
 from overworld.domains.gameplay.claims import Claims
-from overworld.domains.gameplay.messages import ClaimCollectible
+from overworld.domains.gameplay.messages import ClaimCollectible, CollectibleCollected
 from overworld.domains.gameplay.rules import spawn_table
-from overworld.domains.gameplay.spawns import Spawns
+from overworld.domains.gameplay.spawns import KEY_BYTES, Spawns
 from overworld.domains.gameplay.types import CollectibleRules, CollectibleType, GameplaySettings, Mode, ProgressionRules
 from overworld.domains.gameplay.wiring import SCHEMA, build
 from overworld.domains.ledger import SCHEMA as LEDGER
@@ -173,8 +175,18 @@ class Field:
             return {table: await tx.fetchval(f"SELECT count(*) FROM {table}") for table in tables}  # noqa: S608
 
     async def broken(self) -> list[str]:
+        """What does not add up: in the books, and between collections, payments and events."""
         async with self.database.read() as tx:
-            return await self.ledger.invariants(tx)
+            found = await self.ledger.invariants(tx)
+            collections = await tx.fetch("SELECT collectible_id, player_id FROM gameplay.collection")
+            payments = await tx.fetch(
+                "SELECT reference, owner_id FROM ledger.transfer t JOIN ledger.account a ON a.id = t.credit_id"
+            )
+        events = [event for event in await self.events() if isinstance(event, CollectibleCollected)]
+        written = Counter((row["collectible_id"], row["player_id"]) for row in collections)
+        paid = Counter((urlsafe_b64decode(row["reference"])[:KEY_BYTES], row["owner_id"]) for row in payments)
+        told = Counter((urlsafe_b64decode(event.collectible_id)[:KEY_BYTES], event.player_id) for event in events)
+        return found + [f"collected {written}, paid {paid}, told {told}"] * (not written == paid == told)
 
 
 def spawns_of(rules: CollectibleRules) -> Spawns:

@@ -66,6 +66,7 @@ async def test_a_batch_waits_for_a_rival_and_learns_who_won(field):
         async def append(self, tx, events, *, at):
             held.set()
             await rival.wait()
+            await field.outbox.append(tx, events, at=at)
 
     first = asyncio.create_task(field.claims(outbox=SlowOutbox()).run([field.claim(ANN, spawn)]))
     await held.wait()
@@ -88,6 +89,15 @@ async def test_a_coin_lost_to_a_rival_does_not_use_up_the_cap(field):
     outcomes = await field.claims(everywhere).run(batch)
     assert [code_of(outcome) for outcome in outcomes] == ["already_collected", "ok", "already_collected"]
     assert (await field.balance(ANN), await field.balance(BEN)) == (0, 3)
+
+
+async def test_a_coin_lost_to_a_rival_makes_room_for_the_next_one(field):
+    """The same without Ann: the second coin had not been written at all."""
+    one, two = field.shared()[:2]
+    await field.claims().run([field.claim(UUID(int=3), one)])
+    batch = [field.claim(BEN, one), field.claim(BEN, two)]
+    outcomes = await field.claims(replace(RULES, reach_m=1000, daily_cap=1)).run(batch)
+    assert [code_of(outcome) for outcome in outcomes] == ["already_collected", "ok"]
 
 
 async def test_a_rival_that_fails_leaves_the_coin_to_the_next(field):

@@ -33,7 +33,7 @@ class CollectibleType(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 class CollectibleRules(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The `[collectibles]` of game.toml. The daily cap counts UTC days."""
 
-    cell_level: Annotated[int, Meta(ge=10, le=20)] = 15
+    cell_level: Annotated[int, Meta(ge=12, le=16)] = 15
     window_s: Annotated[int, Meta(ge=60, le=86_400)] = 1_800
     mean_per_cell: Annotated[float, Meta(gt=0, le=64)] = 4.0
     reach_m: Annotated[float, Meta(gt=0, le=1_000)] = 50.0
