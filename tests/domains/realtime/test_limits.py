@@ -169,13 +169,13 @@ async def test_a_peer_that_answers_pings_stays(open_site):
         assert quiet.pings > 5
 
 
-async def raw_connection(site):
+async def raw_connection(site, *, options="Upgrade"):
     """A TCP connection that has made the upgrade by hand."""
     reader, writer = await asyncio.open_connection("127.0.0.1", site.gateway.port)
     key = base64.b64encode(os.urandom(16)).decode()
     writer.write(
-        "GET /v1/realtime HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-        f"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}\r\n\r\n".encode()
+        "GET /v1/realtime HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\n"
+        f"Connection: {options}\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}\r\n\r\n".encode()
     )
     answer = await reader.readuntil(b"\r\n\r\n")
     assert b" 101 " in answer
@@ -204,6 +204,12 @@ async def test_a_broken_websocket_frame_ends_its_connection_alone(site, frame):
     assert answer[0] == 0x88
     assert struct.unpack("!H", answer[2:4])[0] in {1002, 1009}
     assert (await other.ask({"type": "ping"}))["type"] == "pong"
+
+
+@pytest.mark.parametrize("options", ["upgrade", "keep-alive, Upgrade"])
+async def test_the_connection_header_may_list_more_than_the_upgrade(site, options):
+    """Firefox sends the second."""
+    await raw_connection(site, options=options)
 
 
 async def test_who_does_not_finish_the_upgrade_is_cut(open_site):

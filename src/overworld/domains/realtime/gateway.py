@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import logging
-from collections.abc import MutableMapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
@@ -109,7 +109,7 @@ class Gateway:
 
     @property
     def in_flight(self) -> int:
-        """Actions that have started and not ended."""
+        """Actions and snapshots that have started and not ended."""
         return len(self._service.in_flight)
 
     @property
@@ -194,6 +194,7 @@ class Gateway:
         return WSUpgradeResponseWithListener(handshake.accepted(name), connection)
 
     def _admission(self, request: WSUpgradeRequest) -> tuple[str | None, Principal | None]:
+        handshake.read_connection_options(request)
         handshake.require_path(request)
         handshake.require_origin(request, self._settings.origins)
         name = handshake.chosen_subprotocol(request, (self._subprotocol.name,))
@@ -218,10 +219,10 @@ class Gateway:
 
 
 class _PeerLog(logging.LoggerAdapter[logging.Logger]):
-    """What picows says about peers: a broken frame of theirs is no error of ours."""
+    """What picows says about peers: their coming, going and broken frames are no news and no errors of ours."""
+
+    def info(self, msg: object, *args: object, **kwargs: Any) -> None:
+        self.debug(msg, *args, **kwargs)
 
     def error(self, msg: object, *args: object, **kwargs: Any) -> None:
         self.debug(msg, *args, **kwargs)
-
-    def process(self, msg: Any, kwargs: MutableMapping[str, Any]) -> tuple[Any, MutableMapping[str, Any]]:
-        return msg, kwargs

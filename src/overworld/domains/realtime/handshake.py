@@ -1,4 +1,4 @@
-"""The HTTP upgrade: who may open a socket, and how it is told no. Pure."""
+"""The HTTP upgrade: who may open a socket, and how it is told no."""
 
 from __future__ import annotations
 
@@ -12,6 +12,17 @@ from overworld.domains.realtime.types import PATH
 from overworld.kernel.refusals import Refusal, problem
 
 _SUBPROTOCOL_HEADER = "Sec-WebSocket-Protocol"
+
+
+def read_connection_options(request: WSUpgradeRequest) -> None:
+    """Leaves only `Upgrade` of a Connection header that lists it among others.
+
+    Firefox sends `keep-alive, Upgrade`, and picows compares the whole value.
+    Source: RFC 6455, section 4.2.1: the field includes the token, compared without case.
+    """
+    options = [option.strip().lower() for option in request.headers.get("Connection", "").split(",")]
+    if "upgrade" in options:
+        request.headers["Connection"] = "Upgrade"
 
 
 def require_path(request: WSUpgradeRequest) -> None:

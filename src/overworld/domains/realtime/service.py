@@ -258,7 +258,7 @@ class RealtimeService:
             work.close()
             raise refusal
         connection.in_flight += 1
-        self._counters.actions += 1
+        self._counters.started += 1
         task = asyncio.get_running_loop().create_task(self._run(connection, cid, work, connection.last_report))
         self.in_flight.add(task)
         task.add_done_callback(self.in_flight.discard)

@@ -67,10 +67,13 @@ class RealtimeSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 class Counters:
-    """What the gateway counted since it started, for the metrics. Plain numbers; only the gateway writes them."""
+    """What the gateway counted since it started, for the metrics; only the gateway writes it.
+
+    `left` are clients that ended the connection themselves, `started` actions and snapshots, `publications_hurried`
+    those written at once because the queue was full. `closes` is by code, the others by code of the refusal.
+    """
 
     __slots__ = (
-        "actions",
         "closes",
         "frames_in",
         "frames_out",
@@ -81,6 +84,7 @@ class Counters:
         "publications_hurried",
         "published",
         "refusals",
+        "started",
     )
 
     def __init__(self) -> None:
@@ -88,7 +92,7 @@ class Counters:
         self.left = 0
         self.frames_in = 0
         self.frames_out = 0
-        self.actions = 0
+        self.started = 0
         self.published = 0
         self.publications_hurried = 0
         self.positions_dropped = 0
