@@ -79,6 +79,11 @@ class Bank:
     async def statuses(self, *transfers: Transfer) -> list[TransferStatus]:
         return [result.status for result in await self.post(*transfers)]
 
+    async def post_and_fail(self, *transfers: Transfer) -> None:
+        async with self.database.transaction() as tx:
+            await self.ledger.post(tx, transfers, at=AT)
+            raise ZeroDivisionError
+
     async def held(self, owner_id: UUID, currency: str = "ore") -> int:
         return {of.currency: of.posted_minor for of in await self.ledger.balances(owner_id)}[currency]
 

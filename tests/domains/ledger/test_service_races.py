@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Sequence
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
@@ -29,15 +30,15 @@ async def in_two_transactions(
     async with bank.database.transaction() as tx:
         ahead = await bank.ledger.post(tx, first, at=AT)
         behind = asyncio.create_task(bank.post(*second))
-        await somebody_waits(bank.database)
+        await waits_for_a_lock(bank.database, behind)
     return ahead, await behind
 
 
-async def somebody_waits(database: Database) -> None:
+async def waits_for_a_lock(database: Database, task: asyncio.Task[Any]) -> None:
     waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
     async with database.read() as tx:
         while not await tx.fetchval(waiting):
-            pass
+            assert not task.done(), "it did not wait"
 
 
 async def test_the_first_transfers_to_one_new_wallet_wait_for_each_other(bank):
@@ -77,7 +78,7 @@ async def test_a_rival_that_rolls_back_leaves_the_id_free(bank):
         async with bank.database.transaction() as tx:
             await bank.ledger.post(tx, [transfer(wallet(A), wallet(UUID(int=11)), 60, id=contested)], at=AT)
             behind = asyncio.create_task(bank.post(transfer(wallet(B), wallet(UUID(int=12)), 60, id=contested)))
-            await somebody_waits(bank.database)
+            await waits_for_a_lock(bank.database, behind)
             raise ZeroDivisionError
     assert behind is not None
     assert [result.status for result in await behind] == [CREATED]

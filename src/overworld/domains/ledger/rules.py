@@ -17,7 +17,7 @@ from overworld.kernel.money import (
 
 def floored(account: AccountRef) -> bool:
     """Whether the account must not go below zero. Only issuance may: its debt is the supply."""
-    return account.code is not AccountCode.ISSUANCE
+    return account.code != AccountCode.ISSUANCE
 
 
 def accounts_named(transfers: Sequence[Transfer]) -> dict[AccountRef, bool]:

@@ -45,9 +45,9 @@ CREATE TRIGGER accounts_stay BEFORE DELETE OR TRUNCATE ON ledger.account
     FOR EACH STATEMENT EXECUTE FUNCTION ledger.refuse_change();
 
 -- Opens what is missing of the accounts that `opens` marks, locks all, and reads their balances and those of the wanted
--- transfers that exist. An account that is not there has the id 0. Accounts are opened in the order of their names before
--- any is locked in the order of ids, so no two batches wait for each other in a ring. Each statement sees what was
--- committed while the one before it waited.
+-- transfers that exist. An account that is not there has the id 0. Accounts are opened in the order of their names
+-- before any is locked in the order of ids, so no two batches wait for each other in a ring. Each statement sees what
+-- was committed while the one before it waited.
 CREATE FUNCTION ledger.take(
     owner_ids uuid[], currencies text[], codes text[], opens boolean[], floors boolean[], wanted uuid[],
     OUT account_ids bigint[], OUT locked_ids bigint[], OUT balances numeric[],
