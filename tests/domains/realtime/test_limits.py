@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from overworld.domains.realtime import RealtimeSettings
 from overworld.domains.realtime.limits import FrameRate
 
 
@@ -157,6 +158,11 @@ async def test_a_silent_peer_is_pinged_and_closed_as_idle(open_site):
         peer.answers_pings = False
         assert await peer.end() == (4408, "idle")
         assert peer.pings >= 1
+
+
+def test_pings_that_would_come_after_the_idle_time_are_no_settings():
+    with pytest.raises(ValueError, match="ping_s must be less"):
+        RealtimeSettings(ping_s=60.0, idle_s=60.0)
 
 
 async def test_a_peer_that_answers_pings_stays(open_site):

@@ -171,7 +171,7 @@ class RealtimeService:
             connection.reply(AuthResult(success=False, error=trouble, cid=message.cid))
             if before is None:
                 forbidden = isinstance(refusal, ScopeMissing)
-                connection.close(CloseCode.FORBIDDEN if forbidden else CloseCode.UNAUTHENTICATED, refusal.title())
+                connection.close(CloseCode.FORBIDDEN if forbidden else CloseCode.UNAUTHENTICATED, "token refused")
             return
         self.admit(connection, principal, message.cid)
         connection.check_times()

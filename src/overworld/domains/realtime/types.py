@@ -65,6 +65,10 @@ class RealtimeSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     slice_sends: Annotated[int, Meta(ge=1, le=100_000, description="sends before other work gets its turn")] = 256
     publish_queue_max: Annotated[int, Meta(ge=1, le=1_000_000, description="publications that may wait")] = 4_096
 
+    def __post_init__(self) -> None:
+        if self.ping_s >= self.idle_s:
+            raise ValueError("ping_s must be less than idle_s, or quiet clients are closed before they are asked")
+
 
 class Counters:
     """What the gateway counted since it started, for the metrics; only the gateway writes it.
