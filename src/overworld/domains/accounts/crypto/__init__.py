@@ -1,0 +1,1 @@
+"""Where secrets are made and checked: passwords, signing keys, access tokens. In memory; nothing here reads a table."""

@@ -1,0 +1,199 @@
+"""The commands, the events, and the shapes that clients read. Reprs of what carries a secret show none."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, ClassVar, Literal
+from uuid import UUID
+
+from msgspec import Meta, Struct
+
+from overworld.domains.accounts.types import (
+    EMAIL_LENGTH_MAX,
+    USERNAME_LENGTH_MAX,
+    USERNAME_LENGTH_MIN,
+    Account,
+    Way,
+)
+from overworld.kernel.events import Event
+
+UsernameText = Annotated[str, Meta(min_length=USERNAME_LENGTH_MIN, max_length=USERNAME_LENGTH_MAX)]
+EmailText = Annotated[str, Meta(min_length=3, max_length=EMAIL_LENGTH_MAX)]
+PasswordText = Annotated[str, Meta(min_length=8, max_length=1024)]
+DeviceIdText = Annotated[str, Meta(min_length=16, max_length=255)]
+RefreshTokenText = Annotated[str, Meta(min_length=1, max_length=255)]
+
+
+class Register(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Somebody wants an account with an e-mail address and a password."""
+
+    email: EmailText
+    username: UsernameText
+    password: PasswordText
+
+    def __repr__(self) -> str:
+        return f"Register(username={self.username!r})"
+
+
+class LogIn(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Somebody says which account is theirs and proves it by its password."""
+
+    email: EmailText
+    password: PasswordText
+
+    def __repr__(self) -> str:
+        return "LogIn(...)"
+
+
+class SignInDevice(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A device signs in by an id that only it knows; its first sign-in makes the account.
+
+    `username` is a wish for a new account: a known one keeps its name, and a name that is taken gets an ending.
+    """
+
+    device_id: DeviceIdText
+    username: UsernameText | None = None
+
+    def __repr__(self) -> str:
+        return f"SignInDevice(username={self.username!r})"
+
+
+class Refresh(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A client wants the next access token of its session."""
+
+    refresh_token: RefreshTokenText
+
+    def __repr__(self) -> str:
+        return "Refresh(...)"
+
+
+class LogOut(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A client ends its session, or with `all` every session of the account."""
+
+    all: bool = False
+
+
+class User(Struct, frozen=True, kw_only=True):
+    """An account as its owner's clients read it."""
+
+    id: UUID
+    username: str
+    level: int
+    experience: int
+    memberships: tuple[str, ...]
+    created_at: datetime
+
+
+class Me(User, frozen=True, kw_only=True):
+    """The same with what nobody else sees."""
+
+    email: str | None
+    wallet_address: str | None
+    did: str
+    settings: dict[str, Any]
+
+
+class Grant(Struct, frozen=True, kw_only=True):
+    """What a sign-in gives: both tokens, seconds until the access token is over, and who signed in."""
+
+    access_token: str
+    refresh_token: str
+    expires_in: int
+    user: User
+    token_type: Literal["Bearer"] = "Bearer"  # noqa: S105 - the type's name, RFC 6750
+
+    def __repr__(self) -> str:
+        return f"Grant(user_id={self.user.id})"
+
+
+class DeviceGrant(Struct, frozen=True):
+    """What a device's sign-in gives, and whether it made the account."""
+
+    grant: Grant
+    is_new: bool
+
+
+class SessionSeen(Struct, frozen=True, kw_only=True):
+    """A session as its owner reads it; `current` marks the one that asks."""
+
+    id: UUID
+    way: Way
+    address: str
+    device: str
+    created_at: datetime
+    used_at: datetime
+    ends_at: datetime
+    current: bool
+
+
+class Jwks(Struct, frozen=True):
+    """The public keys of access tokens. Source: RFC 7517, section 5."""
+
+    keys: tuple[dict[str, Any], ...]
+
+
+class UserRegistered(Event, frozen=True, kw_only=True):
+    """There is a new account."""
+
+    topic: ClassVar[str] = "events.user.registered"
+
+    account_id: UUID
+    username: str
+    way: Way
+
+    @classmethod
+    def of(cls, account: Account, way: Way) -> UserRegistered:
+        """The event of an account just made."""
+        return cls(account_id=account.id, username=account.username, way=way)
+
+    @property
+    def key(self) -> str:
+        return str(self.account_id)
+
+
+class SignedIn(Event, frozen=True, kw_only=True):
+    """Somebody signed in and has a new session."""
+
+    topic: ClassVar[str] = "events.auth.login"
+
+    account_id: UUID
+    session_id: UUID
+    way: Way
+    address: str
+    user_agent: str
+
+    @property
+    def key(self) -> str:
+        return str(self.account_id)
+
+
+class SignInRefused(Event, frozen=True, kw_only=True):
+    """Somebody was not let in. `account_id` is None where no account was named or the named one does not exist."""
+
+    topic: ClassVar[str] = "events.auth.refused"
+
+    account_id: UUID | None
+    session_id: UUID | None = None
+    way: Way
+    reason: str
+    address: str
+    user_agent: str
+
+    @property
+    def key(self) -> str:
+        return str(self.account_id or self.address)
+
+
+class SessionRevoked(Event, frozen=True, kw_only=True):
+    """A session ended before its time; without `session_id` every session whose tokens carry less than `version`."""
+
+    topic: ClassVar[str] = "events.session.revoked"
+
+    account_id: UUID
+    session_id: UUID | None
+    version: int
+    reason: str
+
+    @property
+    def key(self) -> str:
+        return str(self.account_id)

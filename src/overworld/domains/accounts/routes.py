@@ -1,0 +1,120 @@
+"""Accounts over HTTP: decode, call, encode."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+from uuid import UUID
+
+from litestar import Request, delete, get, post
+from litestar.handlers import HTTPRouteHandler
+from litestar.openapi.datastructures import ResponseSpec
+from litestar.response import Response
+
+from overworld.domains.accounts.errors import (
+    BadCredentials,
+    BadEmail,
+    BadRefreshToken,
+    BadUsername,
+    EmailTaken,
+    LockedOut,
+    NoSuchSession,
+    TooManyRegistrations,
+    UsernameTaken,
+)
+from overworld.domains.accounts.messages import (
+    Grant,
+    Jwks,
+    LogIn,
+    LogOut,
+    Me,
+    Refresh,
+    Register,
+    SessionSeen,
+    SignInDevice,
+)
+from overworld.domains.accounts.service import Profiles, Sessions, SignIn
+from overworld.domains.accounts.types import USER_AGENT_LENGTH_MAX, Origin
+from overworld.kernel.identity import Scope
+from overworld.platform.http import Caller, Page, etag_reply, needs, open_to_all
+
+_REGISTER_REFUSALS = (BadUsername, BadEmail, TooManyRegistrations, EmailTaken, UsernameTaken)
+_KNOWN = {200: ResponseSpec(data_container=Grant, description="The device is known")}
+
+
+def routes(
+    *, sign_in: SignIn, sessions: Sessions, profiles: Profiles, jwks: Callable[[], Jwks]
+) -> list[HTTPRouteHandler]:
+    """The handlers under `/v1/auth`, `/v1/users/me`, and the public keys."""
+    return [
+        *_ways_in(sign_in),
+        *_session_routes(sessions),
+        _me(profiles),
+        _public_keys(jwks),
+    ]
+
+
+def _ways_in(service: SignIn) -> list[HTTPRouteHandler]:
+    @post("/v1/auth/register", opt=open_to_all(refusals=_REGISTER_REFUSALS))
+    async def register(caller: Caller, data: Register) -> Grant:
+        """A new account with an e-mail address and a password, signed in."""
+        return await service.register(data, origin=_origin(caller))
+
+    @post("/v1/auth/login", opt=open_to_all(refusals=(LockedOut, BadCredentials)), status_code=200)
+    async def log_in(caller: Caller, data: LogIn) -> Grant:
+        """Signs in by e-mail address and password."""
+        return await service.log_in(data, origin=_origin(caller))
+
+    @post("/v1/auth/device", opt=open_to_all(refusals=(BadUsername,)), responses=_KNOWN)
+    async def sign_in_device(caller: Caller, data: SignInDevice) -> Response[Grant]:
+        """Signs in by a device's own secret id; the first time makes an account."""
+        found = await service.sign_in_device(data, origin=_origin(caller))
+        return Response(found.grant, status_code=201 if found.is_new else 200)
+
+    return [register, log_in, sign_in_device]
+
+
+def _session_routes(service: Sessions) -> list[HTTPRouteHandler]:
+    @post("/v1/auth/refresh", opt=open_to_all(refusals=(BadRefreshToken,)), status_code=200)
+    async def refresh(caller: Caller, data: Refresh) -> Grant:
+        """New tokens for a refresh token, which is then used up."""
+        return await service.refresh(data, origin=_origin(caller))
+
+    @post("/v1/auth/logout", opt=needs(Scope.ACCOUNT_SELF), status_code=204)
+    async def log_out(caller: Caller, data: LogOut | None = None) -> None:
+        """Ends this session, or with `{"all": true}` every session of the account."""
+        await service.log_out(caller.principal, everywhere=data is not None and data.all)
+
+    @get("/v1/auth/sessions", opt=needs(Scope.ACCOUNT_SELF))
+    async def list_sessions(caller: Caller) -> Page[SessionSeen]:
+        """Where you are signed in, the last used first; always one page."""
+        return Page(await service.running(caller.principal))
+
+    @delete("/v1/auth/sessions/{session_id:uuid}", opt=needs(Scope.ACCOUNT_SELF, refusals=(NoSuchSession,)))
+    async def end_session(caller: Caller, session_id: UUID) -> None:
+        """Ends one of your sessions."""
+        await service.end(caller.principal.account_id, session_id)
+
+    return [refresh, log_out, list_sessions, end_session]
+
+
+def _me(service: Profiles) -> HTTPRouteHandler:
+    @get("/v1/users/me", opt=needs(Scope.ACCOUNT_SELF))
+    async def me(caller: Caller, request: Request[Any, Any, Any]) -> Response[Me]:
+        """Your account. Answers 304 when `If-None-Match` names what you would get."""
+        return etag_reply(await service.me(caller.principal.account_id), request)
+
+    return me
+
+
+def _public_keys(jwks: Callable[[], Jwks]) -> HTTPRouteHandler:
+    @get("/.well-known/jwks.json", opt=open_to_all())
+    async def public_keys() -> Response[Jwks]:
+        """The keys that access tokens are verified with."""
+        return Response(jwks(), headers={"Cache-Control": "public, max-age=300"})
+
+    return public_keys
+
+
+def _origin(caller: Caller) -> Origin:
+    return Origin(caller.address, caller.user_agent[:USER_AGENT_LENGTH_MAX].replace("\x00", ""))

@@ -1,0 +1,56 @@
+"""Guessing is slowed down: failures are counted per account and per address, in every process together."""
+
+from __future__ import annotations
+
+from overworld.domains.accounts import rules
+from overworld.domains.accounts.errors import LockedOut, TooManyRegistrations
+from overworld.domains.accounts.types import AccountsSettings
+from overworld.kernel.ports import Limit, Limiter
+
+
+class Lockout:
+    """Counts failed sign-ins and registrations; counts nothing and lets everybody through when not `enabled`.
+
+    An account is named by the digest of the e-mail address given, so unknown ones lock like known ones.
+    """
+
+    def __init__(self, *, limiter: Limiter, enabled: bool, settings: AccountsSettings) -> None:
+        self._limiter = limiter
+        self._enabled = enabled
+        self._account = rules.per_window(settings.account_failures_max, settings.account_window_s)
+        self._address = rules.per_window(settings.address_failures_max, settings.address_window_s)
+        self._registrations = rules.per_window(settings.registrations_max, settings.registration_window_s)
+
+    async def check(self, email: str, address: str) -> None:
+        """Passes while neither the account nor the address has used up its failures; takes nothing.
+
+        Raises: LockedOut.
+        """
+        if not self._enabled:
+            return
+        for key, limit in self._buckets(email, address):
+            taken = await self._limiter.take(key, limit, cost=0)
+            if taken.remaining < 1:
+                raise LockedOut(retry_after_s=rules.wait_s(taken, limit))
+
+    async def count_failure(self, email: str, address: str) -> None:
+        """One more failure of the account and of the address."""
+        if not self._enabled:
+            return
+        for key, limit in self._buckets(email, address):
+            await self._limiter.take(key, limit)
+
+    async def count_registration(self, address: str) -> None:
+        """One more try to register from an address. Raises: TooManyRegistrations."""
+        if not self._enabled:
+            return
+        taken = await self._limiter.take(f"accounts.register:{address}", self._registrations)
+        if not taken.allowed:
+            raise TooManyRegistrations(retry_after_s=taken.retry_after_s)
+
+    def _buckets(self, email: str, address: str) -> tuple[tuple[str, Limit], tuple[str, Limit]]:
+        account = rules.secret_hash(rules.folded(email)).hex()[:32]
+        return (f"accounts.login.account:{account}", self._account), (
+            f"accounts.login.address:{address}",
+            self._address,
+        )

@@ -1,0 +1,156 @@
+"""The ways in: register, e-mail and password, device."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from uuid import UUID
+
+from overworld.domains.accounts import rules, store
+from overworld.domains.accounts.crypto.keys import new_ed25519_public_key
+from overworld.domains.accounts.crypto.passwords import Passwords
+from overworld.domains.accounts.errors import BadCredentials, EmailTaken, LockedOut, UsernameTaken
+from overworld.domains.accounts.messages import (
+    DeviceGrant,
+    Grant,
+    LogIn,
+    Register,
+    SignInDevice,
+    SignInRefused,
+    UserRegistered,
+)
+from overworld.domains.accounts.service.lockout import Lockout
+from overworld.domains.accounts.service.sessions import Opened, Sessions
+from overworld.domains.accounts.service.turns import Turns
+from overworld.domains.accounts.types import Account, Credentials, NewAccount, Origin, Way
+from overworld.kernel.clock import Clock
+from overworld.kernel.ids import IdSource
+from overworld.kernel.ports import Outbox, Tx
+from overworld.kernel.refusals import Busy
+from overworld.platform.postgres import Database
+
+_NAMES_TRIED_MAX = 5
+
+
+class SignIn:
+    """Lets people in and makes their accounts. A rush of sign-ins waits in turn instead of filling the pool."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        clock: Clock,
+        ids: IdSource,
+        outbox: Outbox,
+        sessions: Sessions,
+        passwords: Passwords,
+        lockout: Lockout,
+        turns: Turns,
+        random: Callable[[int], bytes],
+    ) -> None:
+        self._database = database
+        self._clock = clock
+        self._ids = ids
+        self._outbox = outbox
+        self._sessions = sessions
+        self._passwords = passwords
+        self._lockout = lockout
+        self._turns = turns
+        self._random = random
+
+    async def register(self, command: Register, *, origin: Origin) -> Grant:
+        """A new account with an e-mail address and a password, signed in.
+
+        Raises: BadUsername, BadEmail, TooManyRegistrations, EmailTaken, UsernameTaken, Busy.
+        """
+        username, email = rules.username(command.username), rules.email(command.email)
+        await self._lockout.count_registration(origin.address)
+        password_hash = await self._passwords.hash(command.password)
+        at = self._clock.now()
+        new = NewAccount(
+            id=self._ids(),
+            username=username,
+            email=email,
+            password_hash=password_hash,
+            did=rules.did_key(new_ed25519_public_key()),
+            created_at=at,
+        )
+        async with self._turns.turn(), self._database.transaction() as tx:
+            account = await store.insert_account(tx, new)
+            if account is None:
+                raise EmailTaken if await store.is_email_taken(tx, email) else UsernameTaken
+            opened = await self._open_new(tx, account, Way.PASSWORD, origin, at)
+        return await self._sessions.grant(opened)
+
+    async def log_in(self, command: LogIn, *, origin: Origin) -> Grant:
+        """Signs in by e-mail address and password; unknown and wrong take the same time and get the same answer.
+
+        Failures are counted before anybody is told, and looked at again after the password was checked, so guesses
+        sent all at once count like guesses sent one by one. Raises: LockedOut, BadCredentials, Busy.
+        """
+        await self._lockout.check(command.email, origin.address)
+        async with self._turns.turn(), self._database.read() as tx:
+            known = await store.credentials(tx, command.email)
+        is_right = await self._passwords.verify(command.password, known.password_hash if known else None)
+        try:
+            await self._lockout.check(command.email, origin.address)
+        except LockedOut:
+            await self._refuse(command, known, origin=origin, reason="locked_out")
+            raise
+        if known is None or not is_right:
+            await self._refuse(command, known, origin=origin, reason="bad_credentials")
+            raise BadCredentials
+        async with self._turns.turn(), self._database.transaction() as tx:
+            opened = await self._sessions.open(tx, known.account, way=Way.PASSWORD, origin=origin, at=self._clock.now())
+        return await self._sessions.grant(opened)
+
+    async def sign_in_device(self, command: SignInDevice, *, origin: Origin) -> DeviceGrant:
+        """Signs in a device; its first sign-in makes the account. Twins of one new device make one account.
+
+        Raises: BadUsername, Busy.
+        """
+        wished = rules.username(command.username) if command.username is not None else None
+        device_hash = rules.secret_hash(command.device_id)
+        new_id = self._ids()
+        async with self._turns.turn(), self._database.transaction() as tx:
+            at = self._clock.now()
+            owner_id = await store.claim_device(tx, device_hash, new_id, at)
+            if owner_id == new_id:
+                account = await self._make_for_device(tx, new_id, wished, at)
+                opened = await self._open_new(tx, account, Way.DEVICE, origin, at)
+            else:
+                known = await store.account(tx, owner_id)
+                if known is None:
+                    raise LookupError(f"account {owner_id} of a device is gone")
+                opened = await self._sessions.open(tx, known, way=Way.DEVICE, origin=origin, at=at)
+        return DeviceGrant(await self._sessions.grant(opened), is_new=owner_id == new_id)
+
+    async def _open_new(self, tx: Tx, account: Account, way: Way, origin: Origin, at: datetime) -> Opened:
+        registered = UserRegistered.of(account, way)
+        return await self._sessions.open(tx, account, way=way, origin=origin, at=at, before=[registered])
+
+    async def _make_for_device(self, tx: Tx, account_id: UUID, wished: str | None, at: datetime) -> Account:
+        did = rules.did_key(new_ed25519_public_key())
+        for name in self._names(wished):
+            new = NewAccount(id=account_id, username=name, did=did, created_at=at)
+            if account := await store.insert_account(tx, new):
+                return account
+        raise Busy(names_tried=_NAMES_TRIED_MAX)
+
+    def _names(self, wished: str | None) -> Iterator[str]:
+        if wished is not None:
+            yield wished
+        for _ in range(_NAMES_TRIED_MAX):
+            yield rules.with_ending(wished or rules.DEFAULT_NAME, self._random(rules.ENDING_BYTES))
+
+    async def _refuse(self, command: LogIn, known: Credentials | None, *, origin: Origin, reason: str) -> None:
+        await self._lockout.count_failure(command.email, origin.address)
+        refused = SignInRefused(
+            account_id=known.account.id if known else None,
+            way=Way.PASSWORD,
+            reason=reason,
+            address=origin.address,
+            user_agent=origin.user_agent,
+        )
+        async with self._turns.turn(), self._database.transaction() as tx:
+            await self._outbox.append(tx, [refused], at=self._clock.now())

@@ -1,0 +1,69 @@
+"""The signing keys: made once, shared through the database, read again when a token names an unknown one."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from functools import partial
+
+from overworld.domains.accounts import store
+from overworld.domains.accounts.crypto.keys import KeyRing, new_signing_key
+from overworld.domains.accounts.types import KeyState
+from overworld.kernel.clock import Clock
+from overworld.kernel.refusals import Refusal
+from overworld.platform.postgres import Database
+
+_log = logging.getLogger(__name__)
+
+_RELOAD_EVERY_S = 5.0
+
+
+class SigningKeys:
+    """Fills the key ring. Close it once."""
+
+    def __init__(self, *, database: Database, clock: Clock, secret: str) -> None:
+        self._database = database
+        self._clock = clock
+        self._secret = secret
+        self._reloaded_s = -_RELOAD_EVERY_S
+        self._reload: asyncio.Task[None] | None = None
+        self.ring = KeyRing(secret=secret, on_unknown=self.reload_soon)
+
+    async def load(self) -> None:
+        """Reads the keys, and makes the first one if there is none; of several servers that start at once, one wins.
+
+        Raises: SigningKeyLocked, and what the database raises.
+        """
+        now = self._clock.now()
+        async with self._database.read() as tx:
+            keys = await store.signing_keys(tx)
+            if not any(key.state is KeyState.ACTIVE for key in keys):
+                new = await asyncio.to_thread(partial(new_signing_key, secret=self._secret, now=now))
+                await store.insert_signing_key(tx, new)
+                keys = await store.signing_keys(tx)
+        self.ring.replace(keys, now=now)
+
+    def reload_soon(self) -> None:
+        """Reads the keys again in the background, unless that was done within 5 s: strangers may name any key."""
+        now_s = self._clock.monotonic_s()
+        if now_s - self._reloaded_s < _RELOAD_EVERY_S or (self._reload and not self._reload.done()):
+            return
+        self._reloaded_s = now_s
+        self._reload = asyncio.get_running_loop().create_task(self._reload_quietly())
+
+    async def reloaded(self) -> None:
+        """Returns when the reload that is under way, if any, has ended."""
+        if self._reload is not None:
+            await asyncio.wait([self._reload])
+
+    async def close(self) -> None:
+        """Stops a reload that is under way."""
+        if self._reload is not None:
+            self._reload.cancel()
+            await asyncio.wait([self._reload])
+
+    async def _reload_quietly(self) -> None:
+        try:
+            await self.load()
+        except Refusal as refusal:
+            _log.warning("the signing keys could not be read again: %s", refusal)
