@@ -29,6 +29,12 @@ class RealtimeSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     host: Annotated[str, Meta(min_length=1, description="address the socket listens on")] = "127.0.0.1"
     port: Annotated[int, Meta(ge=0, le=65_535, description="port the socket listens on; 0 takes a free one")] = 7401
+    public_url: Annotated[
+        str, Meta(max_length=2_048, description="address clients are told, as wss://play.example/v1/realtime")
+    ] = ""
+    public_url: Annotated[
+        str, Meta(max_length=2_048, description="address clients are given, behind a proxy; empty: the one listened on")
+    ] = ""
     origins: Annotated[
         tuple[str, ...], Meta(description="browser origins that may connect; * is any. No Origin header is allowed")
     ] = ("*",)
