@@ -1,0 +1,219 @@
+"""The composition root: builds every part and hands each what it asks for. Nothing else builds things."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from os import urandom
+from typing import Any
+
+from litestar.types import ControllerRouterHandler
+from msgspec import Struct
+
+from overworld import __version__
+from overworld.app import measures, start
+from overworld.app.doors import CellViews, CollectAction
+from overworld.app.game import Game
+from overworld.app.loops import Loops
+from overworld.app.settings import Settings
+from overworld.domains.accounts import wiring as accounts_wiring
+from overworld.domains.accounts.consumers import TOPICS as REVOCATION_TOPICS
+from overworld.domains.accounts.wiring import Accounts
+from overworld.domains.gameplay import wiring as gameplay_wiring
+from overworld.domains.gameplay.wiring import GameplayParts
+from overworld.domains.ledger import wiring as ledger_wiring
+from overworld.domains.ledger.wiring import LedgerDomain
+from overworld.domains.realtime import wiring as realtime_wiring
+from overworld.domains.realtime.gateway import Gateway
+from overworld.domains.world import wiring as world_wiring
+from overworld.domains.world.wiring import WorldParts
+from overworld.flows import collections_to_sockets, revocations_to_sockets
+from overworld.kernel.clock import Clock
+from overworld.kernel.ids import IdSource
+from overworld.platform.eventlog import EventLog, Handle, PostgresOutbox
+from overworld.platform.http import KeyScopes
+from overworld.platform.http.build import build_http
+from overworld.platform.limiter import MemoryLimiter
+from overworld.platform.observability import HealthChecks, Metrics
+from overworld.platform.postgres import Database
+
+
+class House(Struct, frozen=True, kw_only=True):
+    """A server that is built and not yet listening."""
+
+    http: Any
+    gateway: Gateway
+    world: WorldParts
+    gameplay: GameplayParts
+    accounts: Accounts
+    log: EventLog
+    loops: Loops
+    metrics: Metrics
+    health: HealthChecks
+
+
+class Domains(Struct, frozen=True, kw_only=True):
+    """Every domain, built."""
+
+    ledger: LedgerDomain
+    world: WorldParts
+    gameplay: GameplayParts
+    accounts: Accounts
+    gateway: Gateway
+
+    @property
+    def routes(self) -> list[ControllerRouterHandler]:
+        """What the domains answer over HTTP."""
+        return [*self.accounts.routes, *self.ledger.routes, *self.world.routes, *self.gameplay.routes]
+
+
+class Platform(Struct, frozen=True, kw_only=True):
+    """What every domain is built on."""
+
+    settings: Settings
+    game: Game
+    database: Database
+    clock: Clock
+    ids: IdSource
+    keys: KeyScopes
+    limiter: MemoryLimiter
+    outbox: PostgresOutbox
+
+
+async def compose(
+    *, settings: Settings, game: Game, database: Database, clock: Clock, keys: KeyScopes, metrics: Metrics
+) -> House:
+    """Builds the server on a migrated database."""
+    ids = IdSource(clock.now_us, urandom)
+    platform = Platform(
+        settings=settings,
+        game=game,
+        database=database,
+        clock=clock,
+        ids=ids,
+        keys=keys,
+        limiter=MemoryLimiter(monotonic_s=clock.monotonic_s, buckets_max=settings.limits.buckets_max),
+        outbox=PostgresOutbox(ids=ids, game=lambda: game.digest),
+    )
+    domains = await _domains(platform)
+    log = EventLog(database, clock=clock, settings=settings.events)
+    health = HealthChecks()
+    health.add("database", partial(_answers, database))
+    house = House(
+        http=_http(platform, domains, metrics),
+        gateway=domains.gateway,
+        world=domains.world,
+        gameplay=domains.gameplay,
+        accounts=domains.accounts,
+        log=log,
+        loops=Loops(),
+        metrics=metrics,
+        health=health,
+    )
+    measures.register(metrics, house=house, database=database)
+    return house
+
+
+async def _domains(platform: Platform) -> Domains:
+    settings, game = platform.settings, platform.game
+    ledger = ledger_wiring.build(
+        database=platform.database, currencies={currency.code: currency for currency in game.currencies}
+    )
+    world = world_wiring.build(
+        database=platform.database,
+        clock=platform.clock,
+        ids=platform.ids,
+        outbox=platform.outbox,
+        settings=settings.world,
+        rules=game.movement,
+    )
+    gameplay = await gameplay_wiring.build(
+        database=platform.database,
+        clock=platform.clock,
+        ids=platform.ids,
+        outbox=platform.outbox,
+        ledger=ledger.service,
+        last_fix=world.service,
+        sight=world.service,
+        collectibles=game.collectibles,
+        progression=game.progression,
+        currencies=game.currencies,
+        alias=game.routes.collectibles,
+        settings=settings.gameplay,
+    )
+    accounts = accounts_wiring.build(
+        database=platform.database,
+        clock=platform.clock,
+        ids=platform.ids,
+        outbox=platform.outbox,
+        limiter=platform.limiter,
+        limits_enabled=settings.limits.enabled,
+        settings=settings.accounts,
+        progress=gameplay.service,
+    )
+    gateway = realtime_wiring.build(
+        settings=settings.realtime,
+        verifier=accounts.verifier,
+        keys=platform.keys,
+        locations=world.service,
+        cell_views=CellViews(world=world.service, gameplay=gameplay.service, clock=platform.clock),
+        actions={"collect": CollectAction(gameplay.service)},
+        sight=world.service,
+        clock=platform.clock,
+        ids=platform.ids,
+        limits_enabled=settings.limits.enabled,
+        collectible_noun=_noun(game),
+        room_level=settings.world.room_level,
+    )
+    world.service.on_cells_changed = gateway.publish_players
+    return Domains(ledger=ledger, world=world, gameplay=gameplay, accounts=accounts, gateway=gateway)
+
+
+def _http(platform: Platform, domains: Domains, metrics: Metrics) -> Any:
+    settings = platform.settings
+    of_no_domain = start.routes(
+        game=platform.game,
+        profiles=domains.accounts.profiles,
+        ledger=domains.ledger.service,
+        room_level=settings.world.room_level,
+        realtime=lambda: socket_address(settings, domains.gateway),
+    )
+    return build_http(
+        routes=[*domains.routes, *of_no_domain],
+        verifier=domains.accounts.verifier,
+        keys=platform.keys,
+        limiter=platform.limiter,
+        settings=settings.http,
+        limits=settings.limits,
+        metrics=metrics,
+        title=f"Overworld: {platform.game.title}",
+        version=__version__,
+    )
+
+
+def socket_address(settings: Settings, gateway: Gateway) -> str:
+    """Where clients find the socket: the address set for them, else the one it listens on."""
+    host = settings.realtime.host
+    return settings.realtime.public_url or f"ws://{f'[{host}]' if ':' in host else host}:{gateway.port}/v1/realtime"
+
+
+def readers(house: House, *, game: Game, room_level: int) -> Sequence[tuple[str, Sequence[str], Handle]]:
+    """What this process hears from the log as it happens: (name, topics, handler)."""
+    to_sockets = collections_to_sockets.CollectionsToSockets(
+        publisher=house.gateway, noun=_noun(game), room_level=room_level
+    )
+    end_sockets = revocations_to_sockets.RevocationsToSockets(house.gateway)
+    return [
+        ("revocations", sorted(REVOCATION_TOPICS), house.accounts.on_events),
+        ("revocations-to-sockets", sorted(revocations_to_sockets.TOPICS), end_sockets.handle),
+        ("collections-to-sockets", sorted(collections_to_sockets.TOPICS), to_sockets.handle),
+    ]
+
+
+async def _answers(database: Database) -> None:
+    async with database.read() as tx:
+        await tx.fetchval("SELECT 1")
+
+
+def _noun(game: Game) -> str:
+    return game.routes.collectibles or "collectibles"

@@ -1,0 +1,49 @@
+"""What the server measures of itself beyond requests: pools, lanes, passes, sockets and loops."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from overworld.platform.observability import Metrics
+from overworld.platform.postgres import Database
+
+if TYPE_CHECKING:
+    from overworld.app.compose import House
+
+
+def register(metrics: Metrics, *, house: House, database: Database) -> None:
+    """Registers the gauges; each is read when somebody scrapes."""
+    _database(metrics, database)
+    _claims(metrics, house)
+    _sockets(metrics, house)
+    metrics.gauge(
+        "overworld_loop_failures", "Times a background loop failed and ran again.", house.loops.failures.total
+    )
+
+
+def _database(metrics: Metrics, database: Database) -> None:
+    metrics.gauge("overworld_database_connections", "Connections open.", lambda: database.use().open)
+    metrics.gauge("overworld_database_connections_used", "Connections in use.", lambda: database.use().in_use)
+    metrics.gauge("overworld_database_callers_waiting", "Callers waiting for one.", lambda: database.use().waiting)
+
+
+def _claims(metrics: Metrics, house: House) -> None:
+    for lane in house.gameplay.service.lanes.lanes:
+        labels = {"lane": lane.name}
+        metrics.gauge("overworld_lane_queue", "Commands waiting.", partial(getattr, lane, "queue"), labels=labels)
+        metrics.gauge("overworld_lane_items", "Commands taken.", partial(getattr, lane, "items"), labels=labels)
+        metrics.gauge("overworld_lane_batches", "Batches run.", partial(getattr, lane, "batches"), labels=labels)
+        metrics.gauge("overworld_lane_reruns", "Batches run again.", partial(getattr, lane, "reruns"), labels=labels)
+
+
+def _sockets(metrics: Metrics, house: House) -> None:
+    gateway, counted = house.gateway, house.gateway.counters
+    metrics.gauge("overworld_sockets", "Connections open.", lambda: gateway.connections)
+    metrics.gauge("overworld_sockets_channels", "Channels listened to.", lambda: gateway.channels)
+    metrics.gauge("overworld_sockets_actions_in_flight", "Actions under way.", lambda: gateway.in_flight)
+    metrics.gauge("overworld_sockets_frames_in", "Frames received.", lambda: counted.frames_in)
+    metrics.gauge("overworld_sockets_frames_out", "Frames sent.", lambda: counted.frames_out)
+    metrics.gauge(
+        "overworld_sockets_positions_dropped", "Position messages left out.", lambda: counted.positions_dropped
+    )

@@ -1,0 +1,12 @@
+"""Every schema of the product, in the order in which they are migrated."""
+
+from __future__ import annotations
+
+from overworld.domains.accounts.wiring import SCHEMA as ACCOUNTS
+from overworld.domains.gameplay.wiring import SCHEMA as GAMEPLAY
+from overworld.domains.ledger.wiring import SCHEMA as LEDGER
+from overworld.domains.world.wiring import SCHEMA as WORLD
+from overworld.platform.eventlog import SCHEMA as EVENT_LOG
+from overworld.platform.postgres.idempotency import SCHEMA as IDEMPOTENCY
+
+SCHEMAS = (EVENT_LOG, IDEMPOTENCY, ACCOUNTS, LEDGER, WORLD, GAMEPLAY)

@@ -1,0 +1,168 @@
+"""The life of a server process: up in order, down in the opposite one, and everything acknowledged kept."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+
+import structlog
+import uvloop
+from prometheus_client import CollectorRegistry
+
+from overworld.app import addresses, compose, migrate
+from overworld.app.addresses import Addresses
+from overworld.app.compose import House
+from overworld.app.developer_key import DeveloperKey, NoKeys
+from overworld.app.game import Game, check, found
+from overworld.app.settings import Settings
+from overworld.kernel.clock import SystemClock
+from overworld.kernel.refusals import Refusal
+from overworld.platform.http import KeyScopes
+from overworld.platform.http.server import Serving, serving
+from overworld.platform.http.settings import HttpSettings
+from overworld.platform.observability import Metrics, OperationsApp, configure_logs
+from overworld.platform.postgres import Database, EmbeddedPostgres
+
+_STOPPING = (signal.SIGTERM, signal.SIGINT)
+
+
+class DataFolderUnusable(Refusal):
+    """The data folder cannot be used.
+
+    It holds the database, the developer key and caches; the server has to be able to write there.
+    """
+
+    code = "platform.data_folder"
+    status = 503
+
+
+def serve(settings: Settings) -> None:
+    """Serves until SIGTERM or SIGINT, then drains. Raises: Refusal, CannotListen, GameErrors when it cannot start."""
+    configure_logs(settings.log)
+    game = check(found(settings.game))
+    uvloop.run(_serve(settings, game))
+
+
+async def _serve(settings: Settings, game: Game) -> None:
+    stop = asyncio.Event()
+    for how in _STOPPING:
+        asyncio.get_running_loop().add_signal_handler(how, stop.set)
+    async with AsyncExitStack() as stack:
+        keys = _prepare(settings)
+        database = await stack.enter_async_context(_database(settings))
+        clock = SystemClock()
+        house = await compose.compose(
+            settings=settings,
+            game=game,
+            database=database,
+            clock=clock,
+            keys=keys,
+            metrics=Metrics(CollectorRegistry()),
+        )
+        await stack.enter_async_context(_running(house, settings, game))
+        where = await stack.enter_async_context(_listening(house, settings))
+        _welcome(where, settings, game)
+        await stop.wait()
+        house.health.drain()
+        structlog.get_logger("overworld.server").info("draining")
+
+
+def _prepare(settings: Settings) -> KeyScopes:
+    """Makes the data folder and the developer key; a production server honours none."""
+    try:
+        settings.data.mkdir(parents=True, exist_ok=True)
+        return NoKeys() if settings.mode == "production" else DeveloperKey.ensure(settings.data)
+    except OSError as error:
+        raise DataFolderUnusable(f"cannot use the data folder {settings.data.absolute()}: {error.strerror}") from error
+
+
+@asynccontextmanager
+async def _database(settings: Settings) -> AsyncIterator[Database]:
+    async with AsyncExitStack() as stack:
+        dsn = settings.database.dsn
+        if not dsn:
+            embedded = EmbeddedPostgres(settings.data, settings=settings.database)
+            dsn = await asyncio.to_thread(embedded.start)
+            stack.push_async_callback(asyncio.to_thread, embedded.stop)
+            watching = asyncio.create_task(embedded.keep_running(), name="postgres")
+            stack.callback(watching.cancel)
+        database = await Database.open(dsn, settings=settings.database)
+        stack.push_async_callback(database.close)
+        for step in await migrate.bring_up(database, allowed=settings.migrate or not settings.database.dsn):
+            structlog.get_logger("overworld.database").info("migrated", step=str(step))
+        yield database
+
+
+@asynccontextmanager
+async def _running(house: House, settings: Settings, game: Game) -> AsyncIterator[None]:
+    """Everything that runs behind the ports: the log and its readers, the world's passes, the loops."""
+    async with AsyncExitStack() as stack:
+        await house.log.start()
+        stack.push_async_callback(house.log.close)
+        stack.push_async_callback(house.loops.stop)
+        for name, topics, handle in compose.readers(house, game=game, room_level=settings.world.room_level):
+            tail = await house.log.tail(topics=topics, handle=handle)
+            house.loops.run(name, tail.run)
+        house.loops.run("eventlog-maintenance", house.log.keep_maintained)
+        await house.accounts.load()
+        stack.push_async_callback(house.accounts.close)
+        await house.world.start()
+        stack.push_async_callback(house.world.stop)
+        stack.push_async_callback(house.gameplay.service.close)
+        yield
+
+
+@asynccontextmanager
+async def _listening(house: House, settings: Settings) -> AsyncIterator[Addresses]:
+    """The three ports. Leaving drains the socket and HTTP side by side; operations answers until the end."""
+    async with AsyncExitStack() as stack:
+        operations = OperationsApp(health=house.health, metrics=house.metrics)
+        watched = await stack.enter_async_context(
+            serving(operations, settings=_operations_settings(settings), name="operations")
+        )
+        await house.gateway.start(settings.realtime.host, settings.realtime.port)
+        stack.push_async_callback(house.gateway.drain, settings.realtime.drain_s)
+        public = await stack.enter_async_context(serving(house.http, settings=settings.http))
+        where = _addresses(house, settings, public=public, watched=watched)
+        where.write(settings.data)
+        stack.callback(addresses.forget, settings.data)
+        yield where
+
+
+def _operations_settings(settings: Settings) -> HttpSettings:
+    return HttpSettings(host=settings.operations.host, port=settings.operations.port)
+
+
+def _addresses(house: House, settings: Settings, *, public: Serving, watched: Serving) -> Addresses:
+    return Addresses(
+        pid=os.getpid(),
+        http=public.url,
+        realtime=compose.socket_address(settings, house.gateway),
+        operations=watched.url,
+    )
+
+
+def _welcome(where: Addresses, settings: Settings, game: Game) -> None:
+    """Says on standard output where to look; logs go to standard error."""
+    lines = [
+        f"Overworld serves {game.title} on Earth.",
+        f"  HTTP        {where.http}   try it at {where.http}/docs",
+        f"  socket      {where.realtime}",
+        f"  operations  {where.operations}   /health /metrics",
+        f"  data        {settings.data.absolute()}",
+    ]
+    if settings.mode != "production":
+        lines.append(f"Walk a real track: script/overworld replay tests/data/gpx/*.gpx{_data_flag(settings.data)}")
+    if not settings.limits.enabled:
+        lines.append("WARNING: rate limits and lock-outs are OFF (limits.enabled = false). For load tests only.")
+    sys.stdout.write("\n".join(lines) + "\n")
+    sys.stdout.flush()
+
+
+def _data_flag(data: Path) -> str:
+    return "" if data == Path("data") else f" --data {data}"
