@@ -9,11 +9,13 @@ from litestar import get
 from litestar.params import Parameter
 from litestar.types import ControllerRouterHandler
 
+from overworld.domains.ledger.errors import UnknownCurrency
 from overworld.domains.ledger.messages import BalanceItem, Balances, HistoryItem
 from overworld.domains.ledger.service import Ledger
 from overworld.domains.ledger.types import Movement
 from overworld.kernel.identity import Scope
 from overworld.platform.http import Caller, CursorQuery, LimitQuery, Page, decode_cursor, encode_cursor, needs
+from overworld.platform.http.errors import BadCursor
 from overworld.platform.http.paging import LIMIT_DEFAULT
 
 CurrencyQuery = Annotated[str | None, Parameter(max_length=32, description="Only this currency.")]
@@ -34,7 +36,7 @@ def routes(service: Ledger) -> list[ControllerRouterHandler]:
             ]
         )
 
-    @get("/v1/tokens/history", opt=needs(Scope.LEDGER_READ))
+    @get("/v1/tokens/history", opt=needs(Scope.LEDGER_READ, refusals=(UnknownCurrency, BadCursor)))
     async def history(
         caller: Caller,
         currency: CurrencyQuery = None,
@@ -42,7 +44,7 @@ def routes(service: Ledger) -> list[ControllerRouterHandler]:
         cursor: CursorQuery = None,
     ) -> Page[HistoryItem]:
         """What came in and went out of your wallets, newest first."""
-        before: UUID | None = decode_cursor(cursor, (UUID,))[0] if cursor else None
+        before: UUID | None = None if cursor is None else decode_cursor(cursor, (UUID,))[0]
         found = await service.history(caller.principal.account_id, currency=currency, before=before, limit=limit + 1)
         shown = found[:limit]
         more = encode_cursor(shown[-1].id) if len(found) > limit else None
