@@ -32,9 +32,6 @@ class RealtimeSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     public_url: Annotated[
         str, Meta(max_length=2_048, description="address clients are told, as wss://play.example/v1/realtime")
     ] = ""
-    public_url: Annotated[
-        str, Meta(max_length=2_048, description="address clients are given, behind a proxy; empty: the one listened on")
-    ] = ""
     origins: Annotated[
         tuple[str, ...], Meta(description="browser origins that may connect; * is any. No Origin header is allowed")
     ] = ("*",)
