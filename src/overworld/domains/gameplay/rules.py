@@ -77,18 +77,17 @@ class Decision(Struct, frozen=True):
 def spawn_table(
     rules: CollectibleRules, progression: ProgressionRules, currencies: Mapping[str, Currency]
 ) -> SpawnTable:
-    """The table of a checked definition, in the definition's order of types.
+    """The table of a checked definition; types go by name, so their order in the file changes no spawn.
 
     Raises: KeyError for a currency that is not there; ValueError for a value that its currency cannot express.
     """
+    types = sorted(rules.types.items())
     return SpawnTable(
         cell_level=rules.cell_level,
         window_s=rules.window_s,
         mean_per_cell=rules.mean_per_cell,
-        kinds=tuple(
-            _kind(name, declared, currencies[declared.currency], progression) for name, declared in rules.types.items()
-        ),
-        weights=tuple(declared.weight for declared in rules.types.values()),
+        kinds=tuple(_kind(name, declared, currencies[declared.currency], progression) for name, declared in types),
+        weights=tuple(declared.weight for _, declared in types),
     )
 
 

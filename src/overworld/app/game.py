@@ -1,0 +1,169 @@
+"""A game's definition: `game.toml` read into typed values, checked as a whole, and found by name or path."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from hashlib import sha256
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta, Struct
+
+import overworld
+from overworld.app.definition import DefinitionError, Located, did_you_mean
+from overworld.domains.gameplay.types import CollectibleRules, ProgressionRules
+from overworld.domains.world.types import MovementRules
+from overworld.kernel.money import Currency
+
+FILE_NAME = "game.toml"
+SHIPPED = Path(overworld.__file__).parent / "games"
+BYTES_MAX = 1 << 20
+CANONICAL_NOUNS = ("collectibles", "tools", "memberships", "inventory", "items", "quests", "leaderboard", "sync")
+
+Slug = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_-]{0,31}$")]
+CurrencyCode = Annotated[str, Meta(pattern=r"^[A-Za-z][A-Za-z0-9_]{0,15}$")]
+
+
+class GameErrors(Exception):
+    """Everything that is wrong with a definition; prints as a list, one line each."""
+
+    def __init__(self, file: Path, errors: Sequence[DefinitionError]) -> None:
+        lines = [f"{file}: {len(errors)} error{'s' * (len(errors) != 1)}", *(f"  {error}" for error in errors)]
+        super().__init__("\n".join(lines))
+        self.file = file
+        self.errors = tuple(errors)
+
+
+class About(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The `[game]` of game.toml: its name, what people call it, and the planet it is played on."""
+
+    name: Slug
+    title: Annotated[str, Meta(min_length=1, max_length=80)]
+    planet: Literal["earth"] = "earth"
+
+
+class RouteNames(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The `[routes]` of game.toml: what the game calls the platform's nouns, in paths and in socket events."""
+
+    collectibles: Slug | None = None
+
+
+class CurrencyRules(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One `[currencies.CODE]`: how many decimal places its amounts have."""
+
+    scale: Annotated[int, Meta(ge=0, le=18)] = 0
+
+
+class GameFile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A game.toml as it is written."""
+
+    game: About
+    routes: RouteNames = RouteNames()
+    currencies: Annotated[dict[CurrencyCode, CurrencyRules], Meta(min_length=1, max_length=64)]
+    movement: MovementRules = MovementRules()
+    collectibles: CollectibleRules
+    progression: ProgressionRules
+
+
+class Game(Struct, frozen=True, kw_only=True):
+    """A checked definition. `digest` is the SHA-256 of its content: comments, order and spelled-out defaults aside."""
+
+    name: str
+    title: str
+    planet: str
+    routes: RouteNames
+    currencies: tuple[Currency, ...]
+    movement: MovementRules
+    collectibles: CollectibleRules
+    progression: ProgressionRules
+    digest: str
+    file: Path
+
+
+def check(path: Path) -> Game:
+    """The game in a folder, or in a game.toml.
+
+    Raises: GameErrors with everything that is wrong, in the order of the lines.
+    """
+    file = path / FILE_NAME if path.is_dir() else path
+    located = Located(_text(file))
+    written: GameFile | None = None
+    if not located.errors:
+        written = located.read(located.table, GameFile)
+    if not located.errors and written is not None:
+        _cross_check(written, located)
+    if located.errors or written is None:
+        raise GameErrors(file, sorted(located.errors, key=lambda error: error.line or 0))
+    return Game(
+        name=written.game.name,
+        title=written.game.title,
+        planet=written.game.planet,
+        routes=written.routes,
+        currencies=tuple(Currency(code, rules.scale) for code, rules in written.currencies.items()),
+        movement=written.movement,
+        collectibles=written.collectibles,
+        progression=written.progression,
+        digest=sha256(msgspec.json.encode(written, order="deterministic")).hexdigest(),
+        file=file,
+    )
+
+
+def found(name_or_path: str) -> Path:
+    """The folder of a game: one that is shipped, by its name, or any, by its path.
+
+    Raises: GameErrors when there is none, naming those that are shipped.
+    """
+    for folder in (SHIPPED / name_or_path, Path(name_or_path).expanduser()):
+        if (folder / FILE_NAME).is_file():
+            return folder
+        if folder.name == FILE_NAME and folder.is_file():
+            return folder.parent
+    names = sorted(file.parent.name for file in SHIPPED.glob(f"*/{FILE_NAME}"))
+    problem = f"there is no game {name_or_path!r}: neither shipped nor a folder with a {FILE_NAME}"
+    raise GameErrors(
+        Path(name_or_path), [DefinitionError(path="", problem=problem, hint=did_you_mean(name_or_path, names))]
+    )
+
+
+def _text(file: Path) -> str:
+    try:
+        if file.stat().st_size > BYTES_MAX:
+            raise GameErrors(file, [DefinitionError(path="", problem=f"is larger than {BYTES_MAX} bytes")])
+        return file.read_text(encoding="utf-8")
+    except OSError as error:
+        problem = f"cannot be read: {error.strerror}"
+    except UnicodeDecodeError as error:
+        problem = f"is not UTF-8 text: byte {error.start}"
+    raise GameErrors(file, [DefinitionError(path="", problem=problem)])
+
+
+def _cross_check(written: GameFile, located: Located) -> None:
+    """What no part can know alone."""
+    _check_values(written, located)
+    levels = written.progression.levels
+    for i in range(1, len(levels)):
+        if levels[i] <= levels[i - 1]:
+            problem = f"{levels[i]} does not grow: the level before begins at {levels[i - 1]}"
+            located.refuse(("progression", "levels", str(i)), problem)
+    aliases: dict[str, str] = {noun: noun for noun in CANONICAL_NOUNS}
+    for noun, alias in msgspec.structs.asdict(written.routes).items():
+        if alias is not None and aliases.setdefault(alias, noun) != noun:
+            located.refuse(("routes", noun), f"`{alias}` already stands for {aliases[alias]}")
+
+
+def _check_values(written: GameFile, located: Located) -> None:
+    for name, declared in written.collectibles.types.items():
+        path = ("collectibles", "types", name)
+        rules = written.currencies.get(declared.currency)
+        if rules is None:
+            hint = did_you_mean(declared.currency, written.currencies)
+            located.refuse((*path, "currency"), f"there is no currency `{declared.currency}`", hint=hint)
+            continue
+        try:
+            value_minor = Currency(declared.currency, rules.scale).parse(declared.value)
+        except ValueError as error:
+            located.refuse((*path, "value"), str(error))
+            continue
+        if value_minor == 0:
+            located.refuse((*path, "value"), "is worth nothing", allowed="a value above 0")

@@ -1,0 +1,178 @@
+"""A definition is read whole or refused whole, with every error named, placed and explained."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from overworld.app.game import GameErrors, check, found
+from overworld.kernel.money import Currency
+
+GOOD = """\
+[game]
+name = "pond"
+title = "The Pond"
+
+[routes]
+collectibles = "shells"
+
+[currencies.pearl]
+scale = 2
+
+[collectibles]
+reach_m = 30
+
+[collectibles.types.shell]
+weight = 3
+value = "0.25"
+currency = "pearl"
+
+[progression]
+experience_per_unit = 4
+levels = [10, 20, 40]
+"""
+
+
+def written(folder: Path, text: str) -> Path:
+    (folder / "game.toml").write_text(text)
+    return folder
+
+
+def errors_of(folder: Path, text: str) -> list[str]:
+    with pytest.raises(GameErrors) as refused:
+        check(written(folder, text))
+    return [str(error) for error in refused.value.errors]
+
+
+def test_ore_has_the_documented_defaults():
+    """spec/gameplay.md: half an hour, level 15, four a cell, 50 m, 500 a day; spec/wire.md: `coins`."""
+    ore = check(found("ore"))
+    rules = ore.collectibles
+    assert (ore.name, ore.planet, ore.routes.collectibles) == ("ore", "earth", "coins")
+    assert (rules.window_s, rules.cell_level, rules.mean_per_cell) == (1800, 15, 4)
+    assert (rules.reach_m, rules.daily_cap) == (50, 500)
+    assert ore.currencies == (Currency("coin"),) and len(ore.progression.levels) == 49
+
+
+def test_a_good_definition_becomes_values(tmp_path):
+    game = check(written(tmp_path, GOOD))
+    assert game.file == tmp_path / "game.toml" and check(game.file) == game
+    assert (game.title, game.currencies) == ("The Pond", (Currency("pearl", 2),))
+    assert (game.collectibles.types["shell"].value, game.collectibles.reach_m) == ("0.25", 30.0)
+    assert game.progression.levels == (10, 20, 40)
+
+
+def test_the_digest_is_of_the_content_not_of_its_writing(tmp_path):
+    """Comments, order and spelled-out defaults change nothing; a value does."""
+    digest = check(written(tmp_path, GOOD)).digest
+    other = "# a comment\n" + GOOD.replace("weight = 3", "").replace('currency = "pearl"', 'currency="pearl"\nweight=3')
+    assert check(written(tmp_path, other.replace("reach_m = 30", "reach_m = 30.0\nwindow_s = 1800"))).digest == digest
+    assert check(written(tmp_path, GOOD.replace("weight = 3", "weight = 4"))).digest != digest
+
+
+def test_everything_wrong_is_found_at_once_with_its_line(tmp_path):
+    """Unknown keys, wrong types and bounds in five tables, in the order of the file."""
+    text = (
+        GOOD.replace('name = "pond"', 'name = "The Pond"')
+        .replace("scale = 2", 'scale = "two"')
+        .replace("reach_m = 30", "reach = 30\ndaily_cap = 0")
+        .replace("weight = 3", "weight = -3")
+        .replace("experience_per_unit = 4\n", "")
+    )
+    assert errors_of(tmp_path, text) == [
+        "line 2: game.name: Expected `str` matching regex '^[a-z][a-z0-9_-]{0,31}$'; "
+        "allowed: text of the form ^[a-z][a-z0-9_-]{0,31}$",
+        "line 9: currencies.pearl.scale: Expected `int`, got `str`; allowed: a whole number from 0 to 18",
+        "line 12: collectibles.reach: unknown key; did you mean `reach_m`?",
+        "line 13: collectibles.daily_cap: Expected `int` >= 1; allowed: a whole number from 1 to 1000000",
+        "line 16: collectibles.types.shell.weight: Expected `int` >= 1; allowed: a whole number from 1 to 1000000",
+        "line 20: progression.experience_per_unit: is missing; allowed: a whole number from 0 to 1000000",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "error"),
+    [
+        (
+            'currency = "pearl"',
+            'currency = "perl"',
+            "line 17: collectibles.types.shell.currency: there is no currency `perl`; did you mean `pearl`?",
+        ),
+        (
+            'value = "0.25"',
+            'value = "0.125"',
+            "line 16: collectibles.types.shell.value: pearl has 2 decimal places: '0.125'",
+        ),
+        (
+            'value = "0.25"',
+            'value = "0.00"',
+            "line 16: collectibles.types.shell.value: is worth nothing; allowed: a value above 0",
+        ),
+        (
+            "[10, 20, 40]",
+            "[10, 20, 20]",
+            "line 21: progression.levels.2: 20 does not grow: the level before begins at 20",
+        ),
+        ('"shells"', '"inventory"', "line 6: routes.collectibles: `inventory` already stands for inventory"),
+        (
+            "[10, 20, 40]",
+            '[10, "x", -1]',
+            "line 21: progression.levels.1: Expected `int`, got `str`; "
+            "allowed: a whole number from 1 to 9007199254740992",
+        ),
+        ("[progression]", "[progresion]", "line 19: progresion: unknown key; did you mean `progression`?"),
+        ("[currencies.pearl]\nscale = 2", "[currencies]", "line 8: currencies: has 0 entries; allowed: at least 1"),
+        ("[currencies.pearl]\nscale = 2", "[currencies]\npearl = 2", "line 9: currencies.pearl: must be a table"),
+        ("[routes]", "[movement]\nspeed_max_km_h = 900\nteleport_km_h = 800\n[routes]", "line 5: movement: teleport_"),
+        ("reach_m = 30", "reach_m = nan", "line 12: collectibles.reach_m: Expected `float` > 0.0; allowed: a number"),
+        ("weight = 3", "weight = 3 4", "line 15: Expected newline or end of document after a statement"),
+    ],
+)
+def test_each_fault_is_placed_and_explained(tmp_path, old, new, error):
+    assert old in GOOD
+    assert any(line.startswith(error) for line in errors_of(tmp_path, GOOD.replace(old, new)))
+
+
+def test_a_text_within_quotes_is_not_taken_for_a_table(tmp_path):
+    """The line of an error is that of the real key."""
+    text = GOOD.replace('title = "The Pond"', 'title = """\n[collectibles]\nreach_m = 1\n"""')
+    assert errors_of(tmp_path, text.replace("reach_m = 30", "reach_m = 0"))[0].startswith(
+        "line 15: collectibles.reach_m"
+    )
+
+
+def test_the_list_is_printed_under_the_name_of_the_file(tmp_path):
+    with pytest.raises(GameErrors) as refused:
+        check(written(tmp_path, GOOD.replace("weight = 3", "weight = 0").replace("scale = 2", "scale = 19")))
+    assert str(refused.value).splitlines() == [
+        f"{tmp_path / 'game.toml'}: 2 errors",
+        "  line 9: currencies.pearl.scale: Expected `int` <= 18; allowed: a whole number from 0 to 18",
+        "  line 15: collectibles.types.shell.weight: Expected `int` >= 1; allowed: a whole number from 1 to 1000000",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("content", "error"),
+    [(None, "cannot be read: No such file"), (b"\xff\xfe", "is not UTF-8"), (b"#" * 2**21, "is larger than")],
+)
+def test_a_file_that_cannot_be_read_is_an_error_like_any_other(tmp_path, content, error):
+    file = tmp_path / "game.toml"
+    if content is not None:
+        file.write_bytes(content)
+    with pytest.raises(GameErrors) as refused:
+        check(file)
+    assert str(refused.value.errors[0]).startswith(error)
+
+
+def test_a_game_is_found_by_name_or_by_path(tmp_path):
+    written(tmp_path, GOOD)
+    assert found("ore").name == "ore" and check(found("ore")).name == "ore"
+    assert found(str(tmp_path)) == found(str(tmp_path / "game.toml")) == tmp_path
+
+
+@pytest.mark.parametrize(("name", "hint"), [("oar", "did you mean `ore`?"), ("zzzzzz", "ore")])
+def test_a_game_that_is_not_there_is_told_from_those_that_are(name, hint):
+    with pytest.raises(GameErrors, match="there is no game") as refused:
+        found(name)
+    assert hint in str(refused.value)
