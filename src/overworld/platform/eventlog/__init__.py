@@ -1,0 +1,32 @@
+"""The event log in PostgreSQL: facts written with the change that made them true, read in order by whoever reacts.
+
+It owns the schema `eventlog`: `outbox` (one row per batch, partitioned by day), `cursor`, `dead_letter`, `handled`.
+It never drops an event that a durable consumer has not passed, never skips one that commits late, and delivers at
+least once; handlers are idempotent, by themselves or by `first_time`.
+"""
+
+from pathlib import Path
+
+from overworld.platform.eventlog.consumer import Consumer
+from overworld.platform.eventlog.log import EventLog
+from overworld.platform.eventlog.outbox import PostgresOutbox
+from overworld.platform.eventlog.settings import EventLogSettings
+from overworld.platform.eventlog.store import first_time
+from overworld.platform.eventlog.tail import Tail
+from overworld.platform.eventlog.types import DeadLetter, Handle, Lag
+from overworld.platform.postgres import Schema
+
+SCHEMA = Schema(name="eventlog", folder=Path(__file__).parent / "schema")
+
+__all__ = [
+    "SCHEMA",
+    "Consumer",
+    "DeadLetter",
+    "EventLog",
+    "EventLogSettings",
+    "Handle",
+    "Lag",
+    "PostgresOutbox",
+    "Tail",
+    "first_time",
+]

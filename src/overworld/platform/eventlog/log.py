@@ -1,0 +1,112 @@
+"""The event log as the app builds it: one pulse, and the readers that hang on it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+
+from overworld.kernel.clock import Clock
+from overworld.kernel.refusals import Busy, Fault
+from overworld.platform.eventlog import retention, store
+from overworld.platform.eventlog.consumer import Consumer
+from overworld.platform.eventlog.pulse import Pulse
+from overworld.platform.eventlog.settings import EventLogSettings
+from overworld.platform.eventlog.tail import Tail
+from overworld.platform.eventlog.types import DeadLetter, Handle, Lag
+from overworld.platform.postgres import Database
+
+_log = logging.getLogger(__name__)
+
+
+class EventLog:
+    """Reads the log of one database. `start` it before its readers, `close` it after them."""
+
+    def __init__(self, database: Database, *, clock: Clock, settings: EventLogSettings | None = None) -> None:
+        self._database = database
+        self._clock = clock
+        self._settings = settings or EventLogSettings()
+        self._pulse = Pulse(database, settings=self._settings)
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def looks(self) -> int:
+        """How often this process has looked for the end of the log."""
+        return self._pulse.looks
+
+    async def start(self) -> None:
+        """Makes today's partitions and begins to look at the log."""
+        await self.maintain()
+        self._task = asyncio.create_task(self._pulse.run(), name="eventlog-pulse")
+
+    async def close(self) -> None:
+        """Stops looking. Readers that still run wait from then on."""
+        task, self._task = self._task, None
+        if task is not None:
+            task.cancel()
+            await asyncio.wait([task])
+
+    def consumer(self, name: str, *, topics: Sequence[str], handle: Handle) -> Consumer:
+        """A durable consumer; its name is its identity for ever. A new one begins with the oldest event kept."""
+        return Consumer(
+            name,
+            topics=topics,
+            handle=handle,
+            database=self._database,
+            pulse=self._pulse,
+            clock=self._clock,
+            settings=self._settings,
+        )
+
+    async def tail(self, *, topics: Sequence[str], handle: Handle) -> Tail:
+        """A reader of what commits from now on, for this process only; the caller runs it."""
+        async with self._database.read() as tx:
+            start = await store.now(tx)
+        return Tail(
+            topics=topics,
+            handle=handle,
+            start=start,
+            database=self._database,
+            pulse=self._pulse,
+            settings=self._settings,
+        )
+
+    async def lag(self) -> list[Lag]:
+        """How far each consumer is behind, by name. One round trip."""
+        async with self._database.read() as tx:
+            return await store.lag(tx, at=self._clock.now())
+
+    async def dead_letters(self, consumer: str, *, count_max: int = 100) -> list[DeadLetter]:
+        """What a consumer could not handle, oldest event first."""
+        async with self._database.read() as tx:
+            return await store.dead_letters(tx, consumer, count_max=count_max)
+
+    async def retry_dead_letters(self, consumer: str, *, handle: Handle, count_max: int = 100) -> int:
+        """Hands a consumer's dead letters to `handle` again, one by one; gives how many it took.
+
+        Raises: what `handle` raises at the first that fails again; the ones before it are done.
+        """
+        letters = await self.dead_letters(consumer, count_max=count_max)
+        for letter in letters:
+            await handle([letter.envelope])
+            async with self._database.read() as tx:
+                await store.dig_up(tx, consumer, [letter.event_id])
+        return len(letters)
+
+    async def forget(self, consumer: str) -> bool:
+        """Drops the cursor of a consumer that is gone for good, which else would keep the log from being cut."""
+        async with self._database.read() as tx:
+            return await store.forget(tx, consumer)
+
+    async def maintain(self) -> None:
+        """Makes and drops partitions once. Raises: database faults."""
+        await retention.maintain(self._database, now=self._clock.now(), settings=self._settings)
+
+    async def keep_maintained(self) -> None:
+        """Maintains every `maintain_every_s`; a loop that runs until it is cancelled."""
+        while True:
+            await asyncio.sleep(self._settings.maintain_every_s)
+            try:
+                await self.maintain()
+            except (Fault, Busy) as error:
+                _log.warning("the event log was not maintained this time: %s", error)

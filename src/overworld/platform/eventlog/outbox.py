@@ -1,0 +1,33 @@
+"""Writes events into the log, in the transaction that made them true."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+
+from overworld.kernel.events import Event, enclose
+from overworld.kernel.ids import IdSource
+from overworld.kernel.ports import Tx
+from overworld.platform.eventlog import store
+
+EVENTS_MAX = 10_000
+
+
+class PostgresOutbox:
+    """The outbox in the domain's own database. `game` gives the digest of the game definition in force."""
+
+    def __init__(self, *, ids: IdSource, game: Callable[[], str] = str) -> None:
+        self._ids = ids
+        self._game = game
+
+    async def append(self, tx: Tx, events: Sequence[Event], *, at: datetime) -> None:
+        """Publishes the events when `tx` commits, all or none, in the order given: one row for the whole batch.
+
+        An empty sequence writes nothing. One round trip. Raises: ValueError above `EVENTS_MAX` events.
+        """
+        if not events:
+            return
+        if len(events) > EVENTS_MAX:
+            raise ValueError(f"{len(events)} events in one batch, at most {EVENTS_MAX}")
+        game = self._game()
+        await store.append(tx, [enclose(event, id=self._ids(), at=at, game=game) for event in events], at=at)

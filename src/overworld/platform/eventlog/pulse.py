@@ -1,0 +1,72 @@
+"""One look at the log for a whole process, instead of one for each of its readers."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from contextlib import suppress
+
+import asyncpg
+
+from overworld.kernel.refusals import Busy, Fault
+from overworld.platform.eventlog import store
+from overworld.platform.eventlog.settings import EventLogSettings
+from overworld.platform.eventlog.types import START, Position
+from overworld.platform.postgres import Database
+
+_QUICK_S = 0.002
+_RETRY_S = 1.0
+
+_log = logging.getLogger(__name__)
+
+
+class Pulse:
+    """Knows the last readable batch, and wakes readers when there is a newer one.
+
+    An idle log costs one small query each poll, however many readers wait. While a batch waits for an older transaction
+    to end, it looks again after 2 ms, 4 ms and so on up to the poll.
+    """
+
+    def __init__(self, database: Database, *, settings: EventLogSettings) -> None:
+        self._database = database
+        self._poll_s = settings.poll_ms / 1000
+        self._head = START
+        self._moved = asyncio.Event()
+        self._noticed = asyncio.Event()
+        self.looks = 0
+
+    async def run(self) -> None:
+        """Looks at the log until cancelled."""
+        async with self._database.listen(store.CHANNEL, lambda _: self._noticed.set()):
+            pause_s = self._poll_s
+            while True:
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(pause_s):
+                        await self._noticed.wait()
+                if self._noticed.is_set():
+                    self._noticed.clear()
+                    pause_s = _QUICK_S
+                pending = await self._look()
+                pause_s = min(2 * pause_s, self._poll_s) if pending else self._poll_s
+
+    async def beyond(self, position: Position) -> Position:
+        """The last readable batch, once it lies after `position`; at once when it does already."""
+        while self._head <= position:
+            await self._moved.wait()
+        return self._head
+
+    async def _look(self) -> bool:
+        """Reads the head and wakes who waited for it; gives whether to look again soon."""
+        self.looks += 1
+        try:
+            async with self._database.read() as tx:
+                head = await store.head(tx)
+        except (Fault, Busy, asyncpg.PostgresError) as error:
+            _log.warning("cannot look at the event log: %s", error)
+            await asyncio.sleep(_RETRY_S)
+            return False
+        if head.position > self._head:
+            self._head = head.position
+            moved, self._moved = self._moved, asyncio.Event()
+            moved.set()
+        return head.pending

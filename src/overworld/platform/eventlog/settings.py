@@ -1,0 +1,40 @@
+"""What an operator may set about the event log."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+
+class EventLogSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How often the log is looked at, how much is handed over at once, how failures are retried, what is kept."""
+
+    poll_ms: Annotated[
+        int, Meta(ge=1, le=60_000, description="Time between looks at the log when no notice arrives")
+    ] = 50
+    batches_max: Annotated[int, Meta(ge=1, le=10_000, description="Batches that one read takes from the log")] = 64
+    events_max: Annotated[int, Meta(ge=1, le=100_000, description="Events that a handler is given at once")] = 1000
+    tries: Annotated[
+        int, Meta(ge=1, le=100, description="Tries before an event that fails its handler becomes a dead letter")
+    ] = 5
+    backoff_first_ms: Annotated[
+        int, Meta(ge=1, le=60_000, description="Pause before the second try; it doubles from there")
+    ] = 50
+    backoff_max_ms: Annotated[int, Meta(ge=1, le=600_000, description="Longest pause between two tries")] = 5_000
+    handle_timeout_s: Annotated[
+        float, Meta(gt=0, le=3600, description="Time a handler has before the try counts as failed")
+    ] = 60.0
+    takeover_ms: Annotated[
+        int, Meta(ge=10, le=60_000, description="Time between a standby's tries to take over a consumer")
+    ] = 1_000
+    save_ms: Annotated[
+        int, Meta(ge=1, le=60_000, description="Time after which a cursor that only skipped events is saved")
+    ] = 1_000
+    retention_days: Annotated[
+        int, Meta(ge=1, le=3650, description="Days that events stay in the log once every consumer has passed them")
+    ] = 7
+    days_ahead: Annotated[int, Meta(ge=1, le=60, description="Days for which partitions are made ahead")] = 3
+    maintain_every_s: Annotated[
+        float, Meta(ge=1, le=86_400, description="Time between two rounds of making and dropping partitions")
+    ] = 3600.0

@@ -1,0 +1,205 @@
+"""The log's SQL. Every function is one round trip."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from overworld.kernel.events import Envelope
+from overworld.kernel.ports import Tx
+from overworld.platform.eventlog.types import BATCHES_COUNTED_MAX, START, Batch, DeadLetter, Head, Lag, Position
+
+CHANNEL = "eventlog"
+
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(list[Envelope]).decode
+_decode_one = msgspec.json.Decoder(Envelope).decode
+
+_APPEND = """
+WITH written AS (
+    INSERT INTO eventlog.outbox (at, topics, events) VALUES ($1, $2, $3)
+)
+SELECT pg_notify('eventlog', '')"""
+
+
+async def append(tx: Tx, events: Sequence[Envelope], *, at: datetime) -> None:
+    """Writes one batch, in the order given; readers get a hint when the transaction commits."""
+    await tx.execute(_APPEND, at, sorted({event.topic for event in events}), _encode(events))
+
+
+_HEAD = """
+SELECT last.stamp, last.id,
+       EXISTS (SELECT FROM eventlog.outbox WHERE stamp >= pg_snapshot_xmin(pg_current_snapshot())) AS pending
+FROM (SELECT) AS always
+LEFT JOIN LATERAL (
+    SELECT stamp, id FROM eventlog.outbox
+    WHERE stamp < pg_snapshot_xmin(pg_current_snapshot())
+    ORDER BY stamp DESC, id DESC
+    LIMIT 1
+) AS last ON true"""
+
+
+async def head(tx: Tx) -> Head:
+    """The last batch that may be read now. Touches two index entries of each partition."""
+    row = await tx.fetchrow(_HEAD)
+    position = START if row["id"] is None else Position(row["stamp"], row["id"])
+    return Head(position=position, pending=row["pending"])
+
+
+_NOW = """
+SELECT pg_snapshot_xmin(pg_current_snapshot())"""
+
+
+async def now(tx: Tx) -> Position:
+    """The place after which everything lies that commits from now on (and perhaps a little before)."""
+    return Position(await tx.fetchval(_NOW) - 1, 2**63 - 1)
+
+
+_READ = """
+SELECT stamp, id, CASE WHEN topics && $4 THEN events END AS events
+FROM eventlog.outbox
+WHERE (stamp, id) > ($1, $2) AND stamp < pg_snapshot_xmin(pg_current_snapshot())
+ORDER BY stamp, id
+LIMIT $3"""
+
+
+async def read(tx: Tx, *, after: Position, topics: frozenset[str], batches_max: int) -> list[Batch]:
+    """The next batches that no open transaction can still come before; empty when there is none.
+
+    Batches without any of the topics come without events, so that a reader can move past them; their bytes stay in
+    the database.
+    """
+    rows = await tx.fetch(_READ, after.stamp, after.id, batches_max, sorted(topics))
+    return [Batch(Position(row["stamp"], row["id"]), _of_topics(row["events"], topics)) for row in rows]
+
+
+def _of_topics(events: bytes | None, topics: frozenset[str]) -> list[Envelope]:
+    return [event for event in _decode(events) if event.topic in topics] if events else []
+
+
+_OPEN_CURSOR = """
+WITH opened AS (
+    INSERT INTO eventlog.cursor (consumer, stamp, id, moved_at) VALUES ($1, $2, $3, $4)
+    ON CONFLICT (consumer) DO NOTHING
+    RETURNING stamp, id
+)
+SELECT stamp, id FROM opened UNION ALL SELECT stamp, id FROM eventlog.cursor WHERE consumer = $1"""
+
+
+async def open_cursor(tx: Tx, consumer: str, *, start: Position, at: datetime) -> Position:
+    """Where a consumer goes on; one that is new begins after `start`."""
+    return Position(*await tx.fetchrow(_OPEN_CURSOR, consumer, start.stamp, start.id, at))
+
+
+_MOVE_CURSOR = """
+UPDATE eventlog.cursor SET stamp = $2, id = $3, moved_at = $4 WHERE consumer = $1"""
+
+
+async def move_cursor(tx: Tx, consumer: str, *, to: Position, at: datetime) -> None:
+    """Remembers how far a consumer has come."""
+    await tx.execute(_MOVE_CURSOR, consumer, to.stamp, to.id, at)
+
+
+_FORGET = """
+DELETE FROM eventlog.cursor WHERE consumer = $1"""
+
+
+async def forget(tx: Tx, consumer: str) -> bool:
+    """Drops a consumer's cursor, so that it no longer holds back retention; gives whether there was one."""
+    return bool(await tx.execute(_FORGET, consumer) == "DELETE 1")
+
+
+_BURY = """
+INSERT INTO eventlog.dead_letter (consumer, event_id, topic, envelope, error, attempts, failed_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7)
+ON CONFLICT (consumer, event_id) DO UPDATE
+SET error = excluded.error, attempts = dead_letter.attempts + excluded.attempts, failed_at = excluded.failed_at"""
+
+
+async def bury(tx: Tx, letter: DeadLetter) -> None:
+    """Keeps an event that could not be handled; one that fails again adds its attempts."""
+    await tx.execute(
+        _BURY,
+        letter.consumer,
+        letter.event_id,
+        letter.topic,
+        _encode(letter.envelope),
+        letter.error,
+        letter.attempts,
+        letter.failed_at,
+    )
+
+
+_DEAD_LETTERS = """
+SELECT consumer, event_id, topic, envelope, error, attempts, failed_at
+FROM eventlog.dead_letter
+WHERE consumer = $1
+ORDER BY event_id
+LIMIT $2"""
+
+
+async def dead_letters(tx: Tx, consumer: str, *, count_max: int) -> list[DeadLetter]:
+    """A consumer's dead letters, oldest event first."""
+    return [_letter(row) for row in await tx.fetch(_DEAD_LETTERS, consumer, count_max)]
+
+
+def _letter(row: Any) -> DeadLetter:
+    return DeadLetter(**(dict(row) | {"envelope": _decode_one(row["envelope"])}))
+
+
+_DIG_UP = """
+DELETE FROM eventlog.dead_letter WHERE consumer = $1 AND event_id = ANY($2::uuid[])"""
+
+
+async def dig_up(tx: Tx, consumer: str, event_ids: Sequence[UUID]) -> None:
+    """Removes dead letters, because they were handled after all or given up."""
+    await tx.execute(_DIG_UP, consumer, event_ids)
+
+
+_FIRST_TIME = """
+INSERT INTO eventlog.handled (event_id, consumer)
+SELECT event_id, $1 FROM unnest($2::uuid[]) AS wanted (event_id) ORDER BY event_id
+ON CONFLICT (event_id, consumer) DO NOTHING
+RETURNING event_id"""
+
+
+async def first_time(tx: Tx, consumer: str, event_ids: Sequence[UUID]) -> set[UUID]:
+    """Marks events as handled in the handler's own transaction; gives those that had not been.
+
+    A handler whose effect is not idempotent by itself acts on these only. Marks are kept as long as events are.
+    """
+    return {row["event_id"] for row in await tx.fetch(_FIRST_TIME, consumer, event_ids)}
+
+
+_LAG = """
+SELECT cursor.consumer, cursor.moved_at, unread.batches_behind, unread.oldest_at,
+       (SELECT count(*) FROM eventlog.dead_letter WHERE dead_letter.consumer = cursor.consumer) AS dead_letters
+FROM eventlog.cursor
+CROSS JOIN LATERAL (
+    SELECT count(*) AS batches_behind, min(at) AS oldest_at
+    FROM (
+        SELECT at FROM eventlog.outbox
+        WHERE (outbox.stamp, outbox.id) > (cursor.stamp, cursor.id)
+        ORDER BY outbox.stamp, outbox.id
+        LIMIT $1
+    ) AS counted
+) AS unread
+ORDER BY cursor.consumer"""
+
+
+async def lag(tx: Tx, *, at: datetime) -> list[Lag]:
+    """How far each consumer is behind at a time, by name."""
+    return [
+        Lag(
+            consumer=row["consumer"],
+            batches_behind=row["batches_behind"],
+            behind_s=max(0.0, (at - row["oldest_at"]).total_seconds()) if row["oldest_at"] else 0.0,
+            dead_letters=row["dead_letters"],
+            moved_at=row["moved_at"],
+        )
+        for row in await tx.fetch(_LAG, BATCHES_COUNTED_MAX)
+    ]

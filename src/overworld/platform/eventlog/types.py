@@ -1,0 +1,67 @@
+"""The values of the event log."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime
+from uuid import UUID
+
+from msgspec import Struct
+
+from overworld.kernel.events import Envelope
+
+Handle = Callable[[Sequence[Envelope]], Awaitable[None]]
+"""What a consumer does with events: in order, at least once, so it must be idempotent."""
+
+
+class Position(Struct, frozen=True, order=True):
+    """A place in the log: a batch's stamp and number. Everything up to it has been read."""
+
+    stamp: int
+    id: int
+
+
+START = Position(0, 0)
+
+
+class Head(Struct, frozen=True, kw_only=True):
+    """The last batch that may be read, and whether batches lie there that wait for an older transaction to end."""
+
+    position: Position
+    pending: bool
+
+
+class Batch(Struct, frozen=True):
+    """One batch as a reader gets it: its place, and its events of the topics asked for."""
+
+    position: Position
+    events: list[Envelope]
+
+
+class Lag(Struct, frozen=True, kw_only=True):
+    """How far a consumer is behind.
+
+    `batches_behind` counts unread batches of any topic, up to `BATCHES_COUNTED_MAX`; `behind_s` is the age of the
+    oldest of them, 0 when there is none.
+    """
+
+    consumer: str
+    batches_behind: int
+    behind_s: float
+    dead_letters: int
+    moved_at: datetime
+
+
+class DeadLetter(Struct, frozen=True, kw_only=True):
+    """An event that a consumer could not handle, with the last error and how often it was tried."""
+
+    consumer: str
+    event_id: UUID
+    topic: str
+    envelope: Envelope
+    error: str
+    attempts: int
+    failed_at: datetime
+
+
+BATCHES_COUNTED_MAX = 10_000
