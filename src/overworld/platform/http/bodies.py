@@ -20,42 +20,60 @@ from overworld.platform.http.problems import body_fault, fault
 _NUL = b"\\u0000"
 
 
-async def read_chunks(receive: Receive, *, bytes_max: int, timeout_s: float) -> AsyncGenerator[bytes, None]:
-    """The body as it comes in.
+class BodyReader:
+    """Reads one body, at most `bytes_max` of it and for at most `timeout_s` from now."""
 
-    Raises: BodyTooLarge past `bytes_max`; RequestTimedOut when it is not there after `timeout_s`; ClientLeft.
-    """
-    deadline_s = asyncio.get_running_loop().time() + timeout_s
-    taken = 0
-    while True:
+    __slots__ = ("_bytes_max", "_deadline_s", "_receive", "_taken", "more")
+
+    def __init__(self, receive: Receive, *, bytes_max: int, timeout_s: float) -> None:
+        self._receive = receive
+        self._bytes_max = bytes_max
+        self._deadline_s = asyncio.get_running_loop().time() + timeout_s
+        self._taken = 0
+        self.more = True
+
+    async def chunk(self) -> bytes:
+        """The next part; `more` says whether another follows. Raises: RequestTimedOut; ClientLeft; BodyTooLarge."""
         try:
-            async with asyncio.timeout_at(deadline_s):
-                message = await receive()
+            async with asyncio.timeout_at(self._deadline_s):
+                message = await self._receive()
         except TimeoutError as error:
             raise RequestTimedOut from error
         if message["type"] == "http.disconnect":
             raise ClientLeft
-        chunk = cast("HTTPRequestEvent", message)["body"]
-        taken += len(chunk)
-        if taken > bytes_max:
-            raise BodyTooLarge(bytes_max=bytes_max)
-        if chunk:
-            yield chunk
-        if not message.get("more_body", False):
-            return
+        part = cast("HTTPRequestEvent", message).get("body", b"")
+        self._taken += len(part)
+        if self._taken > self._bytes_max:
+            raise BodyTooLarge(bytes_max=self._bytes_max)
+        self.more = bool(message.get("more_body", False))
+        return part
+
+    async def whole(self) -> bytes:
+        """Everything. Raises: as `chunk`."""
+        parts = [await self.chunk()]
+        while self.more:
+            parts.append(await self.chunk())
+        return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
 class EdgeRequest(Request[Any, Any, Any]):
     """A request whose body is bounded in size and time, by the plan of its route."""
 
+    async def body(self) -> bytes:
+        """The whole body. Raises: as `BodyReader.chunk`."""
+        if self._body is Empty:
+            self._body = await self._reader().whole()
+        return self._body
+
     async def stream(self) -> AsyncGenerator[bytes, None]:
-        """The body in chunks; can be read once. Raises: as `read_chunks`."""
-        if self._body is not Empty:
-            yield self._body
-            return
+        """The body in parts; can be read once. Raises: as `BodyReader.chunk`."""
+        reader = self._reader()
+        while reader.more:
+            yield await reader.chunk()
+
+    def _reader(self) -> BodyReader:
         plan = plan_of(self.scope)
-        async for chunk in read_chunks(self.receive, bytes_max=plan.body_bytes_max, timeout_s=plan.body_timeout_s):
-            yield chunk
+        return BodyReader(self.receive, bytes_max=plan.body_bytes_max, timeout_s=plan.body_timeout_s)
 
 
 class StrictBody(AbstractDTO[Any]):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
 from litestar import Litestar
 from litestar.di import Provide
-from litestar.types import ASGIApp, ControllerRouterHandler
+from litestar.exceptions import LitestarDeprecationWarning
+from litestar.types import ASGIApp, ControllerRouterHandler, Scope
 
 from overworld.kernel.ports import Limiter, TokenVerifier
 from overworld.platform.http.addresses import Addresses
@@ -61,6 +63,13 @@ def build_http(
 
 
 def _litestar(routes: Sequence[ControllerRouterHandler], **options: Any) -> Litestar:
+    """Litestar 2 warns that its third version wants every parameter marked; handlers here stay plain functions."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", LitestarDeprecationWarning)
+        return _application(routes, **options)
+
+
+def _application(routes: Sequence[ControllerRouterHandler], **options: Any) -> Litestar:
     return Litestar(
         route_handlers=list(routes),
         dependencies={
@@ -79,7 +88,7 @@ def _litestar(routes: Sequence[ControllerRouterHandler], **options: Any) -> Lite
     )
 
 
-def _caller(scope: Any) -> Caller:
+def _caller(scope: Scope) -> Caller:
     return exchange_of(scope).caller
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from prometheus_client import Counter, Histogram
+
 from overworld.platform.observability import Metrics
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
@@ -23,13 +25,21 @@ class HttpMeasures:
         self._limited = metrics.counter(
             "overworld_limiter_refusals", "Requests over a rate limit, by whose limit.", labels=("kind",)
         )
+        self._series: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
         self.in_flight = 0
         metrics.gauge("overworld_http_requests_in_flight", "Requests being answered.", lambda: self.in_flight)
 
     def request(self, *, method: str, route: str, status: int, refusal_code: str | None, seconds: float) -> None:
         """Notes one answered request; status 0 is one whose client never got an answer."""
-        self._requests.labels(method if method in _METHODS else _OTHER, route, status).inc()
-        self._seconds.labels(route).observe(seconds)
+        series = self._series.get((method, route, status))
+        if series is None:
+            known = method if method in _METHODS else _OTHER
+            series = self._requests.labels(known, route, status), self._seconds.labels(route)
+            if known is not _OTHER:
+                self._series[method, route, status] = series
+        requests, took = series
+        requests.inc()
+        took.observe(seconds)
         if refusal_code is not None:
             self._refusals.labels(refusal_code).inc()
 

@@ -9,13 +9,13 @@ from urllib.parse import parse_qsl
 
 import msgspec
 from litestar.constants import RESERVED_KWARGS
-from litestar.enums import RequestEncodingType
+from litestar.enums import ParamType, RequestEncodingType
 from litestar.handlers import BaseRouteHandler, HTTPRouteHandler
 from litestar.params import BodyKwarg, ParameterKwarg
 from litestar.routes import BaseRoute, HTTPRoute
 from litestar.types import Scope
 from litestar.typing import FieldDefinition
-from msgspec import Struct
+from msgspec import Meta, Struct
 from msgspec.structs import replace
 
 from overworld.platform.http.access import OPT_KEY, Access
@@ -83,7 +83,7 @@ class Plan(Struct, frozen=True, kw_only=True):
 def plan_routes(routes: Iterable[BaseRoute], settings: HttpSettings) -> None:
     """Works out the plan of every handler and keeps it in its `opt`.
 
-    Raises: TypeError for a route that does not declare who may call it.
+    Raises: TypeError for a route that does not declare who may call it, or whose bounds would not be checked.
     """
     for route in routes:
         handlers = route.route_handlers if isinstance(route, HTTPRoute) else [route.route_handler]  # type: ignore[attr-defined]
@@ -115,9 +115,9 @@ def _plan(handler: BaseRouteHandler, route: BaseRoute, settings: HttpSettings) -
     return replace(
         plan,
         media_type=_media_type(data),
-        decoder=msgspec.json.Decoder(data.annotation) if data else None,
+        decoder=msgspec.json.Decoder(data.raw) if data else None,
         query=frozenset(query),
-        required=frozenset(name for name, field in query.items() if field.is_required),
+        required=frozenset(name for name, field in query.items() if field.is_required and not field.is_optional),
         repeatable=frozenset(name for name, field in query.items() if field.is_non_string_sequence),
         finite=frozenset(name for name, field in query.items() if _holds_float(field)),
     )
@@ -126,10 +126,15 @@ def _plan(handler: BaseRouteHandler, route: BaseRoute, settings: HttpSettings) -
 def _query_fields(handler: HTTPRouteHandler, route: HTTPRoute | Any) -> Iterable[tuple[str, FieldDefinition]]:
     elsewhere = RESERVED_KWARGS | set(route.path_parameters) | set(handler.resolve_dependencies())
     for name, field in handler.parsed_fn_signature.parameters.items():
-        kwarg = field.kwarg_definition
-        if name in elsewhere or (isinstance(kwarg, ParameterKwarg) and (kwarg.header or kwarg.cookie)):
+        if name != "data" and any(isinstance(each, Meta) for each in field.metadata):
+            raise TypeError(f"{route.path}: {name}: Litestar reads no msgspec Meta here: Annotated[T, Parameter(...)]")
+        if name in elsewhere:
             continue
-        yield (kwarg.query if isinstance(kwarg, ParameterKwarg) and kwarg.query else name), field
+        kwarg = field.kwarg_definition
+        if not isinstance(kwarg, ParameterKwarg):
+            yield name, field
+        elif kwarg.param_type is ParamType.QUERY and not (kwarg.header or kwarg.cookie):
+            yield kwarg.query or kwarg.name or name, field
 
 
 def _media_type(data: FieldDefinition | None) -> bytes | None:

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 import structlog
 from litestar import Request, Response
+from litestar.enums import ParamType
 from litestar.exceptions import (
     HTTPException,
     MethodNotAllowedException,
@@ -99,7 +100,9 @@ def problem_reply(request: Request[Any, Any, Any], error: Exception) -> Response
 def _located(entry: dict[str, Any]) -> dict[str, str]:
     if entry.get("key") == "data":
         return fault("body", "", "A body is required")
-    return fault(str(entry.get("source", "query")), str(entry.get("key", "")), str(entry["message"]))
+    source = entry.get("source", ParamType.QUERY)
+    place = source.value if isinstance(source, ParamType) else str(source)
+    return fault(place, str(entry.get("key", "")), str(entry["message"]))
 
 
 def _allowed(error: MethodNotAllowedException) -> list[str]:

@@ -24,10 +24,18 @@ _LOOKS = re.compile(
     r"|-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(-----END [A-Z ]*PRIVATE KEY-----|\Z)",
     re.IGNORECASE | re.DOTALL,
 )
+# Every match of _LOOKS holds one of these; looking for them first is several times quicker.
+_SIGNS = ("bearer", "eyj", "owdev_", "owkey_", "owrt_", "://", "passw", "secret", "token", "api_key", "private key")
 
 
 def redacted(text: str) -> str:
     """The text with everything hidden in it that looks like a secret: tokens, keys, passwords in URLs."""
+    lowered = text.lower()
+    for sign in _SIGNS:
+        if sign in lowered:
+            break
+    else:
+        return text
     return _LOOKS.sub(lambda found: (found["kept"] or found["scheme"] or found["name"] or "") + HIDDEN, text)
 
 

@@ -1,0 +1,78 @@
+"""The description of the API, and the page to try it."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+
+@pytest.fixture
+async def document(ask):
+    return (await ask.get("/openapi.json")).json()
+
+
+async def test_it_is_openapi_3_1_and_names_the_game(document):
+    assert document["openapi"].startswith("3.1")
+    assert document["info"] == {"title": "Sample", "version": "1.2.3"}
+
+
+async def test_operations_have_stable_ids_that_follow_the_address(document):
+    ids = [operation["operationId"] for item in document["paths"].values() for operation in item.values()]
+    assert "post_v1_moves_by_move_id" in ids
+    assert len(ids) == len(set(ids)) == 12
+
+
+async def test_a_guarded_operation_names_its_scope_and_an_open_one_asks_nothing(document):
+    move = document["paths"]["/v1/moves/{move_id}"]["post"]
+    assert (move["security"], move["x-scope"]) == ([{"bearer": []}], "game.play")
+    assert document["paths"]["/v1/places"]["get"]["security"] == []
+    assert document["components"]["securitySchemes"]["bearer"]["scheme"] == "bearer"
+
+
+async def test_a_keyed_operation_asks_for_the_key(document):
+    (key,) = [each for each in _parameters(document, "/v1/moves/{move_id}", "post") if each["in"] == "header"]
+    assert (key["name"], key["required"]) == ("Idempotency-Key", True)
+
+
+async def test_what_the_edge_brings_is_no_parameter(document):
+    names = {each["name"] for each in _parameters(document, "/v1/places", "get")}
+    assert names == {"lat", "radius_m", "kinds", "limit", "cursor"}
+
+
+async def test_refusals_are_declared_with_their_codes(document):
+    responses = document["paths"]["/v1/moves/{move_id}"]["post"]["responses"]
+    assert list(responses) == ["201", "400", "401", "403", "409", "413", "415", "429", "default"]
+    assert "`test.too_far`: Too far away." in responses["409"]["description"]
+    assert responses["409"]["content"]["application/problem+json"]["schema"]["$ref"] == "#/components/schemas/Problem"
+
+
+async def test_bodies_carry_their_bounds(document):
+    move = document["components"]["schemas"]["Move"]["properties"]
+    assert (move["lat"]["minimum"], move["lat"]["maximum"], move["note"]["maxLength"]) == (-90, 90, 200)
+
+
+async def test_every_reference_leads_somewhere(document, ask):
+    text = (await ask.get("/openapi.json")).text
+    for reference in set(re.findall(r'"\$ref":"#/([^"]+)"', text)):
+        at = document
+        for part in reference.split("/"):
+            at = at[part]
+
+
+async def test_the_page_and_its_parts_are_served_and_load_nothing_from_elsewhere(ask):
+    page = await ask.get("/docs")
+    parts = [await ask.get(path) for path in re.findall(r'(?:src|href)="(/docs/[^"]+)"', page.text)]
+    assert [part.headers["content-type"].split(";")[0] for part in parts] == ["text/css", "text/javascript"]
+    for part in [page, *parts]:
+        assert part.status_code == 200
+        assert not re.search(r"(https?:)?//[a-z0-9.-]+\.[a-z]{2,}/", part.text)
+        assert "script-src 'self'" in part.headers["content-security-policy"]
+
+
+async def test_the_page_writes_text_never_html(ask):
+    assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|eval\(", (await ask.get("/docs/page.js")).text)
+
+
+def _parameters(document, path, method):
+    return document["paths"][path][method]["parameters"]

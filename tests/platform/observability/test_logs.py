@@ -1,0 +1,149 @@
+"""Logs: one object a line, from everywhere, and never a secret."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+
+import pytest
+import structlog
+from hypothesis import given
+from hypothesis import strategies as st
+
+from overworld.platform.observability import LogSettings, configure_logs
+from overworld.platform.observability.redaction import redact, redacted
+
+JWT = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiI3In0.c2lnbmF0dXJlLXNpZ25hdHVyZQ"
+
+
+@pytest.fixture
+def written():
+    """Logging as in a server, into a stream; put back afterwards."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    stream = io.StringIO()
+    yield stream
+    structlog.reset_defaults()
+    root.handlers[:] = handlers
+    root.setLevel(level)
+
+
+def _lines(stream: io.StringIO) -> list[dict[str, object]]:
+    return [json.loads(line) for line in stream.getvalue().splitlines()]
+
+
+def test_a_line_is_an_object_with_time_level_and_logger(written):
+    configure_logs(LogSettings(), stream=written)
+    structlog.get_logger("overworld.test").info("moved", metres=12)
+    (line,) = _lines(written)
+    assert (line["event"], line["level"], line["logger"], line["metres"]) == ("moved", "info", "overworld.test", 12)
+    assert str(line["at"]).endswith("Z")
+
+
+def test_libraries_write_the_same_lines(written):
+    configure_logs(LogSettings(), stream=written)
+    logging.getLogger("some.library").warning("odd %s", "thing")
+    (line,) = _lines(written)
+    assert (line["event"], line["level"], line["logger"]) == ("odd thing", "warning", "some.library")
+
+
+def test_a_traceback_stays_in_its_line_and_is_cleaned(written):
+    configure_logs(LogSettings(), stream=written)
+    try:
+        int(JWT)
+    except ValueError:
+        structlog.get_logger("a").exception("bug")
+        logging.getLogger("b").exception("bug")
+    ours, theirs = _lines(written)
+    assert "ValueError: invalid literal" in str(ours["exception"])
+    assert "ValueError: invalid literal" in str(theirs["exception"])
+    assert "eyJ" not in written.getvalue()
+
+
+def test_the_level_holds_for_us_and_for_libraries_and_can_be_changed(written):
+    configure_logs(LogSettings(level="warning"), stream=written)
+    log = structlog.get_logger("a")
+    log.info("quiet")
+    logging.getLogger("b").info("quiet")
+    assert not _lines(written)
+    configure_logs(LogSettings(level="debug"), stream=written)
+    log.debug("loud")
+    assert [line["event"] for line in _lines(written)] == ["loud"]
+
+
+def test_for_people_there_is_text(written):
+    configure_logs(LogSettings(format="console"), stream=written)
+    structlog.get_logger("a").info("moved", metres=12)
+    assert "moved" in written.getvalue()
+    assert not written.getvalue().startswith("{")
+
+
+def test_what_cannot_be_encoded_is_written_as_text(written):
+    configure_logs(LogSettings(), stream=written)
+    structlog.get_logger("a").info("odd", thing=object(), many={1, 2}, deep={"a": [{"b": ValueError("x")}]})
+    (line,) = _lines(written)
+    assert str(line["thing"]).startswith("<object")
+    assert line["deep"] == {"a": [{"b": "x"}]}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "password",
+        "new_password",
+        "token",
+        "refresh_token",
+        "Authorization",
+        "cookie",
+        "api_key",
+        "client_secret",
+        "dsn",
+    ],
+)
+def test_fields_with_secret_names_are_hidden_at_any_depth(name):
+    event = redact(None, "info", {"event": "x", name: "v", "deep": [{name: {"more": 1}}]})
+    assert event == {"event": "x", name: "***", "deep": [{name: "***"}]}
+
+
+@pytest.mark.parametrize("name", ["account", "trace_id", "key", "idempotency_key", "route", "author", "passed"])
+def test_other_fields_are_left(name):
+    assert redact(None, "info", {name: "value"}) == {name: "value"}
+
+
+@pytest.mark.parametrize(
+    ("text", "cleaned"),
+    [
+        (f"Authorization: Bearer {JWT}", "Authorization: Bearer ***"),
+        (f"bad token {JWT}!", "bad token ***!"),
+        ("bearer abcdef0123456789", "bearer ***"),
+        ("key owdev_Zm9vYmFyYmF6 given", "key *** given"),
+        ("postgres://ada:s3cret@db/x", "postgres://ada:***@db/x"),
+        ("postgresql://:s3cret@/x", "postgresql://:***@/x"),
+        ('{"password": "s3cret", "a": 1}', '{"password": "***", "a": 1}'),
+        ("password=s3cret&a=1", "password=***&a=1"),
+        ("refresh_token='s3cret'", "refresh_token='***'"),
+        ("-----BEGIN RSA PRIVATE KEY-----\nMIIE\n-----END RSA PRIVATE KEY-----\nrest", "***\nrest"),
+        ("-----BEGIN PRIVATE KEY-----\nMIIE", "***"),
+    ],
+)
+def test_text_that_looks_like_a_secret_is_hidden(text, cleaned):
+    assert redacted(text) == cleaned
+
+
+@pytest.mark.parametrize("text", ["the bearer of news", "https://play.example/a:b@c", "GET /v1/tokens/balance", "eyJ"])
+def test_ordinary_text_is_left(text):
+    assert redacted(text) == text
+
+
+@given(st.text(alphabet="abc :=\"'/@-_.", max_size=40), st.text(alphabet="abc :=\"'/@-_.", max_size=40))
+def test_no_surrounding_text_lets_a_token_through(before: str, after: str):
+    assert JWT not in redacted(f"{before} {JWT} {after}")
+
+
+def test_nesting_without_end_is_cut():
+    deep: dict[str, object] = {}
+    at = deep
+    for _ in range(50):
+        at["a"] = at = {}
+    assert "***" in json.dumps(redact(None, "info", {"deep": deep}))
