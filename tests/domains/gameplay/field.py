@@ -118,9 +118,13 @@ class Field:
         )
 
     async def server(self, rules: CollectibleRules = RULES, **options):
-        """Another whole server on the same database, with the field's secret unless its settings say otherwise."""
+        """The service of another server on the same database."""
+        return (await self.parts(rules, **options)).service
+
+    async def parts(self, rules: CollectibleRules = RULES, **options):
+        """Everything of another server, with the field's secret unless its settings say otherwise."""
         options.setdefault("settings", GameplaySettings(spawn_key=SECRET.decode()))
-        parts = await build(
+        return await build(
             database=options.pop("database", self.database),
             clock=self.clock,
             ids=self.ids,
@@ -133,7 +137,6 @@ class Field:
             currencies=CURRENCIES,
             **options,
         )
-        return parts.service
 
     def all_at(self, cell: int = HOME) -> list[Any]:
         """What spawns at a cell and around it in the window that is open."""

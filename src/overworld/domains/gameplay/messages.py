@@ -18,6 +18,10 @@ class ClaimCollectible(Struct, frozen=True, kw_only=True):
     key: str
 
 
+class CollectBody(Struct, frozen=True, forbid_unknown_fields=True):
+    """The body of a claim over HTTP: nothing. What is collected stands in the path, who collects in the token."""
+
+
 class Collected(Struct, frozen=True, kw_only=True):
     """The reply to a claim that won: what it was worth, and where the player now stands."""
 

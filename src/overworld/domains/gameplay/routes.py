@@ -5,12 +5,20 @@ from __future__ import annotations
 from typing import Annotated
 
 from litestar import get, post
-from litestar.handlers import HTTPRouteHandler
 from litestar.params import Parameter
 from litestar.response import Response
-from msgspec import Struct
+from litestar.types import ControllerRouterHandler
 
-from overworld.domains.gameplay.messages import ClaimCollectible, Collected, CollectibleNearby
+from overworld.domains.gameplay.errors import (
+    AlreadyCollected,
+    CapReached,
+    Expired,
+    NotFound,
+    OutOfReach,
+    RadiusTooWide,
+    StalePosition,
+)
+from overworld.domains.gameplay.messages import ClaimCollectible, CollectBody, Collected, CollectibleNearby
 from overworld.domains.gameplay.service import Gameplay
 from overworld.kernel.identity import Scope
 from overworld.platform.http import (
@@ -23,9 +31,12 @@ from overworld.platform.http import (
     keyed_reply,
     needs,
 )
+from overworld.platform.http.errors import BadCursor
 from overworld.platform.http.paging import LIMIT_DEFAULT
+from overworld.platform.postgres.idempotency import KeyReused
 
 RADIUS_DEFAULT_M = 500.0
+CLAIM_REFUSALS = (NotFound, Expired, StalePosition, OutOfReach, CapReached, AlreadyCollected)
 
 LatQuery = Annotated[float, Parameter(ge=-90, le=90, description="Latitude in degrees.")]
 LngQuery = Annotated[float, Parameter(ge=-180, le=180, description="Longitude in degrees.")]
@@ -33,15 +44,11 @@ RadiusQuery = Annotated[float, Parameter(gt=0, le=1_000_000, description="Radius
 IdPath = Annotated[str, Parameter(max_length=64, description="The collectible's id.")]
 
 
-class CollectBody(Struct, frozen=True, forbid_unknown_fields=True):
-    """Nothing: what is collected stands in the path, and who collects in the token."""
-
-
-def routes(service: Gameplay, *, alias: str | None) -> list[HTTPRouteHandler]:
+def routes(service: Gameplay, *, alias: str | None) -> list[ControllerRouterHandler]:
     """The handlers; `alias` is what the game calls its collectibles in paths."""
     names = ["collectibles", *([alias] if alias else [])]
 
-    @get([f"/v1/game/{name}/nearby" for name in names], opt=needs(Scope.GAME_READ))
+    @get([f"/v1/game/{name}/nearby" for name in names], opt=needs(Scope.GAME_READ, refusals=(RadiusTooWide, BadCursor)))
     async def collectibles_nearby(
         *,
         caller: Caller,
@@ -62,7 +69,11 @@ def routes(service: Gameplay, *, alias: str | None) -> list[HTTPRouteHandler]:
         more = len(found) > limit
         return Page(page, encode_cursor(page[-1].distance_m, page[-1].id) if more else None)
 
-    @post([f"/v1/game/{name}/{{id:str}}/collect" for name in names], opt=needs(Scope.GAME_PLAY, key_required=True))
+    @post(
+        [f"/v1/game/{name}/{{id:str}}/collect" for name in names],
+        opt=needs(Scope.GAME_PLAY, key_required=True, refusals=(KeyReused, *CLAIM_REFUSALS)),
+        status_code=200,
+    )
     async def collectible_collect(
         *, caller: Caller, idempotency_key: str | None, id: IdPath, data: CollectBody
     ) -> Response[Collected]:

@@ -21,7 +21,6 @@ from overworld.geo import cells, sphere
 from overworld.kernel.batch import GroupCommit, Lanes
 from overworld.kernel.clock import Clock, from_us, rfc3339, to_us
 from overworld.kernel.identity import Answer
-from overworld.kernel.ports import Tx
 from overworld.platform.postgres import Database
 
 _COVER_CELLS_MAX = 2_048
@@ -102,15 +101,10 @@ class Gameplay:
         spawned = [spawn for cell in wanted for spawn in self._spawned_in(cell, window)]
         return [_seen(spawn) for spawn in await self._left(spawned, player_id=player_id)]
 
-    async def progress(self, account_ids: Sequence[UUID], *, tx: Tx | None = None) -> list[Progress]:
-        """How far players have come, aligned with the ids, (n,); level 1 for those who never claimed.
-
-        Reads in `tx` when one is given. One statement.
-        """
-        if tx is None:
-            async with self._database.read() as lone:
-                return await self.progress(account_ids, tx=lone)
-        known = await store.progress(tx, account_ids)
+    async def progress(self, account_ids: Sequence[UUID]) -> list[Progress]:
+        """How far players have come, aligned with the ids, (n,); level 1 for those who never claimed. One statement."""
+        async with self._database.read() as tx:
+            known = await store.progress(tx, account_ids)
         return [known.get(account_id, Progress(experience=0, level=1)) for account_id in account_ids]
 
     def _spawned_in(self, cell: int, window: int) -> list[Spawn]:

@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Sequence
 from pathlib import Path
 
-from litestar.handlers import HTTPRouteHandler
+from litestar.types import ControllerRouterHandler
 from msgspec import Struct
 
 from overworld.domains.gameplay import store
@@ -31,7 +31,7 @@ class GameplayParts(Struct, frozen=True, kw_only=True):
     """What gameplay contributes to the app. Call `service.close()` when shutting down, before the database closes."""
 
     service: Gameplay
-    routes: list[HTTPRouteHandler]
+    routes: list[ControllerRouterHandler]
 
 
 async def build(
