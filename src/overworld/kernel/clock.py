@@ -44,7 +44,7 @@ class FixedClock:
 
     def __init__(self, at: datetime) -> None:
         self._us = to_us(at)
-        self._start_us = self._us
+        self._passed_us = 0
 
     def now(self) -> datetime:
         return from_us(self._us)
@@ -53,11 +53,13 @@ class FixedClock:
         return self._us
 
     def monotonic_s(self) -> float:
-        return (self._us - self._start_us) / 1e6
+        return self._passed_us / 1e6
 
     def advance(self, by: timedelta) -> None:
-        """Moves the clock forward (or back, to test a clock that was set)."""
-        self._us += by // _MICROSECOND
+        """Moves the clock forward; or back, to test a clock that was set, which no time passes by."""
+        moved_us = by // _MICROSECOND
+        self._us += moved_us
+        self._passed_us += max(0, moved_us)
 
 
 def to_us(at: datetime) -> int:

@@ -34,12 +34,13 @@ class IdSource:
 
 
 def derived_id(parent: UUID, *names: str) -> UUID:
-    """A UUID that follows from another and some names: the same inputs always give the same id.
+    """A UUID that follows from another and some names: the same inputs always give the same id, others another.
 
     It keeps the parent's time, so it sorts beside it. Handlers that may run twice derive the ids of what they do
     from the event they handle; that makes their effect happen once.
     """
-    digest = blake2b(parent.bytes + "\x00".join(names).encode(), digest_size=16).digest()
+    parts = (len(part).to_bytes(4, "big") + part for part in map(str.encode, names))
+    digest = blake2b(parent.bytes + b"".join(parts), digest_size=16).digest()
     tail = int.from_bytes(digest[:8], "big") >> 2
     middle = int.from_bytes(digest[8:10], "big") >> 4
     return UUID(int=(parent.int >> 80) << 80 | 0x7 << 76 | middle << 64 | 0b10 << _RANDOM_BITS | tail)
