@@ -68,6 +68,7 @@ async def test_a_process_that_starts_knows_what_was_revoked_before(open_database
                 later.accounts.verifier.verify(token)
 
 
+@pytest.mark.slow
 async def test_servers_that_start_at_once_agree_on_one_key(open_database, clock):
     async with open_database(SCHEMA) as database:
         servers = [SigningKeys(database=database, clock=clock, secret="") for _ in range(4)]

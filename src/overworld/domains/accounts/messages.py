@@ -1,4 +1,4 @@
-"""The commands, the events, and the shapes that clients read. Reprs of what carries a secret show none."""
+"""The commands, the events, and the shapes that clients read."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from overworld.domains.accounts.types import (
     USERNAME_LENGTH_MAX,
     USERNAME_LENGTH_MIN,
     Account,
+    Secretive,
     Way,
 )
 from overworld.kernel.events import Event
@@ -24,28 +25,22 @@ DeviceIdText = Annotated[str, Meta(min_length=16, max_length=255)]
 RefreshTokenText = Annotated[str, Meta(min_length=1, max_length=255)]
 
 
-class Register(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Register(Secretive, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Somebody wants an account with an e-mail address and a password."""
 
     email: EmailText
     username: UsernameText
     password: PasswordText
 
-    def __repr__(self) -> str:
-        return f"Register(username={self.username!r})"
 
-
-class LogIn(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class LogIn(Secretive, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Somebody says which account is theirs and proves it by its password."""
 
     email: EmailText
     password: PasswordText
 
-    def __repr__(self) -> str:
-        return "LogIn(...)"
 
-
-class SignInDevice(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class SignInDevice(Secretive, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A device signs in by an id that only it knows; its first sign-in makes the account.
 
     `username` is a wish for a new account: a known one keeps its name, and a name that is taken gets an ending.
@@ -54,17 +49,11 @@ class SignInDevice(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     device_id: DeviceIdText
     username: UsernameText | None = None
 
-    def __repr__(self) -> str:
-        return f"SignInDevice(username={self.username!r})"
 
-
-class Refresh(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Refresh(Secretive, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A client wants the next access token of its session."""
 
     refresh_token: RefreshTokenText
-
-    def __repr__(self) -> str:
-        return "Refresh(...)"
 
 
 class LogOut(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -93,7 +82,7 @@ class Me(User, frozen=True, kw_only=True):
     settings: dict[str, Any]
 
 
-class Grant(Struct, frozen=True, kw_only=True):
+class Grant(Secretive, frozen=True, kw_only=True):
     """What a sign-in gives: both tokens, seconds until the access token is over, and who signed in."""
 
     access_token: str
@@ -101,9 +90,6 @@ class Grant(Struct, frozen=True, kw_only=True):
     expires_in: int
     user: User
     token_type: Literal["Bearer"] = "Bearer"  # noqa: S105 - the type's name, RFC 6750
-
-    def __repr__(self) -> str:
-        return f"Grant(user_id={self.user.id})"
 
 
 class DeviceGrant(Struct, frozen=True):

@@ -99,7 +99,27 @@ async def claim_device(tx: Tx, device_hash: bytes, account_id: UUID, at: datetim
     return owner_id
 
 
-_MARK_SIGNED_IN = "UPDATE accounts.account SET signed_in_at = $2 WHERE id = $1"
+_MARK_SIGNED_IN = f"UPDATE accounts.account SET signed_in_at = $2 WHERE id = $1 RETURNING {_ACCOUNT}"  # noqa: S608
+
+
+async def mark_signed_in(tx: Tx, account_id: UUID, *, at: datetime) -> Account:
+    """The account, locked and as it is now, with its last sign-in noted. One round trip.
+
+    Raises: LookupError when there is none.
+    """
+    row = await tx.fetchrow(_MARK_SIGNED_IN, account_id, at)
+    if row is None:
+        raise LookupError(f"there is no account {account_id}")
+    return _account(row)
+
+
+_RENEW_PASSWORD = "UPDATE accounts.account SET password_hash = $3 WHERE id = $1 AND password_hash = $2"  # noqa: S105
+
+
+async def renew_password_hash(tx: Tx, account_id: UUID, *, old: str, new: str) -> None:
+    """Puts a new hash of the same password in the place of the old one, unless that has changed. One round trip."""
+    await tx.execute(_RENEW_PASSWORD, account_id, old, new)
+
 
 _INSERT_SESSION = """
 WITH made AS (
@@ -122,11 +142,10 @@ RETURNING id"""
 
 
 async def open_session(tx: Tx, session: Session, *, token_hash: bytes, sessions_max: int) -> list[UUID]:
-    """Opens a session with its first refresh token, and notes the sign-in on the account, which it locks.
+    """Opens a session with its first refresh token; the caller holds the account's lock.
 
-    Returns the sessions it ended to keep the account within `sessions_max`: those longest unused. Three round trips.
+    Returns the sessions it ended to keep the account within `sessions_max`: those longest unused. Two round trips.
     """
-    await tx.execute(_MARK_SIGNED_IN, session.account_id, session.created_at)
     await tx.execute(
         _INSERT_SESSION,
         session.id,

@@ -15,6 +15,16 @@ EMAIL_LENGTH_MAX = 255
 USER_AGENT_LENGTH_MAX = 256
 
 
+class Secretive(Struct, frozen=True):
+    """The base of values that carry a secret: however they are printed, their fields stay hidden."""
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(...)"
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        return []
+
+
 class Role(StrEnum):
     """What an account is to the operator; `rules.scopes_of` says what each may do."""
 
@@ -80,7 +90,7 @@ class Account(Struct, frozen=True, kw_only=True):
     created_at: datetime
 
 
-class NewAccount(Struct, frozen=True, kw_only=True):
+class NewAccount(Secretive, frozen=True, kw_only=True):
     """An account to be made."""
 
     id: UUID
@@ -90,18 +100,12 @@ class NewAccount(Struct, frozen=True, kw_only=True):
     email: str | None = None
     password_hash: str | None = None
 
-    def __repr__(self) -> str:
-        return f"NewAccount(id={self.id})"
 
-
-class Credentials(Struct, frozen=True):
+class Credentials(Secretive, frozen=True):
     """An account and the Argon2 hash its password is checked against; None when it has no password."""
 
     account: Account
     password_hash: str | None
-
-    def __repr__(self) -> str:
-        return f"Credentials(account_id={self.account.id})"
 
 
 class Session(Struct, frozen=True, kw_only=True):
@@ -126,7 +130,7 @@ class RefreshToken(Struct, frozen=True):
     rotated_at: datetime | None
 
 
-class SigningKey(Struct, frozen=True, kw_only=True):
+class SigningKey(Secretive, frozen=True, kw_only=True):
     """A key pair for access tokens. `private_pem` is absent once the key only verifies."""
 
     kid: str
@@ -135,9 +139,6 @@ class SigningKey(Struct, frozen=True, kw_only=True):
     private_pem: str | None
     made_at: datetime
     ends_at: datetime | None = None
-
-    def __repr__(self) -> str:
-        return f"SigningKey(kid={self.kid!r}, state={self.state.value!r})"
 
 
 class Revocation(Struct, frozen=True, kw_only=True):
@@ -149,7 +150,7 @@ class Revocation(Struct, frozen=True, kw_only=True):
     at: datetime
 
 
-class AccountsSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class AccountsSettings(Secretive, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The section `accounts`. Its limits count only while `limits.enabled` holds."""
 
     issuer: Annotated[str, Meta(min_length=1, max_length=255, description="`iss` of access tokens.")] = "overworld"
@@ -200,6 +201,3 @@ class AccountsSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         int, Meta(ge=1, le=100_000, description="Tries to register from one address within `registration_window_s`.")
     ] = 5
     registration_window_s: Annotated[int, Meta(ge=1, le=86_400, description="See `registrations_max`.")] = 3_600
-
-    def __repr__(self) -> str:
-        return "AccountsSettings(...)"

@@ -85,17 +85,15 @@ class TestRegister:
         assert house.outbox.events == []
 
     async def test_twins_at_the_same_moment_make_one_account(self, house):
-        tries = [
+        outcomes = await asyncio.gather(
             house.accounts.sign_in.register(register(), origin=HERE),
             house.accounts.sign_in.register(register(username="Bea"), origin=HERE),
             house.accounts.sign_in.register(register("bea@example.org"), origin=HERE),
-        ] * 3
-        outcomes = await asyncio.gather(*tries[:3], return_exceptions=True)
+            return_exceptions=True,
+        )
         made = [outcome for outcome in outcomes if not isinstance(outcome, Refusal)]
         assert len(made) == await one_value(house, "SELECT count(*) FROM accounts.account")
         assert all(isinstance(outcome, EmailTaken | UsernameTaken) for outcome in outcomes if outcome not in made)
-        for unused in tries[3:]:
-            unused.close()
 
     async def test_only_five_tries_an_hour_come_from_one_address(self, open_database, open_house):
         async with open_database(SCHEMA) as database, open_house(database, limits_enabled=True) as house:
@@ -187,6 +185,26 @@ class TestLogIn:
         assert (known.account_id, known.key) == (grant.user.id, str(grant.user.id))
         assert (unknown.account_id, unknown.key, unknown.reason) == (None, "198.51.100.9", "bad_credentials")
         assert b"nobody@" not in msgspec.json.encode(house.outbox.envelopes)
+
+    async def test_a_hash_of_weaker_settings_is_renewed_by_the_next_log_in(self, open_database, open_house):
+        """Raising the cost must reach accounts that exist, without their owners' doing."""
+        stronger = msgspec.structs.replace(CHEAP, argon2_passes=2)
+        query = "SELECT password_hash FROM accounts.account"
+        async with open_database(SCHEMA) as database:
+            async with open_house(database) as house:
+                await house.accounts.sign_in.register(register(), origin=HERE)
+                await house.accounts.sign_in.log_in(log_in(), origin=HERE)
+                weak = await one_value(house, query)
+            async with open_house(database, settings=stronger, seed=12) as house:
+                with pytest.raises(BadCredentials):
+                    await house.accounts.sign_in.log_in(log_in(password="wrong password"), origin=HERE)
+                assert await one_value(house, query) == weak
+                await house.accounts.sign_in.log_in(log_in(), origin=HERE)
+                strong = await one_value(house, query)
+                await house.accounts.sign_in.log_in(log_in(), origin=HERE)
+                assert await one_value(house, query) == strong
+        assert "t=1," in weak
+        assert "t=2," in strong
 
 
 class TestLockout:

@@ -55,6 +55,10 @@ class Passwords:
         """
         return await self._in_pool(self._is_right, kept or self.nobody, _bytes(password)) and kept is not None
 
+    def is_outdated(self, kept: str) -> bool:
+        """Whether a hash was made with other parameters than new ones are."""
+        return self._hasher.check_needs_rehash(kept)
+
     def close(self) -> None:
         """Drops what waits and lets the workers finish."""
         self._pool.shutdown(wait=True, cancel_futures=True)

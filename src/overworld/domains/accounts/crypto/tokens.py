@@ -68,7 +68,7 @@ class TokenSigner:
         self._settings = settings
 
     def sign(self, account: Account, session_id: UUID) -> str:
-        """An access token of this account and session, good from now on. About 0.5 ms of computing."""
+        """An access token of this account and session, good from now on. About 0.3 ms of computing."""
         now_s = self._clock.now_us() // _US
         claims = _Claims(
             sub=account.id,
@@ -109,7 +109,7 @@ class Verifier:
         return len(self._verified)
 
     def verify(self, token: str) -> Principal:
-        """The principal of a token. No I/O; about 2 us when it was seen before, 80 us when not.
+        """The principal of a token. No I/O; about 3 us when it was seen before, 50 us when not.
 
         Raises: BadToken, TokenExpired, TokenRevoked.
         """

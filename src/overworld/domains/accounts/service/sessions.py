@@ -30,6 +30,7 @@ from overworld.domains.accounts.types import (
     Origin,
     RefreshMove,
     Revocation,
+    Secretive,
     Session,
     Way,
 )
@@ -43,16 +44,13 @@ from overworld.platform.postgres import Database
 _TOKEN_BYTES = 32
 
 
-class Opened(Struct, frozen=True):
+class Opened(Secretive, frozen=True):
     """A session with a fresh refresh token, before an access token is signed for it."""
 
     account: Account
     session_id: UUID
     refresh_token: str
     revoked: Sequence[Revocation] = ()
-
-    def __repr__(self) -> str:
-        return f"Opened(session_id={self.session_id})"
 
 
 class _Refused(Struct, frozen=True):
@@ -92,12 +90,14 @@ class Sessions:
         self._life = timedelta(seconds=settings.refresh_token_s)
 
     async def open(
-        self, tx: Tx, account: Account, *, way: Way, origin: Origin, at: datetime, before: Sequence[Event] = ()
+        self, tx: Tx, account_id: UUID, *, way: Way, origin: Origin, at: datetime, before: Sequence[Event] = ()
     ) -> Opened:
         """Opens a session in the caller's transaction and publishes it after the events `before`.
 
-        Hand the result to `grant` once the transaction is committed. Locks the account. Four round trips.
+        Hand the result to `grant` once the transaction is committed. Locks the account, which must exist. Four round
+        trips.
         """
+        account = await store.mark_signed_in(tx, account_id, at=at)
         session = Session(
             id=self._ids(),
             account_id=account.id,

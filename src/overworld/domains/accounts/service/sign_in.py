@@ -100,8 +100,12 @@ class SignIn:
         if known is None or not is_right:
             await self._refuse(command, known, origin=origin, reason="bad_credentials")
             raise BadCredentials
+        renewed = await self._renewed(command, known)
         async with self._turns.turn(), self._database.transaction() as tx:
-            opened = await self._sessions.open(tx, known.account, way=Way.PASSWORD, origin=origin, at=self._clock.now())
+            account_id, at = known.account.id, self._clock.now()
+            opened = await self._sessions.open(tx, account_id, way=Way.PASSWORD, origin=origin, at=at)
+            if known.password_hash and renewed:
+                await store.renew_password_hash(tx, account_id, old=known.password_hash, new=renewed)
         return await self._sessions.grant(opened)
 
     async def sign_in_device(self, command: SignInDevice, *, origin: Origin) -> DeviceGrant:
@@ -119,15 +123,18 @@ class SignIn:
                 account = await self._make_for_device(tx, new_id, wished, at)
                 opened = await self._open_new(tx, account, Way.DEVICE, origin, at)
             else:
-                known = await store.account(tx, owner_id)
-                if known is None:
-                    raise LookupError(f"account {owner_id} of a device is gone")
-                opened = await self._sessions.open(tx, known, way=Way.DEVICE, origin=origin, at=at)
+                opened = await self._sessions.open(tx, owner_id, way=Way.DEVICE, origin=origin, at=at)
         return DeviceGrant(await self._sessions.grant(opened), is_new=owner_id == new_id)
+
+    async def _renewed(self, command: LogIn, known: Credentials) -> str | None:
+        """A new hash of a password that was just checked, when the kept one has the parameters of earlier settings."""
+        if known.password_hash is None or not self._passwords.is_outdated(known.password_hash):
+            return None
+        return await self._passwords.hash(command.password)
 
     async def _open_new(self, tx: Tx, account: Account, way: Way, origin: Origin, at: datetime) -> Opened:
         registered = UserRegistered.of(account, way)
-        return await self._sessions.open(tx, account, way=way, origin=origin, at=at, before=[registered])
+        return await self._sessions.open(tx, account.id, way=way, origin=origin, at=at, before=[registered])
 
     async def _make_for_device(self, tx: Tx, account_id: UUID, wished: str | None, at: datetime) -> Account:
         did = rules.did_key(new_ed25519_public_key())
