@@ -12,7 +12,7 @@ from litestar.types import ControllerRouterHandler
 from overworld.domains.ledger.errors import UnknownCurrency
 from overworld.domains.ledger.messages import BalanceItem, Balances, HistoryItem
 from overworld.domains.ledger.service import Ledger
-from overworld.domains.ledger.types import Movement
+from overworld.domains.ledger.types import Balance, Movement
 from overworld.kernel.identity import Scope
 from overworld.platform.http import Caller, CursorQuery, LimitQuery, Page, decode_cursor, encode_cursor, needs
 from overworld.platform.http.errors import BadCursor
@@ -28,13 +28,7 @@ def routes(service: Ledger) -> list[ControllerRouterHandler]:
     async def balance(caller: Caller) -> Balances:
         """What you hold: one item for each currency of the game."""
         held = await service.balances(caller.principal.account_id)
-        formats = {code: currency.format for code, currency in service.currencies.items()}
-        return Balances(
-            [
-                BalanceItem(of.currency, formats[of.currency](of.posted_minor), formats[of.currency](of.pending_minor))
-                for of in held
-            ]
-        )
+        return Balances([_balance_item(service, wallet) for wallet in held])
 
     @get("/v1/tokens/history", opt=needs(Scope.LEDGER_READ, refusals=(UnknownCurrency, BadCursor)))
     async def history(
@@ -48,12 +42,21 @@ def routes(service: Ledger) -> list[ControllerRouterHandler]:
         found = await service.history(caller.principal.account_id, currency=currency, before=before, limit=limit + 1)
         shown = found[:limit]
         more = encode_cursor(shown[-1].id) if len(found) > limit else None
-        return Page([_item(service, movement) for movement in shown], more)
+        return Page([_history_item(service, movement) for movement in shown], more)
 
     return [balance, history]
 
 
-def _item(service: Ledger, movement: Movement) -> HistoryItem:
+def _balance_item(service: Ledger, wallet: Balance) -> BalanceItem:
+    currency = service.currencies[wallet.currency]
+    return BalanceItem(
+        currency=currency.code,
+        posted=currency.format(wallet.posted_minor),
+        pending=currency.format(wallet.pending_minor),
+    )
+
+
+def _history_item(service: Ledger, movement: Movement) -> HistoryItem:
     return HistoryItem(
         id=movement.id,
         currency=movement.currency,
