@@ -148,7 +148,7 @@ class Database:
         except _LOST as error:
             raise DatabaseUnavailable(f"connection lost: {error}") from error
         except _LOST_IF_CLOSED as error:
-            if connection.is_closed():
+            if _is_gone(connection):
                 raise DatabaseUnavailable(f"connection lost: {error}") from error
             raise
         finally:
@@ -166,6 +166,14 @@ class Database:
             raise DatabaseUnavailable(f"cannot connect to PostgreSQL: {error}") from error
         finally:
             self._waiting -= 1
+
+
+def _is_gone(connection: asyncpg.pool.PoolConnectionProxy) -> bool:
+    """Whether a connection was lost; the pool detaches its proxy then, which answers nothing any more."""
+    try:
+        return connection.is_closed()
+    except asyncpg.InterfaceError:
+        return True
 
 
 async def run_again(work: Callable[[], Awaitable[T]], *, tries: int = 5) -> T:

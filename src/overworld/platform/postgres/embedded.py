@@ -103,6 +103,8 @@ class EmbeddedPostgres:
             _log.error("PostgreSQL did not stop within %.0f s and is killed", _STOP_TIMEOUT_S)
             stop_orphans(self._folder, grace_s=0)
         finally:
+            if self._sockets != self._folder:
+                shutil.rmtree(self._sockets, ignore_errors=True)
             self._lock.release()
 
     async def keep_running(self) -> None:
@@ -128,13 +130,13 @@ class EmbeddedPostgres:
         self._user = choose_user(self._folder, wanted=self._settings.system_user)
         if not self._folder.exists():
             self._create()
-        ensure_reach(self._user, binary=_binaries() / "postgres", folder=self._folder)
         version = _read(self._folder / "PG_VERSION")
         if version != str(MAJOR):
             raise PostgresNotStarted(
                 f"{self._folder} was made by PostgreSQL {version or '(unknown)'} and this build brings {MAJOR}: "
                 "dump it with the build that made it, and restore it into an empty data folder"
             )
+        ensure_reach(self._user, binary=_binaries() / "postgres", folder=self._folder)
         stop_orphans(self._folder)
         self._sockets = self._socket_folder()
 
@@ -170,7 +172,9 @@ class EmbeddedPostgres:
         fresh.rename(self._folder)
 
     def _socket_folder(self) -> Path:
-        if len(str(self._folder / f".s.PGSQL.{_PORT}").encode()) <= _SOCKET_PATH_MAX:
+        """The database's own folder, unless its path is too long for a socket or has a comma, which splits hosts."""
+        path = str(self._folder / f".s.PGSQL.{_PORT}")
+        if len(path.encode()) <= _SOCKET_PATH_MAX and "," not in path:
             return self._folder
         digest = hashlib.sha256(str(self._folder).encode()).hexdigest()[:16]
         folder = Path(tempfile.gettempdir()) / f"overworld-{digest}"

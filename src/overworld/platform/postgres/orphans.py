@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import logging
 import signal
+import time
 from pathlib import Path
 
 import psutil
+
+_KILLED_S = 5.0
+_LOOK_S = 0.02
 
 _log = logging.getLogger(__name__)
 
@@ -27,12 +31,19 @@ def stop_orphans(folder: Path, *, grace_s: float = 20.0) -> None:
     postmaster = next((p for p in left if str(p.pid) == pid_file.read_text().partition("\n")[0].strip()), None)
     if postmaster is not None and grace_s > 0:
         _send(postmaster, signal.SIGINT)
-        psutil.wait_procs(left, timeout=grace_s)
-    left = _processes_in(folder)
+        left = _left_after(folder, grace_s)
     for process in left:
         _send(process, signal.SIGKILL)
-    psutil.wait_procs(left, timeout=5)
+    _left_after(folder, _KILLED_S)
     pid_file.unlink(missing_ok=True)
+
+
+def _left_after(folder: Path, timeout_s: float) -> list[psutil.Process]:
+    """Who still works there when all are gone or the time is up. A zombie nobody reaps counts as gone."""
+    deadline_s = time.monotonic() + timeout_s
+    while (left := _processes_in(folder)) and time.monotonic() < deadline_s:
+        time.sleep(_LOOK_S)
+    return left
 
 
 def _processes_in(folder: Path) -> list[psutil.Process]:
