@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from typing import Any, Protocol
 
 import asyncpg
@@ -56,8 +56,7 @@ class Listener:
         task, self._task = self._task, None
         if task is not None:
             task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
+            await asyncio.wait([task])
 
     async def _run(self) -> None:
         pause_s = _FIRST_PAUSE_S
@@ -91,7 +90,8 @@ class Listener:
                 await connection.remove_listener(channel, self._on_notice)
             heard = wanted
             try:
-                await asyncio.wait_for(self._changed.wait(), _PROBE_S)
+                async with asyncio.timeout(_PROBE_S):
+                    await self._changed.wait()
             except TimeoutError:
                 await connection.execute("SELECT 1", timeout=_PROBE_S)
             if connection.is_closed():
