@@ -114,6 +114,10 @@ def routes() -> list[Any]:
         who = str(caller.maybe.account_id) if caller.maybe else "nobody"
         return Page([who, caller.address, str(radius_m), str(limit), *(kinds or [])], cursor)
 
+    @get("/v1/moves", opt=needs(Scope.GAME_READ))
+    async def moves() -> Page[Moved]:
+        return Page([])
+
     @get("/v1/names/{name:str}", opt=needs(Scope.GAME_READ))
     async def name(name: str) -> dict[str, str]:
         return {"name": name}
@@ -151,7 +155,7 @@ def routes() -> list[Any]:
     async def bug() -> None:
         raise ValueError("hunter2 in /etc/passwd")
 
-    return [move, place, places, name, watch, card, change_card, batch, large, far, busy, bug]
+    return [move, place, places, moves, name, watch, card, change_card, batch, large, far, busy, bug]
 
 
 class Edge(Struct):

@@ -20,7 +20,7 @@ async def test_it_is_openapi_3_1_and_names_the_game(document):
 async def test_operations_have_stable_ids_that_follow_the_address(document):
     ids = [operation["operationId"] for item in document["paths"].values() for operation in item.values()]
     assert "post_v1_moves_by_move_id" in ids
-    assert len(ids) == len(set(ids)) == 12
+    assert len(ids) == len(set(ids)) == 13
 
 
 async def test_a_guarded_operation_names_its_scope_and_an_open_one_asks_nothing(document):
@@ -45,6 +45,12 @@ async def test_refusals_are_declared_with_their_codes(document):
     assert list(responses) == ["201", "400", "401", "403", "409", "413", "415", "429", "default"]
     assert "`test.too_far`: Too far away." in responses["409"]["description"]
     assert responses["409"]["content"]["application/problem+json"]["schema"]["$ref"] == "#/components/schemas/Problem"
+
+
+async def test_a_page_is_named_after_its_items(document):
+    reply = document["paths"]["/v1/moves"]["get"]["responses"]["200"]["content"]["application/json"]["schema"]
+    assert reply["$ref"] == "#/components/schemas/PageOfMoved"
+    assert "items" in document["components"]["schemas"]["PageOfMoved"]["properties"]
 
 
 async def test_bodies_carry_their_bounds(document):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from http import HTTPStatus
 from typing import Any, ClassVar
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -90,7 +91,7 @@ class BoundedProtocol(HttpToolsProtocol):
             body = problem_bytes(self._refusal, trace_id=os.urandom(16).hex())
             self.transport.write(
                 b"HTTP/1.1 %d %b\r\ncontent-type: %b\r\ncontent-length: %d\r\nconnection: close\r\n\r\n%b"
-                % (self._refusal.status, type(self._refusal).__name__.encode(), MEDIA_TYPE, len(body), body)
+                % (self._refusal.status, _phrase(self._refusal.status), MEDIA_TYPE, len(body), body)
             )
         self.transport.close()
 
@@ -111,6 +112,10 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._late is not None:
             self._late.cancel()
             self._late = None
+
+
+def _phrase(status: int) -> bytes:
+    return HTTPStatus(status).phrase.encode()
 
 
 def bounded_protocol(settings: HttpSettings) -> type[BoundedProtocol]:

@@ -129,7 +129,7 @@ class Edge:
     def _caller(self, scope: HTTPScope, exchange: Exchange, *, key_scopes: frozenset[str]) -> Caller:
         head = exchange.head
         principal, refusal = self._principal(head.get(b"authorization"))
-        exchange.account = str(principal.account_id) if principal else None
+        exchange.account = principal.account_id if principal else None
         client = scope.get("client")
         idempotency_key = head.get(b"idempotency-key")
         return Caller(

@@ -67,13 +67,6 @@ class MethodNotAllowed(Refusal):
     public = ("allow",)
 
 
-class NotAcceptable(Refusal):
-    """None of the representations asked for can be made."""
-
-    code = "http.not_acceptable"
-    status = 406
-
-
 class RequestTimedOut(Refusal):
     """The request did not arrive in time."""
 

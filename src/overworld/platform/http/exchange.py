@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from uuid import UUID
 
 from litestar.types import Scope
 
@@ -36,7 +37,7 @@ class Exchange:
         self.method = method
         self.head = head
         self.trace = trace
-        self.account: str | None = None
+        self.account: UUID | None = None
         self.status = 0
         self.reply_headers: list[tuple[bytes, bytes]] = []
         self.refusal_code: str | None = None

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
+import msgspec
 from litestar import Litestar
 from litestar.handlers import HTTPRouteHandler
 from litestar.openapi import OpenAPIConfig
@@ -19,6 +21,7 @@ from overworld.platform.http.access import OPT_KEY, Access
 from overworld.platform.http.rates import LIMITED
 
 _BEARER = "bearer"
+_GENERIC = re.compile(r"(?P<outer>[A-Z]\w*?)_[\w.]*?(?P<inner>[A-Za-z]\w*)_")
 _SUCCESS = range(200, 400)
 _PROBLEM = "Problem"
 _PROBLEM_SCHEMA = {
@@ -70,7 +73,7 @@ def openapi_config(*, title: str, version: str) -> OpenAPIConfig:
 
 def describe(app: Litestar) -> dict[str, Any]:
     """The document of an application built with `openapi_config`, completed by what the edge does."""
-    document: dict[str, Any] = app.openapi_schema.to_schema()
+    document = _with_short_names(app.openapi_schema.to_schema())
     document["components"].setdefault("schemas", {})[_PROBLEM] = _PROBLEM_SCHEMA
     for route in app.routes:
         if not isinstance(route, HTTPRoute):
@@ -80,6 +83,20 @@ def describe(app: Litestar) -> dict[str, Any]:
             if (operation := item.get(method.lower())) is not None:
                 _complete(operation, path=route.path, access=handler.opt.get(OPT_KEY, Access(None)))
     return document
+
+
+def _with_short_names(document: dict[str, Any]) -> dict[str, Any]:
+    """`Page_overworld.domains.ledger.messages.HistoryItem_` is `PageOfHistoryItem` to clients, where that is free."""
+    names = set(document["components"].get("schemas", {}))
+    text = msgspec.json.encode(document).decode()
+    for name in sorted(names):
+        generic = _GENERIC.fullmatch(name)
+        short = f"{generic['outer']}Of{generic['inner']}" if generic else name
+        if short not in names:
+            names.add(short)
+            text = text.replace(f'"{name}"', f'"{short}"').replace(f'schemas/{name}"', f'schemas/{short}"')
+    shortened: dict[str, Any] = msgspec.json.decode(text)
+    return shortened
 
 
 def _complete(operation: dict[str, Any], *, path: str, access: Access) -> None:
@@ -115,4 +132,4 @@ def _refusals(operation: dict[str, Any], *, path: str, access: Access) -> dict[i
 def _operation_id(handler: HTTPRouteHandler, method: Method, components: list[str | PathParameterDefinition]) -> str:
     """Method and path: `post_v1_game_coins_by_id_collect`. It changes only when the address does."""
     words = [f"by_{part.name}" if isinstance(part, PathParameterDefinition) else part for part in components]
-    return "_".join([method.lower(), *words]).replace("-", "_").replace(".", "_")
+    return "_".join(re.findall("[A-Za-z0-9]+", "_".join([method.lower(), *words])))

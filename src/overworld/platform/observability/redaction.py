@@ -24,6 +24,8 @@ _LOOKS = re.compile(
     r"|-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(-----END [A-Z ]*PRIVATE KEY-----|\Z)",
     re.IGNORECASE | re.DOTALL,
 )
+_PLAIN = frozenset({int, float, bool, type(None)})
+
 # Every match of _LOOKS holds one of these; looking for them first is several times quicker.
 _SIGNS = ("bearer", "eyj", "owdev_", "owkey_", "owrt_", "://", "passw", "secret", "token", "api_key", "private key")
 
@@ -47,7 +49,10 @@ def redact(_logger: object, _method: str, event: MutableMapping[str, Any]) -> Mu
 
 
 def _cleaned(value: Any, *, depth: int) -> Any:
-    if isinstance(value, (int, float)) or value is None:
+    kind = type(value)
+    if kind is str:
+        return redacted(value)
+    if kind in _PLAIN:
         return value
     if depth >= DEPTH_MAX:
         return HIDDEN
