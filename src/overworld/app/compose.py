@@ -9,6 +9,7 @@ from typing import Any
 
 from litestar.types import ControllerRouterHandler
 from msgspec import Struct
+from msgspec.structs import replace
 
 from overworld import __version__
 from overworld.app import measures, start
@@ -124,7 +125,7 @@ async def _domains(platform: Platform) -> Domains:
         clock=platform.clock,
         ids=platform.ids,
         outbox=platform.outbox,
-        settings=settings.world,
+        settings=replace(settings.world, share_fixes=settings.world.share_fixes or bool(settings.database.dsn)),
         rules=game.movement,
     )
     gameplay = await gameplay_wiring.build(

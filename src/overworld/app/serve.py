@@ -93,8 +93,7 @@ async def _database(settings: Settings) -> AsyncIterator[Database]:
             stack.callback(watching.cancel)
         database = await Database.open(dsn, settings=settings.database)
         stack.push_async_callback(database.close)
-        for step in await migrate.bring_up(database, allowed=settings.migrate or not settings.database.dsn):
-            structlog.get_logger("overworld.database").info("migrated", step=str(step))
+        await migrate.bring_up(database, allowed=settings.migrate or not settings.database.dsn)
         yield database
 
 
