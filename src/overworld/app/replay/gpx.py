@@ -19,12 +19,16 @@ _CHUNK_BYTES = 2**16
 
 
 class TrackPoint(Struct, frozen=True):
-    """One timed point of a track: degrees, metres above sea level where the file says so, microseconds since 1970."""
+    """One timed point of a track: degrees, metres above sea level where the file says so, microseconds since 1970.
+
+    `segment` counts the file's segments: between two of them nothing was recorded.
+    """
 
     lat_deg: float
     lng_deg: float
     altitude_m: float | None
     time_us: int
+    segment: int
 
 
 class Track(Struct, frozen=True):
@@ -52,7 +56,7 @@ def read_track(path: Path) -> Track:
     Source: GPX 1.1 schema, topografix.com/GPX/1/1.
     """
     elements = list(_track_points(path))
-    points = [point for element in elements if (point := _timed_point(element)) is not None]
+    points = [point for segment, element in elements if (point := _timed_point(element, segment)) is not None]
     if not elements:
         raise BadTrack("holds no track points")
     if not points:
@@ -65,10 +69,13 @@ def read_track(path: Path) -> Track:
     return Track(file=path.name, points_count=len(elements), points=points)
 
 
-def _track_points(path: Path) -> Iterator[Element]:
-    """Every `trkpt` element of the file. Entity bombs end as ParseError: expat bounds their growth."""
+def _track_points(path: Path) -> Iterator[tuple[int, Element]]:
+    """Every `trkpt` element of the file with the number of its segment.
+
+    Entity bombs end as ParseError: expat bounds their growth.
+    """
     parser: XMLPullParser[Element] = XMLPullParser(events=("start", "end"))
-    read_bytes = 0
+    read_bytes = segment = 0
     root_seen = False
     try:
         with path.open("rb") as file:
@@ -81,8 +88,9 @@ def _track_points(path: Path) -> Iterator[Element]:
                     if not root_seen and _name(element) != "gpx":
                         raise BadTrack(f"is not GPX: its root element is <{_name(element)}>")
                     root_seen = True
+                    segment += event == "start" and _name(element) == "trkseg"
                     if event == "end" and _name(element) == "trkpt":
-                        yield element
+                        yield segment, element
             parser.close()
     except OSError as error:
         raise BadTrack(f"cannot be read: {error.strerror or error}") from error
@@ -90,14 +98,17 @@ def _track_points(path: Path) -> Iterator[Element]:
         raise BadTrack(f"is not well-formed XML: {error}") from error
 
 
-def _timed_point(element: Element) -> TrackPoint | None:
+def _timed_point(element: Element, segment: int) -> TrackPoint | None:
     """The point of a `trkpt` element, or None when it carries no time."""
     text = {_name(child): (child.text or "").strip() for child in element}
     if not text.get("time"):
         return None
-    lat_deg, lng_deg = _degrees(element, "lat", 90.0), _degrees(element, "lon", 180.0)
     return TrackPoint(
-        lat_deg=lat_deg, lng_deg=lng_deg, altitude_m=_metres(text.get("ele", "")), time_us=_time_us(text["time"])
+        lat_deg=_degrees(element, "lat", 90.0),
+        lng_deg=_degrees(element, "lon", 180.0),
+        altitude_m=_metres(text.get("ele", "")),
+        time_us=_time_us(text["time"]),
+        segment=segment,
     )
 
 

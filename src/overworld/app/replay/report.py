@@ -11,6 +11,7 @@ from uuid import uuid4
 
 import msgspec
 from msgspec import Struct
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from overworld.app.replay.walk import Walked
@@ -70,11 +71,11 @@ async def _history(api: Api) -> list[Movement]:
 
 def table(walks: Sequence[Walked], *, noun: str) -> Table:
     """The walks, one line each, and their totals."""
-    shown = Table(title="Replay", title_justify="left", footer_style="bold", show_footer=len(walks) > 1)
+    shown = Table(box=SIMPLE_HEAD, footer_style="bold", show_footer=len(walks) > 1)
     whole = total(walks)
-    shown.add_column("track", footer="all", overflow="fold")
+    shown.add_column("track", footer="all", no_wrap=True)
     for name, value in _columns(noun).items():
-        shown.add_column(name, justify="right", footer=value(whole))
+        shown.add_column(name, justify="right", footer=value(whole), no_wrap=True)
     for walked in walks:
         shown.add_row(walked.file, *(value(walked) for value in _columns(noun).values()))
     return shown
@@ -87,8 +88,7 @@ def _columns(noun: str) -> dict[str, Any]:
         "accepted": lambda w: str(w.accepted),
         "refused": lambda w: ", ".join(f"{n} {reason}" for reason, n in sorted(w.refused.items())) or "0",
         "walked": lambda w: f"{w.metres:,.0f} m",
-        f"{noun} seen": lambda w: str(len(w.seen)),
-        f"{noun} collected": lambda w: str(len(w.collected)),
+        f"{noun}": lambda w: f"{len(w.collected)} of {len(w.seen)}",
         "earned": lambda w: ", ".join(f"{amount} {code}" for code, amount in sorted(w.earned.items())) or "0",
     }
 

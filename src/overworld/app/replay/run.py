@@ -11,12 +11,15 @@ from pathlib import Path
 from msgspec import Struct
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.table import Table
 
 from overworld.app.replay.gpx import BadTrack, Track, read_track
 from overworld.app.replay.link import Link
 from overworld.app.replay.report import ledger_faults, table, write_json
 from overworld.app.replay.walk import Walk, Walked
 from overworld.client import Closed, Refused, Unreachable
+
+_PIPE_WIDTH = 1_000
 
 
 class Replayed(Struct, frozen=True):
@@ -43,7 +46,7 @@ def replay(files: Sequence[Path], *, server: str, key: str, speed: float, json: 
             well = False
     if ended:
         noun = ended[0].noun
-        Console().print(table([walk.walked for walk in ended], noun=noun))
+        _print(table([walk.walked for walk in ended], noun=noun))
         if json is not None:
             write_json(json, [walk.walked for walk in ended], noun=noun)
         if well:
@@ -82,6 +85,15 @@ async def _walk(track: Track, *, server: str, key: str, speed: float, moved: Cal
     async with Link(server, key=key) as link:
         walked = await Walk(track, link, speed=speed, moved=moved).run()
         return Replayed(walked, link.start.game.collectibles, await ledger_faults(link.api, walked))
+
+
+def _print(shown: Table) -> None:
+    """A terminal's width is its own; a pipe gets every column whole."""
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=_PIPE_WIDTH)
+        console.width = console.measure(shown).maximum
+    console.print(shown)
 
 
 def _say(problem: str) -> None:

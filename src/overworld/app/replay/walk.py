@@ -22,7 +22,7 @@ _SNAPSHOT_WAIT_S = 5.0
 
 
 class Walked(Struct, kw_only=True):
-    """What a walk has come to so far. Metres are between accepted fixes that follow one another."""
+    """What a walk has come to so far. Metres are between accepted fixes that follow one another in a segment."""
 
     file: str
     fixes: int
@@ -77,7 +77,7 @@ class Walk:
             self.walked.refused[verdict.reason or "unknown"] += 1
             return
         self.walked.accepted += 1
-        if self._at is not None:
+        if self._at is not None and self._at.segment == point.segment:
             self.walked.metres += _distance_m(self._at, point.lat_deg, point.lng_deg)
         self._at = point
         await self._look_around(point)
