@@ -20,10 +20,11 @@ from overworld.app.compose import House
 from overworld.app.developer_key import DeveloperKey, NoKeys
 from overworld.app.game import Game, check, found
 from overworld.app.settings import Settings
+from overworld.domains.realtime.errors import PortTaken
 from overworld.kernel.clock import SystemClock
 from overworld.kernel.refusals import Refusal
 from overworld.platform.http import KeyScopes
-from overworld.platform.http.server import Serving, serving
+from overworld.platform.http.server import CannotListen, Serving, serving
 from overworld.platform.http.settings import HttpSettings
 from overworld.platform.observability import Metrics, OperationsApp, configure_logs
 from overworld.platform.postgres import Database, EmbeddedPostgres
@@ -41,11 +42,21 @@ class DataFolderUnusable(Refusal):
     status = 503
 
 
+class PortUnusable(Refusal):
+    """A port cannot be listened on."""
+
+    code = "platform.port"
+    status = 503
+
+
 def serve(settings: Settings) -> None:
-    """Serves until SIGTERM or SIGINT, then drains. Raises: Refusal, CannotListen, GameErrors when it cannot start."""
+    """Serves until SIGTERM or SIGINT, then drains. Raises: Refusal, GameErrors when it cannot start."""
     configure_logs(settings.log)
     game = check(found(settings.game))
-    uvloop.run(_serve(settings, game))
+    try:
+        uvloop.run(_serve(settings, game))
+    except (CannotListen, PortTaken) as error:
+        raise PortUnusable(str(error)) from error
 
 
 async def _serve(settings: Settings, game: Game) -> None:
@@ -110,6 +121,8 @@ async def _running(house: House, settings: Settings, game: Game) -> AsyncIterato
         house.loops.run("eventlog-maintenance", house.log.keep_maintained)
         await house.accounts.load()
         stack.push_async_callback(house.accounts.close)
+        if not _has_kernels():
+            _say("Compiling the kernels: this takes some ten seconds, at the very first start only.")
         await house.world.start()
         stack.push_async_callback(house.world.stop)
         stack.push_async_callback(house.gameplay.service.close)
@@ -159,8 +172,17 @@ def _welcome(where: Addresses, settings: Settings, game: Game) -> None:
         lines.append(f"Walk a real track: script/overworld replay tests/data/gpx/*.gpx{_data_flag(settings.data)}")
     if not settings.limits.enabled:
         lines.append("WARNING: rate limits and lock-outs are OFF (limits.enabled = false). For load tests only.")
-    sys.stdout.write("\n".join(lines) + "\n")
+    _say(*lines)
+
+
+def _say(*lines: str) -> None:
+    sys.stdout.write("".join(f"{line}\n" for line in lines))
     sys.stdout.flush()
+
+
+def _has_kernels() -> bool:
+    """Whether compiled kernels lie where numba was told to keep them."""
+    return any(Path(os.environ.get("NUMBA_CACHE_DIR", "")).rglob("*.nbi"))
 
 
 def _data_flag(data: Path) -> str:
