@@ -83,7 +83,7 @@ class LocationUpdated(Event, frozen=True, kw_only=True):
     player_id: UUID
     lat_deg: float
     lng_deg: float
-    accuracy_m: float
+    accuracy_m: float | None
     speed_m_s: float
     metres: float
     cell: str
@@ -104,7 +104,7 @@ class MovementRejected(Event, frozen=True, kw_only=True):
     count: int
     lat_deg: float
     lng_deg: float
-    accuracy_m: float
+    accuracy_m: float | None
     recorded_at: datetime
 
     @property

@@ -44,7 +44,8 @@ FIX = np.dtype(
 _PLACE = (("x", "<f8"), ("y", "<f8"), ("z", "<f8"), ("time_us", "<i8"), ("accuracy_m", "<f8"))
 
 # What is remembered of a player to judge the next fix: the last good fix; the two older ones that speed is measured
-# from (`mark_`, and `next_` that takes its place); and the place refused fixes speak for (`new_`).
+# from (`mark_`, and `next_` that takes its place); and the place refused fixes speak for (`new_`). `begins` says that
+# the last good fix is the first of its track.
 TRACK = np.dtype(
     [
         *_PLACE,
@@ -57,6 +58,7 @@ TRACK = np.dtype(
         ("refused_count", "<i4"),
         ("known", "<u1"),
         ("own_timeline", "<u1"),
+        ("begins", "<u1"),
     ],
     align=True,
 )
@@ -193,6 +195,7 @@ def speed_to(x: float, y: float, z: float, time_us: int, accuracy_m: float, trac
 def go_on(x: float, y: float, z: float, time_us: int, accuracy_m: float, track: Any) -> None:
     """Makes a good fix the last one of the track, or the first."""
     begins = track.known == 0
+    track.begins = begins
     if begins:
         track.speed_m_s = 0.0
         track.known = 1

@@ -1,0 +1,180 @@
+"""The engine: owns the columns, runs the stages of a pass over them, and answers who is where.
+
+It reads no clock, waits for nothing and knows no request: times come in, columns go out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+import numpy as np
+from msgspec import Struct
+from numpy.typing import NDArray
+
+from overworld.domains.world import rules
+from overworld.domains.world.engine import cell_index, seeing, verdicts
+from overworld.domains.world.engine.cell_index import NOWHERE, CellIndex
+from overworld.domains.world.engine.players import Players
+from overworld.domains.world.engine.verdicts import Judged, judged_columns
+from overworld.domains.world.rules import FIX, MOCK, OWN_TIMELINE, SECOND_US
+from overworld.domains.world.types import MovementRules, WorldSettings
+from overworld.geo import cells as geo_cells
+from overworld.geo import kernels as geo_kernels
+from overworld.geo.columns import F64, I32, U64
+
+KERNELS = (*geo_kernels.ALL, *rules.ALL, *cell_index.ALL, *verdicts.ALL, *seeing.ALL)
+
+NEARBY_CELLS_MAX = 32_768
+SLOTS_FIRST = 1_024
+_FOUND_MAX = 65_536
+_CHANGED_MAX = 4_096
+_FORGOTTEN_MAX = 10_000
+
+
+class Pass(Struct, frozen=True):
+    """The fixes of one pass and what became of them; the columns of `judged` are aligned with `fix`, (n,)."""
+
+    fix: NDArray[Any]
+    judged: Judged
+    now_us: int
+
+
+class Seen(Struct, frozen=True):
+    """Players with their coarse places, aligned, (n,); `distance_m` is from the place that was asked about."""
+
+    slot: I32
+    lat_deg: F64
+    lng_deg: F64
+    distance_m: F64
+
+
+class Engine:
+    """Where players are, and where they may go next."""
+
+    def __init__(self, *, settings: WorldSettings, movement: MovementRules) -> None:
+        self._settings = settings
+        self._limits = rules.limits_of(movement)
+        self.index = CellIndex(players=SLOTS_FIRST)
+        self.players = Players(slots=SLOTS_FIRST, players_max=settings.players_max, on_grow=self.index.grow_players)
+        self._changed: U64 = np.empty(_CHANGED_MAX, np.uint64)
+
+    def ingest(self, records: bytearray, *, now_us: int) -> Pass:
+        """The records of a batch as columns."""
+        fix = np.frombuffer(records, FIX)
+        return Pass(fix=fix, judged=judged_columns(fix.size), now_us=now_us)
+
+    def validate(self, batch: Pass) -> Pass:
+        """Judges every fix, and moves the tracks of players on."""
+        players = self.players
+        verdicts.judge_batch(
+            batch.fix, players.generation, players.seen_us, players.tracks, batch.now_us, self._settings.room_level,
+            self._limits, batch.judged,
+        )  # fmt: skip
+        return batch
+
+    def move(self, batch: Pass) -> Pass:
+        """Moves who was accepted, in the index and in the columns of last fixes."""
+        players, done = self.players, 0
+        while True:
+            done = verdicts.move_batch(
+                done, batch.fix, batch.judged, batch.now_us, players.lat_deg, players.lng_deg, players.at_us,
+                players.unshared, self.index.cells,
+            )  # fmt: skip
+            if done == batch.fix.size:
+                return batch
+            self.index.grow()
+
+    def choose_told(self, batch: Pass) -> Pass:
+        """Chooses which fixes become events."""
+        settings, players = self._settings, self.players
+        verdicts.choose_told(
+            batch.fix, batch.judged, players.tracks, players.told, batch.now_us, float(settings.sample_m),
+            int(settings.sample_s * SECOND_US), int(settings.rejected_every_s * SECOND_US),
+        )  # fmt: skip
+        return batch
+
+    def take_changed(self, part: int) -> list[int]:
+        """The room cells of one slice that changed since they were last taken, at most 4,096."""
+        parts = self._settings.interest_slices
+        count = cell_index.fill_changed(self.index.cells, part, parts, self._changed)
+        taken: list[int] = self._changed[:count].tolist()
+        return taken
+
+    def is_anchored(self, slot: int) -> bool:
+        """Whether the last good fix still speaks for the player: not when refused ones agree on another place."""
+        return int(self.players.tracks["new_count"][slot]) <= 1
+
+    def present(self, cells: Sequence[int]) -> Seen:
+        """Who is in some room cells; of a crowded cell only so many."""
+        settings = self._settings
+        wanted = np.array(cells, np.uint64)
+        found = _seen(min(_FOUND_MAX, wanted.size * settings.seen_per_cell_max))
+        count = seeing.fill_present(
+            self.index.cells, wanted, settings.seen_per_cell_max, settings.coarse_level, found.slot, found.lat_deg,
+            found.lng_deg,
+        )  # fmt: skip
+        return _first(found, count)
+
+    def near(self, lat_deg: float, lng_deg: float, radius_m: float) -> Seen:
+        """Who has its coarse place within a radius of a place; of a crowded cell only so many."""
+        settings = self._settings
+        x, y, z = geo_kernels.unit_xyz(float(lat_deg), float(lng_deg))
+        cover = geo_cells.cover_cap(lat_deg, lng_deg, radius_m, settings.room_level, NEARBY_CELLS_MAX)
+        found = _seen(_FOUND_MAX)
+        count = seeing.fill_near(
+            self.index.cells, np.array(cover, np.uint64), x, y, z, float(radius_m), settings.coarse_level,
+            settings.seen_per_cell_max, found.slot, found.distance_m, found.lat_deg, found.lng_deg,
+        )  # fmt: skip
+        return _first(found, count)
+
+    def leave(self, slot: int) -> None:
+        """Takes a player out of sight; its track is kept."""
+        cell_index.unseat(self.index.cells, slot)
+
+    def expire(self, *, now_us: int) -> int:
+        """Takes out of sight who has no accepted fix for too long; gives how many."""
+        return verdicts.expire(self.index.cells, self.players.at_us, now_us - self._settings.fix_kept_s * SECOND_US)
+
+    def forget(self, *, now_us: int) -> int:
+        """Forgets players from whom nothing came for very long, at most 10,000 in a call; gives how many."""
+        players = self.players
+        before_us = now_us - self._settings.track_kept_s * SECOND_US
+        gone = (players.seen_us > 0) & (players.seen_us < before_us) & (self.index.cells.seat["cell"] == NOWHERE)
+        slots = np.flatnonzero(gone)[:_FORGOTTEN_MAX].tolist()
+        for slot in slots:
+            players.forget(slot)
+        return len(slots)
+
+
+def flags_of(*, own_timeline: bool, mock: bool) -> int:
+    """The flags of a record."""
+    return OWN_TIMELINE * own_timeline | MOCK * mock
+
+
+def warm(settings: WorldSettings) -> None:
+    """Compiles, or loads from the cache, every kernel with the types it meets when it is live."""
+    geo_cells.warm()
+    engine = Engine(settings=settings, movement=MovementRules())
+    slot = engine.players.admit(UUID(int=1), now_us=1)
+    records = np.zeros(2, FIX)
+    records["slot"] = slot
+    records["time_us"] = 1, 2 * SECOND_US
+    batch = engine.ingest(bytearray(records.tobytes()), now_us=SECOND_US)
+    engine.choose_told(engine.move(engine.validate(batch)))
+    cell_index.enter_keys(CellIndex(players=1).cells)
+    engine.near(0.0, 0.0, 100.0)
+    engine.present([geo_cells.cell_of(0.0, 0.0, settings.room_level)])
+    engine.leave(slot)
+    engine.expire(now_us=SECOND_US)
+    for part in range(settings.interest_slices):
+        engine.take_changed(part)
+
+
+def _seen(size: int) -> Seen:
+    return Seen(np.empty(size, np.int32), np.empty(size), np.empty(size), np.empty(size))
+
+
+def _first(seen: Seen, count: int) -> Seen:
+    return Seen(seen.slot[:count], seen.lat_deg[:count], seen.lng_deg[:count], seen.distance_m[:count])

@@ -1,0 +1,158 @@
+"""The verdict pass over columns: judge the fixes of a batch in order, move who may move, choose what to tell.
+
+Each function is one stage. Rows are in the order in which the fixes came, so several fixes of one player in a batch
+are judged and moved one after the other.
+"""
+# ruff: noqa: PLR0917 - kernels call each other by position
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from overworld.domains.world.engine.cell_index import NOWHERE, Cells, change_cell, find, note_change, unseat
+from overworld.domains.world.rules import Limits, judge
+from overworld.domains.world.types import Reason
+from overworld.geo.columns import F64, I64, U8, U32, U64
+from overworld.geo.compiled import kernel
+from overworld.geo.kernels import cell_at_xyz, metres_of_chord2, unit_xyz
+
+GONE = 255
+"""In `reason`: the slot was given to another player after the fix was queued. Nobody waits for its verdict."""
+
+TELL_MOVED, TELL_REFUSED = 1, 2
+"""In `tell`; 0 is nothing."""
+
+
+class Judged(NamedTuple):
+    """A batch after judgement, one row per fix: the reason (0 is accepted), the unit vector, the room cell, whether a
+    track begins with it; then what to tell of it, with the metres walked or the refusals since the last word."""
+
+    reason: U8
+    x: F64
+    y: F64
+    z: F64
+    cell: U64
+    begins: U8
+    tell: U8
+    amount: F64
+
+
+def judged_columns(count: int) -> Judged:
+    """Columns for a batch."""
+    return Judged(
+        reason=np.empty(count, np.uint8),
+        x=np.empty(count),
+        y=np.empty(count),
+        z=np.empty(count),
+        cell=np.zeros(count, np.uint64),
+        begins=np.zeros(count, np.uint8),
+        tell=np.zeros(count, np.uint8),
+        amount=np.zeros(count),
+    )
+
+
+@kernel
+def judge_batch(
+    fix: NDArray[Any],
+    generation: U32,
+    seen_us: I64,
+    tracks: NDArray[Any],
+    now_us: int,
+    room_level: int,
+    limits: Limits,
+    judged: Judged,
+) -> None:
+    """Fills `judged` from `reason` to `begins`, and moves the players' tracks on."""
+    for i in range(fix.size):
+        slot = fix[i].slot
+        if generation[slot] != fix[i].generation:
+            judged.reason[i] = GONE
+            continue
+        seen_us[slot] = now_us
+        x, y, z = unit_xyz(fix[i].lat_deg, fix[i].lng_deg)
+        judged.x[i], judged.y[i], judged.z[i] = x, y, z
+        reason = judge(fix[i], x, y, z, now_us, limits, tracks[slot])
+        judged.reason[i] = reason
+        if reason == Reason.NONE:
+            judged.begins[i] = tracks[slot].begins
+            judged.cell[i] = np.uint64(cell_at_xyz(x, y, z, room_level))
+
+
+@kernel
+def move_batch(
+    first: int, fix: NDArray[Any], judged: Judged, now_us: int, lat_deg: F64, lng_deg: F64, at_us: I64, unshared: U8,
+    cells: Cells,
+) -> int:  # fmt: skip
+    """Moves who was accepted, from row `first` on; gives the row it came to, not the end if `cells` is too short."""
+    for i in range(first, fix.size):
+        slot = int(fix[i].slot)
+        if judged.reason[i] == GONE:
+            continue
+        unshared[slot] = 1
+        if judged.reason[i] != 0:
+            continue
+        bits = int(np.int64(judged.cell[i]))
+        k = find(cells.entry, bits)
+        if (k == NOWHERE or cells.seat[slot].cell != k) and not change_cell(cells, slot, bits, k):
+            return i
+        k = int(cells.seat[slot].cell)
+        row = cells.cell[k].start + cells.seat[slot].row
+        cells.row[row].x, cells.row[row].y, cells.row[row].z = judged.x[i], judged.y[i], judged.z[i]
+        note_change(cells, k)
+        lat_deg[slot] = fix[i].lat_deg
+        lng_deg[slot] = fix[i].lng_deg
+        at_us[slot] = now_us
+    return int(fix.size)
+
+
+@kernel
+def choose_told(
+    fix: NDArray[Any], judged: Judged, tracks: NDArray[Any], told: NDArray[Any], now_us: int,
+    every_m: float, every_us: int, refused_every_us: int,
+) -> None:  # fmt: skip
+    """Fills `judged.tell` and `judged.amount`: which fixes become events, so that no player makes many.
+
+    Movement less than the accuracies is rest, and walks no metres; it is not lost either, because distance is taken
+    from the last place told.
+    """
+    for i in range(fix.size):
+        if judged.reason[i] == GONE:
+            continue
+        last = told[fix[i].slot]
+        if judged.reason[i] != 0:
+            last.refused_count += 1
+            if now_us - last.refused_us >= refused_every_us:
+                judged.tell[i] = TELL_REFUSED
+                judged.amount[i] = last.refused_count
+                last.refused_us = now_us
+                last.refused_count = 0
+            continue
+        moved_m = 0.0
+        if judged.begins[i] == 0:
+            chord2 = (judged.x[i] - last.x) ** 2 + (judged.y[i] - last.y) ** 2 + (judged.z[i] - last.z) ** 2
+            moved_m = metres_of_chord2(chord2)
+            if moved_m <= 2.0 * tracks[fix[i].slot].accuracy_m:
+                moved_m = 0.0
+        if judged.begins[i] != 0 or moved_m >= every_m or fix[i].time_us - last.time_us >= every_us:
+            judged.tell[i] = TELL_MOVED
+            judged.amount[i] = moved_m
+            last.time_us = fix[i].time_us
+            if judged.begins[i] != 0 or moved_m > 0.0:
+                last.x, last.y, last.z = judged.x[i], judged.y[i], judged.z[i]
+
+
+@kernel
+def expire(cells: Cells, at_us: I64, before_us: int) -> int:
+    """Takes out of the index who has no accepted fix since `before_us`; gives how many."""
+    gone = 0
+    for slot in range(at_us.size):
+        if cells.seat[slot].cell != NOWHERE and at_us[slot] < before_us:
+            unseat(cells, slot)
+            gone += 1
+    return gone
+
+
+ALL = (judge_batch, move_batch, choose_told, expire)

@@ -1,0 +1,52 @@
+"""What the world does from time to time: expiry, events on their way to the log, fixes shared with other servers."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+
+from msgspec import Struct
+
+from overworld.domains.world.service import FixSharing, MovementEvents, World
+from overworld.domains.world.types import WorldSettings
+from overworld.kernel.refusals import Fault
+
+_EXPIRE_EVERY_S = 1.0
+_DELETE_EVERY_S = 60.0
+_log = logging.getLogger(__name__)
+
+
+class Job(Struct, frozen=True):
+    """A step that runs every so often; one that fails is logged and tried again at its next time."""
+
+    name: str
+    every_s: float
+    step: Callable[[], Awaitable[None]]
+
+    async def run(self) -> None:
+        """Runs the step until it is cancelled."""
+        while True:
+            await asyncio.sleep(self.every_s)
+            try:
+                await self.step()
+            except Fault as fault:
+                _log.warning("%s: %s", self.name, fault)
+
+
+def jobs_of(*, world: World, events: MovementEvents, sharing: FixSharing | None, settings: WorldSettings) -> list[Job]:
+    """The world's jobs; without `sharing` it shares nothing."""
+
+    async def expire() -> None:
+        world.expire()
+
+    jobs = [
+        Job("world.expire", _EXPIRE_EVERY_S, expire),
+        Job("world.write_events", settings.events_every_ms / 1_000, events.write),
+    ]
+    if sharing is not None:
+        jobs += [
+            Job("world.share_fixes", settings.share_every_ms / 1_000, sharing.write),
+            Job("world.delete_shared_fixes", _DELETE_EVERY_S, sharing.delete_old),
+        ]
+    return jobs

@@ -1,0 +1,62 @@
+"""The last fixes that several servers share. Unlogged: after a crash of the database the next fixes bring them back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from msgspec import Struct
+
+from overworld.domains.world.messages import Fix
+from overworld.kernel.ports import Tx
+
+FIXES_MAX = 10_000
+
+
+class SharedFixes(Struct, frozen=True):
+    """Last fixes as columns, aligned, (n,), at most `FIXES_MAX`; each player once.
+
+    `anchored` is False while a player's refused fixes speak for another place: then the fix must not be used.
+    """
+
+    player_id: Sequence[UUID]
+    lat_deg: Sequence[float]
+    lng_deg: Sequence[float]
+    at_us: Sequence[int]
+    anchored: Sequence[bool]
+
+
+_WRITE = """
+INSERT INTO world.last_fix AS kept (player_id, lat_deg, lng_deg, at_us, anchored)
+SELECT player_id, lat_deg, lng_deg, at_us, anchored
+FROM unnest($1::uuid[], $2::float8[], $3::float8[], $4::int8[], $5::bool[])
+    AS given (player_id, lat_deg, lng_deg, at_us, anchored)
+WHERE at_us > 0
+ORDER BY player_id
+ON CONFLICT (player_id) DO UPDATE
+SET lat_deg = excluded.lat_deg, lng_deg = excluded.lng_deg, at_us = excluded.at_us, anchored = excluded.anchored
+WHERE excluded.at_us >= kept.at_us"""
+
+_READ = """
+SELECT player_id, lat_deg, lng_deg, at_us
+FROM world.last_fix
+WHERE player_id = ANY($1::uuid[]) AND at_us >= $2 AND anchored"""
+
+_DELETE = """
+DELETE FROM world.last_fix WHERE at_us < $1"""
+
+
+async def write_fixes(tx: Tx, fixes: SharedFixes) -> None:
+    """Keeps each fix that is not older than the one kept. One round trip; rows are locked in id order."""
+    await tx.execute(_WRITE, fixes.player_id, fixes.lat_deg, fixes.lng_deg, fixes.at_us, fixes.anchored)
+
+
+async def read_fixes(tx: Tx, player_ids: Sequence[UUID], *, since_us: int) -> dict[UUID, Fix]:
+    """The fixes accepted since a moment that may be used; players without one are absent. One round trip."""
+    rows = await tx.fetch(_READ, player_ids, since_us)
+    return {row["player_id"]: Fix(row["lat_deg"], row["lng_deg"], row["at_us"]) for row in rows}
+
+
+async def delete_fixes(tx: Tx, *, before_us: int) -> None:
+    """Deletes the fixes accepted before a moment. One round trip."""
+    await tx.execute(_DELETE, before_us)

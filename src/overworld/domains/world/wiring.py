@@ -1,0 +1,100 @@
+"""Puts the world together for the app."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+
+from litestar.handlers import HTTPRouteHandler
+
+from overworld.domains.world.engine.engine import Engine, warm
+from overworld.domains.world.jobs import Job, jobs_of
+from overworld.domains.world.ports import NearbySource
+from overworld.domains.world.routes import routes
+from overworld.domains.world.service import FixSharing, MovementEvents, World
+from overworld.domains.world.types import MovementRules, WorldSettings
+from overworld.kernel.clock import Clock
+from overworld.kernel.ids import IdSource
+from overworld.kernel.ports import Outbox
+from overworld.kernel.refusals import Fault
+from overworld.platform.postgres import Database, Schema
+
+SCHEMA = Schema(name="world", folder=Path(__file__).parent / "schema")
+_STOP_S = 5.0
+
+
+class WorldParts:
+    """What the world contributes to the app. Start it before the ports open, stop it before the database closes."""
+
+    def __init__(
+        self,
+        *,
+        service: World,
+        routes: list[HTTPRouteHandler],
+        events: MovementEvents,
+        sharing: FixSharing | None,
+        jobs: Sequence[Job],
+        settings: WorldSettings,
+    ) -> None:
+        self.service = service
+        self.routes = routes
+        self.events = events
+        self.sharing = sharing
+        self.jobs = tuple(jobs)
+        self._settings = settings
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def start(self) -> None:
+        """Warms the kernels (seconds at the very first start, else half of one) and starts the jobs."""
+        warm(self._settings)
+        self._tasks = [asyncio.create_task(job.run(), name=job.name) for job in self.jobs]
+
+    async def stop(self) -> None:
+        """Judges what waits, ends the jobs and writes the last events. What cannot be written in 5 s is lost."""
+        self.service.close()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._tasks = []
+        try:
+            async with asyncio.timeout(_STOP_S):
+                await self.events.write()
+        except (Fault, TimeoutError):
+            self.events.dropped += self.events.waiting
+
+
+def build(
+    *,
+    database: Database,
+    clock: Clock,
+    ids: IdSource,
+    outbox: Outbox,
+    settings: WorldSettings | None = None,
+    rules: MovementRules | None = None,
+    sources: Sequence[NearbySource] = (),
+) -> WorldParts:
+    """The world of a game, empty; call it inside the event loop that will run it."""
+    chosen = settings or WorldSettings()
+    engine = Engine(settings=chosen, movement=rules or MovementRules())
+    events = MovementEvents(
+        players=engine.players, database=database, outbox=outbox, clock=clock, waiting_max=chosen.events_waiting_max
+    )
+    sharing = (
+        FixSharing(engine=engine, database=database, clock=clock, kept_s=chosen.fix_kept_s)
+        if chosen.share_fixes
+        else None
+    )
+    service = World(
+        engine=engine,
+        events=events,
+        sharing=sharing,
+        clock=clock,
+        loop=asyncio.get_running_loop(),
+        settings=chosen,
+        sources=sources,
+    )
+    jobs = jobs_of(world=service, events=events, sharing=sharing, settings=chosen)
+    return WorldParts(
+        service=service, routes=routes(service), events=events, sharing=sharing, jobs=jobs, settings=chosen
+    )
