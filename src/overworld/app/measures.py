@@ -11,11 +11,22 @@ from overworld.platform.postgres import Database
 if TYPE_CHECKING:
     from overworld.app.compose import House
 
+_PASSES = {
+    "passes": "Verdict passes run.",
+    "records": "Fixes judged.",
+    "late": "Passes that began later than they were due.",
+    "late_max_s": "The latest that a pass began, in seconds.",
+    "over_budget": "Passes that took longer than their budget.",
+    "longest_s": "The longest pass, in seconds.",
+    "refused_full": "Fixes refused because the inbox was full.",
+}
+
 
 def register(metrics: Metrics, *, house: House, database: Database) -> None:
     """Registers the gauges; each is read when somebody scrapes."""
     _database(metrics, database)
     _claims(metrics, house)
+    _world(metrics, house)
     _sockets(metrics, house)
     metrics.gauge(
         "overworld_loop_failures", "Times a background loop failed and ran again.", house.loops.failures.total
@@ -35,6 +46,16 @@ def _claims(metrics: Metrics, house: House) -> None:
         metrics.gauge("overworld_lane_items", "Commands taken.", partial(getattr, lane, "items"), labels=labels)
         metrics.gauge("overworld_lane_batches", "Batches run.", partial(getattr, lane, "batches"), labels=labels)
         metrics.gauge("overworld_lane_reruns", "Batches run again.", partial(getattr, lane, "reruns"), labels=labels)
+
+
+def _world(metrics: Metrics, house: House) -> None:
+    world = house.world.service
+    for name, meaning in _PASSES.items():
+        metrics.gauge(f"overworld_world_{name}", meaning, partial(getattr, world.tick, name))
+    metrics.gauge("overworld_world_players", "Players with a track in memory.", world.engine.players.__len__)
+    metrics.gauge("overworld_world_expired", "Players who left for want of a fix.", lambda: world.expired)
+    metrics.gauge("overworld_world_events_waiting", "Movement events not written.", lambda: house.world.events.waiting)
+    metrics.gauge("overworld_world_events_dropped", "Movement events dropped.", lambda: house.world.events.dropped)
 
 
 def _sockets(metrics: Metrics, house: House) -> None:
