@@ -151,6 +151,17 @@ async def test_a_refusal_says_what_a_client_may_know_and_no_more(client, field):
     assert "distance_m" not in body
 
 
+async def test_a_refusal_that_is_replayed_says_so(client, field):
+    """The player has walked up to it meanwhile, but asks under the old key."""
+    spawn = field.shared()[0]
+    field.stand(ANN, spawn, north_deg=0.001)
+    first = await collect(client, spawn.id)
+    field.stand(ANN, spawn)
+    second = await collect(client, spawn.id)
+    assert (first.status_code, second.status_code) == (409, 409)
+    assert "idempotency-replayed" not in first.headers and second.headers["idempotency-replayed"] == "true"
+
+
 async def test_a_claim_needs_a_key_and_an_empty_body(client, field):
     spawn = field.shared()[0]
     assert (await collect(client, spawn.id, key=None)).json()["code"] == "http.key_required"

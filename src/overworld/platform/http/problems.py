@@ -72,6 +72,8 @@ def problem_headers(refusal: Refusal) -> list[tuple[bytes, bytes]]:
         headers.append((b"www-authenticate", b"Bearer"))
     if isinstance(refusal, MethodNotAllowed):
         headers.append((b"allow", ", ".join(refusal.fields["allow"]).encode()))
+    if refusal.replayed:
+        headers.append((b"idempotency-replayed", b"true"))
     wait_s = refusal.fields.get("retry_after_s", 1 if refusal.status == _UNAVAILABLE else None)
     if wait_s is not None:
         headers.append((b"retry-after", str(max(1, math.ceil(wait_s))).encode()))
