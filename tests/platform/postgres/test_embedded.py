@@ -56,12 +56,11 @@ def running(data: Path, *, durable: bool = False):
 @contextmanager
 def another_process(data: Path):
     """A process of its own that runs a server, with its DSN; killed at the end at the latest."""
-    source = str(Path(__file__).parents[3] / "src")
     process = subprocess.Popen(  # noqa: S603 - our own program
         [sys.executable, "-c", _SERVE, str(data)],
         stdout=subprocess.PIPE,
         text=True,
-        env=os.environ | {"PYTHONPATH": source},
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
     )
     assert process.stdout is not None
     try:
