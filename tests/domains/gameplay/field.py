@@ -34,6 +34,7 @@ HOME = cells.cell_of(45.8021, 14.3611, 15)
 RULES = CollectibleRules(
     mean_per_cell=8,
     daily_cap=1000,
+    near_land=False,
     types={
         "copper": CollectibleType(weight=5, value="3", currency="coin"),
         "opal": CollectibleType(weight=2, value="1.50", currency="gem"),

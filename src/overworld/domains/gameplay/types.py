@@ -31,13 +31,17 @@ class CollectibleType(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 class CollectibleRules(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The `[collectibles]` of game.toml. The daily cap counts UTC days."""
+    """The `[collectibles]` of game.toml. The daily cap counts UTC days.
+
+    With `near_land` nothing spawns more than 30 km off the land of the bundled map.
+    """
 
     cell_level: Annotated[int, Meta(ge=12, le=16)] = 15
     window_s: Annotated[int, Meta(ge=60, le=86_400)] = 1_800
     mean_per_cell: Annotated[float, Meta(gt=0, le=64)] = 4.0
     reach_m: Annotated[float, Meta(gt=0, le=1_000)] = 50.0
     daily_cap: Annotated[int, Meta(ge=1, le=1_000_000)] = 500
+    near_land: bool = True
     types: Annotated[dict[str, CollectibleType], Meta(min_length=1, max_length=64)]
 
 

@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from overworld.domains.gameplay import store
 from overworld.domains.gameplay.claims import Claims
+from overworld.domains.gameplay.land import Land
 from overworld.domains.gameplay.ports import Sight
 from overworld.domains.gameplay.routes import routes
 from overworld.domains.gameplay.rules import spawn_table
@@ -55,6 +56,7 @@ async def build(
         key=chosen.spawn_key.encode() or await _spawn_key(database),
         table=spawn_table(collectibles, progression, {currency.code: currency for currency in currencies}),
         cells_cached_max=chosen.cells_cached_max,
+        is_open=Land.bundled().is_near if collectibles.near_land else _everywhere,
     )
     claims = Claims(
         database=database,
@@ -70,6 +72,10 @@ async def build(
     )
     service = Gameplay(database=database, clock=clock, sight=sight, spawns=spawns, claims=claims, settings=chosen)
     return GameplayParts(service=service, routes=routes(service, alias=alias))
+
+
+def _everywhere(cell: int) -> bool:
+    return True
 
 
 async def _spawn_key(database: Database) -> bytes:
