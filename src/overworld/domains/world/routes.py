@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from litestar import Request, get, post
+from litestar.exceptions import ValidationException
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import Parameter
 from litestar.response import Response
@@ -16,7 +17,7 @@ from overworld.kernel.identity import Scope
 from overworld.platform.http import Caller, CursorQuery, LimitQuery, Page, decode_cursor, encode_cursor, needs
 from overworld.platform.http.errors import BadRequest
 from overworld.platform.http.paging import LIMIT_DEFAULT
-from overworld.platform.http.problems import problem_reply
+from overworld.platform.http.problems import problem_reply, refusal_of
 
 RADIUS_DEFAULT_M = 500.0
 _FIRST = (-1.0, "")
@@ -36,7 +37,7 @@ def routes(world: World) -> list[HTTPRouteHandler]:
         "/v1/location/update",
         opt=needs(Scope.LOCATION_WRITE),
         status_code=200,
-        exception_handlers={BadRequest: _bad_position},
+        exception_handlers={BadRequest: _bad_position, ValidationException: _bad_position},
     )
     async def location_update(*, caller: Caller, data: FixReport) -> Verdict:
         """Tells where the player is, and gets the verdict: accepted with the room cell, or refused with a reason.
@@ -74,6 +75,6 @@ def routes(world: World) -> list[HTTPRouteHandler]:
     return [location_update, location_nearby]
 
 
-def _bad_position(request: Request[Any, Any, Any], error: BadRequest) -> Response[bytes]:
-    """A body of another shape is a bad position, on HTTP as on the socket."""
-    return problem_reply(request, BadPosition(**error.fields))
+def _bad_position(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+    """A body of another shape, or none, is a bad position, on HTTP as on the socket."""
+    return problem_reply(request, BadPosition(**refusal_of(error).fields))

@@ -291,13 +291,14 @@ class World:
     def _players_near(
         self, lat_deg: float, lng_deg: float, radius_m: float, *, viewer_id: UUID, from_m: float, limit: int
     ) -> list[EntityNearby]:
-        """The nearest players from a distance on: the first `limit`, and whoever is as far as the last of them."""
+        """The nearest players from a distance on: all that are just there, the next `limit`, and their ties."""
         players, step_m = self.engine.players, self._settings.distance_step_m
         seen = self.engine.near(lat_deg, lng_deg, radius_m)
         rounded = (seen.distance_m / step_m).round() * step_m
         wanted = (rounded >= from_m) & (seen.slot != players.slot(viewer_id))
-        if np.count_nonzero(wanted) > limit:
-            wanted &= rounded <= np.partition(rounded[wanted], limit - 1)[limit - 1]
+        kept = limit + np.count_nonzero(rounded == from_m)
+        if np.count_nonzero(wanted) > kept:
+            wanted &= rounded <= np.partition(rounded[wanted], kept - 1)[kept - 1]
         columns = (seen.slot, seen.lat_deg, seen.lng_deg, rounded)
         return [
             EntityNearby(id=str(players.id(slot)), type=PLAYER, lat=lat, lng=lng, distance_m=distance_m)
