@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from uuid import UUID
 
 import pytest
 from msgspec.structs import replace
 
-from overworld.domains.gameplay.rules import decide, level_of, spawn_table
+from overworld.domains.gameplay.rules import Attempt, decide, level_of, spawn_table
 from overworld.domains.gameplay.types import Kind, Mode, Player
 from overworld.kernel.money import Currency
-from tests.domains.gameplay.field import CURRENCIES, LEVELS, RULES
+from tests.domains.gameplay.field import CURRENCIES, HOME, LEVELS, RULES, spawns_of
 
 BY_CODE = {currency.code: currency for currency in CURRENCIES}
 
@@ -45,3 +46,16 @@ def test_players_that_nothing_happened_to_are_not_written(clock):
     player = Player(id=UUID(int=1))
     decision = decide([], players={player.id: player}, taken=set(), today=clock.now().date(), daily_cap=1, levels=())
     assert (decision.outcomes, decision.players) == ([], {})
+
+
+def test_a_player_who_is_a_day_ahead_stays_there(clock):
+    """Another server's clock has passed midnight already; the cap of that day must not start again."""
+    today = clock.now().date()
+    ahead = Player(id=UUID(int=1), day=today + timedelta(days=1), collected_on_day=1)
+    spawn = spawns_of(RULES).in_cells([HOME], window=7)[0]
+    for daily_cap, won in ((1, 0), (2, 1)):
+        attempts = [Attempt(ahead.id, spawn)]
+        players = {ahead.id: ahead}
+        decision = decide(attempts, players=players, taken=set(), today=today, daily_cap=daily_cap, levels=())
+        assert len(decision.wins) == won
+        assert [player.day for player in decision.players.values()] == [ahead.day] * won

@@ -20,7 +20,7 @@ HERE = cells.centre_deg(HOME)
 
 async def nearby(server, *, radius_m=300.0, player_id=ANN, here=HERE):
     return await server.nearby(
-        player_id=player_id, scopes=frozenset(), lat_deg=here[0], lng_deg=here[1], radius_m=radius_m
+        player_id=player_id, scopes=frozenset(), lat_deg=here[0], lng_deg=here[1], radius_m=radius_m, limit=10_000
     )
 
 

@@ -87,7 +87,7 @@ class Claims:
     async def run(self, commands: Sequence[ClaimCollectible]) -> list[Answer[Collected] | Refusal]:
         """The outcome of each claim, (n,). Six statements beside the ledger's when one wins, three when none does.
 
-        Whatever is raised has undone everything, so the same claims may be run again.
+        Whatever is raised, the same claims may be run again: what was committed is then answered by its key.
         """
         at_us = self._clock.now_us()
         batch = _Batch(

@@ -60,14 +60,17 @@ def routes(service: Gameplay, *, alias: str | None) -> list[ControllerRouterHand
     ) -> Page[CollectibleNearby]:
         """What can be collected around a place within sight, nearest first."""
         found = await service.nearby(
-            player_id=caller.principal.account_id, scopes=caller.scopes, lat_deg=lat, lng_deg=lng, radius_m=radius_m
+            player_id=caller.principal.account_id,
+            scopes=caller.scopes,
+            lat_deg=lat,
+            lng_deg=lng,
+            radius_m=radius_m,
+            after=None if cursor is None else _place_in(cursor),
+            limit=limit + 1,
         )
-        if cursor is not None:
-            after = decode_cursor(cursor, (float, str))
-            found = [item for item in found if (item.distance_m, item.id) > after]
         page = found[:limit]
-        more = len(found) > limit
-        return Page(page, encode_cursor(page[-1].distance_m, page[-1].id) if more else None)
+        more = encode_cursor(page[-1].distance_m, page[-1].id) if len(found) > limit else None
+        return Page(page, more)
 
     @post(
         [f"/v1/game/{name}/{{id:str}}/collect" for name in names],
@@ -82,3 +85,9 @@ def routes(service: Gameplay, *, alias: str | None) -> list[ControllerRouterHand
         return keyed_reply(await service.collect(claim))
 
     return [collectibles_nearby, collectible_collect]
+
+
+def _place_in(cursor: str) -> tuple[float, str]:
+    """The distance and id of the last one shown. Raises: BadCursor."""
+    distance_m, shown_id = decode_cursor(cursor, (float, str))
+    return distance_m, shown_id

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from datetime import datetime
+from itertools import islice
 from uuid import UUID
 
 import numpy as np
@@ -70,11 +71,20 @@ class Gameplay:
         await self.lanes.close()
 
     async def nearby(
-        self, *, player_id: UUID, scopes: AbstractSet[str], lat_deg: float, lng_deg: float, radius_m: float
+        self,
+        *,
+        player_id: UUID,
+        scopes: AbstractSet[str],
+        lat_deg: float,
+        lng_deg: float,
+        radius_m: float,
+        after: tuple[float, str] | None = None,
+        limit: int,
     ) -> list[CollectibleNearby]:
         """What the player could still take within a radius, nearest first; equal distances in id order.
 
-        One statement. Raises: RadiusTooWide; what `Sight` raises.
+        The first `limit` beyond `after`, the distance and id of the last one known. One statement.
+        Raises: RadiusTooWide; what `Sight` raises.
         """
         if radius_m > self._settings.nearby_radius_max_m:
             raise RadiusTooWide(radius_max_m=self._settings.nearby_radius_max_m)
@@ -85,11 +95,14 @@ class Gameplay:
             raise RadiusTooWide from error
         spawned = self._spawns.in_cells(wanted, window=self._spawns.window_at(self._clock.now_us()))
         lat, lng = (np.array([getattr(spawn, name) for spawn in spawned]) for name in ("lat_deg", "lng_deg"))
-        distance_m = sphere.distance_m(lat_deg, lng_deg, lat, lng)
-        within = {spawn.id: float(d) for spawn, d in zip(spawned, distance_m, strict=True) if d <= radius_m}
+        metres = np.round(sphere.distance_m(lat_deg, lng_deg, lat, lng), 2).tolist()
+        within = {spawn.id: m for spawn, m in zip(spawned, metres, strict=True) if m <= radius_m}
         left = await self._left([spawn for spawn in spawned if spawn.id in within], player_id=player_id)
-        found = [CollectibleNearby(**asdict(_seen(spawn)), distance_m=round(within[spawn.id], 2)) for spawn in left]
-        return sorted(found, key=lambda near: (near.distance_m, near.id))
+        ranked = sorted(left, key=lambda spawn: (within[spawn.id], spawn.id))
+        beyond = (spawn for spawn in ranked if after is None or (within[spawn.id], spawn.id) > after)
+        return [
+            CollectibleNearby(**asdict(_seen(spawn)), distance_m=within[spawn.id]) for spawn in islice(beyond, limit)
+        ]
 
     async def collectibles_in(self, wanted: Sequence[int], *, player_id: UUID, at: datetime) -> list[CollectibleSeen]:
         """What the player could take in some S2 cells at an instant; the cells may be up to four levels coarser than
