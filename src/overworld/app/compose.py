@@ -51,6 +51,8 @@ class House(Struct, frozen=True, kw_only=True):
     loops: Loops
     metrics: Metrics
     health: HealthChecks
+    database: Database
+    clock: Clock
 
 
 class Domains(Struct, frozen=True, kw_only=True):
@@ -110,8 +112,10 @@ async def compose(
         loops=Loops(),
         metrics=metrics,
         health=health,
+        database=database,
+        clock=clock,
     )
-    measures.register(metrics, house=house, database=database)
+    measures.register(metrics, house=house)
     return house
 
 
@@ -123,7 +127,6 @@ async def _domains(platform: Platform) -> Domains:
     world = world_wiring.build(
         database=platform.database,
         clock=platform.clock,
-        ids=platform.ids,
         outbox=platform.outbox,
         settings=replace(settings.world, share_fixes=settings.world.share_fixes or bool(settings.database.dsn)),
         rules=game.movement,

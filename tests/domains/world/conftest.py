@@ -14,7 +14,6 @@ from overworld.domains.world.types import WorldSettings
 from overworld.domains.world.wiring import WorldParts, build
 from overworld.geo.sphere import destination_deg
 from overworld.kernel.clock import FixedClock
-from overworld.kernel.ids import IdSource
 from tests.domains.world.journeys import HOME
 
 START = datetime(2026, 11, 21, 9, 0, tzinfo=UTC)
@@ -55,7 +54,6 @@ def open_field():
         parts = build(
             database=database,
             clock=clock,
-            ids=IdSource(clock.now_us),
             outbox=outbox,
             settings=WorldSettings(**settings),
             sources=sources,

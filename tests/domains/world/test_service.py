@@ -289,7 +289,7 @@ async def test_expiry_does_not_free_a_player_to_teleport_and_a_day_does(field):
     field.world.expire()
     assert (await field.stand(1, 500_000)).reason == "teleport"
     field.wait(86_401)
-    field.world.expire()
+    field.world.forget()
     assert len(field.world.engine.players) == 0
     assert (await field.stand(1, 9_000_000)).accepted
 

@@ -13,12 +13,12 @@ from overworld.domains.world.types import WorldSettings
 from overworld.kernel.refusals import Fault
 
 _EXPIRE_EVERY_S = 1.0
-_DELETE_EVERY_S = 60.0
+_FORGET_EVERY_S = 60.0
 _log = logging.getLogger(__name__)
 
 
 class Job(Struct, frozen=True):
-    """A step that runs every so often; one that fails is logged and tried again at its next time."""
+    """A step that runs every so often. When it fails that is logged, a bug with its traceback, and it goes on."""
 
     name: str
     every_s: float
@@ -32,6 +32,8 @@ class Job(Struct, frozen=True):
                 await self.step()
             except Fault as fault:
                 _log.warning("%s: %s", self.name, fault)
+            except Exception:
+                _log.exception("%s failed", self.name)
 
 
 def jobs_of(*, world: World, events: MovementEvents, sharing: FixSharing | None, settings: WorldSettings) -> list[Job]:
@@ -40,13 +42,17 @@ def jobs_of(*, world: World, events: MovementEvents, sharing: FixSharing | None,
     async def expire() -> None:
         world.expire()
 
+    async def forget() -> None:
+        world.forget()
+
     jobs = [
         Job("world.expire", _EXPIRE_EVERY_S, expire),
+        Job("world.forget", _FORGET_EVERY_S, forget),
         Job("world.write_events", settings.events_every_ms / 1_000, events.write),
     ]
     if sharing is not None:
         jobs += [
             Job("world.share_fixes", settings.share_every_ms / 1_000, sharing.write),
-            Job("world.delete_shared_fixes", _DELETE_EVERY_S, sharing.delete_old),
+            Job("world.delete_shared_fixes", _FORGET_EVERY_S, sharing.delete_old),
         ]
     return jobs

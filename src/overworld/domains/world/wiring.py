@@ -15,7 +15,6 @@ from overworld.domains.world.routes import routes
 from overworld.domains.world.service import FixSharing, MovementEvents, World
 from overworld.domains.world.types import MovementRules, WorldSettings
 from overworld.kernel.clock import Clock
-from overworld.kernel.ids import IdSource
 from overworld.kernel.ports import Outbox
 from overworld.kernel.refusals import Fault
 from overworld.platform.postgres import Database, Schema
@@ -51,7 +50,7 @@ class WorldParts:
         self._tasks = [asyncio.create_task(job.run(), name=job.name) for job in self.jobs]
 
     async def stop(self) -> None:
-        """Judges what waits, ends the jobs and writes the last events. What cannot be written in 5 s is lost."""
+        """Judges what waits, ends the jobs, writes the last events and fixes. What cannot be written in 5 s is lost."""
         self.service.close()
         for task in self._tasks:
             task.cancel()
@@ -60,6 +59,8 @@ class WorldParts:
         try:
             async with asyncio.timeout(_STOP_S):
                 await self.events.write()
+                if self.sharing is not None:
+                    await self.sharing.write()
         except (Fault, TimeoutError):
             self.events.dropped += self.events.waiting
 
@@ -68,7 +69,6 @@ def build(
     *,
     database: Database,
     clock: Clock,
-    ids: IdSource,
     outbox: Outbox,
     settings: WorldSettings | None = None,
     rules: MovementRules | None = None,

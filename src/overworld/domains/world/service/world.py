@@ -219,13 +219,15 @@ class World:
             self.cadence.wake()
 
     def expire(self) -> None:
-        """Takes out of sight who has no accepted fix for 5 minutes, and forgets who has been silent for a day."""
-        now_us = self._clock.now_us()
-        gone = self.engine.expire(now_us=now_us)
-        self.expired += gone
+        """Takes out of sight who has no accepted fix for 5 minutes."""
+        gone = self.engine.expire(now_us=self._clock.now_us())
         if gone:
+            self.expired += gone
             self.cadence.wake()
-        self.engine.forget(now_us=now_us)
+
+    def forget(self) -> None:
+        """Forgets the tracks of those who have been silent for a day: wherever they come up next is believed."""
+        self.engine.forget(now_us=self._clock.now_us())
 
     def close(self) -> None:
         """Judges what waits and publishes no more."""
@@ -239,10 +241,10 @@ class World:
     def _interest(self, batch: Pass) -> Pass:
         if self.engine.index.changed:
             self.cadence.wake()
-        return self.engine.choose_told(batch)
+        return batch
 
     def _emit(self, batch: Pass) -> None:
-        self._events.tell(batch)
+        self._events.tell(self.engine.choose_told(batch))
         for verdict, reason, cell in zip(
             self._taken, batch.judged.reason.tolist(), batch.judged.cell.tolist(), strict=True
         ):
