@@ -22,9 +22,9 @@ _PASSES = {
 }
 
 
-def register(metrics: Metrics, *, house: House, database: Database) -> None:
+def register(metrics: Metrics, *, house: House) -> None:
     """Registers the gauges; each is read when somebody scrapes."""
-    _database(metrics, database)
+    _database(metrics, house.database)
     _claims(metrics, house)
     _world(metrics, house)
     _sockets(metrics, house)

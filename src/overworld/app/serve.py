@@ -8,6 +8,7 @@ import signal
 import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -20,6 +21,7 @@ from overworld.app.compose import House
 from overworld.app.developer_key import DeveloperKey, NoKeys
 from overworld.app.game import Game, check, found
 from overworld.app.settings import Settings
+from overworld.app.upkeep import forget_old_answers
 from overworld.domains.realtime.errors import PortTaken
 from overworld.kernel.clock import SystemClock
 from overworld.kernel.refusals import Refusal
@@ -119,6 +121,7 @@ async def _running(house: House, settings: Settings, game: Game) -> AsyncIterato
             tail = await house.log.tail(topics=topics, handle=handle)
             house.loops.run(name, tail.run)
         house.loops.run("eventlog-maintenance", house.log.keep_maintained)
+        house.loops.run("old-answers", partial(forget_old_answers, house.database, clock=house.clock))
         await house.accounts.load()
         stack.push_async_callback(house.accounts.close)
         if not _has_kernels():

@@ -41,7 +41,8 @@ class StartGame(Struct, frozen=True):
 
 
 class Link:
-    """A new player, signed in and connected. After a drop it connects again for up to `patience_s` seconds.
+    """A new player, signed in and connected. What breaks off, or is refused for the moment, is tried again for up to
+    `patience_s` seconds.
 
     `drops` counts the times it came back: whoever subscribed to something before has to do so again. Messages are
     paced to stay below the server's default rate.
@@ -100,16 +101,19 @@ class Link:
         return events
 
     async def event(self, *, timeout_s: float) -> Event | None:
-        """The next event, or None when none comes in time."""
+        """The next event, or None when none comes in time or the line breaks."""
         if self._socket is None:
             return None
+        event = asyncio.ensure_future(self._socket.events.get())
         try:
-            async with asyncio.timeout(timeout_s):
-                return await self._socket.events.get()
-        except TimeoutError:
-            return None
+            await asyncio.wait([event, self._socket.ended], timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
+            return event.result() if event.done() else None
+        finally:
+            event.cancel()
 
     async def _steadily(self, call: Callable[[Socket], Awaitable[T]]) -> T:
+        loop = asyncio.get_running_loop()
+        until_s = loop.time() + self._patience_s
         while True:
             if self._socket is None:
                 await self._connect()
@@ -120,6 +124,12 @@ class Link:
                 return await call(self._socket)
             except _BROKEN:
                 await self._hang_up()
+                if loop.time() > until_s:
+                    raise
+            except Refused as refused:
+                if not refused.retryable or loop.time() > until_s:
+                    raise
+                await asyncio.sleep(_PAUSE_S)
 
     async def _turn(self) -> None:
         loop = asyncio.get_running_loop()
