@@ -6,6 +6,8 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -35,8 +37,15 @@ time.sleep(600)
 
 
 @pytest.fixture
-def data(tmp_path: Path) -> Path:
-    return tmp_path / "data"
+def folder() -> Iterator[Path]:
+    """A folder of our own: pytest closes the parent of its own ones again and again."""
+    with tempfile.TemporaryDirectory(prefix="ow-pg-") as name:
+        yield Path(name)
+
+
+@pytest.fixture
+def data(folder: Path) -> Path:
+    return folder / "data"
 
 
 def server_on(data: Path) -> EmbeddedPostgres:
@@ -208,8 +217,8 @@ def test_a_data_folder_that_is_no_folder_is_told(data):
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root runs the server as somebody else")
-async def test_under_root_a_closed_parent_lets_only_the_server_pass(tmp_path):
-    closed = tmp_path / "closed"
+async def test_under_root_a_closed_parent_lets_only_the_server_pass(folder):
+    closed = folder / "closed"
     closed.mkdir(mode=0o700)
     with running(closed / "data") as server:
         assert await run(server.dsn, "SELECT 1") == 1
