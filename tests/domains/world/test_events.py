@@ -11,7 +11,11 @@ from uuid import UUID
 import pytest
 
 from overworld.domains.world.messages import LocationUpdated, MovementRejected
+from overworld.kernel.clock import FixedClock
+from overworld.kernel.ids import IdSource
 from overworld.kernel.refusals import Fault
+from overworld.platform.eventlog import SCHEMA, PostgresOutbox
+from tests.domains.world.conftest import START
 from tests.domains.world.journeys import HOME
 
 
@@ -146,3 +150,17 @@ async def test_stopping_with_the_database_gone_counts_what_is_lost(told, log):
     log.down = True
     await told.parts.stop()
     assert told.parts.events.dropped == 1
+
+
+async def test_events_lie_in_the_log_as_others_read_them(open_database, open_field):
+    """One batch is one row, whatever the number of events in it."""
+    async with open_database(SCHEMA) as database:
+        clock = FixedClock(START)
+        outbox = PostgresOutbox(ids=IdSource(clock.now_us))
+        field = open_field(database=database, outbox=outbox)
+        await field.stand(1)
+        await field.stand(2, mock=True)
+        await field.parts.events.write()
+        async with database.read() as tx:
+            rows = await tx.fetch("SELECT topics FROM eventlog.outbox")
+        assert [sorted(row["topics"]) for row in rows] == [["events.location.updated", "events.movement.rejected"]]

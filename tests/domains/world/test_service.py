@@ -37,14 +37,19 @@ async def nearby(field, *, viewer=ANN, place: Place = HOME, radius_m=1_000.0, li
 async def test_an_accepted_fix_has_exactly_the_shape_of_the_wire(field):
     verdict = await field.stand(1)
     cell = geo_cells.token(geo_cells.cell_of(*HOME, 15))
-    assert msgspec.to_builtins(verdict) == {"accepted": True, "cell": cell, "triggers": []}
+    assert msgspec.json.decode(msgspec.json.encode(verdict)) == {"accepted": True, "cell": cell, "triggers": []}
 
 
 async def test_a_refused_fix_has_exactly_the_shape_of_the_wire(field):
     await field.stand(1)
     field.wait(10)
     verdict = await field.stand(1, mock=True)
-    assert msgspec.to_builtins(verdict) == {"accepted": False, "reason": "mock", "cell": None, "triggers": []}
+    assert msgspec.json.decode(msgspec.json.encode(verdict)) == {
+        "accepted": False,
+        "reason": "mock",
+        "cell": None,
+        "triggers": [],
+    }
 
 
 async def test_fixes_of_one_player_in_one_batch_are_judged_in_order(field):

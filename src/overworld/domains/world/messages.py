@@ -30,19 +30,19 @@ class FixReport(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     mock: bool = False
 
 
-class Trigger(Struct, frozen=True, kw_only=True):
+class Trigger(Struct, frozen=True, kw_only=True, gc=False):
     """Something that an accepted fix set off; `type` says what."""
 
     type: str
 
 
-class Verdict(Struct, frozen=True, kw_only=True):
+class Verdict(Struct, frozen=True, kw_only=True, gc=False):
     """What became of a fix: the room cell it lies in, or the reason why it was refused."""
 
     accepted: bool
     reason: str | UnsetType = UNSET
     cell: str | None = None
-    triggers: list[Trigger] = []
+    triggers: tuple[Trigger, ...] = ()
 
 
 class Fix(Struct, frozen=True):
