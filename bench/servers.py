@@ -4,34 +4,77 @@ from __future__ import annotations
 
 import asyncio
 import os
+import random
 import signal
+import socket
 import sys
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
 import httpx
+import psutil
+from msgspec import Struct
 
-from overworld.app import addresses
+from overworld.app import addresses, developer_key
 from overworld.app.addresses import Addresses
 
 _POLL_S = 0.02
+_COMMAND = (sys.executable, "-m", "overworld")
+
+
+class Ran(Struct, frozen=True):
+    """How a command of the product ended."""
+
+    code: int
+    out: str
+    err: str
+
+
+async def overworld(*arguments: str | Path, environment: dict[str, str] | None = None, timeout_s: float = 60.0) -> Ran:
+    """Runs `overworld` as a process of its own and waits for its end. Raises: TimeoutError, after killing it."""
+    process = await asyncio.create_subprocess_exec(
+        *_COMMAND,
+        *map(str, arguments),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env=os.environ | (environment or {}),
+    )
+    try:
+        async with asyncio.timeout(timeout_s):
+            out, err = await process.communicate()
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    return Ran(process.returncode or 0, out.decode(errors="replace"), err.decode(errors="replace"))
 
 
 class ServerProcess:
-    """`overworld serve` as a process of its own, on free ports. Use it as a context manager: it never outlives it.
+    """`overworld serve` as a process of its own. Use it as a context manager: it never outlives it.
 
     With a DSN it shares that database; without one it starts its own in `data`. Rate limits are off unless
-    `environment` says otherwise.
+    `environment` says otherwise. It takes any free ports, and others at each start; `ports` (HTTP, realtime,
+    operations) fixes them.
     """
 
     def __init__(
-        self, data: Path, *, dsn: str | None = None, game: str = "ore", environment: dict[str, str] | None = None
+        self,
+        data: Path,
+        *,
+        dsn: str | None = None,
+        migrate: bool = True,
+        game: str = "ore",
+        ports: tuple[int, int, int] = (0, 0, 0),
+        environment: dict[str, str] | None = None,
     ) -> None:
         self.data = data
-        self._command = [sys.executable, "-m", "overworld", "serve", "--data", str(data), "--game", game]
-        self._command += ["--http-port", "0", "--realtime-port", "0", "--operations-port", "0"]
+        self._command = [*_COMMAND, "serve", "--data", str(data), "--game", game]
+        for name, port in zip(("http", "realtime", "operations"), ports, strict=True):
+            self._command += [f"--{name}-port", str(port)]
         if dsn is not None:
-            self._command += ["--database", dsn, "--migrate"]
+            self._command += ["--database", dsn, *(["--migrate"] if migrate else [])]
         self._environment = os.environ | {"OVERWORLD_LIMITS__ENABLED": "false"} | (environment or {})
         self._process: asyncio.subprocess.Process | None = None
         self.addresses: Addresses | None = None
@@ -39,13 +82,40 @@ class ServerProcess:
     @property
     def http(self) -> str:
         """The address of the HTTP port, such as `http://127.0.0.1:41873`."""
-        assert self.addresses is not None, "the server was not started"
-        return self.addresses.http
+        return self._listening.http
+
+    @property
+    def realtime(self) -> str:
+        """The address of the socket, such as `ws://127.0.0.1:38112/v1/realtime`."""
+        return self._listening.realtime
+
+    @property
+    def operations(self) -> str:
+        """The address of the operations port."""
+        return self._listening.operations
+
+    @property
+    def key(self) -> str:
+        """The developer key of the data folder."""
+        return developer_key.read(self.data)
 
     @property
     def log(self) -> Path:
         """What the server printed, over all its starts."""
         return self.data / "server.log"
+
+    @property
+    def family(self) -> list[psutil.Process]:
+        """The server's process and everything it has started, its PostgreSQL included; empty when it is gone."""
+        if self._process is None or self._process.returncode is not None:
+            return []
+        server = psutil.Process(self._process.pid)
+        return [server, *server.children(recursive=True)]
+
+    @property
+    def _listening(self) -> Addresses:
+        assert self.addresses is not None, "the server was not started"
+        return self.addresses
 
     async def start(self, *, timeout_s: float = 60.0) -> ServerProcess:
         """Starts the process and returns when it is ready. Raises: RuntimeError with the log's end when it is not."""
@@ -57,44 +127,54 @@ class ServerProcess:
             )
         try:
             async with asyncio.timeout(timeout_s):
-                await self._until_ready()
+                await self._until_ready(self._process)
         except TimeoutError as error:
-            await self.kill()
-            raise RuntimeError(f"the server was not ready in {timeout_s} s:\n{self._log_end()}") from error
+            raise RuntimeError(f"the server was not ready in {timeout_s} s:\n{self.log_end()}") from error
+        finally:
+            if self.addresses is None:
+                await self.kill()
         return self
 
-    async def _until_ready(self) -> None:
-        assert self._process is not None
+    async def _until_ready(self, process: asyncio.subprocess.Process) -> None:
+        self.addresses = None
         async with httpx.AsyncClient() as client:
             while True:
-                if self._process.returncode is not None:
-                    raise RuntimeError(f"the server exited with {self._process.returncode}:\n{self._log_end()}")
-                try:
-                    self.addresses = addresses.read(self.data)
-                    if (await client.get(f"{self.addresses.operations}/readyz")).status_code == httpx.codes.OK:
+                if process.returncode is not None:
+                    raise RuntimeError(f"the server exited with {process.returncode}:\n{self.log_end()}")
+                with suppress(OSError, httpx.TransportError):  # it may not have come that far
+                    found = addresses.read(self.data)
+                    if (await client.get(f"{found.operations}/readyz")).status_code == httpx.codes.OK:
+                        self.addresses = found
                         return
-                except (OSError, httpx.TransportError):
-                    self.addresses = None
                 await asyncio.sleep(_POLL_S)
 
-    async def kill(self) -> None:
-        """`kill -9`: no warning, no clean-up."""
+    async def kill(self, *, with_database: bool = False) -> None:
+        """`kill -9`: no warning, no clean-up; its own PostgreSQL with it, at the same moment, when so asked."""
+        for process in self.family[1:] if with_database else []:
+            _kill(process)
         await self._end(signal.SIGKILL)
+
+    def kill_database(self) -> None:
+        """`kill -9` of the PostgreSQL that the server runs; the server lives and has to bring it up again."""
+        pid_file = self.data / "postgres" / "postmaster.pid"
+        _kill(psutil.Process(int(pid_file.read_text().split()[0])))
 
     async def stop(self, *, timeout_s: float = 20.0) -> int:
         """SIGTERM and a clean drain; gives the exit code. Raises: TimeoutError when it does not end."""
         async with asyncio.timeout(timeout_s):
             return await self._end(signal.SIGTERM)
 
+    def log_end(self) -> str:
+        """The last lines that the server printed."""
+        return "\n".join(self.log.read_text(errors="replace").splitlines()[-40:])
+
     async def _end(self, how: signal.Signals) -> int:
         process = self._process
         assert process is not None, "the server was not started"
         if process.returncode is None:
-            process.send_signal(how)
+            with suppress(ProcessLookupError):  # it may have ended by itself just now
+                os.kill(process.pid, how)
         return await process.wait()
-
-    def _log_end(self) -> str:
-        return "\n".join(self.log.read_text(errors="replace").splitlines()[-40:])
 
     async def __aenter__(self) -> ServerProcess:
         return await self.start()
@@ -102,5 +182,32 @@ class ServerProcess:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._process is not None and self._process.returncode is None:
-            await self.stop()
+        try:
+            if self.family:
+                await self.stop()
+        finally:
+            await self.kill()
+
+
+def free_ports() -> tuple[int, int, int]:
+    """Three ports that are free now, for a server that has to come back at the same ones.
+
+    They lie below those that systems hand out by themselves: a client that knocks while the server is away could be
+    given that very port as its own, and then would be in the server's way.
+    """
+    found: list[int] = []
+    for port in random.sample(range(20_000, 32_000), 1_000):
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        found.append(port)
+        if len(found) == 3:
+            return found[0], found[1], found[2]
+    raise RuntimeError("no port is free")
+
+
+def _kill(process: psutil.Process) -> None:
+    with suppress(psutil.NoSuchProcess):
+        process.kill()

@@ -49,6 +49,7 @@ class Socket(WSListener):
         self._timeout_s = timeout_s
         self._waiting: dict[str, asyncio.Future[bytes]] = {}
         self._cid = 0
+        self._connected = False
         self._close_seen: tuple[int | None, str] = (None, "")
         self._keeper: asyncio.Task[None] | None = None
 
@@ -81,6 +82,8 @@ class Socket(WSListener):
             raise _handshake_refusal(url, error) from error
         except (OSError, WSError, TimeoutError) as error:
             raise Unreachable(f"{url}: {error or type(error).__name__}") from error
+        if not socket._connected:
+            raise Unreachable(f"{url}: the line was cut before the handshake ended")
         try:
             await socket._authenticate()
         except BaseException:
@@ -142,6 +145,7 @@ class Socket(WSListener):
 
     def on_ws_connected(self, transport: WSTransport) -> None:
         self._transport = transport
+        self._connected = True
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         if frame.msg_type == WSMsgType.TEXT:

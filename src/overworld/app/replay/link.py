@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar
 from uuid import uuid4
 
 from msgspec import Struct
@@ -44,12 +44,13 @@ class Link:
     """A new player, signed in and connected. What breaks off, or is refused for the moment, is tried again for up to
     `patience_s` seconds.
 
-    `drops` counts the times it came back: whoever subscribed to something before has to do so again. Messages are
-    paced to stay below the server's default rate.
+    `drops` counts the times it came back: whoever subscribed to something before has to do so again; `replayed` the
+    claims whose first answer was lost on the way. Messages are paced to stay below the server's default rate.
     """
 
     def __init__(self, server: str, *, key: str, patience_s: float = 30.0) -> None:
         self.drops = 0
+        self.replayed = 0
         self._api = Api(server, key=key)
         self._key = key
         self._device_id = f"replay-{uuid4()}"
@@ -83,7 +84,9 @@ class Link:
     async def collect(self, target: str) -> Collected:
         """Claims a collectible under one request id, however often the line breaks. Raises: Refused."""
         request_id = str(uuid4())
-        return (await self._steadily(lambda socket: socket.collect(target, request_id=request_id))).value
+        acted = await self._steadily(lambda socket: socket.collect(target, request_id=request_id))
+        self.replayed += acted.replayed
+        return acted.value
 
     async def subscribe(self, channels: Sequence[str]) -> list[str]:
         """The channels that were granted."""
@@ -105,8 +108,9 @@ class Link:
         if self._socket is None:
             return None
         event = asyncio.ensure_future(self._socket.events.get())
+        either: tuple[asyncio.Future[Any], ...] = (event, self._socket.ended)
         try:
-            await asyncio.wait([event, self._socket.ended], timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(either, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
             return event.result() if event.done() else None
         finally:
             event.cancel()

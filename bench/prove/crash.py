@@ -1,0 +1,203 @@
+"""`kill -9` in the middle of many walks: everything acknowledged is there once afterwards, and nothing else."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import tempfile
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import AsyncExitStack
+from itertools import count
+from pathlib import Path
+from random import Random
+from time import perf_counter
+from typing import Annotated
+from uuid import UUID
+
+from cyclopts import Parameter
+from cyclopts.validators import Number
+from msgspec.structs import replace
+
+from bench.prove.books import Told, audit
+from bench.prove.outcome import Outcome, Steps, conclude, percentile, say
+from bench.servers import ServerProcess, free_ports
+from overworld.app.game import FILE_NAME, check, found
+from overworld.app.replay.gpx import Track, read_track
+from overworld.app.replay.link import Link
+from overworld.app.replay.report import ledger_faults
+from overworld.app.replay.walk import Walk, Walked
+from overworld.platform.postgres import running_dsn
+
+TRACKS = Path(__file__).parents[2] / "tests" / "data" / "gpx"
+_PACE = 1e6
+_PATIENCE_S = 90.0
+_PROGRESS_S = 60.0
+_LOOK_S = 0.02
+_RUNS_S_MAX = 1.5
+_TURN_DEG = 0.02
+_TURNS_MAX = 200
+
+Count = Annotated[int, Parameter(validator=Number(gte=1, lte=1_000))]
+Some = Annotated[int, Parameter(validator=Number(gte=0, lte=1_000))]
+
+
+def crash(
+    *, rounds: Count = 10, database_rounds: Some = 2, walkers: Count = 8, leg_fixes: Count = 120, seed: int = 1
+) -> int:
+    """The server is killed in the middle of replays and started again: no acknowledged claim is lost or doubled.
+
+    The tracks of tests/data/gpx are walked in legs, by a new player each, turned round the Earth's axis so that every
+    two walk where nobody was before. The game is `ore` with far more to collect.
+
+    Parameters
+    ----------
+    rounds
+        How often the server is killed and started again; in a third of them its PostgreSQL dies with it.
+    database_rounds
+        How often only its PostgreSQL is killed, which the server has to bring up again.
+    walkers
+        How many legs are walked side by side.
+    leg_fixes
+        The longest leg.
+    seed
+        Of everything that is chosen by chance.
+    """
+    with tempfile.TemporaryDirectory(prefix="overworld-crash-") as folder:
+        Path(folder).chmod(0o755)  # under root the database runs as another user
+        proof = prove(
+            Path(folder),
+            rounds=rounds,
+            database_rounds=database_rounds,
+            walkers=walkers,
+            leg_fixes=leg_fixes,
+            seed=seed,
+        )
+        return conclude("crash", asyncio.run(proof), seed=seed)
+
+
+async def prove(folder: Path, *, rounds: int, database_rounds: int, walkers: int, leg_fixes: int, seed: int) -> Outcome:
+    """Kills and restarts a server in a folder of its own while legs are walked on it."""
+    random = Random(seed)
+    kills = ["everything"] * (rounds // 3) + ["server"] * (rounds - rounds // 3) + ["database"] * database_rounds
+    random.shuffle(kills)
+    game = rich_game(folder / "game")
+    server = ServerProcess(
+        folder / "data",
+        game=str(game),
+        ports=free_ports(),
+        environment={"OVERWORLD_GAMEPLAY__SPAWN_KEY": f"crash {seed}"},
+    )
+    async with AsyncExitStack() as stack:
+        await stack.enter_async_context(server)
+        walks = Walks(server, legs(leg_fixes, Random(seed)), stack)
+        restarts_s: list[float] = []
+        async with asyncio.TaskGroup() as walking:
+            for _ in range(walkers):
+                walking.create_task(walks.run())
+            with Steps("kills", len(kills)) as steps:
+                for kill in kills:
+                    await walks.another_claim()
+                    await asyncio.sleep(random.uniform(0, _RUNS_S_MAX))
+                    restarts_s += await _kill_and_restart(server, kill)
+                    steps.done(f"{walks.claims} claims acknowledged")
+                await walks.another_claim()
+            walks.stopping = True
+        say("comparing what was told with the database and its log")
+        faults = await walks.ledger_faults()
+        books = await audit(running_dsn(server.data) or "", walks.told, game=check(game))
+    figures = {
+        "rounds": len(kills),
+        "kills": dict(Counter(kills)),
+        "legs_walked": len(walks.ended),
+        "fixes_accepted": sum(walked.accepted for _, walked in walks.ended),
+        "fixes_refused": dict(sum((walked.refused for _, walked in walks.ended), Counter())),
+        "reconnects": sum(link.drops for link, _ in walks.ended),
+        "claims_acknowledged": len(walks.told),
+        "answers_lost_and_replayed": sum(link.replayed for link, _ in walks.ended),
+        "claims_refused": dict(sum((walked.claims_refused for _, walked in walks.ended), Counter())),
+        "restart_median_s": round(percentile(restarts_s, 0.5), 2),
+        "restart_max_s": round(max(restarts_s, default=0.0), 2),
+        "transfers": books.transfers,
+        "events_read": books.events_read,
+    }
+    return Outcome(figures, faults + books.faults)
+
+
+async def _kill_and_restart(server: ServerProcess, kill: str) -> list[float]:
+    """The seconds from the start of the process until it was ready; none when it lived."""
+    if kill == "database":
+        server.kill_database()
+        return []
+    await server.kill(with_database=kill == "everything")
+    started_s = perf_counter()
+    await server.start()
+    return [perf_counter() - started_s]
+
+
+class Walks:
+    """Walks one leg after another until `stopping`; several may `run` at once. `ended` are the legs walked whole."""
+
+    def __init__(self, server: ServerProcess, legs: Iterator[Track], stack: AsyncExitStack) -> None:
+        self.stopping = False
+        self.ended: list[tuple[Link, Walked]] = []
+        self._server = server
+        self._legs = legs
+        self._stack = stack
+        self._begun: list[Walked] = []
+
+    @property
+    def claims(self) -> int:
+        """How many claims have been acknowledged, those of legs under way included."""
+        return sum(len(walked.collected) for walked in self._begun)
+
+    @property
+    def told(self) -> list[Told]:
+        """Every acknowledged claim of the legs that have ended."""
+        return [Told(UUID(link.api.session.user.id), one) for link, walked in self.ended for one in walked.collected]
+
+    async def run(self) -> None:
+        """Walks legs to their ends; a claim on its way when the line breaks is sent again until it is answered."""
+        while not self.stopping:
+            link = Link(self._server.http, key=self._server.key, patience_s=_PATIENCE_S)
+            await self._stack.enter_async_context(link)
+            walk = Walk(next(self._legs), link, speed=_PACE, moved=lambda: None)
+            self._begun.append(walk.walked)
+            self.ended.append((link, await walk.run()))
+
+    async def another_claim(self) -> None:
+        """Waits until one more claim has been acknowledged. Raises: TimeoutError when none is."""
+        before = self.claims
+        async with asyncio.timeout(_PROGRESS_S):
+            while self.claims == before:  # noqa: ASYNC110 - walks know nothing of who waits for them
+                await asyncio.sleep(_LOOK_S)
+
+    async def ledger_faults(self) -> list[str]:
+        """Where the players' own histories over HTTP differ from what they were told."""
+        faults: list[str] = []
+        for link, walked in self.ended:
+            faults += [f"{walked.file}: {fault}" for fault in await ledger_faults(link.api, walked)]
+        return faults
+
+
+def rich_game(folder: Path) -> Path:
+    """The game `ore` with so much to collect that a kill seldom misses a claim."""
+    text = (found("ore") / FILE_NAME).read_text()
+    folder.mkdir()
+    (folder / FILE_NAME).write_text(re.sub(r"(?m)^mean_per_cell = .*$", "mean_per_cell = 64.0", text))
+    return folder
+
+
+def legs(fixes_max: int, random: Random) -> Iterator[Track]:
+    """Pieces of the real tracks without end, in pairs at the same place, each pair turned farther east.
+
+    A turn round the Earth's axis changes no distance, speed or time.
+    """
+    tracks = [read_track(file) for file in sorted(TRACKS.glob("*.gpx"))]
+    for turn in count():
+        track = random.choice(tracks)
+        first = random.randrange(max(1, len(track.points) - fixes_max + 1))
+        east_deg = turn % _TURNS_MAX * _TURN_DEG
+        points = [replace(p, lng_deg=p.lng_deg + east_deg) for p in track.points[first : first + fixes_max]]
+        for _ in range(2):
+            yield Track(file=track.file, points_count=len(points), points=points)
