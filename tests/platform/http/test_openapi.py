@@ -23,6 +23,10 @@ async def test_operations_have_stable_ids_that_follow_the_address(document):
     assert len(ids) == len(set(ids)) == 13
 
 
+async def test_an_operation_is_summed_up_by_the_first_line_of_its_docstring(document):
+    assert document["paths"]["/v1/moves/{move_id}"]["post"]["summary"] == "Moves a piece"
+
+
 async def test_a_guarded_operation_names_its_scope_and_an_open_one_asks_nothing(document):
     move = document["paths"]["/v1/moves/{move_id}"]["post"]
     assert (move["security"], move["x-scope"]) == ([{"bearer": []}], "game.play")

@@ -100,6 +100,8 @@ def _with_short_names(document: dict[str, Any]) -> dict[str, Any]:
 
 
 def _complete(operation: dict[str, Any], *, path: str, access: Access) -> None:
+    if said := operation.get("description"):
+        operation["summary"] = said.strip().splitlines()[0].rstrip(".")
     operation["security"] = [{_BEARER: []}] if access.scope is not None else []
     if access.scope is not None:
         operation["x-scope"] = access.scope
