@@ -1,0 +1,147 @@
+"""Two server processes on one database: one world of collectibles, one ledger, and keys that hold on both."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from uuid import uuid4
+
+import httpx
+import pytest
+import pytest_asyncio
+
+from bench.servers import ServerProcess
+from overworld.client import Page, Refused, Socket
+from overworld.geo import cells
+from tests.system.player import LJUBLJANA
+
+pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module"), pytest.mark.xdist_group("two servers")]
+
+COARSE_LEVEL = 16
+WAIT_S = 10
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def servers(empty_database, tmp_path_factory) -> AsyncIterator[tuple[ServerProcess, ServerProcess]]:
+    """The first migrates the database, the second finds it so."""
+    folder = tmp_path_factory.mktemp("two-servers")
+    async with AsyncExitStack() as stack:
+        dsn = await stack.enter_async_context(empty_database())
+        first = await stack.enter_async_context(ServerProcess(folder / "1", dsn=dsn))
+        second = await stack.enter_async_context(ServerProcess(folder / "2", dsn=dsn, migrate=False))
+        yield first, second
+
+
+async def test_the_same_key_twice_is_one_effect_and_one_answer(servers, joins):
+    player = await joins(servers[0])
+    coin = (await player.around(*LJUBLJANA))[0]
+    await player.stand(coin["lat"], coin["lng"])
+    first = await player.collect(coin["id"], key="once")
+    again = await player.collect(coin["id"], key="once")
+    assert (first.status_code, again.status_code) == (200, 200)
+    assert again.json() == first.json()
+    assert ("Idempotency-Replayed" in first.headers, again.headers["Idempotency-Replayed"]) == (False, "true")
+    assert await player.balance() == int(coin["value"])
+    history = await player.api.call("GET", "/v1/tokens/history", reply=Page[dict[str, str]])
+    assert [line["reference"] for line in history.items] == [coin["id"]]
+
+
+async def test_a_key_is_known_on_the_other_server_too(servers, joins):
+    player = await joins(servers[0])
+    other = await joins(servers[1], device_id=player.device_id)
+    coin = (await player.around(*LJUBLJANA))[0]
+    await player.stand(coin["lat"], coin["lng"])
+    first, elsewhere = await player.collect(coin["id"], key="once"), await other.collect(coin["id"], key="once")
+    assert first.status_code == elsewhere.status_code == 200
+    assert elsewhere.json() == first.json()
+    assert elsewhere.headers["Idempotency-Replayed"] == "true"
+
+
+async def test_a_refusal_is_kept_under_its_key_as_well(servers, joins):
+    winner, loser = await joins(servers[0]), await joins(servers[1])
+    coin = (await winner.around(*LJUBLJANA))[0]
+    await asyncio.gather(*(player.stand(coin["lat"], coin["lng"]) for player in (winner, loser)))
+    assert (await winner.collect(coin["id"], key="mine")).status_code == 200
+    for replayed in (False, True):
+        lost = await loser.collect(coin["id"], key="mine")
+        assert (lost.status_code, lost.json()["code"]) == (409, "gameplay.already_collected")
+        assert ("Idempotency-Replayed" in lost.headers) == replayed
+
+
+async def test_a_key_of_another_claim_and_no_key_are_refused(servers, joins):
+    player = await joins(servers[0])
+    coin, other = (await player.around(*LJUBLJANA))[:2]
+    await player.stand(coin["lat"], coin["lng"])
+    assert (await player.collect(coin["id"], key="once")).status_code == 200
+    reused = await player.collect(other["id"], key="once")
+    assert (reused.status_code, reused.json()["code"]) == (422, "http.key_reused")
+    bare = await player.collect(other["id"], key=None)
+    assert (bare.status_code, bare.json()["code"]) == (400, "http.key_required")
+
+
+async def test_a_claim_counts_where_the_player_was_seen_by_the_other_server(servers, joins):
+    """Last fixes are shared through the database a moment behind; each try has a key of its own."""
+    player = await joins(servers[0])
+    other = await joins(servers[1], device_id=player.device_id)
+    coin = (await player.around(*LJUBLJANA))[0]
+    await player.stand(coin["lat"], coin["lng"])
+    async with asyncio.timeout(WAIT_S):
+        while (claimed := await other.collect(coin["id"], key=str(uuid4()))).status_code == 409:
+            assert claimed.json()["code"] == "gameplay.stale_position"
+    assert claimed.json()["collectible_id"] == coin["id"]
+
+
+async def test_whoever_watches_the_cell_on_the_other_server_hears_that_a_collectible_is_gone(servers, joins):
+    watcher, taker = await joins(servers[0]), await joins(servers[1])
+    coin = (await taker.around(*LJUBLJANA))[0]
+    await asyncio.gather(*(player.stand(coin["lat"], coin["lng"]) for player in (watcher, taker)))
+    channel = await watcher.watch(coin["lat"], coin["lng"])
+    async with asyncio.timeout(WAIT_S):
+        shown = await watcher.event("coins.nearby", coin["id"])
+        assert coin["id"] in {item["id"] for item in shown.data["items"]}
+        await taker.socket.collect(coin["id"], request_id="taken")
+        gone = await watcher.event("coins.collected", coin["id"])
+    assert gone.channel == channel
+    assert gone.data == {"id": coin["id"], "type": coin["type"]}, "who took it is nobody's business"
+
+
+async def test_others_are_seen_at_coarse_places_and_oneself_not_at_all(servers, joins):
+    lat, lng = 46.3692, 14.1136
+    watcher, passer = await joins(servers[0]), await joins(servers[0])
+    await watcher.stand(lat, lng)
+    await watcher.watch(lat, lng)
+    await passer.stand(lat, lng)
+    async with asyncio.timeout(WAIT_S):
+        seen = await watcher.event("players.nearby", passer.api.session.user.id)
+    coarse_lat, coarse_lng = cells.centre_deg(cells.cell_of(lat, lng, COARSE_LEVEL))
+    assert [item["id"] for item in seen.data["items"]] == [passer.api.session.user.id]
+    item = seen.data["items"][0]
+    assert (item["lat"], item["lng"]) == pytest.approx((coarse_lat, coarse_lng))
+    assert (item["lat"], item["lng"]) != pytest.approx((lat, lng))
+
+
+async def test_the_socket_is_pointed_to_from_the_http_port(servers, joins):
+    player = await joins(servers[0])
+    async with httpx.AsyncClient(base_url=servers[0].http) as client:
+        told = await client.get("/v1/realtime", headers={"Connection": "Upgrade", "Upgrade": "websocket"})
+    assert (told.status_code, told.json()["code"]) == (421, "http.wrong_port")
+    async with await Socket.connect(told.json()["address"], token=player.api.access_token) as socket:
+        assert socket.auth.success
+
+
+async def test_a_token_of_one_server_is_good_on_the_other_until_it_is_revoked(servers, joins):
+    """Revocations reach the other server by the log of events."""
+    player = await joins(servers[0])
+    token = player.raw.headers["Authorization"]
+    async with httpx.AsyncClient(base_url=servers[1].http, headers={"Authorization": token}) as elsewhere:
+        assert (await elsewhere.get("/v1/users/me")).status_code == 200
+        other = await Socket.connect(servers[1].realtime, token=player.api.access_token)
+        left = await player.raw.post("/v1/auth/logout", json={})
+        assert left.status_code < 300, left.text
+        async with asyncio.timeout(WAIT_S):
+            assert (await other.ended).code == 4401
+        refused = await elsewhere.get("/v1/users/me")
+    assert (refused.status_code, refused.json()["code"]) == (401, "accounts.token_revoked")
+    with pytest.raises(Refused):
+        await player.api.me()
