@@ -30,6 +30,7 @@ from overworld.platform.http.server import CannotListen, Serving, serving
 from overworld.platform.http.settings import HttpSettings
 from overworld.platform.observability import Metrics, OperationsApp, configure_logs
 from overworld.platform.postgres import Database, EmbeddedPostgres
+from overworld.platform.postgres.folder_lock import FolderLock
 
 _STOPPING = (signal.SIGTERM, signal.SIGINT)
 
@@ -57,7 +58,7 @@ def serve(settings: Settings) -> None:
     game = check(found(settings.game))
     try:
         uvloop.run(_serve(settings, game))
-    except (CannotListen, PortTaken) as error:
+    except CannotListen as error:
         raise PortUnusable(str(error)) from error
 
 
@@ -98,7 +99,11 @@ def _prepare(settings: Settings) -> KeyScopes:
 async def _database(settings: Settings) -> AsyncIterator[Database]:
     async with AsyncExitStack() as stack:
         dsn = settings.database.dsn
-        if not dsn:
+        if dsn:
+            lock = FolderLock(settings.data.absolute())
+            lock.take()
+            stack.callback(lock.release)
+        else:
             embedded = EmbeddedPostgres(settings.data, settings=settings.database)
             dsn = await asyncio.to_thread(embedded.start)
             stack.push_async_callback(asyncio.to_thread, embedded.stop)
@@ -140,13 +145,23 @@ async def _listening(house: House, settings: Settings) -> AsyncIterator[Addresse
         watched = await stack.enter_async_context(
             serving(operations, settings=_operations_settings(settings), name="operations")
         )
-        await house.gateway.start(settings.realtime.host, settings.realtime.port)
+        await _listen_realtime(house, settings)
         stack.push_async_callback(house.gateway.drain, settings.realtime.drain_s)
         public = await stack.enter_async_context(serving(house.http, settings=settings.http))
         where = _addresses(house, settings, public=public, watched=watched)
         where.write(settings.data)
         stack.callback(addresses.forget, settings.data)
         yield where
+
+
+async def _listen_realtime(house: House, settings: Settings) -> None:
+    host, port = settings.realtime.host, settings.realtime.port
+    try:
+        await house.gateway.start(host, port)
+    except PortTaken as error:
+        raise PortUnusable(str(error)) from error
+    except OSError as error:
+        raise PortUnusable(f"{host}:{port} for realtime cannot be listened on: {error.strerror or error}") from error
 
 
 def _operations_settings(settings: Settings) -> HttpSettings:

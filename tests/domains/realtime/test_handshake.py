@@ -97,7 +97,7 @@ async def test_a_taken_port_gives_a_clear_message(site):
         limits_enabled=True,
         collectible_noun="coins",
     )
-    with pytest.raises(PortTaken, match=rf"{site.gateway.port} on 127\.0\.0\.1 is taken"):
+    with pytest.raises(PortTaken, match=rf"Port {site.gateway.port} for realtime on 127\.0\.0\.1 is taken"):
         await second.start("127.0.0.1", site.gateway.port)
     with pytest.raises(RuntimeError):
         _ = second.port

@@ -87,7 +87,10 @@ class Gateway:
         except OSError as error:
             if error.errno != errno.EADDRINUSE:
                 raise
-            raise PortTaken(f"the socket's port {port} on {host} is taken by another program") from None
+            raise PortTaken(
+                f"Port {port} for realtime on {host} is taken by another program. Stop that one, or choose another port "
+                "with --realtime-port or OVERWORLD_REALTIME__PORT."
+            ) from None
 
     @property
     def port(self) -> int:
