@@ -8,6 +8,9 @@ from typing import Protocol
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+# The first and the last instant that a datetime can name, in microseconds since 1970.
+FIRST_US = (datetime.min.replace(tzinfo=UTC) - EPOCH) // _MICROSECOND
+LAST_US = (datetime.max.replace(tzinfo=UTC) - EPOCH) // _MICROSECOND
 
 
 class Clock(Protocol):
@@ -63,12 +66,15 @@ class FixedClock:
 
 
 def to_us(at: datetime) -> int:
-    """Microseconds since 1970 of an aware datetime, exact. Raises: TypeError when `at` has no time zone."""
+    """Microseconds since 1970 of an aware datetime, exact; with an offset it may lie outside FIRST_US..LAST_US.
+
+    Raises: TypeError when `at` has no time zone.
+    """
     return (at - EPOCH) // _MICROSECOND
 
 
 def from_us(us: int) -> datetime:
-    """The aware UTC datetime of microseconds since 1970, exact. Raises: OverflowError outside the years 1-9999."""
+    """The aware UTC datetime of microseconds since 1970, exact. Raises: OverflowError outside FIRST_US..LAST_US."""
     return EPOCH + timedelta(microseconds=us)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from datetime import timedelta
+from datetime import timedelta, timezone
 from uuid import UUID
 
 import msgspec
@@ -20,6 +20,7 @@ from overworld.domains.world.types import WorldSettings
 from overworld.geo import cells as geo_cells
 from overworld.geo.compiled import compiled_count
 from overworld.geo.sphere import destination_deg, distance_between_m
+from overworld.kernel.clock import FIRST_US, LAST_US, from_us
 from overworld.kernel.identity import Scope
 from overworld.kernel.refusals import Busy
 from tests.domains.world.journeys import HOME, Journey
@@ -77,6 +78,22 @@ async def test_what_is_no_place_is_refused_before_it_is_judged(field, place):
         "lat" if not abs(place[0]) <= 90 else "lng",
     ]
     assert field.world.tick.waiting == 0
+
+
+@pytest.mark.parametrize("own_timeline", [False, True])
+@pytest.mark.parametrize(("edge_us", "offset_h"), [(FIRST_US, 14), (LAST_US, -12)])
+async def test_a_time_that_its_offset_moves_out_of_all_years_is_refused_and_spoils_no_pass(
+    field, edge_us, offset_h, own_timeline
+):
+    """Events tell the time of a fix; one that no datetime can name would fail everybody's fixes of its pass."""
+    at = from_us(edge_us)
+    beyond = at.replace(tzinfo=timezone(timedelta(hours=offset_h)))
+    with pytest.raises(BadPosition) as refused:
+        field.world.submit(ANN, field.report(at=beyond), own_timeline=own_timeline)
+    assert [error["path"] for error in refused.value.fields["errors"]] == ["timestamp"]
+    edge = await field.world.submit(EVE, field.report(at=at), own_timeline=own_timeline)
+    assert edge.accepted == own_timeline
+    assert (await field.stand(2)).accepted
 
 
 @pytest.mark.parametrize(

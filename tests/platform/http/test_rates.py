@@ -38,6 +38,12 @@ async def test_forged_tokens_count_against_the_address(make_edge):
         assert await _statuses(client, 3, "/v1/names/x", authorization="Bearer forged") == [401, 401, 429]
 
 
+async def test_another_spelling_of_a_path_counts_like_the_path(make_edge):
+    async with make_edge(limits=FEW).client() as client:
+        paths = [f"http://edge{path}" for path in (f"/{LIST}", LIST.replace("/places", "//places"), f"//{LIST}")]
+        assert [(await client.get(path)).status_code for path in paths] == [200, 200, 429]
+
+
 async def test_a_home_of_ipv6_addresses_has_one_limit(make_edge):
     edge = make_edge(limits=FEW)
     async with edge.client(address="2001:db8:1:2::1") as one, edge.client(address="2001:db8:1:2:ffff::9") as neighbour:

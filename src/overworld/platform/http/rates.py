@@ -40,9 +40,11 @@ class Rates:
     async def take(self, path: str, caller: Caller, *, holds_key: bool) -> Rate:
         """Counts one request; without headers where nothing is limited.
 
-        A developer key lifts the limits for callers on this machine.
+        A developer key lifts the limits for callers on this machine. Paths count as the router reads them: a second
+        slash in front changes nothing.
         """
-        if not self._enabled or not path.startswith(LIMITED) or (holds_key and is_loopback(caller.address)):
+        is_limited = self._enabled and f"/{path.lstrip('/')}".startswith(LIMITED)
+        if not is_limited or (holds_key and is_loopback(caller.address)):
             return _UNLIMITED
         principal = caller.maybe
         if principal is None:

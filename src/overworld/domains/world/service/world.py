@@ -25,7 +25,7 @@ from overworld.domains.world.service.sharing import FixSharing
 from overworld.domains.world.types import Reason, WorldSettings
 from overworld.geo import cells as geo_cells
 from overworld.geo.sphere import distance_between_m
-from overworld.kernel.clock import Clock, to_us
+from overworld.kernel.clock import FIRST_US, LAST_US, Clock, to_us
 from overworld.kernel.identity import Scope
 from overworld.kernel.ports import FixColumns
 from overworld.kernel.refusals import Busy
@@ -98,10 +98,11 @@ class World:
 
         `own_timeline` (for callers with the scope `world.replay`) judges order, speed and acceleration by the fix's
         own time, and leaves the comparison with the server's clock out. To change between the two begins a new track.
-        Raises: BadPosition when the place is none; Busy when no more fixes, or players, are taken.
+        Raises: BadPosition when the place or the time is none; Busy when no more fixes, or players, are taken.
         """
-        if not (abs(report.lat) <= LAT_MAX_DEG and abs(report.lng) <= LNG_MAX_DEG):
-            raise BadPosition(errors=_off_the_sphere(report))
+        time_us = to_us(report.timestamp)
+        if not (abs(report.lat) <= LAT_MAX_DEG and abs(report.lng) <= LNG_MAX_DEG and FIRST_US <= time_us <= LAST_US):
+            raise BadPosition(errors=_out_of_bounds(report, time_us))
         players = self.engine.players
         slot = players.admit(player_id, now_us=self._clock.now_us())
         if slot == NO_SLOT:
@@ -109,7 +110,7 @@ class World:
         record = _RECORD.pack(
             slot,
             int(players.generation[slot]),
-            to_us(report.timestamp),
+            time_us,
             report.lat,
             report.lng,
             math.nan if report.accuracy_m is None else report.accuracy_m,
@@ -308,13 +309,17 @@ class World:
         ]
 
 
-def _off_the_sphere(report: FixReport) -> list[dict[str, str]]:
+def _out_of_bounds(report: FixReport, time_us: int) -> list[dict[str, str]]:
+    """What is wrong with the place, and with a time that its offset moves out of the years there are."""
     bounds = (("lat", report.lat, LAT_MAX_DEG), ("lng", report.lng, LNG_MAX_DEG))
-    return [
+    errors = [
         {"path": name, "reason": f"Expected a number of degrees between -{bound:g} and {bound:g}"}
         for name, value, bound in bounds
         if not abs(value) <= bound
     ]
+    if not FIRST_US <= time_us <= LAST_US:
+        errors.append({"path": "timestamp", "reason": "Expected a time in the years 1 to 9999 UTC"})
+    return errors
 
 
 def _nobody_listens(_cells: Sequence[int]) -> None:
