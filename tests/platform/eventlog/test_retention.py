@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 
 from overworld.platform.eventlog import first_time
@@ -104,3 +105,22 @@ async def test_a_log_restored_into_another_cluster_goes_on_without_a_loss(rig):
     sink = Sink()
     rig.run(rig.log.consumer("c", topics=NOTES, handle=sink))
     assert await sink.until(3) == [2, 3, 4]
+
+
+async def test_a_day_made_while_events_of_it_are_being_written_loses_none_and_fails_none(rig):
+    """After a pause in maintenance today has no table yet; whoever writes meanwhile must not meet a closed door."""
+    rig.clock.advance(timedelta(days=30))
+    async with rig.database.transaction() as tx:
+        await rig.append(tx, Noted(n=1))
+        maintaining = asyncio.create_task(rig.log.maintain())
+        await eventually(lambda: waits_for_locks(rig, 1))
+        writing = asyncio.create_task(rig.publish(Noted(n=2)))
+        await eventually(lambda: waits_for_locks(rig, 2))
+    await asyncio.gather(maintaining, writing)
+    assert (await count(rig, "outbox_20260701"), await count(rig, "outbox_other")) == (2, 0)
+
+
+async def waits_for_locks(rig, n):
+    waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+    async with rig.database.read() as tx:
+        return await tx.fetchval(waiting) == n

@@ -84,9 +84,13 @@ async def _make_ahead(tx: Tx, today: date, *, days_ahead: int) -> None:
 
 
 def _make_day(day: date) -> str:
-    """Makes a day's table beside the log, moves what already lies in `outbox_other`, and attaches it."""
+    """Makes a day's table beside the log, moves what already lies in `outbox_other`, and attaches it.
+
+    Writers wait at the log itself: one that had already chosen `outbox_other` would find the day no longer allowed.
+    """
     name, start, end = _name(day), _midnight(day), _midnight(day + timedelta(days=1))
     return f"""
+    LOCK TABLE eventlog.outbox IN SHARE ROW EXCLUSIVE MODE;
     LOCK TABLE eventlog.outbox_other IN ACCESS EXCLUSIVE MODE;
     CREATE TABLE {name} (LIKE eventlog.outbox INCLUDING ALL);
     WITH moved AS (DELETE FROM eventlog.outbox_other WHERE at >= '{start}' AND at < '{end}' RETURNING *)
