@@ -6,6 +6,7 @@ from uuid import UUID
 
 import pytest
 
+from overworld.domains.world import store
 from overworld.domains.world.errors import OutOfSight
 from overworld.domains.world.messages import Fix
 from overworld.domains.world.wiring import SCHEMA
@@ -123,3 +124,20 @@ async def test_shared_fixes_older_than_five_minutes_count_no_more_and_are_delete
     here.wait(10)
     async with here.parts.sharing._database.read() as tx:
         assert await tx.fetchval("SELECT count(*) FROM world.last_fix") == 0
+
+
+async def test_deleting_old_fixes_waits_for_nobody(pair):
+    """A server that writes goes by id, one that deletes by where the rows lie: waiting, they could wait in a ring."""
+    here, there = pair
+    for player in (ANN, BOB):
+        await here.stand(player.int)
+        await here.parts.sharing.write()
+    here.wait(301)
+    there.wait(301)
+    async with here.parts.sharing._database.transaction() as tx:
+        fresh = store.SharedFixes([ANN], [HOME[0]], [HOME[1]], [here.clock.now_us()], [True])
+        await store.write_fixes(tx, fresh)
+        await there.parts.sharing.delete_old()
+    assert (await there.world.get([ANN, BOB])).known == [True, False]
+    async with here.parts.sharing._database.read() as tx:
+        assert await tx.fetchval("SELECT count(*) FROM world.last_fix") == 1

@@ -43,7 +43,8 @@ FROM world.last_fix
 WHERE player_id = ANY($1::uuid[]) AND at_us >= $2 AND anchored"""
 
 _DELETE = """
-DELETE FROM world.last_fix WHERE at_us < $1"""
+DELETE FROM world.last_fix
+WHERE player_id IN (SELECT player_id FROM world.last_fix WHERE at_us < $1 FOR UPDATE SKIP LOCKED)"""
 
 
 async def write_fixes(tx: Tx, fixes: SharedFixes) -> None:
@@ -58,5 +59,5 @@ async def read_fixes(tx: Tx, player_ids: Sequence[UUID], *, since_us: int) -> di
 
 
 async def delete_fixes(tx: Tx, *, before_us: int) -> None:
-    """Deletes the fixes accepted before a moment. One round trip."""
+    """Deletes the fixes accepted before a moment, but those that are being replaced just now. One round trip."""
     await tx.execute(_DELETE, before_us)
