@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 from collections import deque
 from itertools import islice
@@ -49,6 +50,7 @@ class MovementEvents:
         self._clock = clock
         self._waiting_max = waiting_max
         self._waiting: deque[LocationUpdated | MovementRejected] = deque()
+        self._writing = asyncio.Lock()
 
     @property
     def waiting(self) -> int:
@@ -79,13 +81,17 @@ class MovementEvents:
         )
 
     async def write(self) -> None:
-        """Writes what waits, in batches of one transaction each. Raises: Fault, and then what is left still waits."""
-        while self._waiting:
-            events = list(islice(self._waiting, _BATCH_MAX))
-            async with self._database.transaction() as tx:
-                await self._outbox.append(tx, events, at=self._clock.now())
-            for _ in events:
-                self._waiting.popleft()
+        """Writes what waits, in batches of one transaction each; one call at a time, others wait for it.
+
+        Raises: Fault, and then what is left still waits.
+        """
+        async with self._writing:
+            while self._waiting:
+                events = list(islice(self._waiting, _BATCH_MAX))
+                async with self._database.transaction() as tx:
+                    await self._outbox.append(tx, events, at=self._clock.now())
+                for _ in events:
+                    self._waiting.popleft()
 
     def _event(self, row: _Row) -> LocationUpdated | MovementRejected:
         player_id, recorded_at = self._players.id(row.slot), from_us(row.time_us)

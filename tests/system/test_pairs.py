@@ -1,0 +1,303 @@
+"""Every pair of durable commands beside each other, over the same rows, from two servers: nobody waits in a ring.
+
+The lock order of docs/locks.md is what keeps this so. A command that breaks it meets its opposite here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime, timedelta
+from itertools import combinations_with_replacement
+from typing import Any
+from uuid import UUID
+
+import pytest
+import pytest_asyncio
+from msgspec import Raw
+from msgspec.structs import replace
+from prometheus_client import CollectorRegistry
+
+from overworld.app.compose import House, compose
+from overworld.app.developer_key import NoKeys
+from overworld.app.game import Game, check, found
+from overworld.app.schemas import SCHEMAS
+from overworld.app.settings import Settings
+from overworld.domains.accounts.errors import BadRefreshToken, EmailTaken, NoSuchSession, UsernameTaken
+from overworld.domains.accounts.messages import LogIn, Refresh, Register, SignInDevice
+from overworld.domains.accounts.types import AccountsSettings, Origin
+from overworld.domains.gameplay.errors import AlreadyCollected
+from overworld.domains.gameplay.messages import ClaimCollectible
+from overworld.domains.ledger import Ledger
+from overworld.domains.world import store as world_store
+from overworld.domains.world.types import WorldSettings
+from overworld.kernel.clock import FixedClock
+from overworld.kernel.identity import Principal
+from overworld.kernel.ids import IdSource
+from overworld.kernel.money import HOUSE, AccountCode, AccountRef, Transfer, TransferCode
+from overworld.platform.eventlog import EventLogSettings, retention
+from overworld.platform.http.settings import LimitSettings
+from overworld.platform.observability import Metrics
+from overworld.platform.postgres import Database, idempotency, migrate
+from tests.system.player import LJUBLJANA
+
+pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module"), pytest.mark.xdist_group("pairs")]
+
+PASSWORD = "a long enough password"
+SESSIONS_MAX = 3
+AT_ONCE = 6
+ROUNDS = 3
+EVERYWHERE = frozenset({"world.read"})
+EXPECTED = (AlreadyCollected, BadRefreshToken, EmailTaken, NoSuchSession, UsernameTaken)
+SETTINGS = Settings(
+    limits=LimitSettings(enabled=False),
+    accounts=AccountsSettings(argon2_memory_kib=8, argon2_passes=1, sessions_max=SESSIONS_MAX),
+    world=WorldSettings(share_fixes=True),
+)
+
+
+def _game() -> Game:
+    """`ore` with a heap of collectibles in everybody's reach, so that a pair has many to fight over."""
+    game = check(found("ore"))
+    return replace(game, collectibles=replace(game.collectibles, mean_per_cell=64.0, reach_m=1_000.0))
+
+
+class Town:
+    """Two servers on one database, three players with wallets and sessions, and the commands that touch them."""
+
+    def __init__(self, servers: Sequence[House], database: Database, clock: FixedClock, ids: IdSource) -> None:
+        self.servers = servers
+        self.database = database
+        self.clock = clock
+        self.ids = ids
+        self.chance = random.Random(5)
+        self.ledger = Ledger(database=database, currencies={one.code: one for one in _game().currencies})
+        self.players: list[UUID] = []
+        self.tokens: list[str] = ["never one of ours, but long enough to be asked about"] * 4
+        self.sessions: list[Principal] = []
+        self.coins: list[str] = []
+        self._round = 0
+        self._seen_at = datetime(2020, 1, 1, tzinfo=UTC)
+
+    async def begin(self) -> None:
+        """Three players, named after nobody."""
+        for n in range(3):
+            await self.register(self.servers[0], f"player-{n}")
+        self.players = [session.account_id for session in self.sessions]
+
+    async def next_round(self) -> None:
+        """New collectibles, everybody in their reach on both servers, a few of them contested."""
+        self._round += 1
+        self.clock.advance(timedelta(minutes=30))
+        for server in self.servers:
+            await self.stand(server)
+        seen = await self.servers[0].gameplay.service.nearby(
+            player_id=self.players[0],
+            scopes=EVERYWHERE,
+            lat_deg=LJUBLJANA[0],
+            lng_deg=LJUBLJANA[1],
+            radius_m=500.0,
+            limit=8,
+        )
+        self.coins = [one.id for one in seen]
+
+    async def claim(self, server: House) -> None:
+        claim = ClaimCollectible(
+            player_id=self.any(self.players), collectible_id=self.any(self.coins), key=str(self.ids())
+        )
+        await server.gameplay.service.collect(claim)
+
+    async def claim_under_one_key(self, server: House) -> None:
+        """Twins in flight on both servers: the same key, the same collectible."""
+        player_id = self.any(self.players)
+        claim = ClaimCollectible(player_id=player_id, collectible_id=self.coins[0], key=f"round {self._round}")
+        await server.gameplay.service.collect(claim)
+
+    async def register(self, server: House, name: str = "") -> None:
+        name = name or f"name-{self._round}-{self.chance.randrange(2)}"
+        email = f"{name}@example.org" if self.players == [] else f"{self._round}-{self.chance.randrange(2)}@example.org"
+        command = Register(email=email, username=name, password=PASSWORD)
+        self._signed_in(await server.accounts.sign_in.register(command, origin=_origin()), server)
+
+    async def log_in(self, server: House) -> None:
+        command = LogIn(email=f"player-{self.chance.randrange(3)}@example.org", password=PASSWORD)
+        self._signed_in(await server.accounts.sign_in.log_in(command, origin=_origin()), server)
+
+    async def device(self, server: House) -> None:
+        """Known and new devices; all wish for a name that registrations want too."""
+        device_id = f"device-of-somebody-{self._round}-{self.chance.randrange(3)}"
+        command = SignInDevice(device_id=device_id, username=f"name-{self._round}-0")
+        found_or_made = await server.accounts.sign_in.sign_in_device(command, origin=_origin())
+        self._signed_in(found_or_made.grant, server)
+
+    async def refresh(self, server: House) -> None:
+        token = self.any(self.tokens[-4:])
+        self._signed_in(await server.accounts.sessions.refresh(Refresh(refresh_token=token), origin=_origin()), server)
+
+    async def log_out(self, server: House) -> None:
+        await server.accounts.sessions.log_out(self.any(self.sessions[-6:]), everywhere=False)
+
+    async def log_out_everywhere(self, server: House) -> None:
+        await server.accounts.sessions.log_out(self.any(self.sessions[-6:]), everywhere=True)
+
+    async def end_session(self, server: House) -> None:
+        session = self.any(self.sessions[-6:])
+        assert session.sid is not None
+        await server.accounts.sessions.end(session.account_id, session.sid)
+
+    async def post(self, server: House) -> None:
+        """Value in both directions between the wallets, and from issuance, in an order of its own."""
+        wallets = [AccountRef(player_id, "coin") for player_id in self.players]
+        issuance = AccountRef(HOUSE, "coin", AccountCode.ISSUANCE)
+        pairs = [(issuance, self.any(wallets)), *(self.chance.sample(wallets, 2) for _ in range(3))]
+        transfers = [
+            Transfer(
+                id=self.ids(), debit=debit, credit=credit, amount_minor=2, code=TransferCode.COLLECT, reference="pair"
+            )
+            for debit, credit in pairs
+        ]
+        async with server.database.transaction() as tx:
+            await self.ledger.post(tx, transfers, at=self.clock.now())
+
+    async def stand(self, server: House) -> None:
+        """Each player reports again, on a time line of its own, and the other server is told."""
+        for player_id in self.chance.sample(self.players, 3):
+            self._seen_at += timedelta(seconds=1)
+            at = self._seen_at.isoformat()
+            data = f'{{"lat":{LJUBLJANA[0]},"lng":{LJUBLJANA[1]},"accuracy_m":5,"timestamp":"{at}"}}'
+            await server.world.service.report(player_id, Raw(data.encode()), own_timeline=True)
+        assert server.world.sharing is not None
+        await server.world.sharing.write()
+
+    async def forget_fixes(self, server: House) -> None:
+        async with server.database.transaction() as tx:
+            await world_store.delete_fixes(tx, before_us=self.clock.now_us() + 1)
+
+    async def tell_movement(self, server: House) -> None:
+        await server.world.events.write()
+
+    async def forget_answers(self, server: House) -> None:
+        async with server.database.transaction() as tx:
+            await idempotency.forget_before(tx, self.clock.now() + timedelta(seconds=1), rows_max=5)
+
+    async def maintain_log(self, server: House) -> None:
+        """Another day each time, so that partitions are made and dropped, today's among them."""
+        day = self.clock.now() + timedelta(days=self.chance.randrange(4))
+        await retention.maintain(server.database, now=day, settings=EventLogSettings(retention_days=1, days_ahead=2))
+
+    async def migrate(self, server: House) -> None:
+        assert await migrate(server.database, SCHEMAS) == []
+
+    async def broken(self) -> list[str]:
+        """What does not add up."""
+        async with self.database.read() as tx:
+            found_broken = await self.ledger.invariants(tx)
+            found_broken += [str(row) for row in await tx.fetch(_UNPAID)]
+            found_broken += [str(row) for row in await tx.fetch(_CROWDED, SESSIONS_MAX)]
+            found_broken += [str(row) for row in await tx.fetch(_TWO_LIVE)]
+        return found_broken
+
+    async def deadlocks(self) -> int:
+        """How many PostgreSQL has ended; every connection is made to say what it knows."""
+        for server in self.servers:
+            async with AsyncExitStack() as held:
+                for _ in range(server.database.use().open):
+                    tx = await held.enter_async_context(server.database.read())
+                    await tx.execute("SELECT pg_stat_force_next_flush()")
+        async with self.database.read() as tx:
+            counted: int = await tx.fetchval(
+                "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"
+            )
+        return counted
+
+    def any(self, choices: Sequence[Any]) -> Any:
+        return self.chance.choice(choices)
+
+    def _signed_in(self, grant: Any, server: House) -> None:
+        self.tokens.append(grant.refresh_token)
+        self.sessions.append(server.accounts.verifier.verify(grant.access_token))
+
+
+COMMANDS: dict[str, Callable[[Town, House], Awaitable[None]]] = {
+    command.__name__: command
+    for command in (
+        Town.claim, Town.claim_under_one_key, Town.register, Town.log_in, Town.device, Town.refresh, Town.log_out,
+        Town.log_out_everywhere, Town.end_session, Town.post, Town.stand, Town.forget_fixes, Town.tell_movement,
+        Town.forget_answers, Town.maintain_log, Town.migrate,
+    )
+}  # fmt: skip
+
+PAIRS = list(combinations_with_replacement(COMMANDS, 2))
+
+_UNPAID = """
+SELECT encode(collectible_id, 'hex') AS collected, count(transfer.id) AS payments
+FROM gameplay.collection
+LEFT JOIN ledger.transfer
+    ON reference <> 'pair' AND substr(decode(translate(reference, '-_', '+/'), 'base64'), 1, 14) = collectible_id
+GROUP BY collectible_id, taker_id HAVING count(transfer.id) <> 1"""
+
+_CROWDED = """
+SELECT account_id, count(*) AS sessions FROM accounts.session
+WHERE revoked_at IS NULL GROUP BY account_id HAVING count(*) > $1"""
+
+_TWO_LIVE = """
+SELECT session_id, count(*) AS live FROM accounts.refresh_token
+WHERE state = 'live' GROUP BY session_id HAVING count(*) > 2"""
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def town(databases) -> AsyncIterator[Town]:
+    clock = FixedClock(datetime(2026, 6, 1, 12, tzinfo=UTC))
+    async with AsyncExitStack() as stack:
+        database = await stack.enter_async_context(databases.opened(*SCHEMAS))
+        name = await _shortened_deadlock_timeout(database)
+        servers = []
+        for _ in range(2):
+            own = await Database.open(databases.dsn_of(name))
+            stack.push_async_callback(own.close)
+            house = await compose(
+                settings=SETTINGS,
+                game=_game(),
+                database=own,
+                clock=clock,
+                keys=NoKeys(),
+                metrics=Metrics(CollectorRegistry()),
+            )
+            await house.accounts.load()
+            stack.push_async_callback(house.accounts.close)
+            stack.push_async_callback(house.gameplay.service.close)
+            servers.append(house)
+        opened = Town(servers, database, clock, IdSource(clock.now_us, random.Random(3).randbytes))
+        await opened.begin()
+        yield opened
+
+
+@pytest.mark.parametrize(("left", "right"), PAIRS, ids=["-".join(pair) for pair in PAIRS])
+async def test_two_commands_beside_each_other_never_wait_in_a_ring(town, left, right):
+    """Six of each at once, mixed over both servers; they refuse only as documented and leave everything in order."""
+    before = await town.deadlocks()
+    for _ in range(ROUNDS):
+        await town.next_round()
+        works = [
+            COMMANDS[name](town, town.servers[(i + half) % 2])
+            for i in range(AT_ONCE)
+            for half, name in enumerate((left, right))
+        ]
+        outcomes = await asyncio.gather(*works, return_exceptions=True)
+        assert [outcome for outcome in outcomes if outcome is not None and not isinstance(outcome, EXPECTED)] == []
+    assert await town.deadlocks() == before
+    assert await town.broken() == []
+
+
+async def _shortened_deadlock_timeout(database: Database) -> str:
+    """The database's name; connections opened from now on notice a ring after 20 ms instead of a second."""
+    async with database.read() as tx:
+        name: str = await tx.fetchval("SELECT current_database()")
+        await tx.execute(f"ALTER DATABASE {name} SET deadlock_timeout = '20ms'")
+    return name
+
+
+def _origin() -> Origin:
+    return Origin("192.0.2.1", "tests/1")
