@@ -27,6 +27,7 @@ from overworld.app.replay.gpx import Track, read_track
 from overworld.app.replay.link import Link
 from overworld.app.replay.report import ledger_faults
 from overworld.app.replay.walk import Walk, Walked
+from overworld.client import Refused, Unreachable
 from overworld.platform.postgres import running_dsn
 
 TRACKS = Path(__file__).parents[2] / "tests" / "data" / "gpx"
@@ -159,11 +160,20 @@ class Walks:
     async def run(self) -> None:
         """Walks legs to their ends; a claim on its way when the line breaks is sent again until it is answered."""
         while not self.stopping:
-            link = Link(self._server.http, key=self._server.key, patience_s=_PATIENCE_S)
-            await self._stack.enter_async_context(link)
+            link = await self._joined()
             walk = Walk(next(self._legs), link, speed=_PACE, moved=lambda: None)
             self._begun.append(walk.walked)
             self.ended.append((link, await walk.run()))
+
+    async def _joined(self) -> Link:
+        """A new player, as soon as the server is there. Raises: TimeoutError."""
+        async with asyncio.timeout(_PATIENCE_S):
+            while True:
+                link = Link(self._server.http, key=self._server.key, patience_s=_PATIENCE_S)
+                try:
+                    return await self._stack.enter_async_context(link)
+                except (Refused, Unreachable):
+                    await asyncio.sleep(_LOOK_S)
 
     async def another_claim(self) -> None:
         """Waits until one more claim has been acknowledged. Raises: TimeoutError when none is."""

@@ -30,7 +30,10 @@ class Api:
         self, url: str, *, key: str | None = None, timeout_s: float = 10.0, clock: Clock | None = None
     ) -> None:
         headers = {"Overworld-Key": key} if key else {}
-        self._http = httpx.AsyncClient(base_url=url, headers=headers, timeout=timeout_s)
+        try:
+            self._http = httpx.AsyncClient(base_url=url, headers=headers, timeout=timeout_s)
+        except httpx.InvalidURL as error:
+            raise Unreachable(f"{url} is no address: {error}") from error
         self._clock = clock or SystemClock()
         self._session: Session | None = None
         self._expires_s = 0.0

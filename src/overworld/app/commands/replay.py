@@ -37,6 +37,8 @@ def replay(
     json
         File to write the results to.
     """
+    from msgspec import DecodeError
+
     from overworld.app import addresses, developer_key
     from overworld.app.replay.run import replay as run
 
@@ -47,6 +49,10 @@ def replay(
             raise SystemExit(
                 f"overworld: no server is running on {data}; start one, or name one with --server"
             ) from None
+        except DecodeError as damaged:
+            raise SystemExit(
+                f"overworld: {data / addresses.FILE_NAME} is damaged ({damaged}); name the server with --server"
+            ) from None
     if key is None:
         try:
             key = developer_key.read(data)
@@ -54,4 +60,6 @@ def replay(
             raise SystemExit(
                 f"overworld: there is no developer key in {data}; name the data folder or give --key"
             ) from None
+    if not key.isascii():
+        raise SystemExit("overworld: a developer key is plain ASCII text")
     return run(files, server=server, key=key, speed=speed, json=json)

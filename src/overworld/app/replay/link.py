@@ -11,6 +11,7 @@ from uuid import uuid4
 from msgspec import Struct
 
 from overworld.client import Api, Closed, Collected, Event, Fix, Refused, Socket, Unreachable, Verdict
+from overworld.kernel.identity import Scope
 
 T = TypeVar("T")
 
@@ -40,9 +41,13 @@ class StartGame(Struct, frozen=True):
     room_level: int
 
 
+class KeyNotHonoured(Exception):
+    """The server gives this key no time line of its own; the message says so, for a person."""
+
+
 class Link:
-    """A new player, signed in and connected. What breaks off, or is refused for the moment, is tried again for up to
-    `patience_s` seconds.
+    """A new player, signed in and connected. Once the server was reached, what breaks off, or is refused for the
+    moment, is tried again for up to `patience_s` seconds.
 
     `drops` counts the times it came back: whoever subscribed to something before has to do so again; `replayed` the
     claims whose first answer was lost on the way. Messages are paced to stay below the server's default rate.
@@ -60,9 +65,14 @@ class Link:
         self.start: Start
 
     async def __aenter__(self) -> Self:
-        await self._patiently(lambda: self._api.device(self._device_id))
-        self.start = await self._patiently(lambda: self._api.call("GET", "/v1/start", reply=Start))
-        await self._connect()
+        """Raises: Unreachable; Refused; KeyNotHonoured."""
+        try:
+            await self._api.device(self._device_id)
+            self.start = await self._patiently(lambda: self._api.call("GET", "/v1/start", reply=Start))
+            await self._connect()
+        except BaseException:
+            await self._api.close()
+            raise
         return self
 
     async def __aexit__(
@@ -146,6 +156,12 @@ class Link:
         self._socket = await self._patiently(
             lambda: Socket.connect(self.start.addresses.realtime, token=self._api.access_token, key=self._key)
         )
+        if Scope.WORLD_REPLAY not in self._socket.auth.scopes:
+            await self._hang_up()
+            raise KeyNotHonoured(
+                "the server does not honour this developer key, so a track cannot run on its own time line; give the "
+                "one in its data folder with --data or --key (a server in production honours none)"
+            )
 
     async def _hang_up(self) -> None:
         socket, self._socket = self._socket, None

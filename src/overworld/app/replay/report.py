@@ -120,7 +120,6 @@ def as_json(walked: Walked, *, noun: str) -> dict[str, Any]:
         f"{noun}_seen": len(walked.seen),
         f"{noun}_collected": len(walked.collected),
         "earned": {currency: str(amount) for currency, amount in walked.earned.items()},
-        "claims_refused": dict(walked.claims_refused),
     }
 
 

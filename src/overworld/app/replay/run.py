@@ -14,7 +14,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 from rich.table import Table
 
 from overworld.app.replay.gpx import BadTrack, Track, read_track
-from overworld.app.replay.link import Link
+from overworld.app.replay.link import KeyNotHonoured, Link
 from overworld.app.replay.report import ledger_faults, table, write_json
 from overworld.app.replay.walk import Walk, Walked
 from overworld.client import Closed, Refused, Unreachable
@@ -36,6 +36,9 @@ def replay(files: Sequence[Path], *, server: str, key: str, speed: float, json: 
     Files that are no walk are named on standard error and the others still walk; the code is then 1.
     """
     tracks, well = _read(files)
+    if json is not None and (json.is_dir() or not json.absolute().parent.is_dir()):
+        _say(f"{json} is no file that could be written to")
+        return 1
     if not tracks:
         return 1
     walks = asyncio.run(_walk_all(tracks, server=server, key=key, speed=speed))
@@ -48,7 +51,7 @@ def replay(files: Sequence[Path], *, server: str, key: str, speed: float, json: 
         noun = ended[0].noun
         _print(table([walk.walked for walk in ended], noun=noun))
         if json is not None:
-            write_json(json, [walk.walked for walk in ended], noun=noun)
+            well = _written(json, [walk.walked for walk in ended], noun=noun) and well
         if well:
             sys.stdout.write(f"The ledger holds exactly what {len(ended)} players were told they collected.\n")
     return 0 if well else 1
@@ -75,7 +78,9 @@ async def _walk_all(tracks: Sequence[Track], *, server: str, key: str, speed: fl
         async def walk(track: Track, bar: TaskID) -> Replayed | str:
             try:
                 return await _walk(track, server=server, key=key, speed=speed, moved=partial(progress.advance, bar))
-            except (Refused, Unreachable, Closed, TimeoutError) as error:
+            except Unreachable as error:
+                return f"{server} does not answer as an Overworld server: {error}"
+            except (Refused, KeyNotHonoured, Closed, TimeoutError) as error:
                 return str(error) or "the server did not answer in time"
 
         return await asyncio.gather(*(walk(track, bar) for track, bar in zip(tracks, bars, strict=True)))
@@ -85,6 +90,15 @@ async def _walk(track: Track, *, server: str, key: str, speed: float, moved: Cal
     async with Link(server, key=key) as link:
         walked = await Walk(track, link, speed=speed, moved=moved).run()
         return Replayed(walked, link.start.game.collectibles, await ledger_faults(link.api, walked))
+
+
+def _written(json: Path, walks: Sequence[Walked], *, noun: str) -> bool:
+    try:
+        write_json(json, walks, noun=noun)
+    except OSError as error:
+        _say(f"{json} cannot be written: {error.strerror}")
+        return False
+    return True
 
 
 def _print(shown: Table) -> None:
