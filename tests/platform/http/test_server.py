@@ -6,7 +6,7 @@ import asyncio
 import json
 import re
 import socket
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import httpx
 import pytest
@@ -199,6 +199,60 @@ async def test_endless_chunks_are_413(make_edge):
         head = b"POST /v1/places HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n"
         status, _ = await exchange(server, head + (b"8000\r\n" + b" " * 0x8000 + b"\r\n") * 3)
     assert status == 413
+
+
+BROKEN_BODIES = {
+    "length": b"zz\r\n{}\r\n0\r\n\r\n",
+    "huge": b"ffffffffffffffffff\r\n{}\r\n",
+    "unended": b"2\r\n{}{}\r\n0\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("body", BROKEN_BODIES.values(), ids=list(BROKEN_BODIES))
+async def test_a_body_that_breaks_off_its_encoding_is_400(make_edge, body):
+    async with served(make_edge) as server:
+        head = b"POST /v1/places HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n"
+        status, received = await exchange(server, head + body)
+    assert (status, problem(received)["code"]) == (400, "http.malformed")
+
+
+@pytest.mark.parametrize("filler", [b"2\r\n{}\r\n0\r\nx: ", b"2\r\n{}\r\n2;x="], ids=["trailer", "extension"])
+async def test_what_stands_beside_a_body_is_bounded_like_its_head(make_edge, filler):
+    """The parser keeps a trailer's value until it ends, and copies it for each part that comes."""
+    async with served(make_edge, body_timeout_s=60) as server:
+        head = b"POST /v1/places HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n"
+        with suppress(ConnectionResetError):  # the line is cut while the client still sends
+            status, received = await exchange(server, head + filler + b"y" * 600_000)
+            assert (status, problem(received)["code"]) == (431, "http.head_too_large")
+
+
+async def test_a_whole_request_is_answered_before_the_rubbish_behind_it_ends_the_connection(make_edge):
+    async with served(make_edge) as server:
+        status, received = await exchange(server, b"GET /v1/card HTTP/1.1\r\nhost: x\r\n\r\n\x00rubbish\r\n\r\n")
+    assert (status, received.count(b"HTTP/1.1")) == (200, 1)
+
+
+@pytest.mark.parametrize("last", [b"", b"connection: close\r\n"], ids=["more", "closing"])
+async def test_who_reads_no_replies_is_cut_off(make_edge, last):
+    @get("/v1/long", opt=open_to_all())
+    async def long() -> bytes:
+        return b"x" * 4_000_000
+
+    async with served(make_edge, extra=[long], reply_timeout_s=0.2) as server, asyncio.timeout(5):
+        with socket.create_connection((server.host, server.port)) as client:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+            client.setblocking(False)
+            request = b"GET /v1/long HTTP/1.1\r\nhost: x\r\n" + last + b"\r\n"
+            await asyncio.get_running_loop().sock_sendall(client, request * 8)
+            with pytest.raises(ConnectionError):
+                await _until_cut(client)
+
+
+async def _until_cut(client: socket.socket) -> None:
+    """Sends blank lines, and reads nothing, until the system says that nobody is there any more."""
+    while True:
+        await asyncio.get_running_loop().sock_sendall(client, b"\r\n")
+        await asyncio.sleep(0.01)
 
 
 async def test_a_socket_upgrade_on_this_port_gets_an_http_answer(make_edge):

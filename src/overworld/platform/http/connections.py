@@ -1,4 +1,5 @@
-"""uvicorn's HTTP/1.1 protocol, with the bounds it lacks: how long a request's head may take and how large it may be."""
+"""uvicorn's HTTP/1.1 protocol, with the bounds it lacks: how long a request's head may take and how large it may be,
+what may come between the parts of a body, and how long a reply may go unread."""
 
 from __future__ import annotations
 
@@ -22,8 +23,8 @@ class _Refused(Exception):
 
 
 class BoundedProtocol(HttpToolsProtocol):
-    """One connection. A head that is late, too large or broken is answered and the connection closed, before any of
-    our routes hears of it.
+    """One connection. What is late, too large or broken is answered and the connection closed; a broken head before
+    any of our routes hears of it, a broken body while its route waits for the rest.
 
     `settings` is set on a subclass for each server (`bounded_protocol`), because uvicorn takes a class.
     """
@@ -33,9 +34,11 @@ class BoundedProtocol(HttpToolsProtocol):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._late: asyncio.TimerHandle | None = None
+        self._unread: asyncio.TimerHandle | None = None
         self._in_head = False
         self._parsed_bytes = 0
         self._unparsed_bytes = 0
+        self._is_last = False
         self._refusal: Refusal = Malformed()
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -44,15 +47,16 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_waiting()
+        self._stop_cutting()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        if self.transport.is_closing():
+        if self.transport.is_closing() or self._is_last:
             return
         if self._late is None and self._is_idle():
             self._await_head()
+        self._unparsed_bytes += len(data)
         super().data_received(data)
-        self._unparsed_bytes = self._unparsed_bytes + len(data) if self._in_head else 0
         if self._unparsed_bytes > self.settings.head_bytes_max:
             self._refusal = HeadTooLarge()
             self.send_400_response("")
@@ -79,24 +83,58 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self._in_head = False
+        self._unparsed_bytes = 0
         self._stop_waiting()
         super().on_headers_complete()
 
+    def on_body(self, body: bytes) -> None:
+        self._unparsed_bytes = 0
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        self._unparsed_bytes = 0
+        super().on_message_complete()
+
     def send_400_response(self, msg: str) -> None:
-        """Answers what never became a request, unless an earlier answer is still on its way; then closes."""
+        """Answers what never became a request, or will not be a whole one; then closes.
+
+        Requests that came whole before are answered first, and what is wrong is then left without an answer.
+        """
         self._stop_waiting()
         if self.transport.is_closing():
             return
-        if self._is_idle():
-            body = problem_bytes(self._refusal, trace_id=os.urandom(16).hex())
-            self.transport.write(
-                b"HTTP/1.1 %d %b\r\ncontent-type: %b\r\ncontent-length: %d\r\nconnection: close\r\n\r\n%b"
-                % (self._refusal.status, _phrase(self._refusal.status), MEDIA_TYPE, len(body), body)
-            )
+        if not self._is_idle():
+            if self.cycle.response_started or not self._is_incomplete():
+                self._is_last = True
+                self.cycle.keep_alive = False
+                return
+            self.cycle.disconnected = True
+        body = problem_bytes(self._refusal, trace_id=os.urandom(16).hex())
+        self.transport.write(
+            b"HTTP/1.1 %d %b\r\ncontent-type: %b\r\ncontent-length: %d\r\nconnection: close\r\n\r\n%b"
+            % (self._refusal.status, _phrase(self._refusal.status), MEDIA_TYPE, len(body), body)
+        )
         self.transport.close()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._cut_unless_read()
+
+    def resume_writing(self) -> None:
+        self._stop_cutting()
+        super().resume_writing()
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if self.transport.get_write_buffer_size():
+            self._cut_unless_read()
 
     def _is_idle(self) -> bool:
         return self.cycle is None or self.cycle.response_complete
+
+    def _is_incomplete(self) -> bool:
+        """Whether the request being answered is still being received."""
+        return self.cycle.more_body and not self.pipeline
 
     def _await_head(self) -> None:
         self._late = self.loop.call_later(self.settings.head_timeout_s, self._give_up)
@@ -107,6 +145,19 @@ class BoundedProtocol(HttpToolsProtocol):
             return
         self._refusal = RequestTimedOut()
         self.send_400_response("")
+
+    def _cut_unless_read(self) -> None:
+        self._stop_cutting()
+        self._unread = self.loop.call_later(self.settings.reply_timeout_s, self._cut)
+
+    def _cut(self) -> None:
+        if self.transport.get_write_buffer_size():
+            self.transport.abort()
+
+    def _stop_cutting(self) -> None:
+        if self._unread is not None:
+            self._unread.cancel()
+            self._unread = None
 
     def _stop_waiting(self) -> None:
         if self._late is not None:

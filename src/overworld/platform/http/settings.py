@@ -24,6 +24,9 @@ class HttpSettings(Struct, frozen=True, forbid_unknown_fields=True):
     url_bytes_max: Annotated[int, Meta(ge=256, le=2**16, description="Longest URL.")] = 8_192
     head_timeout_s: Annotated[float, Meta(gt=0, le=300, description="How long a request's headers may take.")] = 10.0
     body_timeout_s: Annotated[float, Meta(gt=0, le=3600, description="How long a request's body may take.")] = 15.0
+    reply_timeout_s: Annotated[
+        float, Meta(gt=0, le=3600, description="How long a client may leave a reply unread.")
+    ] = 30.0
     keep_alive_s: Annotated[int, Meta(ge=1, le=3600, description="How long an idle connection stays open.")] = 30
     drain_s: Annotated[float, Meta(ge=0, le=300, description="How long requests in flight may take at shutdown.")] = (
         10.0
