@@ -142,7 +142,8 @@ class Walks:
     def __init__(self, server: ServerProcess, legs: Iterator[Track], stack: AsyncExitStack) -> None:
         self.stopping = False
         self.ended: list[tuple[Link, Walked]] = []
-        self._server = server
+        self._http = server.http
+        self._key = server.key
         self._legs = legs
         self._stack = stack
         self._begun: list[Walked] = []
@@ -169,7 +170,7 @@ class Walks:
         """A new player, as soon as the server is there. Raises: TimeoutError."""
         async with asyncio.timeout(_PATIENCE_S):
             while True:
-                link = Link(self._server.http, key=self._server.key, patience_s=_PATIENCE_S)
+                link = Link(self._http, key=self._key, patience_s=_PATIENCE_S)
                 try:
                     return await self._stack.enter_async_context(link)
                 except (Refused, Unreachable):
