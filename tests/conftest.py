@@ -13,12 +13,13 @@ from pathlib import Path
 import asyncpg
 import pytest
 
+from overworld.app.kernel_cache import kernel_cache
 from overworld.kernel.clock import FixedClock
 from overworld.kernel.ids import IdSource
 from overworld.platform.postgres import Database, DatabaseSettings, EmbeddedPostgres, Schema, migrate
 from overworld.platform.postgres.migrations import read_steps
 
-os.environ.setdefault("NUMBA_CACHE_DIR", str(Path(__file__).parent.parent / ".cache" / "numba"))
+os.environ.setdefault("NUMBA_CACHE_DIR", str(kernel_cache(Path("data"))))
 
 
 @pytest.fixture(scope="session")

@@ -9,10 +9,8 @@ from typing import Annotated, Literal
 import pytest
 from msgspec import Meta, Struct
 
-from overworld import __version__
-from overworld.app.kernel_cache import kernel_cache
 from overworld.app.settings import Settings, built_in_secrets, load
-from overworld.app.settings_sources import BadSettings, Source, environment_name, resolve
+from overworld.app.settings_sources import BadSettings, Source, data_folder, environment_name, resolve
 from overworld.app.settings_tree import decode, leaves
 
 LEAVES = list(leaves(Settings()))
@@ -135,9 +133,9 @@ def test_a_built_in_secret_is_refused_where_others_can_reach_the_server(values, 
         ({"data": "/srv/g"}, {}, "", "/srv/g"),
     ],
 )
-def test_compiled_kernels_lie_in_the_data_folder_that_the_settings_name(tmp_path, given, environment, file, data):
-    """It is found out before the settings are loaded, so both must come to the same folder."""
+def test_the_data_folder_is_known_before_the_settings_are_loaded(tmp_path, given, environment, file, data):
+    """Compiled kernels may lie in it, and have to be found before numba is imported."""
     (tmp_path / "overworld.toml").write_text(file)
     sources = {"flags": flags(**given), "environment": environment, "folder": tmp_path}
-    assert kernel_cache(**sources) == tmp_path / data / "cache" / "numba" / __version__
+    assert data_folder(**sources) == tmp_path / data
     assert load(**sources).tree.data == Path(data)

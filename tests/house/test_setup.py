@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 REPOSITORY = Path(__file__).parents[2]
+KERNEL_CACHE = "src/overworld/app/kernel_cache.py"
 FAKE_UV = """#!/bin/sh
 [ "$1" = --version ] && exit 0
 printf '%s|%s\\n' "${UV_CACHE_DIR:-}" "$*" >>"$UV_LOG"
@@ -30,6 +31,8 @@ class Project:
         self.root = folder / "over world"
         (self.root / "script").mkdir(parents=True)
         shutil.copy(REPOSITORY / "script" / "setup", self.root / "script" / "setup")
+        (self.root / "src" / "overworld" / "app").mkdir(parents=True)
+        shutil.copy(REPOSITORY / KERNEL_CACHE, self.root / KERNEL_CACHE)
         self.log = folder / "uv.log"
         self.home = folder / "home"
         self.home.mkdir()
@@ -166,12 +169,12 @@ def test_compiled_kernels_are_kept_apart_for_each_state_of_the_kernels(project):
         _, out = project.run("serve", "sh", "-c", 'echo "$NUMBA_CACHE_DIR"', **environment)
         return str(out).strip()
 
-    (project.root / "src" / "geo").mkdir(parents=True)
-    project.write("src/geo/cells.py", "@kernel\ndef cell(): ...\n")
+    (project.root / "src" / "overworld" / "geo").mkdir(parents=True)
+    project.write("src/overworld/geo/cells.py", "\n@kernel\ndef cell(): ...\n")
     first = folder()
-    project.write("src/geo/service.py", "def serve(): ...\n")
+    project.write("src/overworld/geo/service.py", "def serve(): ...\n")
     assert folder() == first
-    project.write("src/geo/cells.py", "@kernel\ndef cell(): pass\n")
+    project.write("src/overworld/geo/cells.py", "\n@kernel\ndef cell(): pass\n")
     assert folder() != first
     assert Path(first).parent == project.root / ".cache" / "numba"
     assert folder(NUMBA_CACHE_DIR="/elsewhere") == "/elsewhere"

@@ -13,8 +13,8 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-from overworld.app.kernel_cache import DATA
 from overworld.app.settings_sources import (
+    DATA,
     FILE_NAME,
     BadSettings,
     Resolved,

@@ -20,6 +20,7 @@ from overworld.app.settings_tree import CrossCheckFailed, Leaf, T, allowed, deco
 DEFAULTS = "default"
 ENVIRONMENT_PREFIX = "OVERWORLD_"
 FILE_NAME = "overworld.toml"
+DATA = Path("data")
 _FILE_BYTES_MAX = 1_000_000
 _SUGGESTIONS_MAX = 3
 
@@ -136,6 +137,20 @@ def resolve(tree: T, sources: Sequence[Source]) -> Resolved[T]:
         return Resolved(rebuild(tree, values), tuple(known.values()), values, origins)
     except CrossCheckFailed as refused:
         raise BadSettings([_cross_fault(refused, origins)]) from refused
+
+
+class _Nothing(Struct):
+    pass
+
+
+def data_folder(*, flags: Source, environment: Mapping[str, str], folder: Path) -> Path:
+    """The data folder that the settings will name, for what has to know it before they can be loaded.
+
+    Nothing is checked here; settings that cannot be used are refused when they are loaded.
+    """
+    sources = all_sources(flags=flags, environment=environment, folder=folder, tree=_Nothing())
+    given = [source.values["data"] for source in sources if "data" in source.values]
+    return folder / Path(str(given[-1] if given else DATA)).expanduser()
 
 
 class _NotAllowed(Exception):
