@@ -62,7 +62,7 @@ class OpenSight:
     def __init__(self) -> None:
         self.asked: list[tuple[UUID, float, float, frozenset[str]]] = []
 
-    def require_in_sight(self, player_id, lat_deg, lng_deg, scopes):
+    async def require_in_sight(self, player_id, lat_deg, lng_deg, scopes):
         self.asked.append((player_id, lat_deg, lng_deg, frozenset(scopes)))
 
 

@@ -63,7 +63,7 @@ async def test_only_places_within_sight_are_shown(field):
     class Blind(Exception):
         pass
 
-    def refuse(player_id, lat_deg, lng_deg, scopes):
+    async def refuse(player_id, lat_deg, lng_deg, scopes):
         assert (player_id, lat_deg, lng_deg) == (ANN, *HERE)
         raise Blind
 

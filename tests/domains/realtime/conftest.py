@@ -62,9 +62,18 @@ class OutOfSight(Refusal):
     status = 403
 
 
-class Verdict(Struct):
+class Verdict(Struct, omit_defaults=True):
     accepted: bool
     number: int
+    cell: str | None = None
+
+
+class Place(Struct):
+    lat_deg: float
+    lng_deg: float
+
+
+HOME = Place(48.2, 16.37)
 
 
 class Seen(Struct):
@@ -83,6 +92,7 @@ class Collected(Struct):
 
 class Fix(Struct, forbid_unknown_fields=True):
     number: int
+    cell: str | None = None
 
 
 class House:
@@ -99,6 +109,9 @@ class House:
         self.views_asked = 0
         self.coins = [Coin("c1"), Coin("c2")]
         self.hidden: set[int] = set()
+        self.stands: dict[UUID, Place | None] = {}
+        self.sight_gate = asyncio.Event()
+        self.sight_gate.set()
         self.gate = asyncio.Event()
         self.gate.set()
         self.acting = 0
@@ -129,7 +142,7 @@ class House:
         future: asyncio.Future[Verdict] = asyncio.get_running_loop().create_future()
         self.verdicts.append(future)
         if self.judge_at_once:
-            future.set_result(Verdict(fix.number >= 0, fix.number))
+            future.set_result(Verdict(fix.number >= 0, fix.number, fix.cell))
         return future
 
     def players(self, cell: int) -> list[Seen]:
@@ -139,9 +152,15 @@ class House:
     async def collectibles(self, cells: Sequence[int], *, player_id: UUID) -> list[Coin]:
         return self.coins
 
-    def require_in_sight(self, player_id: UUID, lat_deg: float, lng_deg: float, scopes: frozenset[str]) -> None:
-        if cells.cell_of(lat_deg, lng_deg, 15) in self.hidden:
-            raise OutOfSight
+    async def places(self, player_ids: Sequence[UUID]) -> list[Place | None]:
+        await self.sight_gate.wait()
+        return [self.stands.get(player_id, HOME) for player_id in player_ids]
+
+    def sight_refusal(
+        self, place: Place | None, lat_deg: float, lng_deg: float, scopes: frozenset[str]
+    ) -> OutOfSight | None:
+        hidden = cells.cell_of(lat_deg, lng_deg, 15) in self.hidden
+        return OutOfSight() if hidden or place is None else None
 
     async def collect(
         self, principal: Principal, target: str, request_id: str | None, data: msgspec.Raw
@@ -151,7 +170,9 @@ class House:
         self.acting -= 1
         self.acted.append(target)
         if target == "far":
-            raise TooFar(reach_m=40)
+            refusal = TooFar(reach_m=40)
+            refusal.replayed = request_id == "again"
+            raise refusal
         return Answer(Collected(target, request_id), replayed=request_id == "again")
 
     async def fail(self, principal: Principal, target: str, request_id: str | None, data: msgspec.Raw) -> Answer[Any]:

@@ -96,7 +96,7 @@ async def test_subscribing_waits_for_the_fix_sent_before(site, square):
     peer.send({"type": "subscribe", "channels": [channel], "cid": "s"})
     assert await peer.settled() == []
     site.house.hidden.clear()
-    site.house.verdicts[0].set_result(type("V", (), {"accepted": True})())
+    site.house.verdicts[0].set_result(type("V", (), {"accepted": True, "cell": None})())
     assert (await peer.receive("subscribed"))["channels"] == [channel]
 
 

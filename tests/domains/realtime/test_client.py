@@ -31,6 +31,7 @@ def judged(site, monkeypatch):
     class Verdict(msgspec.Struct):
         accepted: bool
         reason: str | None
+        cell: str | None = None
 
     def report(player_id, data, *, own_timeline):
         fix = msgspec.json.decode(data, type=Fix)

@@ -63,6 +63,14 @@ async def test_a_replayed_answer_says_so(site):
     assert (await peer.ask({"type": "game.action", "data": data}))["replayed"] is True
 
 
+async def test_a_refusal_says_so_too_and_only_then(site):
+    peer = await site.player()
+    for request_id, marks in (("first", set()), ("again", {"replayed"})):
+        data = {"action": "collect", "target": "far", "request_id": request_id}
+        reply = await peer.ask({"type": "game.action", "data": data})
+        assert (reply["type"], set(reply) - {"type", "cid", "error"}) == ("error", marks)
+
+
 async def test_a_refused_action_is_a_problem_with_its_public_fields(site):
     peer = await site.player()
     reply = await peer.ask({"type": "game.action", "data": {"action": "collect", "target": "far"}})

@@ -240,17 +240,17 @@ async def test_players_are_listed_in_a_stable_order(field):
 async def test_a_place_beyond_three_kilometres_of_the_last_fix_is_out_of_sight(field):
     await field.stand(1)
     near, far = destination_deg(*HOME, 45, 2_990), destination_deg(*HOME, 45, 3_010)
-    field.world.require_in_sight(ANN, *near, frozenset())
+    await field.world.require_in_sight(ANN, *near, frozenset())
     with pytest.raises(OutOfSight):
-        field.world.require_in_sight(ANN, *far, frozenset())
-    field.world.require_in_sight(ANN, *far, frozenset({Scope.WORLD_READ}))
+        await field.world.require_in_sight(ANN, *far, frozenset())
+    await field.world.require_in_sight(ANN, *far, frozenset({Scope.WORLD_READ}))
     with pytest.raises(OutOfSight):
         await nearby(field, place=far)
 
 
 async def test_who_was_never_seen_sees_nothing(field):
     with pytest.raises(OutOfSight):
-        field.world.require_in_sight(EVE, *HOME, frozenset())
+        await field.world.require_in_sight(EVE, *HOME, frozenset())
     with pytest.raises(OutOfSight):
         await nearby(field, viewer=EVE)
 

@@ -41,6 +41,10 @@ async def test_a_player_may_look_around_through_another_server(pair):
         await there.world.nearby(**question, limit=5)
     await here.parts.sharing.write()
     assert await there.world.nearby(**question, limit=5) == []
+    await there.world.require_in_sight(ANN, *HOME, frozenset())
+    with pytest.raises(OutOfSight):
+        await there.world.require_in_sight(ANN, HOME[0] + 1, HOME[1], frozenset())
+    assert [place is not None for place in await there.world.places([ANN, BOB])] == [True, False]
 
 
 async def test_the_newer_of_two_servers_fixes_counts(pair):

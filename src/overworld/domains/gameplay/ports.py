@@ -10,9 +10,9 @@ from uuid import UUID
 class Sight(Protocol):
     """Which places a player may ask about."""
 
-    def require_in_sight(self, player_id: UUID, lat_deg: float, lng_deg: float, scopes: AbstractSet[str]) -> None:
+    async def require_in_sight(self, player_id: UUID, lat_deg: float, lng_deg: float, scopes: AbstractSet[str]) -> None:
         """Passes when the place is near the player's last accepted fix, or the scopes allow every place.
 
-        Raises: the owner's refusal (403) otherwise.
+        One round trip at most, none with one server. Raises: the owner's refusal (403) otherwise.
         """
         ...

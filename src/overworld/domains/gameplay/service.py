@@ -83,12 +83,12 @@ class Gameplay:
     ) -> list[CollectibleNearby]:
         """What the player could still take within a radius, nearest first; equal distances in id order.
 
-        The first `limit` beyond `after`, the distance and id of the last one known. One statement.
+        The first `limit` beyond `after`, the distance and id of the last one known. One statement, after `Sight`.
         Raises: RadiusTooWide; what `Sight` raises.
         """
         if radius_m > self._settings.nearby_radius_max_m:
             raise RadiusTooWide(radius_max_m=self._settings.nearby_radius_max_m)
-        self._sight.require_in_sight(player_id, lat_deg, lng_deg, scopes)
+        await self._sight.require_in_sight(player_id, lat_deg, lng_deg, scopes)
         try:
             wanted = cells.cover_cap(lat_deg, lng_deg, radius_m, self._spawns.cell_level, _COVER_CELLS_MAX)
         except ValueError as error:

@@ -61,7 +61,9 @@ class Surroundings(Struct, frozen=True, kw_only=True):
 class Connection(WSListener):
     """A connected client. The service sets `principal`; the publisher writes events.
 
-    `channels` maps each channel held to the digest of the last snapshot of positions written for it.
+    `channels` maps each channel held to the digest of the last snapshot of positions written for it. `last_cell` is the
+    room cell of the last fix that came this way; `seen_from` the one from which all its cell channels are known to be
+    in sight, None when that is to be found out.
     """
 
     __slots__ = (
@@ -80,8 +82,11 @@ class Connection(WSListener):
         "closing",
         "epoch",
         "in_flight",
+        "last_cell",
         "last_report",
+        "last_subscription",
         "principal",
+        "seen_from",
         "seq",
         "stale",
         "subprotocol",
@@ -97,6 +102,9 @@ class Connection(WSListener):
         self.stale: set[str] = set()
         self.in_flight = 0
         self.last_report: asyncio.Future[Any] | None = None
+        self.last_subscription: asyncio.Future[Any] | None = None
+        self.last_cell: str | None = None
+        self.seen_from: int | None = None
         self.closing: CloseCode | None = None
         settings = around.settings
         self._rate = (
@@ -170,7 +178,9 @@ class Connection(WSListener):
         """Writes a refusal as an `error` and counts it."""
         self._around.counters.refusals[refusal.code] += 1
         trouble = problem(refusal, trace_id=trace_id or self._around.ids().hex)
-        self.reply(Error(error=trouble.as_dict(), cid=UNSET if cid is None else cid))
+        self.reply(
+            Error(error=trouble.as_dict(), replayed=refusal.replayed or UNSET, cid=UNSET if cid is None else cid)
+        )
 
     def event(self, tail: bytes) -> None:
         """Writes an event that must arrive: a reader too slow for it is closed."""

@@ -20,6 +20,7 @@ from overworld.domains.realtime.protocol import Subprotocol
 from overworld.domains.realtime.publishing import Publisher
 from overworld.domains.realtime.roster import Roster
 from overworld.domains.realtime.service import RealtimeService
+from overworld.domains.realtime.sight import SightKeeper
 from overworld.domains.realtime.subscriptions import Subscriptions
 from overworld.domains.realtime.types import CloseCode, Counters, RealtimeSettings
 from overworld.kernel.clock import Clock
@@ -48,6 +49,7 @@ class Gateway:
         subprotocol: Subprotocol,
         service: RealtimeService,
         publisher: Publisher,
+        keeper: SightKeeper,
         roster: Roster,
         subscriptions: Subscriptions,
         counters: Counters,
@@ -58,6 +60,8 @@ class Gateway:
         self._subprotocol = subprotocol
         self._service = service
         self._publisher = publisher
+        self._keeper = keeper
+        self._keeping: asyncio.Task[None] | None = None
         self._roster = roster
         self._subscriptions = subscriptions
         self._server: asyncio.Server | None = None
@@ -88,9 +92,10 @@ class Gateway:
             if error.errno != errno.EADDRINUSE:
                 raise
             raise PortTaken(
-                f"Port {port} for realtime on {host} is taken by another program. Stop that one, or choose another port "
-                "with --realtime-port or OVERWORLD_REALTIME__PORT."
+                f"Port {port} for realtime on {host} is taken by another program. Stop that one, or choose another "
+                "port with --realtime-port or OVERWORLD_REALTIME__PORT."
             ) from None
+        self._keeping = asyncio.create_task(self._keeper.run(), name="realtime.sight")
 
     @property
     def port(self) -> int:
@@ -160,6 +165,8 @@ class Gateway:
                 await asyncio.sleep(0)
         await self._empty.wait()
         self._publisher.stop()
+        if self._keeping is not None:
+            self._keeping.cancel()
 
     def opened(self, connection: Connection) -> None:
         """A connection has finished its upgrade."""

@@ -119,9 +119,10 @@ class Pong(ServerMessage, frozen=True, kw_only=True, tag="pong"):
 
 
 class Error(ServerMessage, frozen=True, kw_only=True, tag="error"):
-    """A refusal: the problem object of HTTP."""
+    """A refusal: the problem object of HTTP; `replayed` marks the stored answer of an earlier try."""
 
     error: dict[str, Any]
+    replayed: bool | UnsetType = UNSET
 
 
 class Event(Struct, frozen=True):
@@ -136,6 +137,13 @@ class Nearby(Struct, frozen=True):
 
     cells: list[str]
     items: list[Any]
+
+
+class Unsubscribed(Struct, frozen=True):
+    """Channels that were taken away, and the code of the refusal that a new subscription would get now."""
+
+    channels: list[str]
+    code: str
 
 
 class Reconnect(Struct, frozen=True):

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 from uuid import UUID
 
 from msgspec import Raw, Struct
 
 from overworld.kernel.identity import Answer, Principal
+from overworld.kernel.refusals import Refusal
 
 
 class KeyScopes(Protocol):
@@ -26,6 +27,11 @@ class Judged(Protocol):
     @property
     def accepted(self) -> bool:
         """Whether the fix moved the player."""
+        ...
+
+    @property
+    def cell(self) -> str | None:
+        """The token of the room cell it lies in, when it was accepted."""
         ...
 
 
@@ -62,11 +68,31 @@ class CellViews(Protocol):
         ...
 
 
-class Sight(Protocol):
+class Place(Protocol):
+    """Where a player was last accepted."""
+
+    @property
+    def lat_deg(self) -> float: ...
+
+    @property
+    def lng_deg(self) -> float: ...
+
+
+P = TypeVar("P", bound=Place)
+
+
+class Sight(Protocol[P]):
     """Keeps players from looking at places they are not near."""
 
-    def require_in_sight(self, player_id: UUID, lat_deg: float, lng_deg: float, scopes: frozenset[str]) -> None:
-        """Nothing when the place is near the player's last accepted fix. Raises: a Refusal when it is not."""
+    async def places(self, player_ids: Sequence[UUID]) -> Sequence[P | None]:
+        """Where players look from, aligned with `player_ids`; None for those of whom no fix is young enough.
+
+        One round trip at most, none with one server. Raises: Fault.
+        """
+        ...
+
+    def sight_refusal(self, place: P | None, lat_deg: float, lng_deg: float, scopes: frozenset[str]) -> Refusal | None:
+        """Why somebody with these scopes may not look from a place at another; None when they may."""
         ...
 
 

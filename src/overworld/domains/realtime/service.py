@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from functools import partial
 from typing import Any
 
@@ -41,9 +41,10 @@ from overworld.domains.realtime.messages import (
     Subscribed,
     Unsubscribe,
 )
-from overworld.domains.realtime.ports import ActionHandler, Actions, CellViews, KeyScopes, Locations, Sight
+from overworld.domains.realtime.ports import ActionHandler, Actions, CellViews, KeyScopes, Locations, Place, Sight
 from overworld.domains.realtime.publishing import Publisher
 from overworld.domains.realtime.roster import Roster
+from overworld.domains.realtime.sight import SightKeeper
 from overworld.domains.realtime.subscriptions import CELL_PREFIX, SYSTEM, USER_PREFIX, Subscriptions, cell_of_channel
 from overworld.domains.realtime.types import CloseCode, Counters, RealtimeSettings
 from overworld.geo import cells as geo_cells
@@ -71,7 +72,8 @@ class RealtimeService:
         locations: Locations,
         views: CellViews,
         actions: Actions,
-        sight: Sight,
+        sight: Sight[Any],
+        keeper: SightKeeper,
         ids: IdSource,
         roster: Roster,
         subscriptions: Subscriptions,
@@ -87,6 +89,7 @@ class RealtimeService:
         self._views = views
         self._actions = actions
         self._sight = sight
+        self._keeper = keeper
         self._ids = ids
         self._roster = roster
         self._subscriptions = subscriptions
@@ -102,11 +105,14 @@ class RealtimeService:
 
         What depends on where the player stands waits for the verdicts on the fixes that came before it.
         """
-        report = connection.last_report
-        if report is not None and not report.done() and isinstance(message, Subscribe | Unsubscribe):
-            report.add_done_callback(lambda _: self._carry_out(connection, message))
-        else:
-            self._carry_out(connection, message)
+        if not connection.is_open:
+            return
+        try:
+            self._dispatch(connection, message)
+        except Refusal as refusal:
+            connection.refuse(refusal, _known(message.cid))
+        except Exception:
+            self._failed(connection, message.cid, self._ids().hex)
 
     def principal_of(self, token: str, key: str | None) -> Principal:
         """Who may connect with a token, with the scopes its key adds.
@@ -134,16 +140,6 @@ class RealtimeService:
             )
         )
 
-    def _carry_out(self, connection: Connection, message: AnyClientMessage) -> None:
-        if not connection.is_open:
-            return
-        try:
-            self._dispatch(connection, message)
-        except Refusal as refusal:
-            connection.refuse(refusal, _known(message.cid))
-        except Exception:
-            self._failed(connection, message.cid, self._ids().hex)
-
     def _dispatch(self, connection: Connection, message: AnyClientMessage) -> None:
         match message:
             case Ping():
@@ -155,9 +151,11 @@ class RealtimeService:
             case GameAction():
                 self._action(connection, message)
             case Subscribe():
-                self._subscribe(connection, message)
+                principal = _authenticated(connection)
+                self._in_turn(connection, message.cid, self._subscribe(connection, principal, message))
             case Unsubscribe():
-                self._unsubscribe(connection, message)
+                _authenticated(connection)
+                self._in_turn(connection, message.cid, self._unsubscribe(connection, message))
 
     def _auth(self, connection: Connection, message: Auth) -> None:
         before = connection.principal
@@ -188,10 +186,18 @@ class RealtimeService:
             verdict = report.result()
             if ack or not verdict.accepted:
                 connection.reply(LocationVerdict(data=verdict, cid=cid))
+            if verdict.accepted and verdict.cell != connection.last_cell:
+                connection.last_cell = verdict.cell
+                self._moved(connection)
         except Refusal as refusal:
             connection.refuse(refusal, _known(cid))
         except (Exception, asyncio.CancelledError):
             self._failed(connection, cid, self._ids().hex)
+
+    def _moved(self, connection: Connection) -> None:
+        """The player is in another room cell: all its connections are looked at, whichever the fix came by."""
+        if connection.principal is not None:
+            self._follow(self._keeper.look(self._roster.of_account(connection.principal.account_id)))
 
     def _action(self, connection: Connection, message: GameAction) -> None:
         principal = _required(connection, Scope.GAME_PLAY)
@@ -207,14 +213,18 @@ class RealtimeService:
         answer = await handler(principal, head.target, head.request_id, message.data)
         connection.reply(GameResult(data=answer.value, replayed=answer.replayed or UNSET, cid=message.cid))
 
-    def _subscribe(self, connection: Connection, message: Subscribe) -> None:
-        principal = _authenticated(connection)
+    async def _subscribe(self, connection: Connection, principal: Principal, message: Subscribe) -> None:
+        place = None
+        if any(channel.startswith(CELL_PREFIX) for channel in message.channels):
+            [place] = await self._sight.places([principal.account_id])
+        if not connection.is_open:
+            return
         granted: list[str] = []
         refused: list[RefusedChannel] = []
         cells: list[int] = []
         for channel in dict.fromkeys(message.channels):
             try:
-                cell = self._grant(connection, principal, channel)
+                cell = self._grant(connection, principal, channel, place)
             except Refusal as refusal:
                 refused.append(RefusedChannel(channel, refusal.code))
                 continue
@@ -226,7 +236,7 @@ class RealtimeService:
             self._publisher.players_snapshot(connection, cells)
             self._start(connection, UNSET, self._collectibles(connection, principal, cells))
 
-    def _grant(self, connection: Connection, principal: Principal, channel: str) -> int | None:
+    def _grant(self, connection: Connection, principal: Principal, channel: str, place: Place | None) -> int | None:
         if channel not in connection.channels and len(connection.channels) >= self._settings.channels_max:
             raise TooManyChannels(channels_max=self._settings.channels_max)
         cell = None
@@ -234,7 +244,9 @@ class RealtimeService:
             cell = cell_of_channel(channel, room_level=self._room_level)
             _required(connection, Scope.LOCATION_READ)
             lat_deg, lng_deg = geo_cells.centre_deg(cell)
-            self._sight.require_in_sight(principal.account_id, lat_deg, lng_deg, principal.scopes)
+            if refusal := self._sight.sight_refusal(place, lat_deg, lng_deg, principal.scopes):
+                raise refusal
+            connection.seen_from = None
         elif channel not in {SYSTEM, f"{USER_PREFIX}{principal.account_id}"}:
             raise ChannelRefused
         self._subscriptions.add(connection, channel)
@@ -245,13 +257,23 @@ class RealtimeService:
         nearby = Nearby(cells=[geo_cells.token(cell) for cell in cells], items=list(items))
         connection.event(connection.subprotocol.tail(Event(type=self._collectibles_type, data=nearby)))
 
-    def _unsubscribe(self, connection: Connection, message: Unsubscribe) -> None:
-        _authenticated(connection)
+    async def _unsubscribe(self, connection: Connection, message: Unsubscribe) -> None:
         for channel in message.channels:
             self._subscriptions.remove(connection, channel)
         connection.reply(Subscribed(channels=sorted(connection.channels), cid=message.cid))
 
-    def _start(self, connection: Connection, cid: _Cid, work: Coroutine[Any, Any, None]) -> None:
+    def _in_turn(self, connection: Connection, cid: _Cid, work: Coroutine[Any, Any, None]) -> None:
+        """Runs work as `_start` does, and after the subscriptions that the connection asked for before."""
+        connection.last_subscription = self._start(connection, cid, work, after=connection.last_subscription)
+
+    def _start(
+        self,
+        connection: Connection,
+        cid: _Cid,
+        work: Coroutine[Any, Any, None],
+        *,
+        after: asyncio.Future[Any] | None = None,
+    ) -> asyncio.Task[None]:
         """Runs work beside the connection, after the fixes it sent before; it ends even when the client has gone."""
         refusal = self._no_start(connection)
         if refusal is not None:
@@ -259,9 +281,14 @@ class RealtimeService:
             raise refusal
         connection.in_flight += 1
         self._counters.started += 1
-        task = asyncio.get_running_loop().create_task(self._run(connection, cid, work, connection.last_report))
+        before = [one for one in (connection.last_report, after) if one is not None and not one.done()]
+        return self._follow(self._run(connection, cid, work, before))
+
+    def _follow(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.get_running_loop().create_task(work)
         self.in_flight.add(task)
         task.add_done_callback(self.in_flight.discard)
+        return task
 
     def _no_start(self, connection: Connection) -> Refusal | None:
         if self.draining:
@@ -275,12 +302,12 @@ class RealtimeService:
         connection: Connection,
         cid: _Cid,
         work: Coroutine[Any, Any, None],
-        report: asyncio.Future[Any] | None,
+        before: Sequence[asyncio.Future[Any]],
     ) -> None:
         trace_id = self._ids().hex
         try:
-            if report is not None and not report.done():
-                await asyncio.wait((report,))
+            if before:
+                await asyncio.wait(before)
             await work
         except Refusal as refusal:
             connection.refuse(refusal, _known(cid), trace_id=trace_id)

@@ -33,6 +33,13 @@ def cell_of_channel(channel: str, *, room_level: int) -> int:
     return cell
 
 
+def watched_cells(connection: Connection) -> Iterator[tuple[str, int]]:
+    """The cell channels that a connection holds, each with its cell."""
+    for channel in tuple(connection.channels):
+        if channel.startswith(CELL_PREFIX):
+            yield channel, cells.from_token(channel.removeprefix(CELL_PREFIX))
+
+
 class Subscriptions:
     """The listeners of each channel of this process. A channel exists while somebody listens."""
 

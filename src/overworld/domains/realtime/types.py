@@ -65,6 +65,9 @@ class RealtimeSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     players_interval_s: Annotated[
         float, Meta(ge=0, le=60, description="least time between two publications of the players of a cell")
     ] = 0.1
+    sight_every_s: Annotated[
+        float, Meta(gt=0, le=60, description="how often cells are compared with where their listeners are")
+    ] = 5.0
     slice_sends: Annotated[int, Meta(ge=1, le=100_000, description="sends before other work gets its turn")] = 256
     publish_queue_max: Annotated[int, Meta(ge=1, le=1_000_000, description="publications that may wait")] = 4_096
 

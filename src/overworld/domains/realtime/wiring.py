@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from overworld.domains.realtime.gateway import Gateway
 from overworld.domains.realtime.ports import Actions, CellViews, KeyScopes, Locations, Sight
 from overworld.domains.realtime.protocol import JsonSubprotocol
 from overworld.domains.realtime.publishing import Publisher
 from overworld.domains.realtime.roster import Roster
 from overworld.domains.realtime.service import RealtimeService
+from overworld.domains.realtime.sight import SightKeeper
 from overworld.domains.realtime.subscriptions import Subscriptions
 from overworld.domains.realtime.types import Counters, RealtimeSettings
 from overworld.kernel.clock import Clock
@@ -23,7 +26,7 @@ def build(
     locations: Locations,
     cell_views: CellViews,
     actions: Actions,
-    sight: Sight,
+    sight: Sight[Any],
     clock: Clock,
     ids: IdSource,
     limits_enabled: bool,
@@ -46,6 +49,9 @@ def build(
         clock=clock,
         counters=counters,
     )
+    keeper = SightKeeper(
+        sight=sight, roster=roster, subscriptions=subscriptions, settings=settings, room_level=room_level
+    )
     service = RealtimeService(
         settings=settings,
         verifier=verifier,
@@ -54,6 +60,7 @@ def build(
         views=cell_views,
         actions=actions,
         sight=sight,
+        keeper=keeper,
         ids=ids,
         roster=roster,
         subscriptions=subscriptions,
@@ -70,6 +77,7 @@ def build(
         subprotocol=subprotocol,
         service=service,
         publisher=publisher,
+        keeper=keeper,
         roster=roster,
         subscriptions=subscriptions,
         counters=counters,

@@ -157,14 +157,37 @@ class World:
             at_us=[fix.at_us if fix else 0 for fix in fixes],
         )
 
-    def require_in_sight(self, player_id: UUID, lat_deg: float, lng_deg: float, scopes: AbstractSet[str]) -> None:
+    async def places(self, player_ids: Sequence[UUID]) -> list[Fix | None]:
+        """Where players look from, aligned with `player_ids`, (n,): their last accepted fix, here or on another server.
+
+        No round trip in a single process, one at most with several. Raises: Fault when the database is gone.
+        """
+        fixes = [self._kept_fix(self.engine.players.slot(player_id)) for player_id in player_ids]
+        if self._sharing is not None:
+            await self._sharing.take_newer(player_ids, fixes, now_us=self._clock.now_us())
+        return fixes
+
+    def sight_refusal(
+        self, place: Fix | None, lat_deg: float, lng_deg: float, scopes: AbstractSet[str]
+    ) -> OutOfSight | None:
+        """None when one may look from a place at another: within 3 km, or with the scope `world.read` from anywhere."""
+        sight_m = self._settings.sight_m
+        if Scope.WORLD_READ in scopes:
+            return None
+        if place is None or distance_between_m(place.lat_deg, place.lng_deg, lat_deg, lng_deg) > sight_m:
+            return OutOfSight(sight_m=sight_m)
+        return None
+
+    async def require_in_sight(self, player_id: UUID, lat_deg: float, lng_deg: float, scopes: AbstractSet[str]) -> None:
         """Passes when a place is within 3 km of the player's last accepted fix, or the scopes hold `world.read`.
 
-        Raises: OutOfSight otherwise, and when there is no such fix.
+        Raises: OutOfSight otherwise, and when there is no such fix; Fault as `places`.
         """
         if Scope.WORLD_READ in scopes:
             return
-        self._require_near(self._kept_fix(self.engine.players.slot(player_id)), lat_deg, lng_deg)
+        [place] = await self.places([player_id])
+        if refusal := self.sight_refusal(place, lat_deg, lng_deg, scopes):
+            raise refusal
 
     def players_in(self, cells: Sequence[int], *, viewer_id: UUID | None = None) -> list[PlayerSeen]:
         """The players in some room cells but the viewer, at the centres of their coarse cells, in a stable order.
@@ -199,8 +222,7 @@ class World:
             raise UnknownEntityType(known=sorted(known))
         if radius_m > self._settings.nearby_radius_max_m:
             raise RadiusTooWide(radius_max_m=self._settings.nearby_radius_max_m)
-        if Scope.WORLD_READ not in scopes:
-            self._require_near(await self._place_of(viewer_id), lat_deg, lng_deg)
+        await self.require_in_sight(viewer_id, lat_deg, lng_deg, scopes)
         found: list[EntityNearby] = []
         if not types or PLAYER in types:
             found += self._players_near(lat_deg, lng_deg, radius_m, viewer_id=viewer_id, from_m=after[0], limit=limit)
@@ -278,18 +300,6 @@ class World:
         if at_us == 0 or at_us < self._clock.now_us() - self._settings.fix_kept_s * SECOND_US:
             return None
         return Fix(float(players.lat_deg[slot]), float(players.lng_deg[slot]), at_us)
-
-    async def _place_of(self, player_id: UUID) -> Fix | None:
-        """The player's last accepted fix, here or on another server."""
-        fixes = [self._kept_fix(self.engine.players.slot(player_id))]
-        if self._sharing is not None:
-            await self._sharing.take_newer([player_id], fixes, now_us=self._clock.now_us())
-        return fixes[0]
-
-    def _require_near(self, fix: Fix | None, lat_deg: float, lng_deg: float) -> None:
-        sight_m = self._settings.sight_m
-        if fix is None or distance_between_m(fix.lat_deg, fix.lng_deg, lat_deg, lng_deg) > sight_m:
-            raise OutOfSight(sight_m=sight_m)
 
     def _players_near(
         self, lat_deg: float, lng_deg: float, radius_m: float, *, viewer_id: UUID, from_m: float, limit: int
