@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 from os import urandom
-from typing import Any
 
 from litestar.types import ControllerRouterHandler
 from msgspec import Struct
@@ -34,6 +33,7 @@ from overworld.kernel.ids import IdSource
 from overworld.platform.eventlog import EventLog, Handle, PostgresOutbox
 from overworld.platform.http import KeyScopes
 from overworld.platform.http.build import build_http
+from overworld.platform.http.edge import Edge
 from overworld.platform.limiter import MemoryLimiter
 from overworld.platform.observability import HealthChecks, Metrics
 from overworld.platform.postgres import Database
@@ -42,7 +42,7 @@ from overworld.platform.postgres import Database
 class House(Struct, frozen=True, kw_only=True):
     """A server that is built and not yet listening."""
 
-    http: Any
+    http: Edge
     gateway: Gateway
     world: WorldParts
     gameplay: GameplayParts
@@ -173,7 +173,7 @@ async def _domains(platform: Platform) -> Domains:
     return Domains(ledger=ledger, world=world, gameplay=gameplay, accounts=accounts, gateway=gateway)
 
 
-def _http(platform: Platform, domains: Domains, metrics: Metrics) -> Any:
+def _http(platform: Platform, domains: Domains, metrics: Metrics) -> Edge:
     settings = platform.settings
     of_no_domain = start.routes(
         game=platform.game,

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import os
-import signal
+import shlex
 import sys
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -20,7 +20,10 @@ from overworld.app.addresses import Addresses
 from overworld.app.compose import House
 from overworld.app.developer_key import DeveloperKey, NoKeys
 from overworld.app.game import Game, check, found
+from overworld.app.reload import Reload
 from overworld.app.settings import Settings
+from overworld.app.settings_sources import Resolved
+from overworld.app.signals import reload_on_signal, stop_on_signal
 from overworld.app.upkeep import forget_old_answers
 from overworld.domains.realtime.errors import PortTaken
 from overworld.kernel.clock import SystemClock
@@ -31,8 +34,6 @@ from overworld.platform.http.settings import HttpSettings
 from overworld.platform.observability import Metrics, OperationsApp, configure_logs
 from overworld.platform.postgres import Database, EmbeddedPostgres
 from overworld.platform.postgres.folder_lock import FolderLock
-
-_STOPPING = (signal.SIGTERM, signal.SIGINT)
 
 
 class DataFolderUnusable(Refusal):
@@ -52,20 +53,23 @@ class PortUnusable(Refusal):
     status = 503
 
 
-def serve(settings: Settings) -> None:
-    """Serves until SIGTERM or SIGINT, then drains. Raises: Refusal, GameErrors when it cannot start."""
-    configure_logs(settings.log)
-    game = check(found(settings.game))
+def serve(read: Callable[[], Resolved[Settings]]) -> None:
+    """Serves until SIGTERM or SIGINT, then drains; SIGHUP calls `read` again.
+
+    Raises: BadSettings; Refusal, GameErrors when it cannot start.
+    """
+    resolved = read()
+    configure_logs(resolved.tree.log)
+    game = check(found(resolved.tree.game))
     try:
-        uvloop.run(_serve(settings, game))
+        uvloop.run(_serve(resolved, game, read=read))
     except CannotListen as error:
         raise PortUnusable(str(error)) from error
 
 
-async def _serve(settings: Settings, game: Game) -> None:
-    stop = asyncio.Event()
-    for how in _STOPPING:
-        asyncio.get_running_loop().add_signal_handler(how, stop.set)
+async def _serve(resolved: Resolved[Settings], game: Game, *, read: Callable[[], Resolved[Settings]]) -> None:
+    settings = resolved.tree
+    stop = stop_on_signal()
     async with AsyncExitStack() as stack:
         keys = _prepare(settings)
         database = await stack.enter_async_context(_database(settings))
@@ -80,6 +84,7 @@ async def _serve(settings: Settings, game: Game) -> None:
         )
         await stack.enter_async_context(_running(house, settings, game))
         where = await stack.enter_async_context(_listening(house, settings))
+        reload_on_signal(Reload(resolved, read=read, http=house.http), stop=stop)
         _welcome(where, settings, game)
         await stop.wait()
         house.health.drain()
@@ -100,9 +105,7 @@ async def _database(settings: Settings) -> AsyncIterator[Database]:
     async with AsyncExitStack() as stack:
         dsn = settings.database.dsn
         if dsn:
-            lock = FolderLock(settings.data.absolute())
-            lock.take()
-            stack.callback(lock.release)
+            stack.enter_context(_locked(settings.data.absolute()))
         else:
             embedded = EmbeddedPostgres(settings.data, settings=settings.database)
             dsn = await asyncio.to_thread(embedded.start)
@@ -113,6 +116,20 @@ async def _database(settings: Settings) -> AsyncIterator[Database]:
         stack.push_async_callback(database.close)
         await migrate.bring_up(database, allowed=settings.migrate or not settings.database.dsn)
         yield database
+
+
+@contextmanager
+def _locked(data: Path) -> Iterator[None]:
+    """Keeps other servers off the data folder, as the embedded PostgreSQL does by itself."""
+    lock = FolderLock(data)
+    try:
+        lock.take()
+    except OSError as error:
+        raise DataFolderUnusable(f"cannot use the data folder {data}: {error.strerror}") from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 @asynccontextmanager
@@ -139,7 +156,7 @@ async def _running(house: House, settings: Settings, game: Game) -> AsyncIterato
 
 @asynccontextmanager
 async def _listening(house: House, settings: Settings) -> AsyncIterator[Addresses]:
-    """The three ports. Leaving drains the socket and HTTP side by side; operations answers until the end."""
+    """The three ports. Leaving drains HTTP, then the socket; operations answers until the end."""
     async with AsyncExitStack() as stack:
         operations = OperationsApp(health=house.health, metrics=house.metrics)
         watched = await stack.enter_async_context(
@@ -204,4 +221,4 @@ def _has_kernels() -> bool:
 
 
 def _data_flag(data: Path) -> str:
-    return "" if data == Path("data") else f" --data {data}"
+    return "" if data == Path("data") else f" --data {shlex.quote(str(data))}"

@@ -71,6 +71,16 @@ async def test_waiting_as_long_as_told_is_enough(make_edge):
         assert await _statuses(client, 2) == [200, 429]
 
 
+async def test_new_limits_hold_at_once_and_count_what_was_spent(make_edge):
+    edge = make_edge(limits=FEW)
+    async with edge.client() as client:
+        assert await _statuses(client, 3) == [200, 200, 429]
+        edge.app.limit(LimitSettings(address_per_min=600))
+        assert await _statuses(client, 1) == [429]
+        edge.clock.advance(timedelta(seconds=1))
+        assert await _statuses(client, 10) == [200] * 10
+
+
 async def test_what_is_not_under_v1_is_not_limited(make_edge):
     async with make_edge(limits=FEW).client() as client:
         assert await _statuses(client, 5, "/openapi.json") == [200] * 5

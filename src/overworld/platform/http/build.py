@@ -9,7 +9,7 @@ from typing import Any
 from litestar import Litestar
 from litestar.di import Provide
 from litestar.exceptions import LitestarDeprecationWarning
-from litestar.types import ASGIApp, ControllerRouterHandler, Scope
+from litestar.types import ControllerRouterHandler, Scope
 
 from overworld.kernel.ports import Limiter, TokenVerifier
 from overworld.platform.http.addresses import Addresses
@@ -41,7 +41,7 @@ def build_http(
     metrics: Metrics,
     title: str = "Overworld",
     version: str = "0",
-) -> ASGIApp:
+) -> Edge:
     """The whole HTTP edge around the routes, as one ASGI application; `/openapi.json` and `/docs` are added.
 
     Raises: TypeError for a route that does not declare who may call it; ValueError for a proxy network that is none.

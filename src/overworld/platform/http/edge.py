@@ -20,6 +20,7 @@ from overworld.platform.http.headers import ReplyHeaders
 from overworld.platform.http.measures import HttpMeasures
 from overworld.platform.http.problems import MEDIA_TYPE, note, problem_bytes, problem_headers, refusal_of
 from overworld.platform.http.rates import Rates
+from overworld.platform.http.settings import LimitSettings
 from overworld.platform.http.tracing import trace_of
 
 _READ = frozenset(
@@ -69,6 +70,10 @@ class Edge:
         self._headers = headers
         self._measures = measures
         self._log = structlog.get_logger("overworld.http")
+
+    def limit(self, settings: LimitSettings) -> None:
+        """From now on these rate limits hold."""
+        self._rates.apply(settings)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == ScopeType.HTTP:

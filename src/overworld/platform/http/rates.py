@@ -32,6 +32,10 @@ class Rates:
 
     def __init__(self, *, limiter: Limiter, settings: LimitSettings) -> None:
         self._limiter = limiter
+        self.apply(settings)
+
+    def apply(self, settings: LimitSettings) -> None:
+        """From now on these limits hold; what was already spent counts against them."""
         self._enabled = settings.enabled
         self._account = per_minute(settings.account_per_min)
         self._admin = per_minute(settings.admin_per_min)
