@@ -66,6 +66,12 @@ async def test_an_address_of_another_machine_is_a_clear_message(make_edge):
             pass
 
 
+async def test_a_host_that_cannot_be_a_name_is_a_clear_message(make_edge):
+    with pytest.raises(CannotListen, match=r"a\.\.b is no address of this machine for http"):
+        async with serving(make_edge().app, settings=HttpSettings(host="a..b", port=0)):
+            pass
+
+
 async def test_a_port_can_be_used_again_at_once(make_edge):
     async with served(make_edge) as server, httpx.AsyncClient() as client:
         await client.get(f"{server.url}/v1/card")

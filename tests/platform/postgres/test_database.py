@@ -8,6 +8,7 @@ import asyncpg
 import pytest
 
 from overworld.platform.postgres import (
+    BadDsn,
     Database,
     DatabaseBusy,
     DatabaseSettings,
@@ -45,6 +46,24 @@ async def test_a_transaction_that_raises_leaves_nothing(open_database):
 async def test_a_server_that_does_not_answer_is_a_fault():
     with pytest.raises(DatabaseUnavailable, match="cannot connect"):
         await Database.open("postgresql://overworld@/postgres?host=/nowhere")
+
+
+@pytest.mark.parametrize("dsn", ["game", "mysql://localhost/game", "postgresql://me:se:cret@localhost:port/game"])
+async def test_what_is_no_address_is_refused_without_repeating_it(dsn):
+    with pytest.raises(BadDsn) as refused:
+        await Database.open(dsn)
+    assert "postgresql://USER:PASSWORD@HOST:PORT/DATABASE" in str(refused.value)
+    assert "cret" not in str(refused.value)
+
+
+async def test_closing_cuts_what_does_not_end(reopened):
+    database = await reopened(close_timeout_s=0.05)
+    async with database.read() as tx:
+        sleeping = asyncio.create_task(tx.execute("SELECT pg_sleep(60)"))
+        await asyncio.sleep(0)
+        await database.close()
+        with pytest.raises(asyncpg.PostgresConnectionError):
+            await sleeping
 
 
 async def test_a_lost_connection_is_a_fault_and_the_next_caller_gets_a_new_one(open_database):

@@ -61,7 +61,7 @@ class Pulse:
         try:
             async with self._database.read() as tx:
                 head = await store.head(tx)
-        except (Fault, Busy, asyncpg.PostgresError) as error:
+        except (Fault, Busy, asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
             _log.warning("cannot look at the event log: %s", error)
             await asyncio.sleep(_RETRY_S)
             return False

@@ -7,6 +7,7 @@ One SQL dialect, from the laptop to the cluster. The schemas here are `migration
 from overworld.platform.postgres.database import Database, PoolUse, run_again
 from overworld.platform.postgres.embedded import EmbeddedPostgres, running_dsn
 from overworld.platform.postgres.errors import (
+    BadDsn,
     BadMigration,
     DatabaseAhead,
     DatabaseBusy,
@@ -19,6 +20,7 @@ from overworld.platform.postgres.migrations import Schema, Step, applied, migrat
 from overworld.platform.postgres.settings import DatabaseSettings
 
 __all__ = [
+    "BadDsn",
     "BadMigration",
     "DataFolderInUse",
     "Database",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import TypeVar
@@ -11,7 +12,7 @@ import asyncpg
 from msgspec import Struct
 
 from overworld.kernel.ports import Tx
-from overworld.platform.postgres.errors import DatabaseBusy, DatabaseTimeout, DatabaseUnavailable
+from overworld.platform.postgres.errors import BadDsn, DatabaseBusy, DatabaseTimeout, DatabaseUnavailable
 from overworld.platform.postgres.listening import Listener, OnNotice
 from overworld.platform.postgres.settings import DatabaseSettings
 
@@ -28,6 +29,8 @@ _LOST = (
 )
 _LOST_IF_CLOSED = (asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)
 _FIRST_PAUSE_S = 0.005
+
+_log = logging.getLogger(__name__)
 
 
 class PoolUse(Struct, frozen=True):
@@ -63,7 +66,7 @@ class Database:
         settings: DatabaseSettings | None = None,
         application: str = "overworld",
     ) -> Database:
-        """Connects; `connections_max` goes before the one in the settings. Raises: DatabaseUnavailable."""
+        """Connects; `connections_max` goes before the one in the settings. Raises: BadDsn; DatabaseUnavailable."""
         settings = settings or DatabaseSettings()
         try:
             pool = await asyncpg.create_pool(
@@ -76,6 +79,9 @@ class Database:
             )
         except (asyncpg.PostgresError, OSError) as error:
             raise DatabaseUnavailable(f"cannot connect to PostgreSQL: {error}") from error
+        except ValueError as error:
+            form = "postgresql://USER:PASSWORD@HOST:PORT/DATABASE"
+            raise BadDsn(f"the database is not named by an address such as {form}") from error
         return cls(pool, dsn=dsn, settings=settings, application=application)
 
     @asynccontextmanager
@@ -132,9 +138,13 @@ class Database:
         )
 
     async def close(self) -> None:
-        """Waits for running work and closes every connection."""
+        """Waits for running work and closes every connection; those of a server that is silent are cut in the end."""
         await self._listener.close()
-        await self._pool.close()
+        try:
+            await asyncio.wait_for(self._pool.close(), self._settings.close_timeout_s)
+        except TimeoutError:
+            _log.warning("connections still in use after %.0f s are cut", self._settings.close_timeout_s)
+            self._pool.terminate()
 
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[asyncpg.pool.PoolConnectionProxy]:

@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import importlib.util
 import logging
+import os
 import shutil
 import subprocess
 import tempfile
@@ -13,6 +14,8 @@ import threading
 import time
 from pathlib import Path
 from urllib.parse import quote
+
+import psutil
 
 from overworld.platform.postgres.errors import PostgresNotStarted
 from overworld.platform.postgres.folder_lock import FolderLock
@@ -113,7 +116,7 @@ class EmbeddedPostgres:
             await asyncio.sleep(_WATCH_S)
             try:
                 await asyncio.to_thread(self.revive)
-            except PostgresNotStarted:
+            except (PostgresNotStarted, OSError, psutil.Error):
                 _log.exception("PostgreSQL ended and does not start again; the next try follows")
 
     def revive(self) -> bool:
@@ -200,7 +203,7 @@ class EmbeddedPostgres:
         ]
         command += [f"--{name}={value}" for name, value in self._server_settings().items()]
         user = as_user(self._user)
-        with log.open("ab") as sink:
+        with os.fdopen(os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600), "ab") as sink:
             log_start = sink.tell()
             self._process = subprocess.Popen(  # noqa: S603 - our own program and paths
                 command, stdin=subprocess.PIPE, stdout=sink, stderr=sink, cwd="/", start_new_session=True,

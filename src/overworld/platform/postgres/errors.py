@@ -19,6 +19,13 @@ class PostgresNotStarted(Refusal):
     status = 503
 
 
+class BadDsn(Refusal):
+    """What was given as the database is not the address of one."""
+
+    code = "database.bad_dsn"
+    status = 503
+
+
 class BadMigration(Refusal):
     """A migration file breaks the rules, or was changed after it had been applied."""
 

@@ -33,6 +33,9 @@ class DatabaseSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     idle_in_transaction_timeout_ms: Annotated[
         int, Meta(ge=10, le=600_000, description="Longest time a transaction may stand open without a statement")
     ] = 10_000
+    close_timeout_s: Annotated[
+        float, Meta(gt=0, le=600, description="Time that running work has at shutdown before its connection is cut")
+    ] = 15.0
     shared_buffers_mb: Annotated[
         int, Meta(ge=16, le=65_536, description="Page cache of the embedded server, in MiB")
     ] = 256
