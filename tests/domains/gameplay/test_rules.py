@@ -9,7 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from overworld.domains.gameplay.rules import Attempt, decide, level_of, spawn_table
-from overworld.domains.gameplay.types import Kind, Mode, Player
+from overworld.domains.gameplay.types import EXPERIENCE_MAX, GameplaySettings, Kind, Mode, Player
 from overworld.kernel.money import Currency
 from tests.domains.gameplay.field import CURRENCIES, HOME, LEVELS, RULES, spawns_of
 
@@ -59,3 +59,21 @@ def test_a_player_who_is_a_day_ahead_stays_there(clock):
         decision = decide(attempts, players=players, taken=set(), today=today, daily_cap=daily_cap, levels=())
         assert len(decision.wins) == won
         assert [player.day for player in decision.players.values()] == [ahead.day] * won
+
+
+def test_experience_never_grows_beyond_what_clients_can_read(clock):
+    spawn = spawns_of(RULES).in_cells([HOME], window=7)[0]
+    rich = Player(id=UUID(int=1), experience=EXPERIENCE_MAX - 1)
+    decision = decide(
+        [Attempt(rich.id, spawn)],
+        players={rich.id: rich},
+        taken=set(),
+        today=clock.now().date(),
+        daily_cap=9,
+        levels=(),
+    )
+    assert [win.experience for win in decision.wins] == [EXPERIENCE_MAX]
+
+
+def test_settings_do_not_tell_the_secret_of_the_spawns():
+    assert "hush" not in repr(GameplaySettings(spawn_key="hush"))

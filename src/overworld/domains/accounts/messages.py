@@ -13,10 +13,10 @@ from overworld.domains.accounts.types import (
     USERNAME_LENGTH_MAX,
     USERNAME_LENGTH_MIN,
     Account,
-    Secretive,
     Way,
 )
 from overworld.kernel.events import Event
+from overworld.kernel.secretive import Secretive
 
 UsernameText = Annotated[str, Meta(min_length=USERNAME_LENGTH_MIN, max_length=USERNAME_LENGTH_MAX)]
 EmailText = Annotated[str, Meta(min_length=3, max_length=EMAIL_LENGTH_MAX)]

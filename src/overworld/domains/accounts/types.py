@@ -9,20 +9,12 @@ from uuid import UUID
 
 from msgspec import Meta, Struct
 
+from overworld.kernel.secretive import Secretive
+
 USERNAME_LENGTH_MIN = 3
 USERNAME_LENGTH_MAX = 50
 EMAIL_LENGTH_MAX = 255
 USER_AGENT_LENGTH_MAX = 256
-
-
-class Secretive(Struct, frozen=True):
-    """The base of values that carry a secret: however they are printed, their fields stay hidden."""
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}(...)"
-
-    def __rich_repr__(self) -> list[tuple[str, Any]]:
-        return []
 
 
 class Role(StrEnum):

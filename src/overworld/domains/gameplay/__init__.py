@@ -6,7 +6,7 @@ one), and knows no game: what exists comes from the game definition.
 
 Invariants: a shared collectible has at most one collection, a personal one at most one per player, over all servers
 on one database; every collection has exactly one transfer and one event, in the same transaction; a player's
-experience is the sum of what their collections gave, and their level follows from it and never falls.
+experience is the sum of what their collections gave (2**53 at most), and their level follows from it and never falls.
 
 Tables: `gameplay.player`, `gameplay.collection`, `gameplay.secret`. Events out: `events.collectible.collected`,
 `events.level.reached`. Events in: none.

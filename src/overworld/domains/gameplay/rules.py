@@ -20,6 +20,7 @@ from overworld.domains.gameplay.errors import (
     StalePosition,
 )
 from overworld.domains.gameplay.types import (
+    EXPERIENCE_MAX,
     CollectibleRules,
     CollectibleType,
     Kind,
@@ -169,7 +170,7 @@ def _on_day(player: Player, today: date) -> Player:
 
 
 def _credited(player: Player, experience: int, levels: Sequence[int]) -> Player:
-    total = player.experience + experience
+    total = min(player.experience + experience, EXPERIENCE_MAX)
     return replace(
         player,
         experience=total,

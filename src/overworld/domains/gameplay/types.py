@@ -10,8 +10,11 @@ from uuid import UUID
 from msgspec import Meta, Struct
 
 from overworld.kernel.money import Currency
+from overworld.kernel.secretive import Secretive
 
 NOBODY = UUID(int=0)
+EXPERIENCE_MAX = 2**53
+"""What a JSON number holds exactly; a player's total stays there."""
 
 
 class Mode(StrEnum):
@@ -56,7 +59,7 @@ class ProgressionRules(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     levels: Annotated[tuple[Annotated[int, Meta(ge=1, le=2**53)], ...], Meta(max_length=1_000)]
 
 
-class GameplaySettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class GameplaySettings(Secretive, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What an operator may set; what a game may set stands in its game.toml."""
 
     lanes: Annotated[int, Meta(ge=1, le=16, description="Batches of claims in flight at once.")] = 2

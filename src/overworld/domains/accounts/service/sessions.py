@@ -30,7 +30,6 @@ from overworld.domains.accounts.types import (
     Origin,
     RefreshMove,
     Revocation,
-    Secretive,
     Session,
     Way,
 )
@@ -39,6 +38,7 @@ from overworld.kernel.events import Event
 from overworld.kernel.identity import Principal
 from overworld.kernel.ids import IdSource
 from overworld.kernel.ports import Outbox, Tx
+from overworld.kernel.secretive import Secretive
 from overworld.platform.postgres import Database
 
 _TOKEN_BYTES = 32
