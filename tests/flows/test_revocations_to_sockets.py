@@ -17,7 +17,7 @@ class Ended:
     def __init__(self) -> None:
         self.asked: list[tuple[str, UUID]] = []
 
-    def revoked(self, sid: UUID) -> None:
+    def revoked(self, account_id: UUID, sid: UUID) -> None:
         self.asked.append(("session", sid))
 
     def account_revoked(self, account_id: UUID) -> None:

@@ -15,8 +15,8 @@ TOPICS = (SessionRevoked.topic,)
 class Sockets(Protocol):
     """The socket's door."""
 
-    def revoked(self, sid: UUID) -> None:
-        """Ends the connections of a session."""
+    def revoked(self, account_id: UUID, sid: UUID) -> None:
+        """Ends the connections of a session of an account."""
         ...
 
     def account_revoked(self, account_id: UUID) -> None:
@@ -39,4 +39,4 @@ class RevocationsToSockets:
             if event.session_id is None:
                 self._sockets.account_revoked(event.account_id)
             else:
-                self._sockets.revoked(event.session_id)
+                self._sockets.revoked(event.account_id, event.session_id)

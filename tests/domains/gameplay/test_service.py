@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 from uuid import UUID
 
@@ -42,6 +43,25 @@ async def test_an_item_says_what_it_is_worth_and_until_when(field):
     item = found[spawn.id]
     assert (item.type, item.value, item.currency, item.expires_at) == ("opal", "1.50", "gem", "2026-06-01T12:30:00Z")
     assert sphere.distance_between_m(item.lat, item.lng, spawn.lat_deg, spawn.lng_deg) < 0.02
+
+
+async def test_a_wide_look_leaves_turns_to_others(field):
+    """Some 400 cells that nobody has asked for yet are 20 ms of computing; nobody else may wait that long."""
+    server, turns = await field.server(), 0
+
+    async def others():
+        nonlocal turns
+        while True:
+            await asyncio.sleep(0)
+            turns += 1
+
+    beside = asyncio.create_task(others())
+    try:
+        spawned = await server._spawned(cells.cover_cap(*HERE, 3_000, 15, 2_048), window=3)
+    finally:
+        beside.cancel()
+    assert len(spawned) > 1_000
+    assert turns >= len(spawned) // 300
 
 
 async def test_what_is_taken_is_left_out(field):

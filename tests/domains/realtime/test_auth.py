@@ -91,7 +91,7 @@ async def test_a_failed_second_auth_leaves_the_connection_as_it_was(site):
 async def test_a_revoked_session_is_closed_and_others_stay(site):
     account = uuid.uuid4()
     ended, kept = await site.player("a", account=account), await site.player("b", account=account)
-    site.gateway.revoked(site.house.principals["a"].sid)
+    site.gateway.revoked(site.house.principals["a"].account_id, site.house.principals["a"].sid)
     assert (await ended.receive())["error"]["code"] == "realtime.session_revoked"
     assert (await ended.end())[0] == 4401
     assert (await kept.ask({"type": "ping"}))["type"] == "pong"

@@ -140,7 +140,8 @@ async def test_when_the_server_hangs_up_commands_in_flight_raise_closed(site):
     socket = await connected(site)
     waiting = asyncio.create_task(socket.collect("coin", request_id="1"))
     await site.until(lambda: site.house.acting)
-    site.gateway.revoked(site.house.principals["token"].sid)
+    mine = site.house.principals["token"]
+    site.gateway.revoked(mine.account_id, mine.sid)
     with pytest.raises(Closed) as caught:
         await waiting
     assert caught.value.code == 4401

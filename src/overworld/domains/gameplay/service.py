@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from datetime import datetime
@@ -25,6 +26,7 @@ from overworld.kernel.identity import Answer
 from overworld.platform.postgres import Database
 
 _COVER_CELLS_MAX = 2_048
+_SPAWNS_AT_ONCE = 256  # about 2 ms of computing
 
 
 class Gameplay:
@@ -93,7 +95,7 @@ class Gameplay:
             wanted = cells.cover_cap(lat_deg, lng_deg, radius_m, self._spawns.cell_level, _COVER_CELLS_MAX)
         except ValueError as error:
             raise RadiusTooWide from error
-        spawned = self._spawns.in_cells(wanted, window=self._spawns.window_at(self._clock.now_us()))
+        spawned = await self._spawned(wanted, window=self._spawns.window_at(self._clock.now_us()))
         lat, lng = (np.array([getattr(spawn, name) for spawn in spawned]) for name in ("lat_deg", "lng_deg"))
         metres = np.round(sphere.distance_m(lat_deg, lng_deg, lat, lng), 2).tolist()
         within = {spawn.id: m for spawn, m in zip(spawned, metres, strict=True) if m <= radius_m}
@@ -110,8 +112,7 @@ class Gameplay:
 
         One statement, none where nothing spawns. Whether the player may see the cells is for the caller to know.
         """
-        window = self._spawns.window_at(to_us(at))
-        spawned = [spawn for cell in wanted for spawn in self._spawned_in(cell, window)]
+        spawned = await self._spawned(wanted, window=self._spawns.window_at(to_us(at)))
         return [_seen(spawn) for spawn in await self._left(spawned, player_id=player_id)]
 
     async def progress(self, account_ids: Sequence[UUID]) -> list[Progress]:
@@ -119,6 +120,18 @@ class Gameplay:
         async with self._database.read() as tx:
             known = await store.progress(tx, account_ids)
         return [known.get(account_id, Progress(experience=0, level=1)) for account_id in account_ids]
+
+    async def _spawned(self, wanted: Sequence[int], *, window: int) -> list[Spawn]:
+        """Everything that spawns in some cells, worked out a slice at a time: others are served in between."""
+        coarsest = min(map(cells.level_of, wanted), default=self._spawns.cell_level)
+        in_each = self._spawns.mean_per_cell * 4 ** max(0, self._spawns.cell_level - coarsest)
+        step = max(1, int(_SPAWNS_AT_ONCE / in_each))
+        spawned: list[Spawn] = []
+        for first in range(0, len(wanted), step):
+            if first:
+                await asyncio.sleep(0)
+            spawned += [spawn for cell in wanted[first : first + step] for spawn in self._spawned_in(cell, window)]
+        return spawned
 
     def _spawned_in(self, cell: int, window: int) -> list[Spawn]:
         spawned = self._spawns.in_cells(cells_at(cell, self._spawns.cell_level), window=window)

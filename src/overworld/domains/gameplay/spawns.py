@@ -65,6 +65,11 @@ class Spawns:
         """The S2 level of the cells that collectibles are computed for."""
         return self._table.cell_level
 
+    @property
+    def mean_per_cell(self) -> float:
+        """How many collectibles a cell has on average."""
+        return self._table.mean_per_cell
+
     def window_at(self, at_us: int) -> int:
         """The number of the window that is open at an instant."""
         return at_us // self._window_us

@@ -136,9 +136,10 @@ class Gateway:
         """Says that the players of these cells have changed; listeners get who is there, at the players' cadence."""
         self._publisher.players_changed(cells)
 
-    def revoked(self, sid: UUID) -> None:
-        """Ends the connections of a session."""
-        self._end(self._roster.of_session(sid))
+    def revoked(self, account_id: UUID, sid: UUID) -> None:
+        """Ends the connections of a session of an account."""
+        mine = self._roster.of_account(account_id)
+        self._end([one for one in mine if one.principal is not None and one.principal.sid == sid])
 
     def account_revoked(self, account_id: UUID) -> None:
         """Ends all connections of an account."""

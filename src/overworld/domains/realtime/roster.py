@@ -40,10 +40,6 @@ class Roster:
         """The account's connections, oldest first."""
         return list(self._by_account.get(account_id, ()))
 
-    def of_session(self, sid: UUID) -> list[Connection]:
-        """The connections that authenticated with tokens of a session; looks at every connection."""
-        return [one for one in self.connections if one.principal is not None and one.principal.sid == sid]
-
     def _leave(self, connection: Connection) -> None:
         if connection.principal is None:
             return

@@ -30,7 +30,7 @@ NEARBY_CELLS_MAX = 32_768
 SLOTS_FIRST = 1_024
 _FOUND_MAX = 65_536
 _CHANGED_MAX = 4_096
-_FORGOTTEN_MAX = 10_000
+_FORGOTTEN_MAX = 1_000  # a few ms; once a minute, that is more than a million a day
 
 
 class Pass(Struct, frozen=True):
@@ -106,6 +106,11 @@ class Engine:
         """Whether the last good fix still speaks for the player: not when refused ones agree on another place."""
         return int(self.players.tracks["new_count"][slot]) <= 1
 
+    def anchored(self, slots: Sequence[int]) -> list[bool]:
+        """The same for many slots, aligned with them, (n,)."""
+        known: list[bool] = (self.players.tracks["new_count"][slots] <= 1).tolist()
+        return known
+
     def present(self, cells: Sequence[int]) -> Seen:
         """Who is in some room cells; of a crowded cell only so many."""
         settings = self._settings
@@ -138,7 +143,7 @@ class Engine:
         return verdicts.expire(self.index.cells, self.players.at_us, now_us - self._settings.fix_kept_s * SECOND_US)
 
     def forget(self, *, now_us: int) -> int:
-        """Forgets players from whom nothing came for very long, at most 10,000 in a call; gives how many."""
+        """Forgets players from whom nothing came for very long, at most 1,000 in a call; gives how many."""
         players = self.players
         before_us = now_us - self._settings.track_kept_s * SECOND_US
         gone = (players.seen_us > 0) & (players.seen_us < before_us) & (self.index.cells.seat["cell"] == NOWHERE)
