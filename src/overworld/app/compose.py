@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from overworld import __version__
 from overworld.app import measures, start
-from overworld.app.doors import CellViews, CollectAction
+from overworld.app.doors import CellViews, CollectAction, CollectiblesAround
 from overworld.app.game import Game
 from overworld.app.loops import Loops
 from overworld.app.settings import Settings
@@ -170,6 +170,7 @@ async def _domains(platform: Platform) -> Domains:
         room_level=settings.world.room_level,
     )
     world.service.on_cells_changed = gateway.publish_players
+    world.service.add_source(CollectiblesAround(gameplay.service, radius_max_m=settings.gameplay.nearby_radius_max_m))
     return Domains(ledger=ledger, world=world, gameplay=gameplay, accounts=accounts, gateway=gateway)
 
 

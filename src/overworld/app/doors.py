@@ -10,9 +10,10 @@ from msgspec import Raw, Struct
 
 from overworld.domains.gameplay.messages import ClaimCollectible
 from overworld.domains.gameplay.service import Gameplay
+from overworld.domains.world.messages import EntityNearby
 from overworld.domains.world.service import World
 from overworld.kernel.clock import Clock
-from overworld.kernel.identity import Answer, Principal
+from overworld.kernel.identity import Answer, Principal, Scope
 from overworld.platform.http.errors import KeyRequired
 
 
@@ -31,6 +32,53 @@ class CellViews:
     async def collectibles(self, cells: Sequence[int], *, player_id: UUID) -> Sequence[Struct]:
         """What the player could collect in the cells now."""
         return await self._gameplay.collectibles_in(cells, player_id=player_id, at=self._clock.now())
+
+
+class CollectibleAround(EntityNearby, frozen=True, kw_only=True):
+    """A collectible among the entities around a place; `kind` is its type in the game."""
+
+    kind: str
+    value: str
+    currency: str
+    expires_at: str
+
+
+class CollectiblesAround:
+    """Shows collectibles in `GET /v1/location/nearby` beside the players."""
+
+    type = "collectible"
+
+    def __init__(self, gameplay: Gameplay, *, radius_max_m: float) -> None:
+        self._gameplay = gameplay
+        self._radius_max_m = radius_max_m
+
+    async def nearby(
+        self, *, viewer_id: UUID, lat_deg: float, lng_deg: float, radius_m: float, after: tuple[float, str], limit: int
+    ) -> Sequence[CollectibleAround]:
+        """The first collectibles beyond `after`; the world has looked whether the viewer may see the place."""
+        found = await self._gameplay.nearby(
+            player_id=viewer_id,
+            scopes={Scope.WORLD_READ},
+            lat_deg=lat_deg,
+            lng_deg=lng_deg,
+            radius_m=min(radius_m, self._radius_max_m),
+            after=after,
+            limit=limit,
+        )
+        return [
+            CollectibleAround(
+                id=one.id,
+                type=self.type,
+                lat=one.lat,
+                lng=one.lng,
+                distance_m=one.distance_m,
+                kind=one.type,
+                value=one.value,
+                currency=one.currency,
+                expires_at=one.expires_at,
+            )
+            for one in found
+        ]
 
 
 class CollectAction:

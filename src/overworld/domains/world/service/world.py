@@ -93,6 +93,10 @@ class World:
             slices=settings.interest_slices,
         )
 
+    def add_source(self, source: NearbySource) -> None:
+        """Shows another domain's entities in `nearby` too, under the source's type."""
+        self._sources[source.type] = source
+
     def submit(self, player_id: UUID, report: FixReport, *, own_timeline: bool = False) -> asyncio.Future[Verdict]:
         """The coming verdict on a fix. Fixes of one player are judged in the order of the calls.
 
