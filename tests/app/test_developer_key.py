@@ -3,7 +3,9 @@
 import stat
 from pathlib import Path
 
-from overworld.app.developer_key import FILE_NAME, DeveloperKey, NoKeys, read
+import pytest
+
+from overworld.app.developer_key import FILE_NAME, BadDeveloperKey, DeveloperKey, NoKeys, read
 
 
 def test_the_key_is_made_once_and_only_its_owner_may_read_it(tmp_path: Path):
@@ -20,6 +22,16 @@ def test_only_the_key_itself_adds_scopes(tmp_path: Path):
     assert keys.scopes(read(tmp_path)) == {"world.read", "world.replay"}
     for wrong in ("", read(tmp_path)[:-1], read(tmp_path) + "x", "owdev_ключ"):
         assert keys.scopes(wrong) == frozenset()
+
+
+@pytest.mark.parametrize("content", [b"", b"\n", b"owdev_\n", b"secret" * 8, b"owdev_" + b"\xb8" * 40])
+def test_a_file_without_a_key_is_refused_instead_of_honoured(tmp_path: Path, content: bytes):
+    """A disk that was full when the key was made leaves an empty file; then an empty header would be the key."""
+    (tmp_path / FILE_NAME).write_bytes(content)
+    with pytest.raises(BadDeveloperKey, match=FILE_NAME):
+        DeveloperKey.ensure(tmp_path)
+    with pytest.raises(BadDeveloperKey):
+        read(tmp_path)
 
 
 def test_a_production_server_honours_no_key(tmp_path: Path):

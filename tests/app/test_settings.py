@@ -139,3 +139,8 @@ def test_the_data_folder_is_known_before_the_settings_are_loaded(tmp_path, given
     sources = {"flags": flags(**given), "environment": environment, "folder": tmp_path}
     assert data_folder(**sources) == tmp_path / data
     assert load(**sources).tree.data == Path(data)
+
+
+def test_a_proxy_network_that_is_none_is_a_fault_and_not_a_crash(tmp_path: Path):
+    with pytest.raises(BadSettings, match="environment: http: trusted_proxies: 'nonsense' does not appear"):
+        load(environment={"OVERWORLD_HTTP__TRUSTED_PROXIES": "nonsense"}, folder=tmp_path)

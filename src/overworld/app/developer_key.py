@@ -8,10 +8,22 @@ import secrets
 from pathlib import Path
 
 from overworld.kernel.identity import Scope
+from overworld.kernel.refusals import Refusal
 
 FILE_NAME = "developer.key"
 _PREFIX = "owdev_"
+_LENGTH_MIN = 32
 _SCOPES = frozenset({Scope.WORLD_READ, Scope.WORLD_REPLAY})
+
+
+class BadDeveloperKey(Refusal):
+    """The file of the developer key holds no key.
+
+    An empty one would be guessed by whoever sends an empty header.
+    """
+
+    code = "platform.developer_key"
+    status = 503
 
 
 class DeveloperKey:
@@ -27,7 +39,7 @@ class DeveloperKey:
     def ensure(cls, data: Path) -> DeveloperKey:
         """The key of this data folder; made on first use, readable by its owner only (mode 0600).
 
-        Raises: OSError when the folder cannot be written or the file cannot be read.
+        Raises: OSError when the folder cannot be written or the file cannot be read; BadDeveloperKey.
         """
         path = data / FILE_NAME
         try:
@@ -51,5 +63,9 @@ class NoKeys:
 
 
 def read(data: Path) -> str:
-    """The developer key of a data folder. Raises: OSError when there is none or it may not be read."""
-    return (data / FILE_NAME).read_text().strip()
+    """The developer key of a data folder. Raises: OSError when there is none or it may not be read; BadDeveloperKey."""
+    path = data / FILE_NAME
+    key = path.read_bytes().decode("ascii", "replace").strip()
+    if not (key.startswith(_PREFIX) and len(key) >= _LENGTH_MIN and key.isascii()):
+        raise BadDeveloperKey(f"{path} holds no developer key; remove it, and the next start makes a new one")
+    return key

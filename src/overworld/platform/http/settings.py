@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_network
 from typing import Annotated
 
 from msgspec import Meta, Struct
@@ -31,6 +32,13 @@ class HttpSettings(Struct, frozen=True, forbid_unknown_fields=True):
     drain_s: Annotated[float, Meta(ge=0, le=300, description="How long requests in flight may take at shutdown.")] = (
         10.0
     )
+
+    def __post_init__(self) -> None:
+        for network in self.trusted_proxies:
+            try:
+                ip_network(network)
+            except ValueError as error:
+                raise ValueError(f"trusted_proxies: {error}") from error
 
 
 class LimitSettings(Struct, frozen=True, forbid_unknown_fields=True):
