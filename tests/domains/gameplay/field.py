@@ -185,6 +185,7 @@ class Field:
             collections = await tx.fetch("SELECT collectible_id, player_id FROM gameplay.collection")
             payments = await tx.fetch(
                 "SELECT reference, owner_id FROM ledger.transfer t JOIN ledger.account a ON a.id = t.credit_id"
+                " WHERE reference <> ''"  # what a test gave away has none
             )
         events = [event for event in await self.events() if isinstance(event, CollectibleCollected)]
         written = Counter((row["collectible_id"], row["player_id"]) for row in collections)

@@ -9,9 +9,10 @@ from uuid import UUID
 import numpy as np
 import pytest
 
-from overworld.domains.gameplay.errors import RadiusTooWide
+from overworld.domains.gameplay.errors import RadiusTooWide, WalletFull
 from overworld.domains.gameplay.types import GameplaySettings, Progress
 from overworld.geo import cells, sphere
+from overworld.kernel.money import AMOUNT_MINOR_MAX, HOUSE, AccountCode, AccountRef, Transfer, TransferCode
 from overworld.kernel.refusals import Busy
 from tests.domains.gameplay.field import HOME, SECRET
 
@@ -153,3 +154,28 @@ async def test_a_closed_service_takes_no_claims(field):
     await server.close()
     with pytest.raises(Busy):
         await server.collect(field.claim(ANN, field.shared()[0]))
+
+
+async def test_a_full_wallet_refuses_its_own_claim_only_and_keeps_the_coin_for_others(field):
+    """Also when both come in one batch, and again under the same key: nothing was written, so nothing is replayed."""
+    server = await field.server()
+    coin, other = field.shared()[:2]
+    async with field.database.transaction() as tx:
+        await field.ledger.post(tx, [_all_there_can_be(ANN, id=field.ids())], at=field.clock.now())
+    claims = [field.claim(ANN, coin, "full"), field.claim(BEN, other)]
+    for _ in range(2):
+        outcomes = await asyncio.gather(*map(server.collect, claims), return_exceptions=True)
+        assert isinstance(outcomes[0], WalletFull)
+        assert not isinstance(outcomes[1], BaseException)
+    assert (await server.collect(field.claim(BEN, coin))).value.balance == "6"
+
+
+def _all_there_can_be(player_id, *, id):
+    return Transfer(
+        id=id,
+        debit=AccountRef(HOUSE, "coin", AccountCode.ISSUANCE),
+        credit=AccountRef(player_id, "coin"),
+        amount_minor=AMOUNT_MINOR_MAX,
+        code=TransferCode.COLLECT,
+        reference="",
+    )

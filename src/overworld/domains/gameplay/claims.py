@@ -14,6 +14,7 @@ from uuid import UUID
 from msgspec import Struct
 
 from overworld.domains.gameplay import store
+from overworld.domains.gameplay.errors import WalletFull
 from overworld.domains.gameplay.messages import ClaimCollectible, Collected, CollectibleCollected, LevelReached
 from overworld.domains.gameplay.rules import Attempt, Decision, Taking, Win, decide, refuse_closed, refuse_far
 from overworld.domains.gameplay.spawns import Spawns
@@ -46,6 +47,14 @@ class _Overtaken(Exception):
     def __init__(self, takings: AbstractSet[Taking]) -> None:
         super().__init__(f"{len(takings)} takings were won elsewhere")
         self.takings = takings
+
+
+class _Unpaid(Exception):
+    """A win of this batch does not fit into its player's wallet: nothing of the batch was written."""
+
+    def __init__(self, win: Win) -> None:
+        super().__init__(f"no room in the wallet for {win.spawn.id}")
+        self.refusal = WalletFull(collectible_id=win.spawn.id, currency=win.spawn.kind.currency.code)
 
 
 class _Batch(Struct, frozen=True, kw_only=True):
@@ -87,7 +96,8 @@ class Claims:
     async def run(self, commands: Sequence[ClaimCollectible]) -> list[Answer[Collected] | Refusal]:
         """The outcome of each claim, (n,). Six statements beside the ledger's when one wins, three when none does.
 
-        Whatever is raised, the same claims may be run again: what was committed is then answered by its key.
+        Whatever is raised, the same claims may be run again: what was committed is then answered by its key. A claim
+        that finds the wallet full makes its batch fail, and is refused when it is run alone.
         """
         at_us = self._clock.now_us()
         batch = _Batch(
@@ -103,6 +113,10 @@ class Claims:
                 gone |= overtaken.takings
             except KeyTaken:
                 continue
+            except _Unpaid as unpaid:
+                if len(commands) > 1:
+                    raise
+                return [unpaid.refusal]
         return await run_again(partial(self._run_once, batch, gone))
 
     async def _attempts(self, commands: Sequence[ClaimCollectible], *, at_us: int) -> list[Attempt | Refusal]:
@@ -208,6 +222,8 @@ def _transfer(win: Win, *, id: UUID) -> Transfer:
 
 
 def _collected(win: Win, posted: TransferResult) -> Collected:
+    if posted.status is TransferStatus.EXCEEDS_MAXIMUM:
+        raise _Unpaid(win)
     if posted.status is not TransferStatus.CREATED:
         raise RuntimeError(f"the ledger answered {posted.status.name} to a win of {win.spawn.id}")
     kind = win.spawn.kind

@@ -58,6 +58,14 @@ class AlreadyCollected(Refusal):
     public = ("collectible_id",)
 
 
+class WalletFull(Refusal):
+    """The player's wallet holds as much of this currency as a wallet can."""
+
+    code = "gameplay.wallet_full"
+    status = 409
+    public = ("collectible_id", "currency")
+
+
 class RadiusTooWide(Refusal):
     """The radius is wider than this server answers."""
 

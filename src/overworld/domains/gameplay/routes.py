@@ -17,6 +17,7 @@ from overworld.domains.gameplay.errors import (
     OutOfReach,
     RadiusTooWide,
     StalePosition,
+    WalletFull,
 )
 from overworld.domains.gameplay.messages import ClaimCollectible, CollectBody, Collected, CollectibleNearby
 from overworld.domains.gameplay.service import Gameplay
@@ -36,7 +37,7 @@ from overworld.platform.http.paging import LIMIT_DEFAULT
 from overworld.platform.postgres.idempotency import KeyReused
 
 RADIUS_DEFAULT_M = 500.0
-CLAIM_REFUSALS = (NotFound, Expired, StalePosition, OutOfReach, CapReached, AlreadyCollected)
+CLAIM_REFUSALS = (NotFound, Expired, StalePosition, OutOfReach, CapReached, AlreadyCollected, WalletFull)
 
 LatQuery = Annotated[float, Parameter(ge=-90, le=90, description="Latitude in degrees.")]
 LngQuery = Annotated[float, Parameter(ge=-180, le=180, description="Longitude in degrees.")]

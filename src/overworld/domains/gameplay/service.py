@@ -64,7 +64,7 @@ class Gameplay:
     async def collect(self, command: ClaimCollectible) -> Answer[Collected]:
         """A collectible's value, moved to the player's wallet; or the answer of an earlier try under the same key.
 
-        Raises: KeyReused; NotFound, Expired, StalePosition, OutOfReach, CapReached, AlreadyCollected; Busy.
+        Raises: KeyReused; NotFound, Expired, StalePosition, OutOfReach, CapReached, AlreadyCollected; WalletFull; Busy.
         """
         return await self.lanes.submit(command)
 
