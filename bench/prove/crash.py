@@ -6,20 +6,22 @@ import asyncio
 import re
 import tempfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AsyncExitStack
-from itertools import count
+from enum import StrEnum
+from itertools import count, cycle, islice
 from pathlib import Path
 from random import Random
 from time import perf_counter
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
 from cyclopts import Parameter
 from cyclopts.validators import Number
 from msgspec.structs import replace
 
-from bench.prove.books import Told, audit
+from bench.prove.books import Books, Told, audit
+from bench.prove.line import Line
 from bench.prove.outcome import Outcome, Steps, conclude, percentile, say
 from bench.servers import ServerProcess, free_ports
 from overworld.app.game import FILE_NAME, check, found
@@ -36,8 +38,20 @@ _PATIENCE_S = 90.0
 _PROGRESS_S = 60.0
 _LOOK_S = 0.02
 _RUNS_S_MAX = 1.5
+_UNHEARD_S = 0.1
 _TURN_DEG = 0.02
 _TURNS_MAX = 200
+
+
+class Kill(StrEnum):
+    """What is killed: the server; the server with its last answers lost on the way; the server and its PostgreSQL."""
+
+    SERVER = "server"
+    UNHEARD = "server unheard"
+    EVERYTHING = "server and database"
+
+
+DATABASE = "database"
 
 Count = Annotated[int, Parameter(validator=Number(gte=1, lte=1_000))]
 Some = Annotated[int, Parameter(validator=Number(gte=0, lte=1_000))]
@@ -54,7 +68,8 @@ def crash(
     Parameters
     ----------
     rounds
-        How often the server is killed and started again; in a third of them its PostgreSQL dies with it.
+        How often the server is killed and started again, in turn: alone, a moment after its answers begin to be lost,
+        and together with its PostgreSQL.
     database_rounds
         How often only its PostgreSQL is killed, which the server has to bring up again.
     walkers
@@ -80,17 +95,11 @@ def crash(
 async def prove(folder: Path, *, rounds: int, database_rounds: int, walkers: int, leg_fixes: int, seed: int) -> Outcome:
     """Kills and restarts a server in a folder of its own while legs are walked on it."""
     random = Random(seed)
-    kills = ["everything"] * (rounds // 3) + ["server"] * (rounds - rounds // 3) + ["database"] * database_rounds
+    kills = [*islice(cycle(Kill), rounds), *[DATABASE] * database_rounds]
     random.shuffle(kills)
     game = rich_game(folder / "game")
-    server = ServerProcess(
-        folder / "data",
-        game=str(game),
-        ports=free_ports(),
-        environment={"OVERWORLD_GAMEPLAY__SPAWN_KEY": f"crash {seed}"},
-    )
     async with AsyncExitStack() as stack:
-        await stack.enter_async_context(server)
+        server, line = await _serving(folder / "data", game=game, seed=seed, stack=stack)
         walks = Walks(server, legs(leg_fixes, Random(seed)), stack)
         restarts_s: list[float] = []
         async with asyncio.TaskGroup() as walking:
@@ -100,37 +109,57 @@ async def prove(folder: Path, *, rounds: int, database_rounds: int, walkers: int
                 for kill in kills:
                     await walks.another_claim()
                     await asyncio.sleep(random.uniform(0, _RUNS_S_MAX))
-                    restarts_s += await _kill_and_restart(server, kill)
+                    restarts_s += await _kill_and_restart(server, kill, line)
                     steps.done(f"{walks.claims} claims acknowledged")
                 await walks.another_claim()
             walks.stopping = True
         say("comparing what was told with the database and its log")
         faults = await walks.ledger_faults()
         books = await audit(running_dsn(server.data) or "", walks.told, game=check(game))
-    figures = {
+    return Outcome(_figures(kills, walks, restarts_s, books), faults + books.faults)
+
+
+async def _serving(data: Path, *, game: Path, seed: int, stack: AsyncExitStack) -> tuple[ServerProcess, Line]:
+    """A server that comes back at the same ports, and the line by which its clients find its socket."""
+    ports = free_ports()
+    line = await stack.enter_async_context(Line(ports[1]))
+    environment = {
+        "OVERWORLD_GAMEPLAY__SPAWN_KEY": f"crash {seed}",
+        "OVERWORLD_REALTIME__PUBLIC_URL": f"ws://127.0.0.1:{line.port}/v1/realtime",
+    }
+    server = ServerProcess(data, game=str(game), ports=ports, environment=environment)
+    return await stack.enter_async_context(server), line
+
+
+def _figures(kills: Sequence[str], walks: Walks, restarts_s: Sequence[float], books: Books) -> dict[str, Any]:
+    walked = [walked for _, walked in walks.ended]
+    return {
         "rounds": len(kills),
-        "kills": dict(Counter(kills)),
-        "legs_walked": len(walks.ended),
-        "fixes_accepted": sum(walked.accepted for _, walked in walks.ended),
-        "fixes_refused": dict(sum((walked.refused for _, walked in walks.ended), Counter())),
+        "kills": dict(Counter(map(str, kills))),
+        "legs_walked": len(walked),
+        "fixes_accepted": sum(each.accepted for each in walked),
+        "fixes_refused": dict(sum((each.refused for each in walked), Counter())),
         "reconnects": sum(link.drops for link, _ in walks.ended),
         "claims_acknowledged": len(walks.told),
-        "answers_lost_and_replayed": sum(link.replayed for link, _ in walks.ended),
-        "claims_refused": dict(sum((walked.claims_refused for _, walked in walks.ended), Counter())),
+        "answers_replayed": sum(link.replayed for link, _ in walks.ended),
+        "claims_refused": dict(sum((each.claims_refused for each in walked), Counter())),
         "restart_median_s": round(percentile(restarts_s, 0.5), 2),
         "restart_max_s": round(max(restarts_s, default=0.0), 2),
         "transfers": books.transfers,
         "events_read": books.events_read,
     }
-    return Outcome(figures, faults + books.faults)
 
 
-async def _kill_and_restart(server: ServerProcess, kill: str) -> list[float]:
+async def _kill_and_restart(server: ServerProcess, kill: str, line: Line) -> list[float]:
     """The seconds from the start of the process until it was ready; none when it lived."""
-    if kill == "database":
+    if kill == DATABASE:
         server.kill_database()
         return []
-    await server.kill(with_database=kill == "everything")
+    if kill == Kill.UNHEARD:
+        line.deaf = True
+        await asyncio.sleep(_UNHEARD_S)
+    await server.kill(with_database=kill == Kill.EVERYTHING)
+    line.deaf = False
     started_s = perf_counter()
     await server.start()
     return [perf_counter() - started_s]

@@ -62,6 +62,7 @@ class Link:
         self._patience_s = patience_s
         self._socket: Socket | None = None
         self._next_s = 0.0
+        self._last: Fix | None = None
         self.start: Start
 
     async def __aenter__(self) -> Self:
@@ -89,7 +90,10 @@ class Link:
 
     async def report(self, fix: Fix) -> Verdict:
         """The verdict on a fix."""
-        return await self._steadily(lambda socket: socket.report(fix))
+        verdict = await self._steadily(lambda socket: socket.report(fix))
+        if verdict.accepted:
+            self._last = fix
+        return verdict
 
     async def collect(self, target: str) -> Collected:
         """Claims a collectible under one request id, however often the line breaks. Raises: Refused."""
@@ -129,13 +133,10 @@ class Link:
         loop = asyncio.get_running_loop()
         until_s = loop.time() + self._patience_s
         while True:
-            if self._socket is None:
-                await self._connect()
-                self.drops += 1
-            await self._turn()
             try:
-                assert self._socket is not None  # noqa: S101  # _connect sets it or raises
-                return await call(self._socket)
+                socket = self._socket or await self._reconnect()
+                await self._turn()
+                return await call(socket)
             except _BROKEN:
                 await self._hang_up()
                 if loop.time() > until_s:
@@ -152,7 +153,15 @@ class Link:
         if wait_s > 0:
             await asyncio.sleep(wait_s)
 
-    async def _connect(self) -> None:
+    async def _reconnect(self) -> Socket:
+        """A new line; a server that was started anew first learns where the player stands."""
+        socket = await self._connect()
+        self.drops += 1
+        if self._last is not None:
+            socket.stream(self._last)
+        return socket
+
+    async def _connect(self) -> Socket:
         self._socket = await self._patiently(
             lambda: Socket.connect(self.start.addresses.realtime, token=self._api.access_token, key=self._key)
         )
@@ -162,6 +171,7 @@ class Link:
                 "the server does not honour this developer key, so a track cannot run on its own time line; give the "
                 "one in its data folder with --data or --key (a server in production honours none)"
             )
+        return self._socket
 
     async def _hang_up(self) -> None:
         socket, self._socket = self._socket, None
