@@ -65,7 +65,7 @@ def _ways_in(service: SignIn) -> list[HTTPRouteHandler]:
         """Signs in by e-mail address and password."""
         return await service.log_in(data, origin=_origin(caller))
 
-    @post("/v1/auth/device", opt=open_to_all(refusals=(BadUsername,)), responses=_KNOWN)
+    @post("/v1/auth/device", opt=open_to_all(refusals=(BadUsername, TooManyRegistrations)), responses=_KNOWN)
     async def sign_in_device(caller: Caller, data: SignInDevice) -> Response[Grant]:
         """Signs in by a device's own secret id; the first time makes an account."""
         found = await service.sign_in_device(data, origin=_origin(caller))

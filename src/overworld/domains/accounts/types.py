@@ -192,4 +192,7 @@ class AccountsSettings(Secretive, frozen=True, kw_only=True, forbid_unknown_fiel
     registrations_max: Annotated[
         int, Meta(ge=1, le=100_000, description="Tries to register from one address within `registration_window_s`.")
     ] = 5
+    new_devices_max: Annotated[
+        int, Meta(ge=1, le=1_000_000, description="Devices' new accounts from one address in `registration_window_s`.")
+    ] = 600
     registration_window_s: Annotated[int, Meta(ge=1, le=86_400, description="See `registrations_max`.")] = 3_600

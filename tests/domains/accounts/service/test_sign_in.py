@@ -261,6 +261,15 @@ class TestLockout:
             for _ in range(12):
                 await self.fail(house)
 
+    async def test_a_home_of_ipv6_addresses_counts_as_one(self, house):
+        for n in range(CHEAP.address_failures_max):
+            with pytest.raises(BadCredentials):
+                await house.accounts.sign_in.log_in(log_in(f"{n}@example.org"), origin=Origin(f"2001:db8:1:2::{n}"))
+        with pytest.raises(LockedOut):
+            await house.accounts.sign_in.log_in(log_in("last@example.org"), origin=Origin("2001:db8:1:2:ffff::9"))
+        with pytest.raises(BadCredentials):
+            await house.accounts.sign_in.log_in(log_in("last@example.org"), origin=Origin("2001:db8:1:3::1"))
+
     async def test_two_processes_with_one_limiter_count_together(self, house, open_house):
         async with open_house(house.database, limits_enabled=True, limiter=house.limiter) as other:
             for n in range(5):
@@ -303,6 +312,22 @@ class TestDevice:
         assert sum(found.is_new for found in grants) == 1
         assert len({found.grant.user.id for found in grants}) == 1
         assert await one_value(house, "SELECT count(*) FROM accounts.account") == 1
+
+    async def test_new_devices_of_one_address_are_counted_and_known_ones_are_not(self, open_database, open_house):
+        """An account's own requests have a bucket each, so accounts that make accounts would have no bound."""
+        few = msgspec.structs.replace(CHEAP, new_devices_max=2)
+        async with (
+            open_database(SCHEMA) as database,
+            open_house(database, limits_enabled=True, settings=few) as house,
+        ):
+            homes = [Origin(f"2001:db8:1:2::{n}") for n in (1, 2, 3)]
+            for n, home in enumerate(homes[:2]):
+                assert (await house.accounts.sign_in.sign_in_device(device(n), origin=home)).is_new
+            with pytest.raises(TooManyRegistrations):
+                await house.accounts.sign_in.sign_in_device(device(2), origin=homes[2])
+            assert not (await house.accounts.sign_in.sign_in_device(device(1), origin=homes[2])).is_new
+            assert await one_value(house, "SELECT count(*) FROM accounts.account") == 2
+            assert (await house.accounts.sign_in.sign_in_device(device(2), origin=ELSEWHERE)).is_new
 
     async def test_a_twin_whose_other_half_fails_makes_the_account_itself(self, house):
         """The second claims while the first still holds the device, and gets it when the first gives up."""

@@ -6,12 +6,14 @@ from overworld.domains.accounts import rules
 from overworld.domains.accounts.errors import LockedOut, TooManyRegistrations
 from overworld.domains.accounts.types import AccountsSettings
 from overworld.kernel.ports import Limit, Limiter
+from overworld.platform.http.addresses import limited_as
 
 
 class Lockout:
-    """Counts failed sign-ins and registrations; counts nothing and lets everybody through when not `enabled`.
+    """Counts failed sign-ins and new accounts; counts nothing and lets everybody through when not `enabled`.
 
-    An account is named by the digest of the e-mail address given, so unknown ones lock like known ones.
+    An account is named by the digest of the e-mail address given, so unknown ones lock like known ones; a network
+    address of IPv6 by its /64, which is one home's.
     """
 
     def __init__(self, *, limiter: Limiter, enabled: bool, settings: AccountsSettings) -> None:
@@ -20,6 +22,7 @@ class Lockout:
         self._account = rules.per_window(settings.account_failures_max, settings.account_window_s)
         self._address = rules.per_window(settings.address_failures_max, settings.address_window_s)
         self._registrations = rules.per_window(settings.registrations_max, settings.registration_window_s)
+        self._new_devices = rules.per_window(settings.new_devices_max, settings.registration_window_s)
 
     async def check(self, email: str, address: str) -> None:
         """Passes while neither the account nor the address has used up its failures; takes nothing.
@@ -42,15 +45,22 @@ class Lockout:
 
     async def count_registration(self, address: str) -> None:
         """One more try to register from an address. Raises: TooManyRegistrations."""
+        await self._count_account("register", address, self._registrations)
+
+    async def count_new_device(self, address: str) -> None:
+        """One more account for a device from an address, whatever token asked. Raises: TooManyRegistrations."""
+        await self._count_account("device", address, self._new_devices)
+
+    async def _count_account(self, way: str, address: str, limit: Limit) -> None:
         if not self._enabled:
             return
-        taken = await self._limiter.take(f"accounts.register:{address}", self._registrations)
+        taken = await self._limiter.take(f"accounts.{way}:{limited_as(address)}", limit)
         if not taken.allowed:
             raise TooManyRegistrations(retry_after_s=taken.retry_after_s)
 
     def _buckets(self, email: str, address: str) -> tuple[tuple[str, Limit], tuple[str, Limit]]:
         account = rules.secret_hash(rules.folded(email)).hex()[:32]
         return (f"accounts.login.account:{account}", self._account), (
-            f"accounts.login.address:{address}",
+            f"accounts.login.address:{limited_as(address)}",
             self._address,
         )

@@ -111,7 +111,7 @@ class SignIn:
     async def sign_in_device(self, command: SignInDevice, *, origin: Origin) -> DeviceGrant:
         """Signs in a device; its first sign-in makes the account. Twins of one new device make one account.
 
-        Raises: BadUsername, Busy.
+        Raises: BadUsername, TooManyRegistrations, Busy.
         """
         wished = rules.username(command.username) if command.username is not None else None
         device_hash = rules.secret_hash(command.device_id)
@@ -120,6 +120,7 @@ class SignIn:
             at = self._clock.now()
             owner_id = await store.claim_device(tx, device_hash, new_id, at)
             if owner_id == new_id:
+                await self._lockout.count_new_device(origin.address)
                 account = await self._make_for_device(tx, new_id, wished, at)
                 opened = await self._open_new(tx, account, Way.DEVICE, origin, at)
             else:
