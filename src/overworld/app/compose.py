@@ -29,6 +29,7 @@ from overworld.domains.world import wiring as world_wiring
 from overworld.domains.world.wiring import WorldParts
 from overworld.flows import collections_to_sockets, revocations_to_sockets
 from overworld.kernel.clock import Clock
+from overworld.kernel.events import Envelope
 from overworld.kernel.ids import IdSource
 from overworld.platform.eventlog import EventLog, Handle, PostgresOutbox
 from overworld.platform.http import KeyScopes
@@ -208,9 +209,14 @@ def readers(house: House, *, game: Game, room_level: int) -> Sequence[tuple[str,
         publisher=house.gateway, noun=_noun(game), room_level=room_level
     )
     end_sockets = revocations_to_sockets.RevocationsToSockets(house.gateway)
+
+    async def revoke(envelopes: Sequence[Envelope]) -> None:
+        """The token first: a client whose socket ends must not get in again with it."""
+        await house.accounts.on_events(envelopes)
+        await end_sockets.handle(envelopes)
+
     return [
-        ("revocations", sorted(REVOCATION_TOPICS), house.accounts.on_events),
-        ("revocations-to-sockets", sorted(revocations_to_sockets.TOPICS), end_sockets.handle),
+        ("revocations", sorted(REVOCATION_TOPICS), revoke),
         ("collections-to-sockets", sorted(collections_to_sockets.TOPICS), to_sockets.handle),
     ]
 

@@ -24,7 +24,7 @@ from overworld.app.reload import Reload
 from overworld.app.settings import Settings
 from overworld.app.settings_sources import Resolved
 from overworld.app.signals import reload_on_signal, stop_on_signal
-from overworld.app.upkeep import forget_old_answers
+from overworld.app.upkeep import ROWS_MAX, old_answers, throw_away
 from overworld.domains.realtime.errors import PortTaken
 from overworld.kernel.clock import SystemClock
 from overworld.kernel.refusals import Refusal
@@ -143,7 +143,9 @@ async def _running(house: House, settings: Settings, game: Game) -> AsyncIterato
             tail = await house.log.tail(topics=topics, handle=handle)
             house.loops.run(name, tail.run)
         house.loops.run("eventlog-maintenance", house.log.keep_maintained)
-        house.loops.run("old-answers", partial(forget_old_answers, house.database, clock=house.clock))
+        answers = partial(old_answers, house.database, clock=house.clock)
+        sessions = partial(house.accounts.sessions.forget_ended, rows_max=ROWS_MAX)
+        house.loops.run("upkeep", partial(throw_away, answers, sessions))
         await house.accounts.load()
         stack.push_async_callback(house.accounts.close)
         if not _has_kernels():

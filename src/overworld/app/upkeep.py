@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from typing import NoReturn
 
 from overworld.kernel.clock import Clock
 from overworld.platform.postgres import Database, idempotency
 
+ROWS_MAX = 10_000
 _EVERY_S = 600.0
-_ROWS_MAX = 10_000
 
 
-async def forget_old_answers(database: Database, *, clock: Clock) -> NoReturn:
-    """Drops the answers kept under idempotency keys once they are too old to be asked for; a loop.
+async def throw_away(*steps: Callable[[], Awaitable[int]]) -> NoReturn:
+    """Runs each step until it gives less than `ROWS_MAX`, then rests; a loop. Several servers may run it at once.
 
-    Several servers may run it at once. Raises: Fault, Busy when the database does not answer.
+    Raises: what a step raises, such as Fault when the database does not answer.
     """
     while True:
-        before = clock.now() - idempotency.RETENTION
-        dropped = _ROWS_MAX
-        while dropped == _ROWS_MAX:
-            async with database.transaction() as tx:
-                dropped = await idempotency.forget_before(tx, before, rows_max=_ROWS_MAX)
+        for step in steps:
+            while await step() == ROWS_MAX:
+                pass
         await asyncio.sleep(_EVERY_S)
+
+
+async def old_answers(database: Database, *, clock: Clock) -> int:
+    """Drops answers kept under idempotency keys that are too old to be asked for; gives how many."""
+    async with database.transaction() as tx:
+        return await idempotency.forget_before(tx, clock.now() - idempotency.RETENTION, rows_max=ROWS_MAX)

@@ -56,6 +56,14 @@ class TestRefresh:
         house.clock.advance(timedelta(days=30))
         assert await is_refused(house, token)
 
+    async def test_a_session_is_forgotten_a_day_after_it_ended_by_itself(self, house):
+        await signed_in(house, 1)
+        house.clock.advance(timedelta(days=20))
+        token = (await signed_in(house, 2)).refresh_token
+        house.clock.advance(timedelta(days=11, seconds=1))
+        assert [await house.accounts.sessions.forget_ended(rows_max=10) for _ in range(2)] == [1, 0]
+        assert await refreshed(house, token)
+
     @pytest.mark.parametrize("token", ["", "x", "A" * 43, "\ud800", "\x00"])
     async def test_a_token_that_was_never_ours_is_refused_quietly(self, house, token):
         await signed_in(house)

@@ -49,6 +49,7 @@ CREATE TABLE accounts.session (
 );
 
 CREATE INDEX session_account ON accounts.session (account_id) WHERE revoked_at IS NULL;
+CREATE INDEX session_ends_at ON accounts.session (ends_at);
 CREATE INDEX session_revoked_at ON accounts.session (revoked_at) WHERE revoked_at IS NOT NULL;
 
 CREATE TABLE accounts.refresh_token (

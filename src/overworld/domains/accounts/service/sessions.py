@@ -42,6 +42,7 @@ from overworld.kernel.secretive import Secretive
 from overworld.platform.postgres import Database
 
 _TOKEN_BYTES = 32
+_ENDED_KEPT = timedelta(days=1)
 
 
 class Opened(Secretive, frozen=True):
@@ -154,6 +155,11 @@ class Sessions:
         """Ends one session of an account. Raises: NoSuchSession when it is another's, over, or never was."""
         if not await self._end(account_id, session_id, reason="ended"):
             raise NoSuchSession(session_id=session_id)
+
+    async def forget_ended(self, *, rows_max: int) -> int:
+        """Drops sessions a day after they ended by themselves, at most `rows_max`; gives how many. One transaction."""
+        async with self._database.transaction() as tx:
+            return await store.forget_sessions(tx, self._clock.now() - _ENDED_KEPT, rows_max=rows_max)
 
     async def running(self, principal: Principal) -> list[SessionSeen]:
         """The caller's sessions that have not ended, the last used first; at most `sessions_max`."""
