@@ -44,7 +44,12 @@ async def test_a_fix_in_the_same_room_cell_looks_at_nothing(site, square, monkey
     peer, _ = await watcher(site, square)
     asked = []
     refusal = site.house.sight_refusal
-    monkeypatch.setattr(site.house, "sight_refusal", lambda *args: asked.append(args) or refusal(*args))
+
+    def looked(*args):
+        asked.append(args)
+        return refusal(*args)
+
+    monkeypatch.setattr(site.house, "sight_refusal", looked)
     for number in (1, 2, 3):
         await peer.ask(fix(number, square[1]))
     await site.until(lambda: not site.gateway.in_flight)
