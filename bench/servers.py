@@ -159,10 +159,10 @@ class ServerProcess:
         pid_file = self.data / "postgres" / "postmaster.pid"
         _kill(psutil.Process(int(pid_file.read_text().split()[0])))
 
-    async def stop(self, *, timeout_s: float = 20.0) -> int:
-        """SIGTERM and a clean drain; gives the exit code. Raises: TimeoutError when it does not end."""
+    async def stop(self, how: signal.Signals = signal.SIGTERM, *, timeout_s: float = 20.0) -> int:
+        """A signal and a clean drain; gives the exit code. Raises: TimeoutError when it does not end."""
         async with asyncio.timeout(timeout_s):
-            return await self._end(signal.SIGTERM)
+            return await self._end(how)
 
     def log_end(self) -> str:
         """The last lines that the server printed."""

@@ -9,9 +9,11 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from overworld.app.kernel_cache import kernel_cache
 from overworld.kernel.clock import FixedClock
@@ -20,6 +22,20 @@ from overworld.platform.postgres import Database, DatabaseSettings, EmbeddedPost
 from overworld.platform.postgres.migrations import read_steps
 
 os.environ.setdefault("NUMBA_CACHE_DIR", str(kernel_cache(Path("data"))))
+
+SHARING_SERVERS = ("tests/system/", "tests/app/replay/test_replay.py")
+
+
+class _ByServers(LoadScopeScheduling):  # type: ignore[misc]  # it has no types
+    """Spreads tests one by one over the workers; the files that start servers for all their tests stay whole."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return nodeid.partition("::")[0] if nodeid.startswith(SHARING_SERVERS) else nodeid
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
+    return _ByServers(config, log)
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import socket
 from collections.abc import AsyncIterator
 from contextlib import closing
@@ -19,7 +20,7 @@ from bench.servers import Ran, ServerProcess, overworld
 from overworld.client import Acted, Fix, Refused
 from tests.system.player import LJUBLJANA
 
-pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module"), pytest.mark.xdist_group("lifecycle")]
+pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
 
 ANY_PORTS = ("--http-port", "0", "--realtime-port", "0", "--operations-port", "0")
 WARM_START_S_MAX = 20.0
@@ -154,8 +155,7 @@ async def test_told_to_stop_it_answers_what_was_begun_and_leaves_nothing_behind(
 
 async def test_interrupted_at_the_keyboard_it_ends_as_well(migrated, tmp_path):
     async with ServerProcess(tmp_path, dsn=migrated) as server:
-        server.family[0].send_signal(2)
-        assert await server.stop() == 0
+        assert await server.stop(signal.SIGINT) == 0
 
 
 async def query(dsn: str, statement: str):

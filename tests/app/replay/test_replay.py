@@ -12,7 +12,7 @@ import pytest_asyncio
 from bench.servers import Ran, ServerProcess, overworld
 from tests.app.replay.test_gpx import GOOD, TRACKS, gpx, point
 
-pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module"), pytest.mark.xdist_group("replay")]
+pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
 
 FILES = sorted(TRACKS.glob("*.gpx"))
 FIELDS = ["file", "fixes", "sent", "accepted", "refused", "metres", "coins_seen", "coins_collected", "earned"]
