@@ -23,7 +23,7 @@ from overworld.app.game import Game, check, found
 from overworld.app.reload import Reload
 from overworld.app.settings import Settings
 from overworld.app.settings_sources import Resolved
-from overworld.app.signals import reload_on_signal, stop_on_signal
+from overworld.app.signals import end_after, reload_on_signal, stop_on_signal
 from overworld.app.upkeep import ROWS_MAX, old_answers, throw_away
 from overworld.domains.realtime.errors import PortTaken
 from overworld.kernel.clock import SystemClock
@@ -87,6 +87,7 @@ async def _serve(resolved: Resolved[Settings], game: Game, *, read: Callable[[],
         reload_on_signal(Reload(resolved, read=read, http=house.http), stop=stop)
         _welcome(where, settings, game)
         await stop.wait()
+        end_after(settings.stop_max_s)
         house.health.drain()
         structlog.get_logger("overworld.server").info("draining")
 

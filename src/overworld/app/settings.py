@@ -48,6 +48,9 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     data: Annotated[Path, Meta(description="folder of everything the server keeps on this machine")] = DATA
     config: Annotated[Path, Meta(description="this file; chosen by --config or the environment only")] = Path(FILE_NAME)
     migrate: Annotated[bool, Meta(description="bring a database given by DSN up to date at start")] = False
+    stop_max_s: Annotated[
+        float, Meta(gt=0, le=3600, description="longest that an orderly stop may take, should the database hang")
+    ] = 60.0
     http: HttpSettings = HttpSettings()
     realtime: RealtimeSettings = RealtimeSettings()
     operations: OperationsSettings = OperationsSettings()

@@ -7,6 +7,8 @@ import os
 import signal
 from collections.abc import Callable
 
+import structlog
+
 _STOPPING = (signal.SIGTERM, signal.SIGINT)
 _STANDARD_INPUT = 0
 
@@ -24,6 +26,16 @@ def stop_on_signal() -> asyncio.Event:
     for number in _STOPPING:
         loop.add_signal_handler(number, on_stop)
     return stop
+
+
+def end_after(seconds: float) -> None:
+    """Ends the process by force, with exit code 1, should it still live then. What was acknowledged is on disk."""
+
+    def end() -> None:
+        structlog.get_logger("overworld.server").error("stopping took too long and is abandoned", after_s=seconds)
+        os._exit(1)
+
+    asyncio.get_running_loop().call_later(seconds, end)
 
 
 def reload_on_signal(reload: Callable[[], None], *, stop: asyncio.Event) -> None:

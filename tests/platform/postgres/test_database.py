@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 
 import asyncpg
 import pytest
@@ -33,6 +35,11 @@ async def terminate(database, pid):
         await tx.execute("SELECT pg_terminate_backend($1, 5000)", pid)
 
 
+async def ask(database):
+    async with database.read() as tx:
+        await tx.execute("SELECT 1")
+
+
 async def test_a_transaction_that_raises_leaves_nothing(open_database):
     async with open_database() as database:
         with pytest.raises(ZeroDivisionError):
@@ -54,6 +61,23 @@ async def test_what_is_no_address_is_refused_without_repeating_it(dsn):
         await Database.open(dsn)
     assert "postgresql://USER:PASSWORD@HOST:PORT/DATABASE" in str(refused.value)
     assert "cret" not in str(refused.value)
+
+
+async def test_a_cancelled_caller_stays_cancelled_when_the_server_is_silent(reopened):
+    """asyncpg raises TimeoutError instead; who catches that and goes on would never end."""
+    database = await reopened(acquire_timeout_s=0.05)
+    async with database.read() as tx:
+        backend = await tx.fetchval("SELECT pg_backend_pid()")
+    os.kill(backend, signal.SIGSTOP)
+    try:
+        asking = asyncio.create_task(ask(database))
+        await asyncio.sleep(0)
+        asking.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asking
+    finally:
+        os.kill(backend, signal.SIGCONT)
+        await database.close()
 
 
 async def test_closing_cuts_what_does_not_end(reopened):

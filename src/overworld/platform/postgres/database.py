@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TypeVar
 
 import asyncpg
@@ -78,7 +78,7 @@ class Database:
                 reset=_keep,
             )
         except (asyncpg.PostgresError, OSError) as error:
-            raise DatabaseUnavailable(f"cannot connect to PostgreSQL: {error}") from error
+            raise DatabaseUnavailable(f"cannot connect to PostgreSQL: {error or type(error).__name__}") from error
         except ValueError as error:
             form = "postgresql://USER:PASSWORD@HOST:PORT/DATABASE"
             raise BadDsn(f"the database is not named by an address such as {form}") from error
@@ -115,7 +115,7 @@ class Database:
                 server_settings=_session(self._settings, self._application) | session,
             )
         except (asyncpg.PostgresError, OSError) as error:
-            raise DatabaseUnavailable(f"cannot connect to PostgreSQL: {error}") from error
+            raise DatabaseUnavailable(f"cannot connect to PostgreSQL: {error or type(error).__name__}") from error
 
     @asynccontextmanager
     async def listen(self, channel: str, on_notice: OnNotice) -> AsyncIterator[None]:
@@ -162,7 +162,9 @@ class Database:
                 raise DatabaseUnavailable(f"connection lost: {error}") from error
             raise
         finally:
-            await self._pool.release(connection)
+            # What the block ended with must get out, above all a cancellation; asyncpg has cut the silent connection.
+            with suppress(TimeoutError):
+                await self._pool.release(connection)
 
     async def _acquire(self) -> asyncpg.pool.PoolConnectionProxy:
         if self._waiting >= self._settings.waiting_max:
@@ -173,7 +175,7 @@ class Database:
         except TimeoutError as error:
             raise DatabaseBusy(f"no connection within {self._settings.acquire_timeout_s:g} s") from error
         except (*_LOST, OSError) as error:
-            raise DatabaseUnavailable(f"cannot connect to PostgreSQL: {error}") from error
+            raise DatabaseUnavailable(f"cannot connect to PostgreSQL: {error or type(error).__name__}") from error
         finally:
             self._waiting -= 1
 
