@@ -42,3 +42,8 @@ def test_a_production_server_honours_no_key(tmp_path: Path):
 def test_the_key_does_not_show_in_a_log(tmp_path: Path):
     keys = DeveloperKey.ensure(tmp_path)
     assert read(tmp_path) not in repr(keys)
+
+
+def test_nothing_but_the_key_is_left_in_the_folder(tmp_path: Path):
+    DeveloperKey.ensure(tmp_path)
+    assert [file.name for file in tmp_path.iterdir()] == [FILE_NAME]

@@ -41,13 +41,8 @@ class DeveloperKey:
 
         Raises: OSError when the folder cannot be written or the file cannot be read; BadDeveloperKey.
         """
-        path = data / FILE_NAME
-        try:
-            handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        except FileExistsError:
-            return cls(read(data))
-        with os.fdopen(handle, "w") as file:
-            file.write(_PREFIX + secrets.token_urlsafe(32) + "\n")
+        if not (data / FILE_NAME).exists():
+            _make(data)
         return cls(read(data))
 
     def scopes(self, key: str) -> frozenset[str]:
@@ -69,3 +64,11 @@ def read(data: Path) -> str:
     if not (key.startswith(_PREFIX) and len(key) >= _LENGTH_MIN and key.isascii()):
         raise BadDeveloperKey(f"{path} holds no developer key; remove it, and the next start makes a new one")
     return key
+
+
+def _make(data: Path) -> None:
+    """Writes a key beside its place and moves it there, so that a full disk or a crash leaves no half of one."""
+    draft = data / f"{FILE_NAME}.{os.getpid()}"
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+        file.write(_PREFIX + secrets.token_urlsafe(32) + "\n")
+    draft.replace(data / FILE_NAME)
