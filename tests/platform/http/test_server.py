@@ -207,6 +207,21 @@ async def test_endless_chunks_are_413(make_edge):
     assert status == 413
 
 
+@pytest.mark.parametrize(("megabytes", "reads_answer"), [(10, True), (40, False)])
+async def test_who_sends_everything_before_reading_gets_its_answer_within_bounds(make_edge, megabytes, reads_answer):
+    """A line that is cut while the client sends is reset, and the answer on it is lost."""
+    async with served(make_edge) as server, connected(server) as (reader, writer), asyncio.timeout(5):
+        writer.write(b"POST /v1/places HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n" % (megabytes * 10**6))
+        try:
+            for _ in range(megabytes):
+                writer.write(b" " * 10**6)
+                await writer.drain()
+            received = await reader.read()
+        except ConnectionError:
+            received = b""
+    assert received.startswith(b"HTTP/1.1 413 ") == reads_answer
+
+
 BROKEN_BODIES = {
     "length": b"zz\r\n{}\r\n0\r\n\r\n",
     "huge": b"ffffffffffffffffff\r\n{}\r\n",

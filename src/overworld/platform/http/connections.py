@@ -16,10 +16,25 @@ from overworld.platform.http.problems import MEDIA_TYPE, problem_bytes
 from overworld.platform.http.settings import HttpSettings
 
 _SEPARATORS_BYTES = 4
+_PASSED_OVER_BYTES_MAX = 16 * 2**20
 
 
 class _Refused(Exception):
     """Stops the parser; the refusal itself waits in the connection."""
+
+
+class _Line:
+    """The transport as the answer to a request sees it: closing it lets the client finish sending."""
+
+    __slots__ = ("_protocol", "is_closing", "write")
+
+    def __init__(self, protocol: BoundedProtocol, transport: asyncio.Transport) -> None:
+        self._protocol = protocol
+        self.write = transport.write
+        self.is_closing = transport.is_closing
+
+    def close(self) -> None:
+        self._protocol.close_after_reply()
 
 
 class BoundedProtocol(HttpToolsProtocol):
@@ -38,11 +53,13 @@ class BoundedProtocol(HttpToolsProtocol):
         self._in_head = False
         self._parsed_bytes = 0
         self._unparsed_bytes = 0
+        self._passed_over_bytes = 0
         self._is_last = False
         self._refusal: Refusal = Malformed()
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        self._line = _Line(self, transport)
         self._await_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -51,7 +68,10 @@ class BoundedProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        if self.transport.is_closing() or self._is_last:
+        if self.transport.is_closing():
+            return
+        if self._is_last:
+            self._pass_over(data)
             return
         if self._late is None and self._is_idle():
             self._await_head()
@@ -86,6 +106,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._unparsed_bytes = 0
         self._stop_waiting()
         super().on_headers_complete()
+        self.cycle.transport = self._line  # type: ignore[assignment]
 
     def on_body(self, body: bytes) -> None:
         self._unparsed_bytes = 0
@@ -114,7 +135,14 @@ class BoundedProtocol(HttpToolsProtocol):
             b"HTTP/1.1 %d %b\r\ncontent-type: %b\r\ncontent-length: %d\r\nconnection: close\r\n\r\n%b"
             % (self._refusal.status, _phrase(self._refusal.status), MEDIA_TYPE, len(body), body)
         )
-        self.transport.close()
+        self._hang_up()
+
+    def close_after_reply(self) -> None:
+        """Closes a connection whose last reply is written; who still sends its request may do so for a while."""
+        if self._is_incomplete():
+            self._hang_up()
+        else:
+            self.transport.close()
 
     def pause_writing(self) -> None:
         super().pause_writing()
@@ -135,6 +163,21 @@ class BoundedProtocol(HttpToolsProtocol):
     def _is_incomplete(self) -> bool:
         """Whether the request being answered is still being received."""
         return self.cycle.more_body and not self.pipeline
+
+    def _hang_up(self) -> None:
+        """Closes when the client stops sending, or its time or bytes are up: who is cut off while it sends never reads
+        its answer. Source: RFC 9112, section 9.6.
+        """
+        self._is_last = True
+        self.transport.write_eof()
+        self.flow.resume_reading()
+        self._stop_waiting()
+        self._late = self.loop.call_later(self.settings.body_timeout_s, self.transport.close)
+
+    def _pass_over(self, data: bytes) -> None:
+        self._passed_over_bytes += len(data)
+        if self._passed_over_bytes > _PASSED_OVER_BYTES_MAX:
+            self.transport.close()
 
     def _await_head(self) -> None:
         self._late = self.loop.call_later(self.settings.head_timeout_s, self._give_up)
