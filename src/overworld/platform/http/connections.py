@@ -121,15 +121,16 @@ class BoundedProtocol(HttpToolsProtocol):
 
         Requests that came whole before are answered first, and what is wrong is then left without an answer.
         """
-        self._stop_waiting()
-        if self.transport.is_closing():
+        if self.transport.is_closing() or self._is_last:
             return
+        self._stop_waiting()
         if not self._is_idle():
             if self.cycle.response_started or not self._is_incomplete():
                 self._is_last = True
                 self.cycle.keep_alive = False
                 return
             self.cycle.disconnected = True
+            self.cycle.waiting_for_100_continue = False
         body = problem_bytes(self._refusal, trace_id=os.urandom(16).hex())
         self.transport.write(
             b"HTTP/1.1 %d %b\r\ncontent-type: %b\r\ncontent-length: %d\r\nconnection: close\r\n\r\n%b"
