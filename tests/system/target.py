@@ -12,6 +12,7 @@ from uuid import uuid4
 import httpx
 
 from bench.servers import ServerProcess
+from overworld.client import Socket
 
 PROBLEM = "application/problem+json"
 _MEMBERS = {"type": str, "title": str, "status": int, "code": str, "retryable": bool, "trace_id": str}
@@ -41,6 +42,14 @@ class Target:
         grant = (await self.http.post("/v1/auth/device", json={"device_id": device_id})).json()
         self.learn(device_id, grant["access_token"], grant["refresh_token"])
         return Intruder(self, grant)
+
+    async def socket(self, token: str, *, key: str | None = None) -> Socket:
+        """A connected socket. Raises: Refused, Closed."""
+
+        async def given() -> str:
+            return token
+
+        return await Socket.connect(self.server.realtime, token=given, key=key)
 
     def log(self) -> str:
         """Everything the server has printed."""
