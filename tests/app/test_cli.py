@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import tomllib
@@ -95,3 +96,14 @@ except SystemExit:
     command = [sys.executable, "-c", look]
     ran = subprocess.run(command, cwd=tmp_path, check=False, capture_output=True, text=True, timeout=60)  # noqa: S603
     assert ran.returncode == 0, ran.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("arguments", [["config", "show"], ["game", "check", "ore"]])
+def test_a_reader_who_has_had_enough_is_no_error(tmp_path, arguments):
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, "-m", "overworld", *arguments]
+    ran = subprocess.run(command, cwd=tmp_path, stdout=writing, stderr=subprocess.PIPE, check=False, timeout=60)  # noqa: S603
+    os.close(writing)
+    assert (ran.returncode, ran.stderr) == (0, b"")

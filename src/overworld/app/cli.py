@@ -6,6 +6,7 @@ settings are wrong, and everything that is wrong with them stands there; 130 it 
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 
@@ -31,13 +32,23 @@ app.command(migrate.app)
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs one command and leaves the process with its exit code; arguments default to those of the process."""
     try:
-        app(arguments)
+        _run(arguments)
     except BadSettings as bad:
         _leave(WRONG, [f"overworld: {fault}" for fault in bad.faults])
     except Refusal as refused:
         _leave(REFUSED, [f"overworld: {refused} ({refused.code})"])
     except KeyboardInterrupt:
         _leave(INTERRUPTED, [])
+    except BrokenPipeError:
+        # Whoever read, as `head` does, has had enough; what is left must not be tried again at the end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _run(arguments: Sequence[str] | None) -> None:
+    try:
+        app(arguments)
+    finally:
+        sys.stdout.flush()
 
 
 def _leave(code: int, lines: Sequence[str]) -> None:

@@ -10,7 +10,7 @@ from overworld.app.schemas import SCHEMAS
 from overworld.app.settings import Settings
 from overworld.kernel.refusals import Refusal
 from overworld.platform import postgres
-from overworld.platform.postgres import Database, EmbeddedPostgres, Step, running_dsn
+from overworld.platform.postgres import Database, DataFolderInUse, EmbeddedPostgres, Step, running_dsn
 
 
 class SchemaBehind(Refusal):
@@ -59,12 +59,17 @@ async def _up(settings: Settings) -> list[str]:
 @asynccontextmanager
 async def _database(settings: Settings) -> AsyncIterator[Database]:
     """The database of these settings: by DSN, of the server that runs on this data folder, or started for this."""
-    dsn = settings.database.dsn or running_dsn(settings.data)
-    embedded = None if dsn else EmbeddedPostgres(settings.data, settings=settings.database)
-    if embedded is not None:
-        dsn = await asyncio.to_thread(embedded.start)
+    dsn, embedded = settings.database.dsn, None
+    if not dsn:
+        try:
+            embedded = EmbeddedPostgres(settings.data, settings=settings.database)
+            dsn = await asyncio.to_thread(embedded.start)
+        except DataFolderInUse:
+            embedded, dsn = None, running_dsn(settings.data) or ""
+            if not dsn:
+                raise
     try:
-        database = await Database.open(dsn or "", settings=settings.database)
+        database = await Database.open(dsn, settings=settings.database)
         try:
             yield database
         finally:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import json
 import logging
+from contextlib import suppress
+from pathlib import Path
 
 import pytest
 import structlog
@@ -147,3 +149,13 @@ def test_nesting_without_end_is_cut():
     for _ in range(50):
         at["a"] = at = {}
     assert "***" in json.dumps(redact(None, "info", {"deep": deep}))
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that takes no byte")
+def test_a_line_that_cannot_be_written_is_lost_and_nothing_else(written):
+    with suppress(OSError), Path("/dev/full").open("w", encoding="utf-8") as full:
+        configure_logs(LogSettings(), stream=full)
+        structlog.get_logger("here").info("paid")
+        configure_logs(LogSettings(), stream=written)
+    structlog.get_logger("here").info("paid again")
+    assert json.loads(written.getvalue())["event"] == "paid again"

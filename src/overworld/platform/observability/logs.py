@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from contextlib import suppress
 from typing import IO
 
 import msgspec
@@ -50,8 +51,10 @@ class _LineLogger:
         self._stream = stream
 
     def msg(self, line: str) -> None:
-        self._stream.write(line + "\n")
-        self._stream.flush()
+        # A full disk or a pipe that nobody reads takes the line, not the request that it tells of.
+        with suppress(OSError):
+            self._stream.write(line + "\n")
+            self._stream.flush()
 
     debug = info = warning = error = critical = exception = msg
 
