@@ -21,7 +21,7 @@ async def serve():
     print("ready", flush=True)
     await stop.wait()
     print("draining", flush=True)
-    await asyncio.sleep(60)
+    await asyncio.Event().wait()
 
 uvloop.run(serve())
 """

@@ -27,12 +27,12 @@ pytestmark = pytest.mark.slow
 
 SETTINGS = DatabaseSettings(shared_buffers_mb=16, server_connections_max=20)
 _SERVE = """
-import sys, time
+import signal, sys
 from pathlib import Path
 from overworld.platform.postgres import DatabaseSettings, EmbeddedPostgres
 server = EmbeddedPostgres(Path(sys.argv[1]), settings=DatabaseSettings(shared_buffers_mb=16))
 print(server.start(), flush=True)
-time.sleep(600)
+signal.pause()
 """
 
 
