@@ -9,6 +9,7 @@ import time
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from statistics import median
 from typing import Any
 from uuid import uuid4
 
@@ -29,6 +30,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module"), pytest
 SPAWN_KEY = secrets.token_urlsafe(24)
 FIX_AGE_MAX_S = 2
 WAIT_S = 15
+PASSWORD = "correct horse battery staple"
 LJUBLJANA = (46.0511, 14.5051)
 TOKYO = (35.6812, 139.7671)
 DAY_S = 86_400
@@ -274,6 +276,27 @@ class TestDeveloperKey:
         intruder = await target.player()
         stamp = (datetime.now(UTC) + timedelta(seconds=offset_s)).isoformat()
         assert (await intruder.stand(*LJUBLJANA, timestamp=stamp))["reason"] == reason
+
+
+class TestPasswords:
+    async def test_nothing_tells_an_unknown_address_from_a_wrong_password(self, target):
+        """Neither the answer nor its time; the two are asked in turn, so that both meet the same machine."""
+        name = uuid4().hex[:16]
+        body = {"email": f"{name}@example.org", "username": name, "password": PASSWORD}
+        target.learn(PASSWORD)
+        assert (await target.http.post("/v1/auth/register", json=body)).status_code == 201
+        told: dict[str, set[str]] = {"known": set(), "unknown": set()}
+        spent: dict[str, list[float]] = {"known": [], "unknown": []}
+        for _ in range(40):
+            for who, email in (("known", body["email"]), ("unknown", f"{uuid4().hex[:16]}@example.org")):
+                begun = time.perf_counter()
+                reply = await target.http.post("/v1/auth/login", json={"email": email, "password": "wrong password"})
+                spent[who].append(time.perf_counter() - begun)
+                assert code_of(reply) == (401, "accounts.bad_credentials")
+                told[who].add(str(sorted((k, v) for k, v in reply.json().items() if k != "trace_id")))
+        assert told["known"] == told["unknown"]
+        assert len(told["known"]) == 1
+        assert 0.75 < median(spent["known"]) / median(spent["unknown"]) < 1.25
 
 
 class TestOthers:
