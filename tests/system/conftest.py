@@ -1,16 +1,18 @@
-"""Databases and players for real server processes."""
+"""Databases and players for real server processes, and commands for careless operators."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from pathlib import Path
 from uuid import uuid4
 
 import asyncpg
 import pytest
 import pytest_asyncio
 
-from bench.servers import ServerProcess
+from bench.servers import Ran, ServerProcess, overworld
+from tests.system.commands import SECRET, Run
 from tests.system.player import Player
 
 Joins = Callable[..., Awaitable[Player]]
@@ -43,3 +45,21 @@ async def joins() -> AsyncIterator[Joins]:
             return await stack.enter_async_context(Player(server, device_id=device_id))
 
         yield join
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Runs a command in an empty folder: `await run("serve", OVERWORLD_MODE="production")`.
+
+    No command may print a traceback, or `SECRET`.
+    """
+    monkeypatch.chdir(tmp_path)
+
+    async def run(*arguments: str | Path, **environment: str) -> Ran:
+        ran = await overworld(*arguments, environment=environment)
+        for text in (ran.out, ran.err):
+            assert "Traceback" not in text, text
+            assert SECRET not in text
+        return ran
+
+    return run

@@ -1,0 +1,95 @@
+"""A server that cannot start says why on one line and touches nothing; a production server honours no test door."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+import pytest_asyncio
+
+from bench.servers import ServerProcess
+from tests.system.commands import ANY_PORTS, REFUSED, lines
+from tests.system.target import Target, code_of, under_attack
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.asyncio(loop_scope="module"),
+    pytest.mark.xdist_group("bad input: operator"),
+]
+
+
+async def test_no_server_starts_with_a_bad_game_or_an_unknown_one(run, tmp_path):
+    (tmp_path / "game.toml").write_text("[game")
+    for game, told in (
+        (".", "game.toml: 1 error"),
+        ("nope", "known here: ore"),
+        ("../../etc/passwd", "known here: ore"),
+    ):
+        ran = await run("serve", "--game", game, *ANY_PORTS)
+        assert ran.code == REFUSED
+        assert told in ran.err
+    assert [each.name for each in tmp_path.iterdir()] == ["game.toml"]
+
+
+FOLDERS = {
+    "file": "cannot use the data folder",
+    "file/inside": "cannot use the data folder",
+    "/proc/data": "cannot use",
+}
+
+
+@pytest.mark.parametrize(("data", "told"), [*FOLDERS.items(), ("keyless", "holds no developer key")])
+async def test_a_data_folder_that_is_none_is_told(run, tmp_path, data, told):
+    (tmp_path / "file").write_text("not a folder")
+    (tmp_path / "keyless").mkdir()
+    (tmp_path / "keyless" / "developer.key").write_text("")
+    ran = await run("serve", "--data", data, *ANY_PORTS)
+    assert ran.code == REFUSED
+    assert told in lines(ran)[-1], ran.err
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def production(tmp_path_factory) -> AsyncIterator[Target]:
+    """A production server, with a developer key that a development server left in its folder."""
+    folder = tmp_path_factory.mktemp("production")
+    (folder / "developer.key").write_text("owdev_" + "A" * 43 + "\n")
+    async with under_attack(folder, environment={"OVERWORLD_MODE": "production"}) as target:
+        yield target
+
+
+async def test_a_production_server_honours_no_developer_key(production):
+    intruder = await production.player()
+    intruder.headers["Overworld-Key"] = production.server.key
+    reply = await intruder.get("/v1/game/coins/nearby", lat=46.0, lng=14.5)
+    assert code_of(reply) == (403, "world.out_of_sight")
+    async with await production.socket(intruder.token, key=production.server.key) as socket:
+        assert {"world.read", "world.replay"}.isdisjoint(socket.auth.scopes or ())
+
+
+@pytest.mark.parametrize("name", ["http", "realtime", "operations"])
+async def test_a_port_in_use_is_told_with_the_flag_that_helps(run, production, tmp_path, name):
+    server: ServerProcess = production.server
+    taken = {"http": server.http, "realtime": server.realtime, "operations": server.operations}[name]
+    port = httpx.URL(taken).port
+    flags = [f"--{each}-port={port if each == name else 0}" for each in ("http", "realtime", "operations")]
+    ran = await run("serve", *flags, "--data", tmp_path / "data")
+    assert ran.code == REFUSED
+    assert re.search(rf"Port {port} for {name} .* is taken .*--{name}-port", lines(ran)[-1]), ran.err
+
+
+async def test_a_second_server_on_a_data_folder_is_refused(run, production):
+    ran = await run("serve", *ANY_PORTS, "--data", production.server.data)
+    assert ran.code == REFUSED
+    assert "is in use by process" in lines(ran)[-1]
+
+
+async def test_a_damaged_data_folder_is_told_and_not_touched(run, tmp_path):
+    folder = tmp_path / "data" / "postgres"
+    folder.mkdir(parents=True)
+    (folder / "PG_VERSION").write_text("9.6\n")
+    ran = await run("serve", *ANY_PORTS, "--data", tmp_path / "data")
+    assert ran.code == REFUSED
+    assert "made by PostgreSQL 9.6" in lines(ran)[-1]
+    assert [each.name for each in folder.iterdir()] == ["PG_VERSION"]
