@@ -20,6 +20,7 @@ from overworld.app.addresses import Addresses
 from overworld.app.compose import House
 from overworld.app.developer_key import DeveloperKey, NoKeys
 from overworld.app.game import Game, check, found
+from overworld.app.open_files import allow_open_files
 from overworld.app.reload import Reload
 from overworld.app.settings import Settings
 from overworld.app.settings_sources import Resolved
@@ -70,6 +71,7 @@ def serve(read: Callable[[], Resolved[Settings]]) -> None:
 async def _serve(resolved: Resolved[Settings], game: Game, *, read: Callable[[], Resolved[Settings]]) -> None:
     settings = resolved.tree
     stop = stop_on_signal()
+    allow_open_files(connections_max=settings.realtime.connections_max)
     async with AsyncExitStack() as stack:
         keys = _prepare(settings)
         database = await stack.enter_async_context(_database(settings))
