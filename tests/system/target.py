@@ -52,8 +52,9 @@ class Target:
         return await Socket.connect(self.server.realtime, token=given, key=key)
 
     def log(self) -> str:
-        """Everything the server has printed."""
-        return self.server.log.read_text(errors="replace")
+        """Everything the server and its database have printed."""
+        files = (self.server.log, self.server.data / "postgres.log")
+        return "\n".join(file.read_text(errors="replace") for file in files if file.exists())
 
     def faults_of_log(self) -> list[str]:
         """The secrets that stand in the log, and its lines about bugs."""
