@@ -14,6 +14,7 @@ from cyclopts import App
 
 from overworld import __version__
 from overworld.app.commands import config, game, migrate
+from overworld.app.commands.demo import demo
 from overworld.app.commands.replay import replay
 from overworld.app.commands.serve import serve
 from overworld.app.settings_sources import BadSettings
@@ -24,6 +25,7 @@ REFUSED, WRONG, INTERRUPTED = 1, 2, 130
 app = App(name="overworld", help="The open-source backend for games played on a planet.", version=__version__)
 app.command(serve)
 app.command(replay)
+app.command(demo)
 app.command(config.app)
 app.command(game.app)
 app.command(migrate.app)

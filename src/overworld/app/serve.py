@@ -18,6 +18,7 @@ from prometheus_client import CollectorRegistry
 from overworld.app import addresses, compose, migrate
 from overworld.app.addresses import Addresses
 from overworld.app.compose import House
+from overworld.app.demo.child import walkers
 from overworld.app.developer_key import DeveloperKey, NoKeys
 from overworld.app.game import Game, check, found
 from overworld.app.open_files import allow_open_files
@@ -87,6 +88,7 @@ async def _serve(resolved: Resolved[Settings], game: Game, *, read: Callable[[],
         await stack.enter_async_context(_running(house, settings, game))
         where = await stack.enter_async_context(_listening(house, settings))
         reload_on_signal(Reload(resolved, read=read, http=house.http), stop=stop)
+        await stack.enter_async_context(walkers(settings.demo, data=settings.data))
         _welcome(where, settings, game)
         await stop.wait()
         end_after(settings.stop_max_s)
@@ -208,6 +210,10 @@ def _welcome(where: Addresses, settings: Settings, game: Game) -> None:
         f"  operations  {where.operations}   /health /metrics",
         f"  data        {settings.data.absolute()}",
     ]
+    if settings.demo.enabled:
+        demo = settings.demo
+        lines.append(f"  map         {where.http}/")
+        lines.append(f"{demo.walkers} simulated walkers walk around {demo.lat}, {demo.lng} and collect: see the map.")
     if settings.mode != "production":
         lines.append(f"Walk a real track: script/overworld replay tests/data/gpx/*.gpx{_data_flag(settings.data)}")
     if not settings.limits.enabled:

@@ -13,8 +13,8 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from overworld.app.link import KeyNotHonoured, Link
 from overworld.app.replay.gpx import BadTrack, Track, read_track
-from overworld.app.replay.link import KeyNotHonoured, Link
 from overworld.app.replay.report import ledger_faults, table, write_json
 from overworld.app.replay.walk import Walk, Walked
 from overworld.client import Closed, Refused, Unreachable
