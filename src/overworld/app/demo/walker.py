@@ -2,9 +2,9 @@
 
 **Pace.** A city must not run empty, and should never stand still. The shipped game spawns about 50 coins per km2 and
 half hour, so the default city of 64 km2 has about 3,200 in each window of 1,800 s. Each walker spends what it sees
-lying over what is left of the window and 1,000 s more: N coins with t seconds left are taken at N / (t + 1,000 s), which is
-the same all through the window, 3,200 / 2,800 s = 1.14 a second, and leaves a third of them for other players. Shared
-by 200 walkers that is a coin each 175 s, 493 a day and walker: below the 500 that the game allows.
+lying over what is left of the window and 1,000 s more: N coins with t seconds left are taken at N / (t + 1,000 s),
+which is the same all through the window, 3,200 / 2,800 s = 1.14 a second, and leaves a third of them for other players.
+Shared by 200 walkers that is a coin each 175 s, 493 a day and walker: below the 500 that the game allows.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ class Walker:
         self._look_s = now_s
         self._chases_since_s = now_s
         self._every_s = _EVERY_FIRST_S
-        self._due_s = now_s + random.uniform(0, _EVERY_FIRST_S)
+        self._due_s = now_s + random.uniform(-_EVERY_FIRST_S / 4, _EVERY_FIRST_S)
 
     @property
     def shown(self) -> Place:
