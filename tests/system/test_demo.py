@@ -7,6 +7,7 @@ import re
 import signal
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from time import perf_counter
 from typing import Any
 
@@ -14,7 +15,7 @@ import psutil
 import pytest
 import pytest_asyncio
 
-from bench.servers import ServerProcess
+from bench.servers import ServerProcess, free_ports
 from overworld.app.demo import places
 from overworld.app.demo.player import device_id
 from overworld.client import Api, Page
@@ -46,7 +47,7 @@ async def server(tmp_path_factory) -> AsyncIterator[ServerProcess]:
 async def until(holds: Callable[[], Awaitable[Any]]) -> Any:
     """What `holds` gives once that is true. Raises: TimeoutError."""
     async with asyncio.timeout(WAIT_S):
-        while not (given := await holds()):
+        while not (given := await holds()):  # noqa: ASYNC110 - another process has no event for us
             await asyncio.sleep(_POLL_S)
         return given
 
@@ -87,7 +88,9 @@ def said(server: ServerProcess, text: str) -> int:
     return server.log.read_text().count(text)
 
 
-async def test_walkers_move_and_collect_and_the_ledger_holds_what_they_say(server, joins):
+@asynccontextmanager
+async def walking(server: ServerProcess) -> AsyncIterator[asyncio.subprocess.Process]:
+    """`overworld demo` as a process of its own, with everybody out; it never outlives the block."""
     options = [f"--{name.replace('_', '-')}={value}" for name, value in CITY.items()]
     command = [sys.executable, "-m", "overworld", "demo", "--data", str(server.data), *options]
     process = await asyncio.create_subprocess_exec(
@@ -97,37 +100,65 @@ async def test_walkers_move_and_collect_and_the_ledger_holds_what_they_say(serve
         assert process.stdout is not None
         async with asyncio.timeout(WAIT_S):
             assert (await process.stdout.readline()).decode().startswith(f"{WALKERS} of {WALKERS} walkers out")
-        watcher = await joins(server)
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
 
-        async def everybody() -> dict[str, tuple[float, float]] | None:
-            seen = await seen_around(watcher.api)
-            return seen if len(seen) == WALKERS else None
 
-        first = await until(everybody)
+async def everybody_around(api: Api) -> dict[str, tuple[float, float]]:
+    """Where the walkers are, once all of them are seen."""
+
+    async def everybody() -> dict[str, tuple[float, float]] | None:
+        seen = await seen_around(api)
+        return seen if len(seen) == WALKERS else None
+
+    seen: dict[str, tuple[float, float]] = await until(everybody)
+    return seen
+
+
+async def interrupted(process: asyncio.subprocess.Process) -> str:
+    """What the walkers say at the end, when they are told to end as they should."""
+    process.send_signal(signal.SIGINT)
+    out, err = await asyncio.wait_for(process.communicate(), END_S_MAX)
+    assert (process.returncode, err) == (0, b"")
+    return out.decode().strip()
+
+
+async def test_walkers_move_and_collect_and_the_ledger_holds_what_they_say(server, joins):
+    watcher = await joins(server)
+    async with walking(server) as process:
+        first = await everybody_around(watcher.api)
 
         async def have_moved() -> bool:
             now = await seen_around(watcher.api)
             assert now.keys() == first.keys()
-            return now != first
+            return bool(now != first)
 
         async def have_collected() -> bool:
             return sum([await balance(server, number) for number in range(WALKERS)]) >= 5
 
         await until(have_moved)
         await until(have_collected)
-        process.send_signal(signal.SIGINT)
-        out, err = await asyncio.wait_for(process.communicate(), END_S_MAX)
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-    assert (process.returncode, err) == (0, b"")
-    told = re.fullmatch(r"([\d,]+) fixes \(0 refused\), ([\d,]+) collected for ([\d,]+) coin, .*", out.decode().strip())
-    assert told, out
+        said = await interrupted(process)
+    told = re.fullmatch(r"([\d,]+) fixes \(0 refused\), ([\d,]+) collected for ([\d,]+) coin, .*", said)
+    assert told, said
     fixes, collected, earned = (int(number.replace(",", "")) for number in told.groups())
     assert fixes > WALKERS * 2
     assert earned >= collected > 0
     assert sum([await balance(server, number) for number in range(WALKERS)]) == earned
+
+
+async def test_walkers_come_back_to_a_server_that_was_killed_and_started_again(empty_database, tmp_path, joins):
+    async with empty_database() as dsn:
+        server = ServerProcess(tmp_path / "data", dsn=dsn, ports=free_ports())
+        async with server, walking(server) as process:
+            await server.kill()
+            await server.start()
+            watcher = await joins(server)
+            await everybody_around(watcher.api)
+            assert " fixes (0 refused), " in await interrupted(process)
 
 
 async def test_ctrl_c_in_the_middle_of_traffic_ends_server_and_walkers_and_they_start_again_at_once(tmp_path):

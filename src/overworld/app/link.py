@@ -116,7 +116,7 @@ class Link:
         return self._api
 
     async def report(self, fix: Fix) -> Verdict:
-        """The verdict on a fix."""
+        """The verdict on a fix. When the line comes back, the last accepted one is sent again before all else."""
         verdict = await self._steadily(lambda socket: socket.report(fix))
         if verdict.accepted:
             self._last = fix
@@ -129,7 +129,6 @@ class Link:
             socket.stream(fix)
 
         await self._steadily(stream)
-        self._last = fix
 
     async def collect(self, target: str) -> Collected:
         """Claims a collectible under one request id, however often the line breaks. Raises: Refused."""

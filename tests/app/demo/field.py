@@ -42,7 +42,7 @@ class Field:
             self.turn_window(now_s)
             walker = self.walkers[number]
             self._do(walker.step(now_s), number, now_s)
-            heapq.heappush(self._due, (now_s + walker.pause_s, number))
+            heapq.heappush(self._due, (now_s + walker.pause_s(), number))
 
     def turn_window(self, now_s: float) -> None:
         """Spawns the coins of a new window, some beyond the city's edge too."""

@@ -32,7 +32,7 @@ def stroll(one: Walker, *, seconds: float) -> list[tuple[float, tuple[float, flo
         if one.step(now_s) is Wish.LOOK:
             one.sees([], within_m=LOOK_M)
         walk.append((now_s, one.place, one.shown))
-        now_s += one.pause_s
+        now_s += one.pause_s()
     return walk
 
 

@@ -52,18 +52,21 @@ async def _keep_walking(command: Sequence[str]) -> NoReturn:
         *command, stdin=PIPE, stdout=PIPE, stderr=STDOUT, start_new_session=True
     )
     try:
-        await _log(process)
-        raise WalkersEnded(f"exit code {await process.wait()}")
+        last_words = await _log(process)
+        raise WalkersEnded(f"exit code {await process.wait()}: {last_words}")
     finally:
         await _end(process)
 
 
-async def _log(process: Process) -> None:
-    """Logs what they say until they end."""
+async def _log(process: Process) -> str:
+    """Logs what they say until they end; gives the last line."""
     assert process.stdout is not None  # noqa: S101 - it is a pipe
     log = structlog.get_logger("overworld.demo")
+    said = ""
     async for line in process.stdout:
-        log.info(line.decode(errors="replace").rstrip())
+        said = line.decode(errors="replace").rstrip()
+        log.info(said)
+    return said
 
 
 async def _end(process: Process) -> None:

@@ -137,7 +137,7 @@ class Player:
             again_s = min(2 * again_s, most_s)
 
     async def _walk(self, link: Link) -> None:
-        await asyncio.sleep(self.walker.pause_s * self._random.random())
+        await asyncio.sleep(self.walker.pause_s() * self._random.random())
         while True:
             for event in link.waiting_events():
                 self._hear(event, link)
@@ -147,7 +147,7 @@ class Player:
                 await self._look(link)
             elif wish is Wish.CLAIM and self.walker.target is not None:
                 await self._errands.run(self._claim(link, self.walker.target))
-            await asyncio.sleep(self.walker.pause_s)
+            await asyncio.sleep(self.walker.pause_s())
 
     async def _report(self, link: Link) -> None:
         lat_deg, lng_deg = self._city.degrees(self.walker.shown)

@@ -101,7 +101,6 @@ class Walker:
         """The place with the GPS's error, which drifts by a few metres."""
         return self.place[0] + self._noise[0], self.place[1] + self._noise[1]
 
-    @property
     def pause_s(self) -> float:
         """How long to the next step: a second or two on the move, longer at rest."""
         rests_s = self._rests_until_s - self._at_s
