@@ -56,7 +56,7 @@ async def all_out(server: ServerProcess, *, times: int = 1) -> None:
     """Returns when all walkers walk, for the first time or after so many starts."""
 
     async def said_so() -> bool:
-        return said(server, f"{WALKERS} of {WALKERS} walkers out") == times
+        return said(server, f'"event":"{WALKERS} of {WALKERS} walkers out') == times
 
     await until(said_so)
 

@@ -32,7 +32,7 @@ _ENOUGH = frozenset({"gameplay.cap_reached", "gameplay.wallet_full"})
 
 
 class Tally(Struct, kw_only=True):
-    """What all walkers have come to so far. `out` are those who are connected now; `breaks` counts lines that broke."""
+    """What all walkers have come to so far. `out` are those who walk now; `breaks` counts lines that broke."""
 
     out: int = 0
     breaks: int = 0
@@ -44,7 +44,7 @@ class Tally(Struct, kw_only=True):
 
     @contextmanager
     def one_more_out(self) -> Iterator[None]:
-        """Counts a walker while it is connected."""
+        """Counts a walker while it walks."""
         self.out += 1
         try:
             yield
@@ -128,8 +128,7 @@ class Player:
                     async with turns:
                         link = await stack.enter_async_context(self._link(start=self._start))
                     again_s = least_s
-                    with self._tally.one_more_out():
-                        await self._walk(link)
+                    await self._walk(link)
             except (Refused, Unreachable, Closed, TimeoutError):
                 self._tally.breaks += 1
             self._start = None
@@ -138,16 +137,18 @@ class Player:
 
     async def _walk(self, link: Link) -> None:
         await asyncio.sleep(self.walker.pause_s() * self._random.random())
-        while True:
-            for event in link.waiting_events():
-                self._hear(event, link)
-            wish = self.walker.step(self._clock.now_us() / 1e6)
-            await self._report(link)
-            if wish is Wish.LOOK:
-                await self._look(link)
-            elif wish is Wish.CLAIM and self.walker.target is not None:
-                await self._errands.run(self._claim(link, self.walker.target))
-            await asyncio.sleep(self.walker.pause_s())
+        await self._report(link)
+        with self._tally.one_more_out():
+            while True:
+                await asyncio.sleep(self.walker.pause_s())
+                for event in link.waiting_events():
+                    self._hear(event, link)
+                wish = self.walker.step(self._clock.now_us() / 1e6)
+                await self._report(link)
+                if wish is Wish.LOOK:
+                    await self._look(link)
+                elif wish is Wish.CLAIM and self.walker.target is not None:
+                    await self._errands.run(self._claim(link, self.walker.target))
 
     async def _report(self, link: Link) -> None:
         lat_deg, lng_deg = self._city.degrees(self.walker.shown)
