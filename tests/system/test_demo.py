@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 from time import perf_counter
 from typing import Any
 
+import httpx
 import psutil
 import pytest
 import pytest_asyncio
@@ -42,6 +43,13 @@ async def server(tmp_path_factory) -> AsyncIterator[ServerProcess]:
     data = tmp_path_factory.mktemp("demo") / "data"
     async with ServerProcess(data, environment={"OVERWORLD_LIMITS__ENABLED": "true"}) as started:
         yield started
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def database(empty_database, tmp_path_factory) -> AsyncIterator[str]:
+    """The DSN of a database for one server after the other; the first brings it up to date."""
+    async with empty_database() as dsn:
+        yield dsn
 
 
 async def until(holds: Callable[[], Awaitable[Any]]) -> Any:
@@ -150,15 +158,14 @@ async def test_walkers_move_and_collect_and_the_ledger_holds_what_they_say(serve
     assert sum([await balance(server, number) for number in range(WALKERS)]) == earned
 
 
-async def test_walkers_come_back_to_a_server_that_was_killed_and_started_again(empty_database, tmp_path, joins):
-    async with empty_database() as dsn:
-        server = ServerProcess(tmp_path / "data", dsn=dsn, ports=free_ports())
-        async with server, walking(server) as process:
-            await server.kill()
-            await server.start()
-            watcher = await joins(server)
-            await everybody_around(watcher.api)
-            assert " fixes (0 refused), " in await interrupted(process)
+async def test_walkers_come_back_to_a_server_that_was_killed_and_started_again(database, tmp_path, joins):
+    server = ServerProcess(tmp_path / "data", dsn=database, ports=free_ports())
+    async with server, walking(server) as process:
+        await server.kill()
+        await server.start()
+        watcher = await joins(server)
+        await everybody_around(watcher.api)
+        assert " fixes (0 refused), " in await interrupted(process)
 
 
 async def test_ctrl_c_in_the_middle_of_traffic_ends_server_and_walkers_and_they_start_again_at_once(tmp_path):
@@ -167,24 +174,25 @@ async def test_ctrl_c_in_the_middle_of_traffic_ends_server_and_walkers_and_they_
         await all_out(server)
         family = server.family
         assert len(walkers_of(server)) == 1
+        async with httpx.AsyncClient(base_url=server.http) as client:
+            shown = (await client.get("/v1/live/about")).json()
+            world = (await client.get("/v1/live/world?west=14&south=46&east=15&north=47")).json()
+        assert (shown["demo"], shown["home"]["radius_m"]) == (True, CITY["radius_m"])
+        assert (world["in_view"], world["totals"]["fixes_refused"]) == (WALKERS, 0)
         started_s = perf_counter()
         assert await server.interrupt() == 0
         assert perf_counter() - started_s < END_S_MAX
         assert psutil.wait_procs(family, timeout=GONE_S)[1] == []
         assert said(server, " fixes (0 refused), ") == 1
-        await server.start()
-        await all_out(server, times=2)
-        family = walkers_of(server)
-        await server.kill()
-        assert psutil.wait_procs(family, timeout=GONE_S)[1] == []
         assert said(server, "Traceback") == 0
         await server.start()
+        await all_out(server, times=2)
         assert await server.stop() == 0
 
 
-async def test_walkers_whose_process_was_killed_come_back_to_where_they_were(tmp_path):
+async def test_walkers_whose_process_was_killed_come_back_to_where_they_were(database, tmp_path):
     """The server believes every fix of theirs: they are the same players, and stand where they last stood."""
-    async with ServerProcess(tmp_path / "data", environment=DEMO) as server:
+    async with ServerProcess(tmp_path / "data", dsn=database, environment=DEMO) as server:
         await all_out(server)
 
         async def places_are_kept() -> bool:
@@ -196,6 +204,16 @@ async def test_walkers_whose_process_was_killed_come_back_to_where_they_were(tmp
         assert said(server, "loop failed") == 1
         assert await server.stop() == 0
         assert said(server, " fixes (0 refused), ") == 1
+
+
+async def test_walkers_whose_server_was_killed_end_too(database, tmp_path):
+    async with ServerProcess(tmp_path / "data", dsn=database, environment=DEMO) as server:
+        await all_out(server)
+        walkers = walkers_of(server)
+        assert len(walkers) == 1
+        await server.kill()
+        assert psutil.wait_procs(walkers, timeout=GONE_S)[1] == []
+        assert said(server, "Traceback") == 0
 
 
 async def test_in_production_walkers_are_refused_before_anything_starts(run):
