@@ -8,10 +8,10 @@ from collections import Counter
 from collections.abc import Iterable
 from contextlib import suppress
 from datetime import UTC, datetime
-from itertools import count
 from pathlib import Path
 from time import perf_counter
 from typing import Annotated, Any
+from uuid import uuid4
 
 import httpx
 import hypothesis
@@ -31,6 +31,7 @@ from bench.servers import ServerProcess
 
 LJUBLJANA = {"lat": 46.0511, "lng": 14.5051}
 VIEW = {"south": 46.04, "west": 14.49, "north": 46.06, "east": 14.52}
+ENVIRONMENT = {"OVERWORLD_GAMEPLAY__SPAWN_KEY": "openapi", "OVERWORLD_ACCOUNTS__NEW_DEVICES_MAX": "100000"}
 # The edge's own words for a request of the wrong shape; a domain may refuse the right shape for reasons of its own.
 WRONG_SHAPE = frozenset({"http.bad_request", "http.malformed"})
 _PASSWORD = "a password"  # noqa: S105 - of accounts that live as long as the proof
@@ -61,24 +62,24 @@ def openapi(*, examples: Count = 200, seed: int = 1) -> int:
 
 async def prove(folder: Path, *, examples: int, seed: int) -> Outcome:
     """Questions a server in a folder of its own."""
-    environment = {"OVERWORLD_GAMEPLAY__SPAWN_KEY": f"openapi {seed}", "OVERWORLD_ACCOUNTS__NEW_DEVICES_MAX": "100000"}
-    async with ServerProcess(folder, environment=environment) as server:
-        return await asyncio.to_thread(question, server.http, key=server.key, examples=examples, seed=seed)
+    async with ServerProcess(folder, environment=ENVIRONMENT) as server, httpx.AsyncClient() as client:
+        document = (await client.get(f"{server.http}/openapi.json")).json()
+        return await asyncio.to_thread(question, server, document, examples=examples, seed=seed)
 
 
-def question(http: str, *, key: str, examples: int, seed: int) -> Outcome:
-    """Sends requests to every operation of a server that is there for nothing else."""
+def question(server: ServerProcess, document: dict[str, Any], *, examples: int, seed: int) -> Outcome:
+    """Sends requests to every operation in a description of a server that runs with `ENVIRONMENT`."""
     faults: list[str] = []
     statuses: Counter[int] = Counter()
     never_succeeded: list[str] = []
-    with httpx.Client(base_url=http, timeout=30) as client, requests.Session() as session:
-        schema = described(client.get("/openapi.json").json())
-        player = Player(client, key=key)
+    with httpx.Client(base_url=server.http, timeout=30) as client, requests.Session() as session:
+        player = Player(client, key=server.key)
+        schema = described(document)
         operations = [each.ok() for each in schema.get_all_operations() if isinstance(each, Ok)]
         with Steps("operations", len(operations)) as steps:
             for operation in operations:
                 started_s = perf_counter()
-                examined = Examination(operation, player, http=http, session=session)
+                examined = Examination(operation, player, http=server.http, session=session)
                 examined.usual()
                 examined.bounds()
                 examined.random(examples, seed=seed)
@@ -116,14 +117,14 @@ class Player:
     def __init__(self, client: httpx.Client, *, key: str) -> None:
         self._client = client
         self._key = key
-        self._names = (f"openapi-{number:08d}" for number in count(1))
-        self._account = {"email": "openapi@example.org", "password": _PASSWORD}
         self.renew()
-        self._post("/v1/auth/register", self._account | {"username": "openapi"})
+        registered = self.body("/v1/auth/register")
+        self._post("/v1/auth/register", registered)
+        self._account = {"email": registered["email"], "password": registered["password"]}
 
     def renew(self) -> None:
         """Becomes somebody whose session nobody has ended."""
-        self._name = next(self._names)
+        self._name = uuid4().hex
         grant = self._client.post("/v1/auth/device", json={"device_id": self._name}).raise_for_status().json()
         self.headers = {"Authorization": f"Bearer {grant['access_token']}"}
 
@@ -132,12 +133,12 @@ class Player:
         now = datetime.now(UTC).isoformat()
         match path:
             case "/v1/auth/register":
-                name = next(self._names)
+                name = uuid4().hex[:16]
                 return {"email": f"{name}@example.org", "username": name, "password": _PASSWORD}
             case "/v1/auth/login":
                 return self._account
             case "/v1/auth/device":
-                return {"device_id": next(self._names)}
+                return {"device_id": uuid4().hex}
             case "/v1/auth/refresh":
                 grant = self._post("/v1/auth/device", {"device_id": self._name})
                 return {"refresh_token": grant["refresh_token"]}
@@ -147,7 +148,7 @@ class Player:
 
     def truths(self) -> dict[str, Any]:
         """Values by the names of the parameters that take them."""
-        coins = self._get("/v1/game/collectibles/nearby", LJUBLJANA | {"limit": 1})
+        coins = self._get("/v1/game/collectibles/nearby", LJUBLJANA | {"radius_m": 1_500, "limit": 1})
         place = {"lat": coins[0]["lat"], "lng": coins[0]["lng"]}
         self._post("/v1/location/update", place | {"accuracy_m": 5, "timestamp": datetime.now(UTC).isoformat()})
         self._post("/v1/auth/device", {"device_id": self._name})
