@@ -20,8 +20,8 @@ def code_breaches(root: Path, files: Iterable[str]) -> Iterator[str]:
 
     - Nothing swallows every exception, whichever way it is written.
     - Nothing under src/ is longer than a file or a function may be.
-    - No test sleeps: it waits for what it waits for. Where the passing of time is the very thing that is tried, the
-      line says so: `# pace: why`.
+    - No test sleeps: it waits for what it waits for. Where time itself is what is tried, or another process has to be
+      asked again and again, the line says so: `# pace: why`.
     """
     for file in files:
         path = root / file
@@ -74,7 +74,7 @@ def _sleeping(file: str, lines: list[str], tree: ast.Module) -> Iterator[str]:
         head, dot, rest = called.partition(".")
         if f"{names.get(head, head)}{dot}{rest}" not in _SLEEPS or _gives_way(node) or PACE in lines[node.lineno - 1]:
             continue
-        yield f"{file}:{node.lineno}: a test sleeps: wait for the event itself; when time is the test: `{PACE} why`"
+        yield f"{file}:{node.lineno}: a test sleeps: wait for the event itself; where there is none, say `{PACE} why`"
 
 
 def _names_imported(tree: ast.Module) -> dict[str, str]:

@@ -169,24 +169,20 @@ class Player:
 
 
 class Examination:
-    """One operation under question; `faults` are told once for each kind and status."""
+    """One operation under question: whether it ever did what it is for, and `faults`, one of a kind and status."""
 
     def __init__(
         self, operation: APIOperation[Any, Any, Any, Any], player: Player, *, http: str, session: requests.Session
     ) -> None:
         self.faults: list[str] = []
         self.statuses: Counter[int] = Counter()
+        self.succeeded = False
         self._operation = operation
         self._player = player
         self._http = http
         self._session = session
         self._told: set[tuple[str, int]] = set()
         player.renew()
-
-    @property
-    def succeeded(self) -> bool:
-        """Whether anything was ever done, and not only refused."""
-        return any(status < httpx.codes.BAD_REQUEST for status in self.statuses)
 
     def usual(self) -> None:
         """What is asked every day, for two players and then again: a twin, which names the `ETag` that it was given."""
@@ -253,8 +249,10 @@ class Examination:
                 self._tell(str(failure), case, reply)
         if _is_right(case) and _is_called_wrong(reply):
             self._tell("The right shape is called wrong", case, reply)
-        if not keep_player and case.method.upper() != "GET" and reply.status_code < httpx.codes.BAD_REQUEST:
-            self._player.renew()
+        if reply.status_code < httpx.codes.BAD_REQUEST and case.method.upper() == self._operation.method.upper():
+            self.succeeded = True
+            if not keep_player and case.method.upper() != "GET":
+                self._player.renew()
         return reply
 
     def _tell(self, what: str, case: Case[Any], reply: Response) -> None:
