@@ -8,7 +8,7 @@ import time
 from collections import Counter
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 from cyclopts import Parameter
 from cyclopts.validators import Number
@@ -22,17 +22,15 @@ from bench.players import sign_in
 from bench.prove.books import Books, audit
 from bench.prove.outcome import say
 from bench.report import Report
-from bench.rounds import Json, RoundCount, Rounds, Seconds, cpu_us, measure
+from bench.rounds import Json, Over, RoundCount, Rounds, Seconds, cpu_us, measure, spans
 from bench.servers import ServerProcess
 from overworld.app.game import SHIPPED, check
-from overworld.platform.postgres import running_dsn
 
 _CONTESTED = "gameplay.already_collected"
 _GUESS_PER_S = 12_000
 
 Players = Annotated[int, Parameter(validator=Number(gte=2, lte=10_000))]
 Contested = Annotated[float, Parameter(validator=Number(gte=0, lte=1))]
-Over = Literal["socket", "http"]
 
 
 class _Wanted(Struct, frozen=True, kw_only=True):
@@ -123,8 +121,6 @@ async def _measure(wanted: _Wanted, folder: Path) -> Report:
     server = ServerProcess(folder / "data", dsn=wanted.database, game=str(game), environment=environment)
     say("starting a server")
     async with server:
-        dsn = wanted.database or running_dsn(server.data)
-        assert dsn is not None, "the server has no PostgreSQL"
         plan = ClaimsPlan(
             http=server.http,
             realtime=server.realtime,
@@ -143,8 +139,8 @@ async def _measure(wanted: _Wanted, folder: Path) -> Report:
         memory_mb = rss_mb(server)
         told = [one for tally in rounds.tallies for one in tally.told]
         say(f"comparing {len(told)} wins with the ledger, the collections, the wallets and the log of events")
-        books = await audit(dsn, told, game=check(game))
-        return _report(wanted, rounds, books, memory_mb=memory_mb, where=await machine(dsn))
+        books = await audit(server.dsn, told, game=check(game))
+        return _report(wanted, rounds, books, memory_mb=memory_mb, where=await machine(server.dsn))
 
 
 def _report(wanted: _Wanted, rounds: Rounds, books: Books, *, memory_mb: float, where: Machine) -> Report:
@@ -153,8 +149,8 @@ def _report(wanted: _Wanted, rounds: Rounds, books: Books, *, memory_mb: float, 
     strange = [f"{count} claims were refused as {code}" for code, count in refusals.items() if code != _CONTESTED]
     return Report(
         benchmark="claims",
-        unit="claims",
-        rounds=rounds.measured,
+        spans=spans(rounds.measured, rate="claims_per_s"),
+        cpu=[one.cpu for one in rounds.measured],
         rss_mb=memory_mb,
         machine=where,
         settings={

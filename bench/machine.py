@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
+from statistics import fmean
 from time import perf_counter
 
 import asyncpg
@@ -45,11 +47,17 @@ class CpuUse(Struct, frozen=True):
         return self.others / cores()
 
 
+def mean_cores(used: Sequence[CpuUse]) -> dict[str, float]:
+    """Cores busy by whom, on average over the rounds."""
+    names = ("server", "postgres", "generator", "others")
+    return {name: round(fmean(getattr(one, name) for one in used), 2) for name in names}
+
+
 class Meter:
     """Adds up processor time from one reading to the next.
 
     Ours are this process and all that descends from it: the server, what the server started (PostgreSQL), and the
-    generators. A PostgreSQL that was given by DSN is none of ours and counts as others.
+    generators, which whatever has ended is counted with. A PostgreSQL that was given by DSN counts as others.
     """
 
     def __init__(self, server: ServerProcess) -> None:
@@ -57,12 +65,8 @@ class Meter:
         self._at_s = perf_counter()
         self._before = self._reading()
 
-    def start(self) -> None:
-        """Begins anew."""
-        self._at_s, self._before = perf_counter(), self._reading()
-
     def stop(self) -> CpuUse:
-        """What was used since `start`."""
+        """What was used since this was made."""
         now = self._reading()
         seconds = perf_counter() - self._at_s
         busy, server, postgres, generator = (
@@ -72,15 +76,15 @@ class Meter:
         return CpuUse(seconds, server, postgres, generator, others)
 
     def _reading(self) -> tuple[float, float, float, float]:
-        server, *started = self._server.family
+        family = self._server.family
         mine = psutil.Process()
-        theirs = {server.pid, *(process.pid for process in started)}
-        rest = [mine, *(child for child in mine.children(recursive=True) if child.pid not in theirs)]
+        rest = [mine, *(child for child in mine.children(recursive=True) if child not in family)]
         times = psutil.cpu_times()
         busy = times.user + times.system + sum(
             getattr(times, name, 0.0) for name in ("nice", "irq", "softirq", "steal")
         )  # fmt: skip
-        return busy, _cpu_s(server), sum(map(_cpu_s, started)), sum(map(_cpu_s, rest))
+        server, started = sum(map(_cpu_s, family[:1])), sum(map(_cpu_s, family[1:]))
+        return busy, server, started, sum(map(_cpu_s, rest))
 
 
 def rss_mb(server: ServerProcess) -> float:

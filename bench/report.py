@@ -15,27 +15,28 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from bench.machine import Machine
+from bench.machine import CpuUse, Machine, mean_cores
 from bench.prove.outcome import say
-from bench.rounds import Round
 
 OTHERS_SHARE_MAX = 0.20
+_FAULTS_SHOWN_MAX = 20
+_UNITS = {"_per_s": "/s", "_ms": ", ms", "_s": ", s", "_us": ", us"}
 
 
 class Report(Struct, frozen=True, kw_only=True):
-    """What came of a benchmark. `figures` and `settings` go into the JSON as they are.
+    """What came of a benchmark. `spans` has each figure over the rounds, `cpu` who used the processors in them.
 
-    A benchmark with `faults` did not hold what it checks, and its figures say nothing.
+    `figures` and `settings` go into the JSON as they are. A benchmark with `faults` did not hold what it checks, and
+    its figures say nothing.
     """
 
     benchmark: str
-    unit: str
-    rounds: Sequence[Round]
+    spans: dict[str, list[float]]
+    cpu: Sequence[CpuUse]
     rss_mb: float
     machine: Machine
     settings: dict[str, Any]
     figures: dict[str, Any]
-    warnings: Sequence[str] = ()
     faults: Sequence[str] = ()
 
 
@@ -55,63 +56,69 @@ def run(measure: Callable[[Path], Awaitable[Report]], *, json: bool) -> int:
 
 def line_of(report: Report) -> str:
     """The report as one line of JSON."""
-    rate = f"{report.unit}_per_s"
-    spans = {
-        name: [getattr(one, attribute) for one in report.rounds]
-        for name, attribute in ((rate, "per_s"), ("p50_ms", "p50_ms"), ("p99_ms", "p99_ms"))
-    }
     told = {
         "benchmark": report.benchmark,
-        **{name: round(median(values), 3) for name, values in spans.items()},
+        **{name: round(median(values), 3) for name, values in report.spans.items()},
         "rss_mb": report.rss_mb,
         **report.figures,
-        "min": {name: min(values) for name, values in spans.items()},
-        "max": {name: max(values) for name, values in spans.items()},
-        "rounds": len(report.rounds),
-        "cpu_cores": _mean_cpu(report.rounds),
-        "cpu_others_share": round(max(one.cpu.others_share for one in report.rounds), 3),
+        "min": {name: min(values) for name, values in report.spans.items()},
+        "max": {name: max(values) for name, values in report.spans.items()},
+        "rounds": _rounds(report),
+        "cpu_cores": mean_cores(report.cpu),
+        "cpu_others_share": round(_others_share(report), 3),
         "settings": report.settings,
         "machine": report.machine,
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "warnings": warnings_of(report),
+        "warnings": _warnings(report),
         "faults": report.faults,
     }
     return msgspec.json.encode(told).decode()
 
 
-def warnings_of(report: Report) -> list[str]:
-    """What a reader has to know before believing the figures."""
-    share = max(one.cpu.others_share for one in report.rounds)
-    busy = f"other processes took up to {share:.0%} of this machine: read the figures as floors"
-    return [*report.warnings, *([busy] if share > OTHERS_SHARE_MAX else [])]
-
-
 def tell(report: Report) -> None:
     """Prints the figures with their units."""
-    rounds, unit = report.rounds, report.unit
-    say(f"{report.benchmark}: {len(rounds)} rounds, median (least to most)")
-    say(f"  {f'{unit}/s':<24}{_spread([one.per_s for one in rounds], ',.0f')}")
-    say(f"  {'p50':<24}{_spread([one.p50_ms for one in rounds], ',.2f', 'ms')}")
-    say(f"  {'p99':<24}{_spread([one.p99_ms for one in rounds], ',.2f', 'ms')}")
-    say(f"  {'server memory':<24}{report.rss_mb:,.0f} MB resident, PostgreSQL not counted")
-    cpu = _mean_cpu(rounds)
-    say(f"  {'cores busy':<24}{', '.join(f'{name} {value:.2f}' for name, value in cpu.items())}")
-    for name, value in (report.settings | report.figures).items():
-        say(f"  {name:<24}{value}")
+    say(f"{report.benchmark}: median of {_rounds(report)} rounds (least to most)")
+    for name, values in report.spans.items():
+        _tell(name, _spread(values))
+    _tell("server's memory", f"{report.rss_mb:,.0f} MB resident, PostgreSQL not counted")
+    _tell("cores busy", ", ".join(f"{name} {value:.2f}" for name, value in mean_cores(report.cpu).items()))
+    for name, value in (report.figures | report.settings).items():
+        parts = value.items() if isinstance(value, dict) else ()
+        _tell(name, ", ".join(f"{part} {amount}" for part, amount in parts) or str(value))
     where = report.machine
-    say(f"  {'machine':<24}{where.cpu}, {where.cores} cores, {where.memory_gb:.0f} GB, {where.kernel}")
-    say(f"  {'software':<24}Python {where.python}, PostgreSQL {where.postgres}, commit {where.commit or 'unknown'}")
-    for warning in warnings_of(report):
+    _tell("machine", f"{where.cpu}, {where.cores} cores, {where.memory_gb:.0f} GB, {where.kernel}")
+    _tell("software", f"Python {where.python}, PostgreSQL {where.postgres}, commit {where.commit or 'unknown'}")
+    for warning in _warnings(report):
         say(f"WARNING: {warning}")
-    for fault in report.faults[:20]:
+    for fault in report.faults[:_FAULTS_SHOWN_MAX]:
         say(f"FAULT: {fault}")
 
 
-def _spread(values: Sequence[float], form: str, unit: str = "") -> str:
-    low, middle, high = (format(value, form) for value in (min(values), median(values), max(values)))
-    return f"{middle}{unit and f' {unit}'} ({low} to {high})"
+def _rounds(report: Report) -> int:
+    return len(next(iter(report.spans.values())))
 
 
-def _mean_cpu(rounds: Sequence[Round]) -> dict[str, float]:
-    names = ("server", "postgres", "generator", "others")
-    return {name: round(sum(getattr(one.cpu, name) for one in rounds) / len(rounds), 2) for name in names}
+def _others_share(report: Report) -> float:
+    return max(used.others_share for used in report.cpu)
+
+
+def _warnings(report: Report) -> list[str]:
+    """What a reader has to know before believing the figures."""
+    share = _others_share(report)
+    busy = f"other processes took up to {share:.0%} of this machine in a round: read the figures as floors"
+    return [busy] * (share > OTHERS_SHARE_MAX)
+
+
+def _tell(name: str, value: str) -> None:
+    for ending, unit in _UNITS.items():
+        if name.endswith(ending):
+            name = f"{name.removesuffix(ending).replace('_', ' ')}{unit}"
+            break
+    say(f"  {name.replace('_', ' '):<28}{value}")
+
+
+def _spread(values: Sequence[float]) -> str:
+    low, middle, high = (
+        f"{value:,.0f}" if value >= 1_000 else f"{value:.2f}" for value in (min(values), median(values), max(values))
+    )
+    return f"{middle} ({low} to {high})"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Literal
 
 from cyclopts import Parameter
 from cyclopts.validators import Number
@@ -18,6 +18,7 @@ WARM_UP_S_MAX = 2.0
 
 Seconds = Annotated[float, Parameter(validator=Number(gte=0.1, lte=120))]
 RoundCount = Annotated[int, Parameter(validator=Number(gte=3, lte=20))]
+Over = Literal["socket", "http"]
 Json = Annotated[bool, Parameter(negative=())]
 
 
@@ -34,8 +35,8 @@ class Round(Struct, frozen=True):
 class Rounds(Struct, frozen=True):
     """The measured rounds, and what generators told of all of them, the warm-up first."""
 
-    measured: Sequence[Round]
-    tallies: Sequence[Tally]
+    measured: list[Round]
+    tallies: list[Tally]
 
 
 async def measure(
@@ -67,10 +68,16 @@ def round_of(tally: Tally, cpu: CpuUse) -> Round:
     return Round(round(tally.done / tally.seconds, 1), p50_ms, p99_ms, tally.done, cpu)
 
 
+def spans(rounds: Sequence[Round], *, rate: str) -> dict[str, list[float]]:
+    """Each figure over the rounds; `rate` is what so many of a second are called."""
+    named = {rate: "per_s", "p50_ms": "p50_ms", "p99_ms": "p99_ms"}
+    return {name: [getattr(one, attribute) for one in rounds] for name, attribute in named.items()}
+
+
 def cpu_us(rounds: Sequence[Round], thing: str) -> dict[str, float]:
     """Processor time that each process took for one thing, in microseconds."""
     done = max(1, sum(one.done for one in rounds))
     return {
-        f"{name}_us_per_{thing}": round(1e6 * sum(getattr(one.cpu, name) * one.cpu.seconds for one in rounds) / done, 1)
+        f"{name}_{thing}_us": round(1e6 * sum(getattr(one.cpu, name) * one.cpu.seconds for one in rounds) / done, 1)
         for name in ("server", "postgres", "generator")
     }
