@@ -35,9 +35,7 @@ class _Started(Struct, frozen=True):
     machine: Machine
 
 
-def start(
-    *, rounds: RoundCount = 5, first_rounds: FirstRounds = 3, seconds: Seconds = 120, json: Json = False
-) -> int:
+def start(*, rounds: RoundCount = 5, first_rounds: FirstRounds = 3, seconds: Seconds = 120, json: Json = False) -> int:
     """How long a start takes until the server is ready, the very first one too, and how long a clean stop.
 
     A start lasts from running `overworld serve` to the first 200 of `/readyz`, which is asked every 20 ms; a stop from

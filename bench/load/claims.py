@@ -77,7 +77,9 @@ class _BySocket:
 
     def claim(self, coin: str, answered: Answered) -> None:
         self._answered = answered
-        text = f'{{"type":"game.action","cid":"1","data":{{"action":"collect","target":"{coin}","request_id":"{coin}"}}}}'
+        text = (
+            f'{{"type":"game.action","cid":"1","data":{{"action":"collect","target":"{coin}","request_id":"{coin}"}}}}'
+        )
         self._line.send(text.encode())
 
     def close(self) -> None:

@@ -74,7 +74,9 @@ class HttpLine(asyncio.Protocol):
             answered(status, body)
 
 
-def request(method: str, path: str, *, token: str = "", key: str = "", idempotency_key: str = "", body: str = "") -> str:
+def request(
+    method: str, path: str, *, token: str = "", key: str = "", idempotency_key: str = "", body: str = ""
+) -> str:
     """A whole request; text is ASCII. `token` is the player's, `key` the developer key."""
     lines = [f"{method} {path} HTTP/1.1", "Host: 127.0.0.1"]
     lines += [f"Authorization: Bearer {token}"] * bool(token) + [f"Overworld-Key: {key}"] * bool(key)
