@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import subprocess
 from collections.abc import Sequence
@@ -17,6 +16,7 @@ from msgspec import Struct
 from bench.servers import ServerProcess
 
 _ROOT = Path(__file__).parents[1]
+_BUSY = ("user", "nice", "system", "irq", "softirq", "steal")
 _SUPERVISION = {"sh", "postgres"}
 
 
@@ -40,11 +40,12 @@ class CpuUse(Struct, frozen=True):
     postgres: float
     generator: float
     others: float
+    cores: int
 
     @property
     def others_share(self) -> float:
         """What others took, as a share of the whole machine."""
-        return self.others / cores()
+        return self.others / self.cores
 
 
 def mean_cores(used: Sequence[CpuUse]) -> dict[str, float]:
@@ -73,16 +74,14 @@ class Meter:
             (after - before) / seconds for before, after in zip(self._before, now, strict=True)
         )
         others = max(0.0, busy - server - postgres - generator)
-        return CpuUse(seconds, server, postgres, generator, others)
+        return CpuUse(seconds, server, postgres, generator, others, _cores())
 
     def _reading(self) -> tuple[float, float, float, float]:
         family = self._server.family
         mine = psutil.Process()
         rest = [mine, *(child for child in mine.children(recursive=True) if child not in family)]
         times = psutil.cpu_times()
-        busy = times.user + times.system + sum(
-            getattr(times, name, 0.0) for name in ("nice", "irq", "softirq", "steal")
-        )  # fmt: skip
+        busy = sum(float(getattr(times, name, 0.0)) for name in _BUSY)
         server, started = sum(map(_cpu_s, family[:1])), sum(map(_cpu_s, family[1:]))
         return busy, server, started, sum(map(_cpu_s, rest))
 
@@ -93,9 +92,9 @@ def rss_mb(server: ServerProcess) -> float:
     return round(sum(process.memory_info().rss for process in own) / 1e6, 1)
 
 
-def cores() -> int:
-    """How many processors this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+def _cores() -> int:
+    """How many processors the machine has."""
+    return int(psutil.cpu_count())
 
 
 async def machine(dsn: str) -> Machine:
@@ -107,7 +106,7 @@ async def machine(dsn: str) -> Machine:
         await connection.close()
     return Machine(
         cpu=_cpu_model(),
-        cores=cores(),
+        cores=_cores(),
         memory_gb=round(psutil.virtual_memory().total / 1e9, 1),
         kernel=f"{platform.system()} {platform.release()}",
         python=platform.python_version(),

@@ -27,7 +27,11 @@ _MIDDLE_DEG = (48.137, 11.575)
 _CITY_DEG = (0.09, 0.135)  # 10 km by 10 km at this latitude
 _RADIUS_M = 500
 _VIEWERS_MAX = 2_000
-_PATHS = {"coins": "/v1/game/coins/nearby", "players": "/v1/location/nearby"}
+_ASKED = {
+    "coins": "/v1/game/coins/nearby?",
+    "players": "/v1/location/nearby?types=player&",
+    "all": "/v1/location/nearby?",
+}
 _MIXED = "mixed"
 
 Players = Annotated[int, Parameter(validator=Number(gte=1, lte=50_000))]
@@ -49,7 +53,7 @@ def nearby(
     *,
     players: Players = 10_000,
     connections: Connections = 32,
-    seconds: Seconds = 18,
+    seconds: Seconds = 24,
     rounds: RoundCount = 3,
     seed: int = 1,
     database: str | None = None,
@@ -57,8 +61,8 @@ def nearby(
 ) -> int:
     """Nearby queries a second: what can be collected, and who is around, in a city full of players.
 
-    wrk asks as one player after another, each at its own place, with a radius of 500 m and a page of 50: by turns for
-    coins and for players, then for each alone. Closed loop.
+    wrk asks as one player after another, each at its own place, with a radius of 500 m and a page of 50: for coins, for
+    players and for all there is, by turns (these are the figures at the top), then for each kind alone. Closed loop.
 
     Parameters
     ----------
@@ -90,7 +94,7 @@ async def _measure(wanted: _Wanted, folder: Path) -> Report:
     say("starting a server")
     async with server:
         asked = await _settled(wanted, server)
-        kinds = {_MIXED: [one for pair in zip(*asked.values(), strict=True) for one in pair], **asked}
+        kinds = {_MIXED: [one for turn in zip(*asked.values(), strict=True) for one in turn], **asked}
         rounds: dict[str, WrkRounds] = {}
         for kind, requests in kinds.items():
             file = folder / kind
@@ -112,7 +116,7 @@ async def _measure(wanted: _Wanted, folder: Path) -> Report:
                 "loop": "closed",
                 "database": "given" if wanted.database else "embedded",
             },
-            figures={f"{kind}_alone": _figures(rounds[kind]) for kind in _PATHS},
+            figures={f"{kind}_alone": _figures(rounds[kind]) for kind in asked},
             faults=[fault for kind in rounds.values() for fault in kind.faults],
         )
 
@@ -132,10 +136,10 @@ async def _settled(wanted: _Wanted, server: ServerProcess) -> dict[str, list[str
     viewers = list(zip(seats, places, strict=True))[:_VIEWERS_MAX]
     return {
         kind: [
-            request("GET", f"{path}?lat={lat:.6f}&lng={lng:.6f}&radius_m={_RADIUS_M}", token=seat.token)
+            request("GET", f"{path}lat={lat:.6f}&lng={lng:.6f}&radius_m={_RADIUS_M}", token=seat.token)
             for seat, (lat, lng) in viewers
         ]
-        for kind, path in _PATHS.items()
+        for kind, path in _ASKED.items()
     }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import tempfile
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import nullcontext, redirect_stdout
 from datetime import UTC, datetime
 from pathlib import Path
@@ -40,7 +40,7 @@ class Report(Struct, frozen=True, kw_only=True):
     faults: Sequence[str] = ()
 
 
-def run(measure: Callable[[Path], Awaitable[Report]], *, json: bool) -> int:
+def run(measure: Callable[[Path], Coroutine[Any, Any, Report]], *, json: bool) -> int:
     """Measures in a folder of its own, tells, and gives the exit code. With `json` only the line of JSON is printed.
 
     What is said on the way then goes to standard error.

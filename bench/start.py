@@ -20,6 +20,7 @@ from bench.rounds import Json, RoundCount
 from bench.servers import ServerProcess
 
 _START_S_MAX = 180.0
+_WARM_MIN = 3
 
 FirstRounds = Annotated[int, Parameter(validator=Number(gte=0, lte=10))]
 Seconds = Annotated[float, Parameter(validator=Number(gte=0.1, lte=600))]
@@ -46,7 +47,7 @@ def start(*, rounds: RoundCount = 5, first_rounds: FirstRounds = 3, seconds: Sec
     rounds
         Warm starts.
     first_rounds
-        First starts, each in a folder of its own.
+        First starts, each in a folder of its own. With none, warm ones use the checkout's compiled kernels.
     seconds
         After so long no more rounds are begun, but for three warm ones.
     json
@@ -63,12 +64,14 @@ async def _measure(rounds: int, first_rounds: int, seconds: float, folder: Path)
             if perf_counter() < until_s:
                 first.append(await _started(folder / f"data-{i}", kernels=folder / f"kernels-{i}"))
                 steps.done(f"{first[-1].start_s:.2f} s")
-    await _started(folder / "data-0", kernels=folder / "kernels-0")
+    data, kernels = folder / "data-0", folder / "kernels-0" if first else None
+    if not first:
+        await _started(data, kernels=kernels)
     warm: list[_Started] = []
     with Steps("warm starts", rounds) as steps:
         for _ in range(rounds):
-            if len(warm) < 3 or perf_counter() < until_s:
-                warm.append(await _started(folder / "data-0", kernels=folder / "kernels-0"))
+            if len(warm) < _WARM_MIN or perf_counter() < until_s:
+                warm.append(await _started(data, kernels=kernels))
                 steps.done(f"{warm[-1].start_s:.2f} s")
     spans = {"start_s": [one.start_s for one in warm], "stop_s": [one.stop_s for one in warm]}
     if first:
@@ -86,9 +89,9 @@ async def _measure(rounds: int, first_rounds: int, seconds: float, folder: Path)
     )
 
 
-async def _started(data: Path, *, kernels: Path) -> _Started:
-    """Starts a server and stops it."""
-    server = ServerProcess(data, environment={"NUMBA_CACHE_DIR": str(kernels)})
+async def _started(data: Path, *, kernels: Path | None) -> _Started:
+    """Starts a server and stops it; compiled kernels lie in `kernels`, else where the checkout keeps them."""
+    server = ServerProcess(data, environment={"NUMBA_CACHE_DIR": str(kernels)} if kernels else None)
     meter = Meter(server)
     began_s = perf_counter()
     try:

@@ -64,7 +64,7 @@ class WrkRounds(Struct, frozen=True):
 
 
 def is_there() -> bool:
-    """Whether wrk can be run; it is installed where this user may. Without it the benchmark is skipped, and in CI fails."""
+    """Whether wrk can be run, installing it where this user may; when not, says that the benchmark is skipped."""
     if shutil.which("wrk") or subprocess.run([_NEED, "wrk"], check=False).returncode == 0:  # noqa: S603 - our own
         return True
     sys.stderr.write("skipped: this benchmark needs wrk\n")
@@ -72,7 +72,7 @@ def is_there() -> bool:
 
 
 def without() -> int:
-    """The exit code of a benchmark that was skipped for want of wrk."""
+    """The exit code of a benchmark that was skipped for want of wrk: in CI that is a failure."""
     return 1 if os.environ.get("CI") == "true" else 0
 
 

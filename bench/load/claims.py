@@ -77,10 +77,8 @@ class _BySocket:
 
     def claim(self, coin: str, answered: Answered) -> None:
         self._answered = answered
-        text = (
-            f'{{"type":"game.action","cid":"1","data":{{"action":"collect","target":"{coin}","request_id":"{coin}"}}}}'
-        )
-        self._line.send(text.encode())
+        data = f'{{"action":"collect","target":"{coin}","request_id":"{coin}"}}'
+        self._line.send(f'{{"type":"game.action","cid":"1","data":{data}}}'.encode())
 
     def close(self) -> None:
         self._line.close()

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from time import perf_counter
-from typing import Self
+from typing import Protocol, Self
 
 import msgspec
 from msgspec import Struct
@@ -28,6 +28,17 @@ _TURN_S = 0.001
 _SENT_AT_ONCE = 64
 
 
+class Sends(Protocol):
+    """As much of a connection as a walker needs."""
+
+    heard: Callable[[bytes], None]
+    ended: Callable[[], None]
+
+    def send(self, message: bytes) -> None: ...
+
+    def close(self) -> None: ...
+
+
 class FixesPlan(Struct, frozen=True, kw_only=True):
     """What a generator of fixes needs. Every `ack_every`th fix of a player asks for its verdict; without `per_s` the
     next ones follow when it comes.
@@ -45,10 +56,10 @@ class _Verdict(Struct, frozen=True):
     reason: str = ""
 
 
-class _Walker:
-    """One player, walking north. `step` counts the fixes sent; `owed` says when the fixes were due whose verdicts are."""
+class Walker:
+    """One player, walking north. `step` counts its fixes; `owed` tells when those were due whose verdicts must come."""
 
-    def __init__(self, line: SocketLine, *, i: int, ack_every: int) -> None:
+    def __init__(self, line: Sends, *, i: int, ack_every: int) -> None:
         self.step = 0
         self.turn = i % ack_every  # so that not all ask at the same time
         self.owed: deque[float] = deque()
@@ -115,7 +126,7 @@ _times = _Times()
 class FixesLoad:
     """All walkers, connected."""
 
-    def __init__(self, plan: FixesPlan, walkers: Sequence[_Walker]) -> None:
+    def __init__(self, plan: FixesPlan, walkers: Sequence[Walker]) -> None:
         self._plan = plan
         self._walkers = walkers
         self._judged_before = 0
@@ -127,7 +138,7 @@ class FixesLoad:
         walkers = []
         for i, seat in enumerate(plan.seats):
             line = await SocketLine.connect(plan.realtime, token=seat.token, key=plan.key)
-            walkers.append(_Walker(line, i=i, ack_every=plan.ack_every))
+            walkers.append(Walker(line, i=i, ack_every=plan.ack_every))
         return cls(plan, walkers)
 
     async def prepare(self, units: int) -> None:
@@ -178,8 +189,9 @@ class FixesLoad:
             await asyncio.sleep(0 if sent < due else _TURN_S)
 
     async def _until_all_told(self) -> None:
-        until_s = perf_counter() + _ANSWER_S
-        while any(walker.owed for walker in self._walkers) and perf_counter() < until_s:
+        for _ in range(int(_ANSWER_S / _TURN_S)):
+            if not any(walker.owed for walker in self._walkers):
+                return
             await asyncio.sleep(_TURN_S)
 
     def _judged(self) -> int:

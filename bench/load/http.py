@@ -29,6 +29,8 @@ class HttpLine(asyncio.Protocol):
     async def connect(cls, url: str) -> Self:
         """A connection to the server at an address. Raises: OSError."""
         where = urlsplit(url)
+        assert where.hostname is not None, url
+        assert where.port is not None, url
         _, line = await asyncio.get_running_loop().create_connection(cls, where.hostname, where.port)
         return line
 
