@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 import subprocess
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from statistics import fmean
 from time import perf_counter
@@ -77,19 +78,17 @@ class Meter:
         return CpuUse(seconds, server, postgres, generator, others, _cores())
 
     def _reading(self) -> tuple[float, float, float, float]:
-        family = self._server.family
-        mine = psutil.Process()
+        family, mine = self._server.family, psutil.Process()
         rest = [mine, *(child for child in mine.children(recursive=True) if child not in family)]
         times = psutil.cpu_times()
-        busy = sum(float(getattr(times, name, 0.0)) for name in _BUSY)
-        server, started = sum(map(_cpu_s, family[:1])), sum(map(_cpu_s, family[1:]))
-        return busy, server, started, sum(map(_cpu_s, rest))
+        busy = sum(getattr(times, name, 0.0) for name in _BUSY)
+        return busy, _cpu_s(*family[:1]), _cpu_s(*family[1:]), _cpu_s(*rest)
 
 
 def rss_mb(server: ServerProcess) -> float:
     """Resident memory of the server's own processes, PostgreSQL and its supervisor left out, in 10**6 bytes."""
     own = [process for process in server.family if process.name() not in _SUPERVISION]
-    return round(sum(process.memory_info().rss for process in own) / 1e6, 1)
+    return round(sum(int(process.memory_info().rss) for process in own) / 1e6, 1)
 
 
 def _cores() -> int:
@@ -115,13 +114,14 @@ async def machine(dsn: str) -> Machine:
     )
 
 
-def _cpu_s(process: psutil.Process) -> float:
-    """Processor time of a process and of its children that have ended; 0 when it is gone."""
-    try:
-        times = process.cpu_times()
-    except psutil.NoSuchProcess:
-        return 0.0
-    return float(times.user + times.system + times.children_user + times.children_system)
+def _cpu_s(*processes: psutil.Process) -> float:
+    """Processor time of processes and of their children that have ended; those that are gone count nothing."""
+    total_s: float = 0.0
+    for process in processes:
+        with suppress(psutil.NoSuchProcess):
+            times = process.cpu_times()
+            total_s += times.user + times.system + times.children_user + times.children_system
+    return total_s
 
 
 def _cpu_model() -> str:

@@ -40,7 +40,8 @@ def start(*, rounds: RoundCount = 5, first_rounds: FirstRounds = 3, seconds: Sec
     """How long a start takes until the server is ready, the very first one too, and how long a clean stop.
 
     A start lasts from running `overworld serve` to the first 200 of `/readyz`, which is asked every 20 ms; a stop from
-    SIGTERM to the end of the process. A first start has no data folder and no compiled kernels; a warm one has both.
+    SIGTERM to the end of the process. A first start has no data folder, no compiled kernels and no bytecode of any
+    package; a warm one has them all.
 
     Parameters
     ----------
@@ -62,16 +63,15 @@ async def _measure(rounds: int, first_rounds: int, seconds: float, folder: Path)
     with Steps("first starts", first_rounds) as steps:
         for i in range(first_rounds):
             if perf_counter() < until_s:
-                first.append(await _started(folder / f"data-{i}", kernels=folder / f"kernels-{i}"))
+                first.append(await _started(folder / f"{i}", own_kernels=True))
                 steps.done(f"{first[-1].start_s:.2f} s")
-    data, kernels = folder / "data-0", folder / "kernels-0" if first else None
     if not first:
-        await _started(data, kernels=kernels)
+        await _started(folder / "0", own_kernels=False)
     warm: list[_Started] = []
     with Steps("warm starts", rounds) as steps:
         for _ in range(rounds):
             if len(warm) < _WARM_MIN or perf_counter() < until_s:
-                warm.append(await _started(data, kernels=kernels))
+                warm.append(await _started(folder / "0", own_kernels=bool(first)))
                 steps.done(f"{warm[-1].start_s:.2f} s")
     spans = {"start_s": [one.start_s for one in warm], "stop_s": [one.stop_s for one in warm]}
     if first:
@@ -89,9 +89,12 @@ async def _measure(rounds: int, first_rounds: int, seconds: float, folder: Path)
     )
 
 
-async def _started(data: Path, *, kernels: Path | None) -> _Started:
-    """Starts a server and stops it; compiled kernels lie in `kernels`, else where the checkout keeps them."""
-    server = ServerProcess(data, environment={"NUMBA_CACHE_DIR": str(kernels)} if kernels else None)
+async def _started(home: Path, *, own_kernels: bool) -> _Started:
+    """Starts a server and stops it. Its data, and what Python compiles, lie in `home`, and the kernels if so asked."""
+    environment = {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": str(home / "bytecode")}
+    if own_kernels:
+        environment["NUMBA_CACHE_DIR"] = str(home / "kernels")
+    server = ServerProcess(home / "data", environment=environment)
     meter = Meter(server)
     began_s = perf_counter()
     try:
