@@ -27,7 +27,7 @@ from bench.servers import ServerProcess
 from overworld.app.game import SHIPPED, check
 
 _CONTESTED = "gameplay.already_collected"
-_GUESS_PER_S = 12_000
+_GUESS_PER_S = 25_000
 
 Players = Annotated[int, Parameter(validator=Number(gte=2, lte=10_000))]
 Contested = Annotated[float, Parameter(validator=Number(gte=0, lte=1))]
@@ -165,7 +165,7 @@ def _report(wanted: _Wanted, rounds: Rounds, books: Books, *, memory_mb: float, 
             "wins": wins,
             "refusals": dict(refusals),
             "transfers": books.transfers,
-            "doubled_or_lost": len(books.faults),
+            "audit_faults": len(books.faults),
             **cpu_us(rounds.measured, "claim"),
         },
         faults=[*(fault for tally in rounds.tallies for fault in tally.faults), *strange, *books.faults],

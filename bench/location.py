@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,7 +13,7 @@ from cyclopts.validators import Number
 from msgspec import Struct
 
 from bench import report, wrk
-from bench.load.fixes import APART_DEG, FIRST_LAT_DEG, FIRST_LNG_DEG, FixesLoad, FixesPlan
+from bench.load.fixes import FIRST_LAT_DEG, FixesLoad, FixesPlan, lng_deg
 from bench.load.http import request
 from bench.load.process import Generator
 from bench.machine import machine, rss_mb
@@ -82,7 +83,8 @@ def location(
         Print the line of JSON alone.
     """
     if over == "http" and rate is not None:
-        raise ValueError("--rate is for the socket: wrk has a closed loop only")
+        sys.stderr.write("--rate is for the socket: wrk has a closed loop only\n")
+        return 2
     if over == "http" and not wrk.is_there():
         return wrk.without()
     wanted = _Wanted(
@@ -144,7 +146,7 @@ async def _over_http(wanted: _Wanted, server: ServerProcess, folder: Path) -> tu
 def _fix(seat: Seat, i: int, *, key: str) -> str:
     """A fix whose place and time wrk's script puts in: both marks are as long as what comes in their stead."""
     lat, time = f"{FIRST_LAT_DEG:.7f}", "2020-01-01T00:00:00Z"
-    body = f'{{"lat":{lat},"lng":{FIRST_LNG_DEG + i * APART_DEG:.7f},"accuracy_m":5,"timestamp":"{time}"}}'
+    body = f'{{"lat":{lat},"lng":{lng_deg(i):.7f},"accuracy_m":5,"timestamp":"{time}"}}'
     whole = request("POST", "/v1/location/update", token=seat.token, key=key, body=body)
     return whole.replace(lat, f"@{lat}@", 1).replace(time, "#TIME#", 1)
 

@@ -18,11 +18,12 @@ from bench.players import Seat
 from overworld.client.messages import Frame
 
 FIRST_LAT_DEG = 40.0
-FIRST_LNG_DEG = 10.0
-STEP_LAT_DEG = 1.4 / 111_195  # 1.4 m, a second of walking
-APART_DEG = 0.003  # about 300 m: each player has a room cell to itself
-FIRST_TIME = datetime(2020, 1, 1, tzinfo=UTC)
 
+_FIRST_LNG_DEG = 10.0
+_APART_DEG = 0.003  # some 250 m: each player has a room cell to itself
+_LINES_MAX = 50_000  # then from the first one again, before the date line
+_STEP_LAT_DEG = 1.4 / 111_195  # 1.4 m, a second of walking
+_FIRST_TIME = datetime(2020, 1, 1, tzinfo=UTC)
 _ANSWER_S = 15.0
 _TURN_S = 0.001
 _SENT_AT_ONCE = 64
@@ -52,14 +53,15 @@ class FixesPlan(Struct, frozen=True, kw_only=True):
 
 
 class _Verdict(Struct, frozen=True):
-    accepted: bool
+    """As much of a verdict as is counted."""
+
     reason: str = ""
 
 
 class Walker:
     """One player, walking north. `step` counts its fixes; `owed` tells when those were due whose verdicts must come."""
 
-    def __init__(self, line: Sends, *, i: int, ack_every: int) -> None:
+    def __init__(self, line: Sends, *, i: int, ack_every: int, times: Times) -> None:
         self.step = 0
         self.turn = i % ack_every  # so that not all ask at the same time
         self.owed: deque[float] = deque()
@@ -68,7 +70,8 @@ class Walker:
         self._line = line
         self._ack_every = ack_every
         self._until_s = 0.0
-        self._lng = f"{FIRST_LNG_DEG + i * APART_DEG:.7f}".encode()
+        self._times = times
+        self._lng = f"{lng_deg(i):.7f}".encode()
         line.heard = self._heard
         line.ended = self._ended
 
@@ -76,13 +79,13 @@ class Walker:
         """The next fix; `due_s` is when it should have been sent, by `perf_counter`."""
         self.step += 1
         self.turn += 1
-        lat_deg = FIRST_LAT_DEG + self.step * STEP_LAT_DEG
+        lat_deg = FIRST_LAT_DEG + self.step * _STEP_LAT_DEG
         asks = self.turn % self._ack_every == 0
         if asks:
             self.owed.append(due_s)
         self._line.send(
             b'{"type":"location.update",%b"data":{"lat":%.7f,"lng":%b,"accuracy_m":5,"timestamp":"%b"}}'
-            % (b'"ack":true,"cid":"1",' * asks, lat_deg, self._lng, _times.at(self.step))
+            % (b'"ack":true,"cid":"1",' * asks, lat_deg, self._lng, self._times.at(self.step))
         )
 
     def go_on(self, *, until_s: float) -> None:
@@ -108,26 +111,25 @@ class Walker:
         self.owed.clear()
 
 
-class _Times:
+class Times:
     """Times of fixes as text, a second apart; every player has the same."""
 
     def __init__(self) -> None:
         self._known: list[bytes] = []
 
     def at(self, step: int) -> bytes:
+        """The time of everybody's fix of that number; those before it are written out too."""
         while step >= len(self._known):
-            self._known.append(f"{FIRST_TIME + timedelta(seconds=len(self._known)):%Y-%m-%dT%H:%M:%SZ}".encode())
+            self._known.append(f"{_FIRST_TIME + timedelta(seconds=len(self._known)):%Y-%m-%dT%H:%M:%SZ}".encode())
         return self._known[step]
-
-
-_times = _Times()
 
 
 class FixesLoad:
     """All walkers, connected."""
 
-    def __init__(self, plan: FixesPlan, walkers: Sequence[Walker]) -> None:
+    def __init__(self, plan: FixesPlan, walkers: Sequence[Walker], times: Times) -> None:
         self._plan = plan
+        self._times = times
         self._walkers = walkers
         self._judged_before = 0
         self._lasted_s = 0.0
@@ -135,16 +137,16 @@ class FixesLoad:
     @classmethod
     async def make(cls, plan: FixesPlan) -> Self:
         """Connects the walkers."""
-        walkers = []
+        walkers, times = [], Times()
         for i, seat in enumerate(plan.seats):
             line = await SocketLine.connect(plan.realtime, token=seat.token, key=plan.key)
-            walkers.append(Walker(line, i=i, ack_every=plan.ack_every))
-        return cls(plan, walkers)
+            walkers.append(Walker(line, i=i, ack_every=plan.ack_every, times=times))
+        return cls(plan, walkers, times)
 
     async def prepare(self, units: int) -> None:
         """Writes out the times of a round."""
         most = max(walker.step for walker in self._walkers)
-        _times.at(most + 2 * units // len(self._walkers) + self._plan.ack_every)
+        self._times.at(most + 2 * units // len(self._walkers) + self._plan.ack_every)
 
     async def round(self, seconds: float) -> None:
         """Walks for so long, and waits for the verdicts that are asked for."""
@@ -197,6 +199,11 @@ class FixesLoad:
     def _judged(self) -> int:
         """Fixes up to the last one of each player whose verdict was asked for: those after it nobody tells of."""
         return sum(walker.turn // self._plan.ack_every for walker in self._walkers) * self._plan.ack_every
+
+
+def lng_deg(i: int) -> float:
+    """The meridian that player `i` walks on."""
+    return _FIRST_LNG_DEG + i % _LINES_MAX * _APART_DEG
 
 
 def _reason(raw: bytes) -> str:

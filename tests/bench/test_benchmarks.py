@@ -55,7 +55,7 @@ def test_every_claim_is_counted_once(over: str):
     holds(line, "claims_per_s")
     assert line["wins"] == line["transfers"] > 0
     assert list(line["refusals"]) == ["gameplay.already_collected"]
-    assert line["doubled_or_lost"] == 0
+    assert line["audit_faults"] == 0
 
 
 @slow

@@ -11,7 +11,7 @@ import pytest
 from msgspec.structs import replace
 
 from bench.claims import crowded
-from bench.load.fixes import Walker
+from bench.load.fixes import Times, Walker
 from bench.load.http import request
 from bench.load.process import Tally
 from bench.machine import CpuUse, Machine
@@ -71,7 +71,7 @@ def test_a_round_has_rate_and_percentiles_of_what_was_answered():
 
 def test_a_latency_begins_when_the_fix_was_due_not_when_it_was_sent():
     line = Line()
-    walker = Walker(line, i=0, ack_every=1)
+    walker = Walker(line, i=0, ack_every=1, times=Times())
     walker.send(due_s=perf_counter() - 5)
     line.heard(b'{"type":"location.verdict","cid":"1","data":{"accepted":true}}')
     assert walker.latencies_s[0] >= 5
@@ -79,7 +79,7 @@ def test_a_latency_begins_when_the_fix_was_due_not_when_it_was_sent():
 
 def test_every_so_manyth_fix_asks_for_its_verdict_and_each_is_a_second_later_farther_north():
     line = Line()
-    walker = Walker(line, i=0, ack_every=4)
+    walker = Walker(line, i=0, ack_every=4, times=Times())
     for _ in range(8):
         walker.send(due_s=0)
     fixes = [json.loads(message) for message in line.sent]
