@@ -48,8 +48,13 @@ class Wrk(Struct, frozen=True):
         process = await asyncio.create_subprocess_exec(
             *command, "--", str(self.requests), str(first_step), stdout=subprocess.PIPE, stderr=subprocess.PIPE
         )
-        async with asyncio.timeout(seconds + _SPARE_S):
-            out, err = await process.communicate()
+        try:
+            async with asyncio.timeout(seconds + _SPARE_S):
+                out, err = await process.communicate()
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
         try:
             return msgspec.json.decode(out.splitlines()[-1], type=Told)
         except (IndexError, msgspec.DecodeError) as error:

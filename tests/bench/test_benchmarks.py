@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 ROOT = Path(__file__).parents[2]
@@ -117,3 +118,19 @@ def test_the_benchmarks_are_listed_each_with_what_it_measures():
     lines = bench("list").stdout.splitlines()
     assert [line.split()[0] for line in lines] == ["claims", "location", "nearby", "start"]
     assert all(len(line) > 40 for line in lines)
+
+
+@slow
+def test_a_benchmark_that_is_told_to_end_leaves_no_server_behind():
+    command = [sys.executable, "-m", "bench", "location", "--connections", "2", "--seconds", "60"]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:  # noqa: S603 - our own words
+        assert process.stdout is not None
+        for line in process.stdout:
+            if line.startswith("players signed in: 2"):
+                break
+        started = psutil.Process(process.pid).children(recursive=True)
+        assert any("serve" in child.cmdline() for child in started)
+        process.terminate()
+        process.stdout.read()
+    assert process.returncode != 0
+    assert psutil.wait_procs(started, timeout=30)[1] == []
