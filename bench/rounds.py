@@ -75,9 +75,10 @@ def spans(rounds: Sequence[Round], *, rate: str) -> dict[str, list[float]]:
 
 
 def cpu_us(rounds: Sequence[Round], thing: str) -> dict[str, float]:
-    """Processor time that each process took for one thing, in microseconds."""
+    """Processor time that each process took for one thing, in microseconds; of a PostgreSQL that is not ours, none."""
     done = max(1, sum(one.done for one in rounds))
-    return {
-        f"{name}_{thing}_us": round(1e6 * sum(getattr(one.cpu, name) * one.cpu.seconds for one in rounds) / done, 1)
+    totals_s = {
+        name: sum(getattr(one.cpu, name) * one.cpu.seconds for one in rounds)
         for name in ("server", "postgres", "generator")
     }
+    return {f"{name}_{thing}_us": round(1e6 * total_s / done, 1) for name, total_s in totals_s.items() if total_s > 0}
