@@ -18,6 +18,7 @@ from msgspec import Struct
 
 from overworld.app import addresses, developer_key
 from overworld.app.addresses import Addresses
+from overworld.platform.postgres import running_dsn
 
 _POLL_S = 0.02
 _COMMAND = (sys.executable, "-m", "overworld")
@@ -72,6 +73,7 @@ class ServerProcess:
     ) -> None:
         self.data = data
         self._own_group = own_group
+        self._dsn = dsn
         self._command = [*_COMMAND, "serve", "--data", str(data), "--game", game]
         for name, port in zip(("http", "realtime", "operations"), ports, strict=True):
             self._command += [f"--{name}-port", str(port)]
@@ -95,6 +97,13 @@ class ServerProcess:
     def operations(self) -> str:
         """The address of the operations port."""
         return self._listening.operations
+
+    @property
+    def dsn(self) -> str:
+        """Where its database is reached: the one it was given, or its own, while that runs."""
+        found = self._dsn or running_dsn(self.data)
+        assert found is not None, "the server runs no PostgreSQL"
+        return found
 
     @property
     def key(self) -> str:
