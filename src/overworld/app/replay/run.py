@@ -106,6 +106,7 @@ def _print(shown: Table) -> None:
     console = Console()
     if not console.is_terminal:
         console = Console(width=_PIPE_WIDTH)
+        shown.box = None  # lines are drawn for people only
         console.width = console.measure(shown).maximum
     console.print(shown)
 
