@@ -31,7 +31,7 @@ they own. One command starts all of it, with a PostgreSQL of its own in the fold
 """
 
 _MORE = """\
-Examples:
+For example:
   overworld serve                     start a server here; it says where to look
   overworld doctor                    find out why something does not work
   overworld game check my-game        check a game's definition before it runs

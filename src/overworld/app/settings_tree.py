@@ -91,7 +91,12 @@ def shown(leaf: Leaf, value: Any) -> str:
     """A value as TOML writes it, fit to be printed: secrets are masked, also a password within an address."""
     if leaf.secret and value:
         return f'"{MASK}"'
-    return _PASSWORD.sub(rf"\1\2{MASK}", _toml(value))
+    return without_password(_toml(value))
+
+
+def without_password(address: str) -> str:
+    """The address of a database, with its password masked."""
+    return _PASSWORD.sub(rf"\1\2{MASK}", address)
 
 
 def excerpt(leaf: Leaf, given: Any) -> str:

@@ -18,7 +18,7 @@ def lag(
     *,
     warn_events: Annotated[int | None, Parameter(validator=Number(gte=0))] = None,
     warn_s: Annotated[float | None, Parameter(validator=Number(gte=0))] = None,
-    json: Annotated[bool, Parameter(negative="")] = False,
+    json: Annotated[bool, Parameter(negative="", show_default=False)] = False,
     flags: Flags = Flags(),
 ) -> int:
     """Show how far each durable consumer is behind, what failed for good, and what came into the log.
@@ -26,7 +26,7 @@ def lag(
     It looks into the database of the running server, or the one given by --database, and starts and changes nothing.
     Events that wait are those of all topics, also of topics that a consumer passes over.
 
-    Examples:
+    For example:
       overworld events lag
       overworld events lag --json --database postgresql://me@db.example/game
       overworld events lag --warn-s 60 --warn-events 10000    for a cron job or a probe

@@ -19,7 +19,7 @@ def check(game: str = "ore") -> None:
 
     Each error has its line, its key, the reason and what would be allowed. Nothing is started or changed.
 
-    Examples:
+    For example:
       overworld game check             the game that is shipped
       overworld game check ./my-game   a folder with a game.toml
 
@@ -53,7 +53,7 @@ def test(game: str = "ore") -> int:
 
     docs/game-tests.md says what can be given and expected.
 
-    Examples:
+    For example:
       overworld game test             the game that is shipped
       overworld game test ./my-game   a folder with a game.toml and tests/
 
@@ -73,16 +73,18 @@ def test(game: str = "ore") -> int:
         raise SystemExit(str(wrong)) from wrong
     os.environ.setdefault("NUMBA_CACHE_DIR", str(kernel_cache(Path("data"))))
 
-    from overworld.app.scenarios.run import WRONG, code_of, lines_of, run, summary
-    from overworld.app.scenarios.written import FOLDER, files
+    from overworld.app.progress import spinning
 
-    tests = files(checked)
+    with spinning("Compiling the rules"):
+        from overworld.app.scenarios.run import WRONG, code_of, lines_of, run, summary
+        from overworld.app.scenarios.written import FOLDER, files
+
+        tests = files(checked)
+        outcomes = list(run(tests, game=checked))
     if not tests:
         sys.stderr.write(f"overworld: {checked.name} has no tests: no *.toml in {checked.file.parent / FOLDER}\n")
         return WRONG
-    outcomes = []
-    for outcome in run(tests, game=checked):
-        outcomes.append(outcome)
+    for outcome in outcomes:
         sys.stdout.writelines(f"{line}\n" for line in lines_of(outcome))
     sys.stdout.write(f"{checked.title}: {summary(outcomes)}\n")
     return code_of(outcomes)

@@ -22,6 +22,12 @@ def replay(
     What comes within reach is collected; at the end the totals are checked against the ledger. Tracks run on their own
     time line, which needs the server's developer key.
 
+    For example:
+      overworld replay tests/data/gpx/*.gpx
+      overworld replay walk.gpx --speed 10 --json walked.json
+
+    Exit codes: 0 every track was walked and the ledger agrees, 1 otherwise.
+
     Parameters
     ----------
     files
@@ -45,9 +51,14 @@ def replay(
     if server is None:
         try:
             server = addresses.read(data).http
-        except OSError:
+        except (FileNotFoundError, NotADirectoryError):
             raise SystemExit(
                 f"overworld: no server is running on {data}; start one, or name one with --server"
+            ) from None
+        except OSError as failed:
+            raise SystemExit(
+                f"overworld: {data / addresses.FILE_NAME} cannot be read ({failed.strerror}); "
+                "name the server with --server"
             ) from None
         except DecodeError as damaged:
             raise SystemExit(
@@ -56,9 +67,10 @@ def replay(
     if key is None:
         try:
             key = developer_key.read(data)
-        except OSError:
+        except OSError as failed:
             raise SystemExit(
-                f"overworld: there is no developer key in {data}; name the data folder or give --key"
+                f"overworld: there is no developer key in {data} ({failed.strerror}); "
+                "name the data folder or give --key"
             ) from None
     if not key.isascii():
         raise SystemExit("overworld: a developer key is plain ASCII text")
