@@ -137,6 +137,7 @@ def _parts(leaf: Leaf, text: str) -> Any:
 
 def _decode_custom(wanted: type, given: Any) -> Any:
     if wanted is Path and isinstance(given, str | Path) and str(given):
+        str(given).encode()  # a ValueError where it is no text: no DSN and no settings file could name it
         return Path(given).expanduser()
     raise ValueError("Expected a path")
 
@@ -148,6 +149,8 @@ def _toml(value: Any) -> str:
         return "[" + ", ".join(map(_toml, value)) + "]"
     if isinstance(value, float):
         return str(value)
+    if isinstance(value, str | Path):
+        value = str(value).encode(errors="backslashreplace").decode()
     # JSON's text is TOML's but for one character.
     return msgspec.json.encode(value, enc_hook=str).decode().replace("\x7f", "\\u007f")
 

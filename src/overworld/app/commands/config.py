@@ -23,8 +23,8 @@ def show(*, flags: Flags = Flags()) -> None:
     its default. What is printed is a settings file itself.
 
     For example:
-      overworld config show > overworld.toml               a good start for a settings file
-      OVERWORLD_LOG__LEVEL=debug overworld config show     what a variable changes
+      overworld config show > overworld.toml          a good start for one
+      OVERWORLD_GAME=./mine overworld config show     what a variable changes
     """
     sys.stdout.writelines(f"{line}\n" for line in lines(flags.settings()))
 

@@ -20,7 +20,7 @@ def doctor(*, json: Annotated[bool, Parameter(negative="", show_default=False)] 
 
     For example:
       overworld doctor
-      overworld doctor --data /srv/overworld --http-port 80    before you serve with these
+      overworld doctor --data /srv/ow --http-port 80    before you serve so
       overworld doctor --json | jq '.checks[] | select(.level != "ok")'
 
     Exit codes: 0 no problem, 1 there is one; warnings alone are no problem.

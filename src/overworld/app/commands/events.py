@@ -29,7 +29,7 @@ def lag(
     For example:
       overworld events lag
       overworld events lag --json --database postgresql://me@db.example/game
-      overworld events lag --warn-s 60 --warn-events 10000    for a cron job or a probe
+      overworld events lag --warn-s 60    for a cron job or a probe
 
     Exit codes: 0 done, 1 there is no such database, or a consumer is farther behind than a --warn option allows.
 

@@ -18,8 +18,8 @@ def serve(*, flags: Flags = Flags()) -> None:
     players play.
 
     For example:
-      overworld serve                                     this folder's data, ports 7400, 7401 and 7403
-      overworld serve --data /srv/ow --game ./my-game     another folder, a game of your own
+      overworld serve                        in ./data, on ports 7400, 7401, 7403
+      overworld serve --data /srv/ow --game ./my-game
       overworld serve --database postgresql://me@db.example/game --migrate
 
     Exit codes: 0 it was stopped, 1 it could not start (`overworld doctor` says why), 2 the settings are wrong.

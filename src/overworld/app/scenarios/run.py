@@ -9,12 +9,12 @@ from msgspec import Struct
 
 from overworld.app.game import Game, GameErrors
 from overworld.app.scenarios.decided import differences
-from overworld.app.scenarios.written import TestFile, read
+from overworld.app.scenarios.written import ScenarioFile, read
 
 FAILED, WRONG = 1, 2
 
 
-class Tested(Struct, frozen=True):
+class Compared(Struct, frozen=True):
     """A file that was run: how many scenarios hold, and what differs in those that do not, by name."""
 
     file: Path
@@ -28,7 +28,7 @@ class Unreadable(Struct, frozen=True):
     errors: GameErrors
 
 
-def run(files: Sequence[Path], *, game: Game) -> Iterator[Tested | Unreadable]:
+def run(files: Sequence[Path], *, game: Game) -> Iterator[Compared | Unreadable]:
     """The outcome of each file, one after the other."""
     for file in files:
         try:
@@ -36,17 +36,17 @@ def run(files: Sequence[Path], *, game: Game) -> Iterator[Tested | Unreadable]:
         except GameErrors as errors:
             yield Unreadable(errors)
         else:
-            yield _tested(file, written, game)
+            yield _compared(file, written, game)
 
 
-def code_of(outcomes: Sequence[Tested | Unreadable]) -> int:
+def code_of(outcomes: Sequence[Compared | Unreadable]) -> int:
     """The exit code: 2 when a file cannot be read, else 1 when a scenario does not hold, else 0."""
     if any(isinstance(outcome, Unreadable) for outcome in outcomes):
         return WRONG
-    return FAILED if any(isinstance(outcome, Tested) and outcome.failed for outcome in outcomes) else 0
+    return FAILED if any(isinstance(outcome, Compared) and outcome.failed for outcome in outcomes) else 0
 
 
-def lines_of(outcome: Tested | Unreadable) -> Iterator[str]:
+def lines_of(outcome: Compared | Unreadable) -> Iterator[str]:
     """What came out of one file: a line for it, and one for each difference."""
     if isinstance(outcome, Unreadable):
         yield str(outcome.errors)
@@ -60,9 +60,9 @@ def lines_of(outcome: Tested | Unreadable) -> Iterator[str]:
         yield from (f"    {line}" for line in different)
 
 
-def summary(outcomes: Sequence[Tested | Unreadable]) -> str:
+def summary(outcomes: Sequence[Compared | Unreadable]) -> str:
     """One line for all files."""
-    tested = [outcome for outcome in outcomes if isinstance(outcome, Tested)]
+    tested = [outcome for outcome in outcomes if isinstance(outcome, Compared)]
     held, failed = sum(each.held for each in tested), sum(len(each.failed) for each in tested)
     unreadable = len(outcomes) - len(tested)
     parts = [f"{_count(held)} as expected", *([f"{failed} not"] if failed else [])]
@@ -70,10 +70,10 @@ def summary(outcomes: Sequence[Tested | Unreadable]) -> str:
     return ", ".join(parts)
 
 
-def _tested(file: Path, written: TestFile, game: Game) -> Tested:
+def _compared(file: Path, written: ScenarioFile, game: Game) -> Compared:
     found = {name: differences(scenario, game=game) for name, scenario in written.scenarios()}
     failed = {name: different for name, different in found.items() if different}
-    return Tested(file, len(found) - len(failed), failed)
+    return Compared(file, len(found) - len(failed), failed)
 
 
 def _count(scenarios: int) -> str:

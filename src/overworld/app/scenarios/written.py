@@ -215,10 +215,8 @@ class LevelUp(_Part, frozen=True, kw_only=True):
 Scenario = Collect | Move | LevelUp
 
 
-class TestFile(_Part, frozen=True, kw_only=True):
+class ScenarioFile(_Part, frozen=True, kw_only=True):
     """A file of scenarios."""
-
-    __test__ = False
 
     collect: dict[Title, Collect] = {}
     move: dict[Title, Move] = {}
@@ -236,15 +234,15 @@ def files(game: Game) -> list[Path]:
     return sorted((game.file.parent / FOLDER).glob("*.toml"))
 
 
-def read(file: Path, *, game: Game) -> TestFile:
+def read(file: Path, *, game: Game) -> ScenarioFile:
     """The scenarios of a file.
 
     Raises: GameErrors with everything that is wrong, in the order of the lines.
     """
     located = Located(read_text(file))
-    written: TestFile | None = None
+    written: ScenarioFile | None = None
     if not located.errors:
-        written = located.read(located.table, TestFile)
+        written = located.read(located.table, ScenarioFile)
     if not located.errors and written is not None:
         _cross_check(written, located, game)
     if located.errors or written is None:
@@ -252,7 +250,7 @@ def read(file: Path, *, game: Game) -> TestFile:
     return written
 
 
-def _cross_check(written: TestFile, located: Located, game: Game) -> None:
+def _cross_check(written: ScenarioFile, located: Located, game: Game) -> None:
     """What the game decides: which types there are, and what refusals are called."""
     if not any(True for _ in written.scenarios()):
         located.refuse((), "holds no scenario", allowed='[collect."..."], [move."..."] and [level."..."]')
