@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from threading import Lock, Timer
 
 from rich.console import Console
@@ -17,6 +17,9 @@ _SLOW_S = 1.0
 def spinning(what: str) -> Iterator[None]:
     """A spinner with a clock, gone when the block ends."""
     console = Console(stderr=True)
+    if not console.is_terminal:
+        yield
+        return
     # Redirected, what the block prints would go to the terminal, also when standard output is a pipe.
     progress = Progress(
         SpinnerColumn(),
@@ -29,10 +32,11 @@ def spinning(what: str) -> Iterator[None]:
     )
     progress.add_task(what, total=None)
     try:
-        with _when_slow(progress.start, is_seen=console.is_terminal):
+        with _when_slow(progress.start):
             yield
     finally:
-        progress.stop()
+        if progress.live.is_started:
+            progress.stop()
 
 
 @contextmanager
@@ -43,16 +47,13 @@ def step(what: str) -> Iterator[None]:
         sys.stderr.write(f"{what} ...\n")
         sys.stderr.flush()
 
-    with _when_slow(say, is_seen=sys.stderr.isatty()):
+    with _when_slow(say) if sys.stderr.isatty() else nullcontext():
         yield
 
 
 @contextmanager
-def _when_slow(show: Callable[[], None], *, is_seen: bool) -> Iterator[None]:
+def _when_slow(show: Callable[[], None]) -> Iterator[None]:
     """Calls `show` in a thread when the block has run for a second, never after its end."""
-    if not is_seen:
-        yield
-        return
     turn, over = Lock(), False
 
     def show_unless_over() -> None:

@@ -61,7 +61,7 @@ SELECT sum(pg_total_relation_size(oid)) AS bytes, sum(greatest(reltuples, 0))::b
 FROM pg_class
 WHERE oid IN (SELECT inhrelid FROM pg_inherits WHERE inhparent = 'eventlog.outbox'::regclass)"""
 
-# Each day is a table with its key by (stamp, id, at), and days follow one another: two ends of the key are enough.
+# Touches two index entries of each day.
 _ENDS = """
 SELECT (SELECT at FROM eventlog.outbox ORDER BY stamp, id LIMIT 1) AS oldest_at,
        (SELECT at FROM eventlog.outbox ORDER BY stamp DESC, id DESC LIMIT 1) AS newest_at"""
