@@ -29,30 +29,28 @@ class Terminal:
         return True
 
 
-@pytest.fixture
-def terminal(monkeypatch) -> Terminal:
+def terminal_of(monkeypatch, *, slow_s: float = 0.0) -> Terminal:
+    """Puts a terminal in place of standard error; no fixture, because pytest takes it back between the two."""
     made = Terminal()
     monkeypatch.setattr(sys, "stderr", made)
-    monkeypatch.setattr(progress, "_SLOW_S", 0.0)
+    monkeypatch.setattr(progress, "_SLOW_S", slow_s)
     return made
 
 
-def test_a_step_that_takes_long_says_what_it_is(terminal):
+def test_a_step_that_takes_long_says_what_it_is(monkeypatch):
+    terminal = terminal_of(monkeypatch)
     with progress.step("Starting"):
         assert terminal.seen.wait(10)
     assert terminal.written == "Starting ...\n"
 
 
-def test_a_quick_step_says_nothing(terminal, monkeypatch):
-    monkeypatch.setattr(progress, "_SLOW_S", 60.0)
+def test_a_quick_step_says_nothing_and_leaves_no_clock_running(monkeypatch):
+    terminal = terminal_of(monkeypatch, slow_s=60.0)
     with progress.step("Starting"):
         pass
     assert terminal.written == ""
-    assert [
-        thread
-        for thread in threading.enumerate()
-        if isinstance(thread, threading.Timer) and not thread.finished.is_set()
-    ] == []
+    timers = [thread for thread in threading.enumerate() if isinstance(thread, threading.Timer)]
+    assert all(timer.finished.is_set() for timer in timers)
 
 
 def test_a_pipe_sees_neither_steps_nor_spinners(monkeypatch, capsys):
@@ -62,8 +60,9 @@ def test_a_pipe_sees_neither_steps_nor_spinners(monkeypatch, capsys):
     assert capsys.readouterr() == ("", "")
 
 
-def test_a_spinner_turns_on_the_terminal_and_leaves_standard_output_alone(terminal, monkeypatch, capsys):
+def test_a_spinner_turns_on_the_terminal_and_leaves_standard_output_alone(monkeypatch, capsys):
     monkeypatch.setenv("TERM", "xterm")
+    terminal = terminal_of(monkeypatch)
     with progress.spinning("Working"):
         assert terminal.seen.wait(10)
         sys.stdout.write("a result\n")
@@ -71,6 +70,7 @@ def test_a_spinner_turns_on_the_terminal_and_leaves_standard_output_alone(termin
     assert capsys.readouterr().out == "a result\n"
 
 
-def test_what_goes_wrong_within_is_not_hidden(terminal):
+def test_what_goes_wrong_within_is_not_hidden(monkeypatch):
+    terminal_of(monkeypatch)
     with pytest.raises(ZeroDivisionError), progress.spinning("Working"):
         raise ZeroDivisionError

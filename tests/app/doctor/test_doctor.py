@@ -45,9 +45,8 @@ def test_a_fresh_folder_is_fine_and_stays_untouched(capsys, bare_machine):
     assert code == 0, told
     assert {name for name, check in told.items() if check["level"] == "problem"} == set()
     assert list(bare_machine.iterdir()) == []
-    assert {"python", "packages", "clock", "settings", "game", "data folder", "disk", "server", "port http"} <= set(
-        told
-    )
+    assert {"python", "packages", "clock", "settings", "game", "data folder", "disk", "server"} <= set(told)
+    assert {"port http", "port realtime", "port operations"} <= set(told)
     assert {"developer key", "open files", "memory", "kernels", "postgresql", "database"} <= set(told)
 
 
