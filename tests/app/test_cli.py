@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import tomllib
+from pathlib import Path
 
 import pytest
 
@@ -146,6 +147,18 @@ sys.exit(f"loads {{heavy}}" if heavy else 0)
     command = [sys.executable, "-c", look]
     ran = subprocess.run(command, cwd=tmp_path, check=False, capture_output=True, text=True, timeout=60)  # noqa: S603
     assert ran.returncode == 0, ran.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("arguments", [["config", "show"], ["--help"]])
+def test_output_that_has_no_place_is_told_in_one_line(tmp_path, arguments):
+    command = [sys.executable, "-m", "overworld", *arguments]
+    with Path("/dev/full").open("w") as full:
+        ran = subprocess.run(  # noqa: S603
+            command, cwd=tmp_path, stdout=full, stderr=subprocess.PIPE, text=True, check=False, timeout=60
+        )
+    assert ran.returncode == 1
+    assert ran.stderr == "overworld: what was to be written has no place: No space left on device\n"
 
 
 @pytest.mark.slow

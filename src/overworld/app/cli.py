@@ -7,6 +7,7 @@ output who has had enough, as `head`, ends a command with 0.
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -19,6 +20,7 @@ from overworld.app.commands import config, events, game, migrate
 from overworld.app.commands.doctor import doctor
 from overworld.app.commands.replay import replay
 from overworld.app.commands.serve import serve
+from overworld.app.console import OutConsole
 from overworld.app.help_pages import PlainPages
 from overworld.app.settings_sources import BadSettings
 from overworld.kernel.refusals import Refusal
@@ -60,6 +62,7 @@ app = App(
     help_epilogue=_MORE,
     usage="Usage: overworld COMMAND [OPTIONS]",
     version=__version__,
+    console=OutConsole(),
 )
 app["--help"].group = app["--version"].group = _OPTIONS
 
@@ -97,7 +100,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
         _leave(INTERRUPTED, [])
     except BrokenPipeError:
         # Whoever read, as `head` does, has had enough; what is left must not be tried again at the end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _give_up_output()
+    except OSError as failed:
+        if failed.errno != errno.ENOSPC:
+            raise
+        _give_up_output()
+        _leave(REFUSED, [f"overworld: what was to be written has no place: {failed.strerror}"])
+
+
+def _give_up_output() -> None:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _run(arguments: Sequence[str] | None) -> None:
