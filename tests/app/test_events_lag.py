@@ -14,7 +14,7 @@ import pytest
 from msgspec import Raw
 
 from bench.servers import Ran, ServerProcess, overworld
-from overworld.app.migrate import SCHEMAS
+from overworld.app.schemas import SCHEMAS
 from overworld.kernel.clock import SystemClock
 from overworld.kernel.events import Envelope
 from overworld.platform.eventlog import SCHEMA, store

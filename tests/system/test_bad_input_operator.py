@@ -55,6 +55,7 @@ async def test_a_folder_in_the_place_of_the_servers_addresses_is_told(run, tmp_p
     ran = await run("serve", *ANY_PORTS, "--data", "data")
     assert ran.code == REFUSED
     assert "server.json: Is a directory" in lines(ran)[-1]
+    assert [file.name for file in (tmp_path / "data").glob("server.json*")] == ["server.json"]
     (tmp_path / "walk.gpx").write_text("")
     ran = await run("replay", "walk.gpx", "--data", "data")
     assert ran.code == REFUSED

@@ -127,6 +127,7 @@ def found(name_or_path: str) -> Path:
 
 
 def read_text(file: Path) -> str:
+    """The text of a definition or of its tests, at most 1 MiB. Raises: GameErrors."""
     try:
         if file.stat().st_size > BYTES_MAX:
             raise GameErrors(file, [DefinitionError(path="", problem=f"is larger than {BYTES_MAX} bytes")])

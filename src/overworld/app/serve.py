@@ -154,7 +154,7 @@ async def _running(house: House, settings: Settings, game: Game) -> AsyncIterato
         house.loops.run("upkeep", partial(throw_away, answers, sessions))
         await house.accounts.load()
         stack.push_async_callback(house.accounts.close)
-        with step("Compiling the kernels: some ten seconds, at the very first start only"):
+        with step("Preparing the kernels; the very first start compiles them, for some ten seconds"):
             await house.world.start()
         stack.push_async_callback(house.world.stop)
         stack.push_async_callback(house.gameplay.service.close)
