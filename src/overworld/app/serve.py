@@ -22,6 +22,7 @@ from overworld.app.demo.child import walkers
 from overworld.app.developer_key import DeveloperKey, NoKeys
 from overworld.app.game import Game, check, found
 from overworld.app.open_files import allow_open_files
+from overworld.app.progress import step
 from overworld.app.reload import Reload
 from overworld.app.settings import Settings
 from overworld.app.settings_sources import Resolved
@@ -113,13 +114,15 @@ async def _database(settings: Settings) -> AsyncIterator[Database]:
             stack.enter_context(_locked(settings.data.absolute()))
         else:
             embedded = EmbeddedPostgres(settings.data, settings=settings.database)
-            dsn = await asyncio.to_thread(embedded.start)
+            with step("Starting PostgreSQL"):
+                dsn = await asyncio.to_thread(embedded.start)
             stack.push_async_callback(asyncio.to_thread, embedded.stop)
             watching = asyncio.create_task(embedded.keep_running(), name="postgres")
             stack.callback(watching.cancel)
         database = await Database.open(dsn, settings=settings.database)
         stack.push_async_callback(database.close)
-        await migrate.bring_up(database, allowed=settings.migrate or not settings.database.dsn)
+        with step("Bringing the database up to date"):
+            await migrate.bring_up(database, allowed=settings.migrate or not settings.database.dsn)
         yield database
 
 
@@ -153,9 +156,8 @@ async def _running(house: House, settings: Settings, game: Game) -> AsyncIterato
         house.loops.run("upkeep", partial(throw_away, answers, sessions))
         await house.accounts.load()
         stack.push_async_callback(house.accounts.close)
-        if not _has_kernels():
-            _say("Compiling the kernels: this takes some ten seconds, at the very first start only.")
-        await house.world.start()
+        with step("Preparing the kernels; the very first start compiles them, for some ten seconds"):
+            await house.world.start()
         stack.push_async_callback(house.world.stop)
         stack.push_async_callback(house.gameplay.service.close)
         yield
@@ -173,9 +175,17 @@ async def _listening(house: House, settings: Settings) -> AsyncIterator[Addresse
         stack.push_async_callback(house.gateway.drain, settings.realtime.drain_s)
         public = await stack.enter_async_context(serving(house.http, settings=settings.http))
         where = _addresses(house, settings, public=public, watched=watched)
-        where.write(settings.data)
+        _write(where, settings.data)
         stack.callback(addresses.forget, settings.data)
         yield where
+
+
+def _write(where: Addresses, data: Path) -> None:
+    try:
+        where.write(data)
+    except OSError as error:
+        file = data.absolute() / addresses.FILE_NAME
+        raise DataFolderUnusable(f"cannot write {file}: {error.strerror}") from error
 
 
 async def _listen_realtime(house: House, settings: Settings) -> None:
@@ -224,11 +234,6 @@ def _welcome(where: Addresses, settings: Settings, game: Game) -> None:
 def _say(*lines: str) -> None:
     sys.stdout.write("".join(f"{line}\n" for line in lines))
     sys.stdout.flush()
-
-
-def _has_kernels() -> bool:
-    """Whether compiled kernels lie where numba was told to keep them."""
-    return any(Path(os.environ.get("NUMBA_CACHE_DIR", "")).rglob("*.nbi"))
 
 
 def _data_flag(data: Path) -> str:

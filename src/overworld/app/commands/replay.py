@@ -24,6 +24,12 @@ def replay(
     What comes within reach is collected; at the end the totals are checked against the ledger. Tracks run on their own
     time line, which needs the server's developer key.
 
+    For example:
+      overworld replay tests/data/gpx/*.gpx
+      overworld replay walk.gpx --speed 10 --json walked.json
+
+    Exit codes: 0 every track was walked and the ledger agrees, 1 otherwise.
+
     Parameters
     ----------
     files

@@ -17,9 +17,14 @@ def server_and_key(*, server: str | None, key: str | None, data: Path) -> tuple[
     if server is None:
         try:
             server = addresses.read(data).http
-        except OSError:
+        except (FileNotFoundError, NotADirectoryError):
             raise SystemExit(
                 f"overworld: no server is running on {data}; start one, or name one with --server"
+            ) from None
+        except OSError as failed:
+            raise SystemExit(
+                f"overworld: {data / addresses.FILE_NAME} cannot be read ({failed.strerror}); "
+                "name the server with --server"
             ) from None
         except DecodeError as damaged:
             raise SystemExit(
@@ -28,9 +33,10 @@ def server_and_key(*, server: str | None, key: str | None, data: Path) -> tuple[
     if key is None:
         try:
             key = developer_key.read(data)
-        except OSError:
+        except OSError as failed:
             raise SystemExit(
-                f"overworld: there is no developer key in {data}; name the data folder or give --key"
+                f"overworld: there is no developer key in {data} ({failed.strerror}); "
+                "name the data folder or give --key"
             ) from None
     if not key.isascii():
         raise SystemExit("overworld: a developer key is plain ASCII text")
