@@ -1,0 +1,38 @@
+/** The land and borders that came with the page; `script/build_basemap.py` makes the file. */
+
+import basemapUrl from "./basemap.json?url";
+
+interface Packed {
+  readonly units_per_deg: number;
+  readonly land: readonly (readonly (readonly number[])[])[];
+  readonly borders: readonly (readonly number[])[];
+}
+
+export interface Basemap {
+  readonly land: GeoJSON.MultiPolygon;
+  readonly borders: GeoJSON.MultiLineString;
+}
+
+export async function loadBasemap(): Promise<Basemap> {
+  const reply = await fetch(basemapUrl);
+  return unpacked((await reply.json()) as Packed);
+}
+
+export function unpacked(packed: Packed): Basemap {
+  const line = (steps: readonly number[]) => lineOf(steps, packed.units_per_deg);
+  return {
+    land: { type: "MultiPolygon", coordinates: packed.land.map((rings) => rings.map(line)) },
+    borders: { type: "MultiLineString", coordinates: packed.borders.map(line) },
+  };
+}
+
+function lineOf(steps: readonly number[], unitsPerDeg: number): [number, number][] {
+  const line: [number, number][] = [];
+  let [x, y] = [0, 0];
+  for (let at = 0; at < steps.length; at += 2) {
+    x += steps[at];
+    y += steps[at + 1];
+    line.push([x / unitsPerDeg, y / unitsPerDeg]);
+  }
+  return line;
+}
