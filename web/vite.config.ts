@@ -12,7 +12,7 @@ export default defineConfig({
     assetsInlineLimit: 0,
     modulePreload: false,
     target: "es2022",
-    license: { fileName: "site/licenses.md" },
+    license: { fileName: "licenses.md" },
     chunkSizeWarningLimit: 2000,
   },
   server: { proxy: { "/v1": server, "/docs": server } },

@@ -9,7 +9,7 @@ interface Packed {
 }
 
 export interface Basemap {
-  readonly land: GeoJSON.MultiPolygon;
+  readonly land: GeoJSON.FeatureCollection<GeoJSON.Polygon>;
   readonly borders: GeoJSON.MultiLineString;
 }
 
@@ -21,7 +21,15 @@ export async function loadBasemap(): Promise<Basemap> {
 export function unpacked(packed: Packed): Basemap {
   const line = (steps: readonly number[]) => lineOf(steps, packed.units_per_deg);
   return {
-    land: { type: "MultiPolygon", coordinates: packed.land.map((rings) => rings.map(line)) },
+    // A feature each: MapLibre fills no more than 65,535 corners of one.
+    land: {
+      type: "FeatureCollection",
+      features: packed.land.map((rings) => ({
+        type: "Feature",
+        geometry: { type: "Polygon", coordinates: rings.map(line) },
+        properties: null,
+      })),
+    },
     borders: { type: "MultiLineString", coordinates: packed.borders.map(line) },
   };
 }

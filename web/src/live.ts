@@ -13,6 +13,7 @@ import type { Theme } from "./theme.ts";
 
 const POLL_MS = 500;
 const RATE_WINDOW_MS = 10_000;
+const ROOM_SHOWN_PX = 4;
 const SETTLE_MS = 200;
 const CROWD_ZOOM_MAX = 15;
 const FIRST_VIEW_ROOMS = 2700;
@@ -174,7 +175,8 @@ export class Live {
 
   private lightRooms({ players: { lat, lng } }: World): void {
     this.rooms.clear();
-    if (this.map.cellPx(this.about.room_level) >= 4) {
+    const areShown = this.map.cellPx(this.about.room_level) >= ROOM_SHOWN_PX;
+    if (areShown) {
       for (let row = 0; row < lat.length; row++) {
         const cell = cellAt(lat[row], lng[row], this.about.room_level);
         const room = this.rooms.get(numberOf(cell));
@@ -183,12 +185,13 @@ export class Live {
       }
     }
     this.overlay.light(this.rooms.values());
+    this.panel.rooms(areShown ? this.rooms.size : null);
   }
 
   private pointAt(cell: Cell | null): void {
-    const shown = this.map.cellPx(this.about.room_level) >= 4 ? cell : null;
+    const shown = this.map.cellPx(this.about.room_level) >= ROOM_SHOWN_PX ? cell : null;
     this.overlay.point(shown);
-    this.panel.room(shown ? `location:cell:${tokenOf(shown)}` : "");
+    this.panel.pointed(shown ? `location:cell:${tokenOf(shown)}` : "");
   }
 
   private goHome({ lat, lng, radius_m }: NonNullable<About["home"]>): void {

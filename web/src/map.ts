@@ -74,7 +74,7 @@ export class WorldMap {
   }
 
   paint(theme: Theme): void {
-    for (const layer of styleOf({ land: NO_LAND, borders: NO_LINES }, theme, this.types).layers) {
+    for (const layer of styleOf(NO_MAP, theme, this.types).layers) {
       for (const [name, value] of Object.entries(layer.paint ?? {})) {
         this.gl.setPaintProperty(layer.id, name as never, value as never);
       }
@@ -116,8 +116,10 @@ export class WorldMap {
   }
 }
 
-const NO_LAND: GeoJSON.MultiPolygon = { type: "MultiPolygon", coordinates: [] };
-const NO_LINES: GeoJSON.MultiLineString = { type: "MultiLineString", coordinates: [] };
+const NO_MAP: Basemap = {
+  land: { type: "FeatureCollection", features: [] },
+  borders: { type: "MultiLineString", coordinates: [] },
+};
 
 function styleOf(basemap: Basemap, theme: Theme, types: readonly string[]): StyleSpecification {
   const colours = types.flatMap((type, i) => [type, theme.coins[i % theme.coins.length]]);

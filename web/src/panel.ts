@@ -27,6 +27,7 @@ export class Panel {
     this.element("demo").hidden = !about.demo;
     const noun = about.collectibles.charAt(0).toUpperCase() + about.collectibles.slice(1);
     for (const place of this.root.querySelectorAll("[data-noun]")) place.textContent = noun;
+    this.element("room-size").textContent = `S2 level ${about.room_level}`;
     this.root.title = `${about.title}: live map`;
   }
 
@@ -82,7 +83,12 @@ export class Panel {
     this.figure("coins", count === null ? NOTHING : whole.format(count));
   }
 
-  room(text: string): void {
+  /** How many rooms in view hold players; null while rooms are too small to be told apart. */
+  rooms(count: number | null): void {
+    this.figure("rooms", count === null ? NOTHING : whole.format(count));
+  }
+
+  pointed(text: string): void {
     this.element("room").textContent = text;
   }
 
