@@ -10,7 +10,7 @@ interface Packed {
 
 export interface Basemap {
   readonly land: GeoJSON.FeatureCollection<GeoJSON.Polygon>;
-  readonly borders: GeoJSON.MultiLineString;
+  readonly borders: GeoJSON.FeatureCollection<GeoJSON.LineString>;
 }
 
 export async function loadBasemap(): Promise<Basemap> {
@@ -21,17 +21,15 @@ export async function loadBasemap(): Promise<Basemap> {
 export function unpacked(packed: Packed): Basemap {
   const line = (steps: readonly number[]) => lineOf(steps, packed.units_per_deg);
   return {
-    // A feature each: MapLibre fills no more than 65,535 corners of one.
-    land: {
-      type: "FeatureCollection",
-      features: packed.land.map((rings) => ({
-        type: "Feature",
-        geometry: { type: "Polygon", coordinates: rings.map(line) },
-        properties: null,
-      })),
-    },
-    borders: { type: "MultiLineString", coordinates: packed.borders.map(line) },
+    land: collection(packed.land.map((rings) => ({ type: "Polygon", coordinates: rings.map(line) }))),
+    borders: collection(packed.borders.map((steps) => ({ type: "LineString", coordinates: line(steps) }))),
   };
+}
+
+/** A feature each: MapLibre draws no more than 65,535 corners of one. */
+function collection<G extends GeoJSON.Geometry>(geometries: G[]): GeoJSON.FeatureCollection<G> {
+  const features = geometries.map((geometry) => ({ type: "Feature" as const, geometry, properties: null }));
+  return { type: "FeatureCollection", features };
 }
 
 function lineOf(steps: readonly number[], unitsPerDeg: number): [number, number][] {

@@ -72,14 +72,18 @@ export class Live {
     this.panel.legend(this.about, theme);
   }
 
-  /** What is on screen now: what `window.overworld` gives tests and the curious. */
+  /** What is shown at this moment; players' x and y are pixels from the map's upper left corner. */
   get seen() {
+    const at = this.overlay.projection();
     return {
       state: this.state.kind,
       epoch: this.world?.epoch ?? null,
       totals: this.world?.totals ?? null,
       view: this.map.view,
-      players: Array.from(this.crowd.players, ({ id, x, y }) => ({ id, x, y })),
+      players: Array.from(this.crowd.players, (player) => {
+        const [x, y] = at(player);
+        return { id: player.id, x, y };
+      }),
       coins: Array.from(this.coins.all.keys()),
       rooms: this.rooms.size,
     };

@@ -118,7 +118,7 @@ export class WorldMap {
 
 const NO_MAP: Basemap = {
   land: { type: "FeatureCollection", features: [] },
-  borders: { type: "MultiLineString", coordinates: [] },
+  borders: { type: "FeatureCollection", features: [] },
 };
 
 function styleOf(basemap: Basemap, theme: Theme, types: readonly string[]): StyleSpecification {

@@ -105,8 +105,8 @@ export class Overlay {
     this.context.globalAlpha = 1;
   }
 
-  /** From the world to the screen; the copy of the world that is nearest to the middle of the view. */
-  private projection(): OnScreen {
+  /** From the world to CSS pixels of the map; the copy of the world that is nearest to the middle of the view. */
+  projection(): OnScreen {
     const { lat, lng } = this.map.gl.getCenter();
     const middle = mercator(lat, lng);
     const size = WORLD_PX * 2 ** this.map.gl.getZoom();
@@ -149,7 +149,7 @@ export class Overlay {
     const { context } = this;
     context.strokeStyle = this.theme.player;
     context.lineWidth = 2;
-    context.lineCap = context.lineJoin = "round";
+    context.lineJoin = "round";
     const shade_ms = TRAIL_MS / TRAIL_SHADES;
     for (let shade = 0; shade < TRAIL_SHADES; shade++) {
       context.globalAlpha = 0.5 * (1 - shade / TRAIL_SHADES) ** 1.5;
