@@ -8,7 +8,7 @@ export interface PollState {
   readonly retry_ms: number;
 }
 
-const SLOWEST_MS = 10_000;
+const SLOWEST_MS = 5_000;
 
 export class Poll {
   private timer: ReturnType<typeof setTimeout> | null = null;

@@ -55,10 +55,11 @@ def routes() -> list[HTTPRouteHandler]:
 
     @get("/", opt=open_to_all(), include_in_schema=False, sync_to_thread=False)
     def live_map(request: Request[Any, Any, Any]) -> Response[bytes]:
-        headers = {"Cache-Control": "no-cache", "ETag": page.etag}
+        # A 304 carries the policy too: a browser replaces the headers that it kept with those.
+        headers = {"Cache-Control": "no-cache", "ETag": page.etag, "Content-Security-Policy": _POLICY}
         if request.headers.get("if-none-match") == page.etag:
             return Response(b"", status_code=_NOT_MODIFIED, headers=headers)
-        return _reply(page, request.headers, headers | {"Content-Security-Policy": _POLICY})
+        return _reply(page, request.headers, headers)
 
     @get("/site/{name:str}", opt=open_to_all(refusals=(NoSuchFile,)), include_in_schema=False, sync_to_thread=True)
     def live_map_file(request: Request[Any, Any, Any], name: str) -> Response[bytes]:
