@@ -18,8 +18,14 @@ from typing import Any
 
 import antimeridian
 import numpy as np
-from shapely.geometry import LineString, MultiLineString, MultiPolygon, Polygon, shape
-from shapely.geometry.base import BaseGeometry
+from shapely.geometry import (  # type: ignore[import-untyped]
+    LineString,
+    MultiLineString,
+    MultiPolygon,
+    Polygon,
+    shape,
+)
+from shapely.geometry.base import BaseGeometry  # type: ignore[import-untyped]
 
 from overworld.geo.columns import F64
 

@@ -7,21 +7,46 @@ import re
 from collections.abc import AsyncIterator
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
-from litestar import Litestar
+from prometheus_client import CollectorRegistry
 
 from overworld.app import site
+from overworld.kernel.clock import FixedClock
+from overworld.platform.http import HttpSettings, LimitSettings, build_http
+from overworld.platform.http.errors import Unauthenticated
+from overworld.platform.limiter import MemoryLimiter
+from overworld.platform.observability import Metrics
 
 BUNDLE = Path(str(files("overworld.app") / "site_bundle"))
 BYTES_MAX = 2_500_000
 
 
+class Nobody:
+    """Knows no token and no key."""
+
+    def verify(self, token: str) -> Any:
+        raise Unauthenticated
+
+    def scopes(self, key: str) -> frozenset[str]:
+        return frozenset()
+
+
 @pytest.fixture
-async def http() -> AsyncIterator[httpx.AsyncClient]:
-    transport = httpx.ASGITransport(Litestar(site.routes(), openapi_config=None))
-    async with httpx.AsyncClient(transport=transport, base_url="http://here") as client:
+async def http(clock: FixedClock) -> AsyncIterator[httpx.AsyncClient]:
+    """Somebody without a token, at the real edge."""
+    app: Any = build_http(
+        routes=site.routes(),
+        verifier=Nobody(),
+        keys=Nobody(),
+        limiter=MemoryLimiter(monotonic_s=clock.monotonic_s),
+        settings=HttpSettings(),
+        limits=LimitSettings(enabled=False),
+        metrics=Metrics(CollectorRegistry()),
+    )
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://here") as client:
         yield client
 
 
@@ -79,6 +104,8 @@ async def test_files_are_packed_for_who_can_unpack_them(http):
     assert "content-encoding" not in plain.headers
 
 
-@pytest.mark.parametrize("name", ["missing.js", "..%2Findex.html", "index.html"])
-async def test_what_is_not_in_the_bundle_is_not_served(http, name):
-    assert (await http.get(f"/site/{name}")).status_code >= 400
+@pytest.mark.parametrize("name", ["missing.js", "..%2Findex.html", "index.html", "licenses.md"])
+async def test_what_the_page_does_not_name_is_not_served(http, name):
+    reply = await http.get(f"/site/{name}")
+    assert reply.status_code == 404
+    assert reply.headers["cache-control"] == "no-store"

@@ -141,7 +141,7 @@ async def test_a_wide_view_says_that_coins_are_seen_from_nearer(server, browser)
     async with visiting(browser, f"{server.http}#5/46/14") as visit:
         await visit.shows("seen.state === 'live'")
         assert await visit.page.locator("#notice").inner_text() == "Zoom in to see coins"
-        assert await visit.figure("coins") == "–"
+        assert await visit.figure("coins") == "\N{EN DASH}"
         assert_clean(visit, server)
 
 
