@@ -188,7 +188,7 @@ export class Live {
         else this.rooms.set(numberOf(cell), { cell, count: 1 });
       }
     }
-    this.overlay.light(this.rooms.values());
+    this.map.lightRooms(this.rooms.values());
     this.panel.rooms(areShown ? this.rooms.size : null);
   }
 

@@ -30,7 +30,7 @@ async function start(): Promise<void> {
   panel.about(about);
   panel.legend(about, theme);
   const map = new WorldMap(element("map"), basemap, theme, about.types.map(({ type }) => type));
-  await map.loaded();
+  await map.ready();
   // Without access any more the page begins anew, and asks.
   const live = new Live(api, about, map, panel, theme, placed, () => location.reload());
   Object.defineProperty(window, "overworld", { get: () => live.seen });

@@ -56,8 +56,9 @@ export class WorldMap {
     this.gl.getCanvas().setAttribute("aria-label", "Map of players. Arrow keys move it, plus and minus zoom.");
   }
 
-  loaded(): Promise<void> {
-    return new Promise((resolve) => void (this.gl.isStyleLoaded() ? resolve() : this.gl.once("load", () => resolve())));
+  /** When layers may be filled; the land may still be on its way to the screen. */
+  ready(): Promise<void> {
+    return new Promise((resolve) => void this.gl.once("style.load", () => resolve()));
   }
 
   /** What is on screen, in degrees as the server takes them. */
@@ -98,6 +99,16 @@ export class WorldMap {
     void this.source("rooms").setData({ type: "MultiLineString", coordinates: cells.map(edgesOf) });
   }
 
+  /** Lights the rooms that hold players, the brighter the more there are. */
+  lightRooms(rooms: Iterable<{ cell: Cell; count: number }>): void {
+    const features = Array.from(rooms, ({ cell, count }) => ({
+      type: "Feature" as const,
+      geometry: { type: "Polygon" as const, coordinates: [ringOf(cell)] },
+      properties: { count },
+    }));
+    void this.source("lit").setData({ type: "FeatureCollection", features });
+  }
+
   setCoins(coins: Iterable<Coin>): void {
     const features = Array.from(coins, (coin) => ({
       type: "Feature" as const,
@@ -129,6 +140,7 @@ function styleOf(basemap: Basemap, theme: Theme, types: readonly string[]): Styl
       land: { type: "geojson", data: basemap.land, tolerance: 0.2 },
       borders: { type: "geojson", data: basemap.borders, tolerance: 0.2 },
       rooms: { type: "geojson", data: EMPTY, maxzoom: 16, tolerance: 0 },
+      lit: { type: "geojson", data: EMPTY, maxzoom: 16, tolerance: 0 },
       coins: { type: "geojson", data: EMPTY, promoteId: "id" },
     },
     layers: [
@@ -136,6 +148,15 @@ function styleOf(basemap: Basemap, theme: Theme, types: readonly string[]): Styl
       { id: "land", type: "fill", source: "land", paint: { "fill-color": theme.land, "fill-antialias": false } },
       { id: "coast", type: "line", source: "land", paint: { "line-color": theme.coast, "line-width": 0.8 } },
       { id: "borders", type: "line", source: "borders", paint: { "line-color": theme.border, "line-width": 0.8 } },
+      {
+        id: "lit",
+        type: "fill",
+        source: "lit",
+        paint: {
+          "fill-color": theme.room,
+          "fill-opacity": ["interpolate", ["linear"], ["get", "count"], 1, 0.15, 6, 0.4],
+        },
+      },
       {
         id: "rooms",
         type: "line",
@@ -160,8 +181,15 @@ function styleOf(basemap: Basemap, theme: Theme, types: readonly string[]): Styl
 
 /** Two edges of a cell; its neighbours draw the other two. */
 function edgesOf(cell: Cell): [number, number][] {
-  const [first, right, , up] = cornersOf(cell);
-  return [up, first, right].map(({ lat, lng }) => [first.lng + shortWay(lng - first.lng), lat]);
+  const [first, right, , up] = ringOf(cell);
+  return [up, first, right];
+}
+
+/** The corners and the first of them again, in one piece where the date line runs through the cell. */
+function ringOf(cell: Cell): [number, number][] {
+  const corners = cornersOf(cell);
+  const [first] = corners;
+  return [...corners, first].map(({ lat, lng }) => [first.lng + shortWay(lng - first.lng), lat]);
 }
 
 function holds(outer: View, inner: View): boolean {

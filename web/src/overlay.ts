@@ -1,4 +1,4 @@
-/** What lives on the map: rooms that hold players, trails, players, and the pulse of something collected. */
+/** What moves on the map: players, their trails, and the pulse of something collected. */
 
 import { type Crowd, mercator, nearest, type Player, type Point, TRAIL_MS } from "./crowd.ts";
 import { type Cell, cornersOf } from "./s2.ts";
@@ -30,7 +30,6 @@ const FULL_TURN = 2 * Math.PI;
 export class Overlay {
   private readonly context: CanvasRenderingContext2D;
   private pulses: Pulse[] = [];
-  private rooms: { corners: Point[]; count: number }[] = [];
   private pointed: Point[] | null = null;
   private width = 0;
   private height = 0;
@@ -59,14 +58,9 @@ export class Overlay {
     this.stale = true;
   }
 
-  /** Lights the rooms that hold players. */
-  light(rooms: Iterable<{ cell: Cell; count: number }>): void {
-    this.rooms = Array.from(rooms, ({ cell, count }) => ({ corners: outline(cell), count }));
-    this.stale = true;
-  }
-
+  /** Outlines a room; null outlines none. */
   point(cell: Cell | null): void {
-    this.pointed = cell && outline(cell);
+    this.pointed = cell && cornersOf(cell).map(({ lat, lng }) => mercator(lat, lng));
     this.stale = true;
   }
 
@@ -97,7 +91,7 @@ export class Overlay {
     this.context.clearRect(0, 0, this.width, this.height);
     const zoom = this.map.gl.getZoom();
     const at = this.projection();
-    this.drawRooms(at);
+    if (this.pointed) this.drawPointed(this.pointed, at);
     const seen = this.seen(at);
     if (zoom >= TRAIL_MIN_ZOOM && seen.length <= TRAILED_MAX) this.drawTrails(seen, at, now_ms);
     this.drawPlayers(seen, Math.min(Math.max(2.2 + (zoom - 10) * 0.55, 2.4), 7));
@@ -122,26 +116,15 @@ export class Overlay {
     return seen;
   }
 
-  private drawRooms(at: OnScreen): void {
+  private drawPointed(corners: readonly Point[], at: OnScreen): void {
     const { context } = this;
-    context.fillStyle = this.theme.room;
-    for (const { corners, count } of this.rooms) {
-      context.globalAlpha = Math.min(0.1 + 0.05 * count, 0.4);
-      this.trace(corners, at);
-      context.fill();
-    }
-    if (!this.pointed) return;
     context.globalAlpha = 0.9;
     context.strokeStyle = this.theme.room;
     context.lineWidth = 1.5;
-    this.trace(this.pointed, at);
+    context.beginPath();
+    for (const corner of corners) context.lineTo(...at(corner));
+    context.closePath();
     context.stroke();
-  }
-
-  private trace(corners: readonly Point[], at: OnScreen): void {
-    this.context.beginPath();
-    for (const corner of corners) this.context.lineTo(...at(corner));
-    this.context.closePath();
   }
 
   /** Each trail in a few shades, the oldest part faintest; all of one shade are one stroke. */
@@ -202,8 +185,4 @@ export class Overlay {
       context.fillText(pulse.label, x, y - 12 - 16 * part);
     }
   }
-}
-
-function outline(cell: Cell): Point[] {
-  return cornersOf(cell).map(({ lat, lng }) => mercator(lat, lng));
 }
