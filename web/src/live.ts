@@ -59,10 +59,16 @@ export class Live {
     gl.on("moveend", () => this.settle());
     gl.on("mousemove", ({ lngLat }) => this.pointAt(cellAt(lngLat.lat, lngLat.lng, this.about.room_level)));
     gl.on("mouseout", () => this.pointAt(null));
-    document.addEventListener("visibilitychange", () => (document.hidden ? this.poll.stop() : this.poll.start()));
+    document.addEventListener("visibilitychange", () => this.watch());
     this.map.layGrid(this.about.room_level);
     void this.coins.ask();
-    this.poll.start();
+    this.watch();
+  }
+
+  /** Asks while somebody can see the page. */
+  private watch(): void {
+    if (document.hidden) this.poll.stop();
+    else this.poll.start();
   }
 
   paint(theme: Theme): void {

@@ -3,7 +3,7 @@
 export type Answered = "answered" | "denied";
 
 export interface PollState {
-  readonly kind: "live" | "away" | "denied" | "hidden";
+  readonly kind: "live" | "away" | "denied";
   /** While away: how long until the next try. */
   readonly retry_ms: number;
 }

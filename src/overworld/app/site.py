@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import mimetypes
 from collections.abc import Mapping
 from functools import cache
 from hashlib import sha256
@@ -25,7 +24,14 @@ _POLICY = (
 _PAGE = "index.html"
 _FOREVER = "public, max-age=2592000, immutable"
 _NOT_MODIFIED = 304
-_TYPES = {".js": "text/javascript", ".mjs": "text/javascript", ".json": "application/json", ".md": "text/markdown"}
+_TYPES = {
+    "css": "text/css",
+    "html": "text/html",
+    "js": "text/javascript",
+    "json": "application/json",
+    "mjs": "text/javascript",
+    "svg": "image/svg+xml",
+}
 _PACKED_BYTES_MIN = 1_024
 
 
@@ -74,8 +80,7 @@ def routes() -> list[HTTPRouteHandler]:
 
 def _read(part: Traversable) -> _File:
     content = part.read_bytes()
-    suffix = f".{part.name.rpartition('.')[2]}"
-    media_type = _TYPES.get(suffix) or mimetypes.guess_type(part.name)[0] or "application/octet-stream"
+    media_type = _TYPES[part.name.rpartition(".")[2]]
     packed = gzip.compress(content, mtime=0) if len(content) >= _PACKED_BYTES_MIN else None
     return _File(content, packed, media_type, f'"{sha256(content).hexdigest()[:32]}"')
 
