@@ -1,7 +1,12 @@
-"""Makes `web/src/basemap.json`, the live map's land and borders, from Natural Earth 1:10m.
+"""Makes `web/src/basemap.bin`, the live map's land and borders, from Natural Earth 1:10m.
 
 Run it in the project's environment: `python script/build_basemap.py path/to/countries-10m.json`. The file is in the npm
 package `world-atlas` 2.0.2 (ISC licence); the data is Natural Earth's, which is in the public domain.
+
+The file is one row of numbers, each in as many bytes as it needs, seven bits to a byte, the low ones first: units per
+degree; how many polygons, and of each how many rings; how many borders. A ring or border is its number of points, then
+the first of them in units and the differences to each next one, longitude and latitude in turn, with the sign as the
+lowest bit.
 
 Lines are thinned to `TOLERANCE_DEG` arc by arc, so a border stays one line for both its countries. Land that runs over
 the date line or a pole is cut there by `antimeridian`: a flat map draws it as it is.
@@ -10,9 +15,10 @@ the date line or a pole is cut there by `antimeridian`: a flat map draws it as i
 from __future__ import annotations
 
 import json
+import math
 import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,12 +35,14 @@ from shapely.geometry.base import BaseGeometry  # type: ignore[import-untyped]
 
 from overworld.geo.columns import F64
 
-TOLERANCE_DEG = 0.02
-UNITS_PER_DEG = 250
-AREA_MIN_DEG2 = 0.002
+TOLERANCE_DEG = 0.007
+UNITS_PER_DEG = 700
+AREA_MIN_DEG2 = 0.0003
+LAND_SHARE = 0.33
+LOW_BITS = 0x7F
 RING_MIN = 4
 HALF_TURN_DEG = 180.0
-TARGET = Path(__file__).parents[1] / "web/src/basemap.json"
+TARGET = Path(__file__).parents[1] / "web/src/basemap.bin"
 
 Rings = Sequence[Sequence[int]]
 
@@ -87,11 +95,25 @@ def borders_of(topology: dict[str, Any], arcs: list[F64]) -> list[LineString]:
     return list(_parts(shape(antimeridian.fix_shape(lines.__geo_interface__))))
 
 
-def packed(points: Any) -> list[int]:
-    """A line as whole units: the first place, then differences, x and y in turn."""
-    units = np.rint(np.array(points)[:, :2] * UNITS_PER_DEG).astype(int)
+def steps_of(points: Any) -> list[int]:
+    """A line as its number of points, then differences in units, signs folded in."""
+    units = np.rint(np.array(points)[:, :2] * UNITS_PER_DEG).astype(np.int64)
     steps = np.diff(units, axis=0, prepend=0)
-    return [int(value) for value in np.concatenate([steps[:1], steps[1:][np.any(steps[1:] != 0, axis=1)]]).ravel()]
+    steps = np.concatenate([steps[:1], steps[1:][np.any(steps[1:] != 0, axis=1)]])
+    folded: list[int] = ((steps << 1) ^ (steps >> 63)).ravel().tolist()
+    return [len(steps), *folded]
+
+
+def packed(numbers: Iterable[int]) -> bytes:
+    """Numbers of no sign, seven bits to a byte; the highest bit says that more follow."""
+    out = bytearray()
+    for number in numbers:
+        rest = number
+        while rest > LOW_BITS:
+            out.append(rest & LOW_BITS | LOW_BITS + 1)
+            rest >>= 7
+        out.append(rest)
+    return bytes(out)
 
 
 def _parts(geometry: BaseGeometry) -> Iterator[Any]:
@@ -99,21 +121,24 @@ def _parts(geometry: BaseGeometry) -> Iterator[Any]:
 
 
 def main() -> None:
-    """Writes the map, and fails when it does not look like Earth."""
+    """Writes the map; fails when it is not Earth's."""
     topology = json.loads(Path(sys.argv[1]).read_text())
     arcs = arcs_of(topology)
     land, borders = land_of(topology, arcs), borders_of(topology, arcs)
-    basemap = {
-        "units_per_deg": UNITS_PER_DEG,
-        "land": [[packed(ring.coords) for ring in (part.exterior, *part.interiors)] for part in land],
-        "borders": [packed(line.coords) for line in borders],
-    }
-    text = json.dumps(basemap, separators=(",", ":"))
-    TARGET.write_text(text + "\n")
+    numbers = [UNITS_PER_DEG, len(land)]
+    for part in land:
+        numbers.append(1 + len(part.interiors))
+        for ring in (part.exterior, *part.interiors):
+            numbers += steps_of(ring.coords)
+    numbers.append(len(borders))
+    for line in borders:
+        numbers += steps_of(line.coords)
+    content = packed(numbers)
+    TARGET.write_bytes(content)
     share = sum(part.area for part in land) / (360 * 180)
-    widest_deg = max(abs(leap) for part in land for leap in np.diff(np.array(part.exterior.coords)[:, 0]))
-    sys.stdout.write(f"{TARGET}: {len(text)} bytes, {len(land)} pieces of land, {share:.1%} of the flat map\n")
-    sys.stdout.write(f"{len(borders)} borders; the widest step is {widest_deg:.1f} degrees\n")
+    sys.stdout.write(f"{TARGET}: {len(content)} bytes, {len(land)} pieces of land, {share:.1%} of the flat map\n")
+    if not math.isclose(share, LAND_SHARE, abs_tol=0.01):
+        raise SystemExit("that is not how much of a flat map is land")
 
 
 if __name__ == "__main__":

@@ -1,12 +1,6 @@
-/** The land and borders that came with the page; `script/build_basemap.py` makes the file. */
+/** The land and borders that came with the page. `script/build_basemap.py` makes the file and says what stands in it. */
 
-import basemapUrl from "./basemap.json?url";
-
-interface Packed {
-  readonly units_per_deg: number;
-  readonly land: readonly (readonly (readonly number[])[])[];
-  readonly borders: readonly (readonly number[])[];
-}
+import basemapUrl from "./basemap.bin?url";
 
 export interface Basemap {
   readonly land: GeoJSON.FeatureCollection<GeoJSON.Polygon>;
@@ -15,14 +9,16 @@ export interface Basemap {
 
 export async function loadBasemap(): Promise<Basemap> {
   const reply = await fetch(basemapUrl);
-  return unpacked((await reply.json()) as Packed);
+  return unpacked(new Uint8Array(await reply.arrayBuffer()));
 }
 
-export function unpacked(packed: Packed): Basemap {
-  const line = (steps: readonly number[]) => lineOf(steps, packed.units_per_deg);
+export function unpacked(bytes: Uint8Array): Basemap {
+  const next = numbersOf(bytes);
+  const unitsPerDeg = next();
+  const line = () => lineOf(next, unitsPerDeg);
   return {
-    land: collection(packed.land.map((rings) => ({ type: "Polygon", coordinates: rings.map(line) }))),
-    borders: collection(packed.borders.map((steps) => ({ type: "LineString", coordinates: line(steps) }))),
+    land: collection(times(next(), () => ({ type: "Polygon", coordinates: times(next(), line) }))),
+    borders: collection(times(next(), () => ({ type: "LineString", coordinates: line() }))),
   };
 }
 
@@ -32,13 +28,32 @@ function collection<G extends GeoJSON.Geometry>(geometries: G[]): GeoJSON.Featur
   return { type: "FeatureCollection", features };
 }
 
-function lineOf(steps: readonly number[], unitsPerDeg: number): [number, number][] {
-  const line: [number, number][] = [];
+function lineOf(next: () => number, unitsPerDeg: number): [number, number][] {
   let [x, y] = [0, 0];
-  for (let at = 0; at < steps.length; at += 2) {
-    x += steps[at];
-    y += steps[at + 1];
-    line.push([x / unitsPerDeg, y / unitsPerDeg]);
-  }
-  return line;
+  return times(next(), () => {
+    x += signed(next());
+    y += signed(next());
+    return [x / unitsPerDeg, y / unitsPerDeg];
+  });
+}
+
+function numbersOf(bytes: Uint8Array): () => number {
+  let at = 0;
+  return () => {
+    let number = 0;
+    for (let shift = 0; ; shift += 7) {
+      const byte = bytes[at++];
+      number |= (byte & 0x7f) << shift;
+      if (byte < 0x80) return number;
+      if (byte === undefined) throw new RangeError("the base map ends too early");
+    }
+  };
+}
+
+function signed(number: number): number {
+  return (number >>> 1) ^ -(number & 1);
+}
+
+function times<T>(count: number, make: () => T): T[] {
+  return Array.from({ length: count }, make);
 }

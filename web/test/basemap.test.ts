@@ -3,8 +3,15 @@ import { test } from "node:test";
 
 import { unpacked } from "../src/basemap.ts";
 
-test("lines are kept as a first place and differences", () => {
-  const { land, borders } = unpacked({ units_per_deg: 10, land: [[[10, 20, 5, 0, 0, 5, -5, -5]]], borders: [[0, 0, 1, -1]] });
+// 10 units a degree; one polygon of one ring of 4 points; one border of 2. Signs are the lowest bit: -1 is 1, 20 is 40.
+const PACKED = [10, 1, 1, 4, 20, 40, 10, 0, 0, 10, 9, 9, 1, 2, 0x90, 0x1c, 0, 2, 1];
+
+test("lines are a first place and differences, in numbers as long as they need", () => {
+  const { land, borders } = unpacked(Uint8Array.from(PACKED));
   assert.deepEqual(land.features[0].geometry.coordinates, [[[1, 2], [1.5, 2], [1.5, 2.5], [1, 2]]]);
-  assert.deepEqual(borders.features[0].geometry.coordinates, [[0, 0], [0.1, -0.1]]);
+  assert.deepEqual(borders.features[0].geometry.coordinates, [[180, 0], [180.1, -0.1]]);
+});
+
+test("a map that is cut off is refused", () => {
+  assert.throws(() => unpacked(Uint8Array.from(PACKED.slice(0, -1))), RangeError);
 });

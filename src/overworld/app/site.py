@@ -25,10 +25,10 @@ _PAGE = "index.html"
 _FOREVER = "public, max-age=2592000, immutable"
 _NOT_MODIFIED = 304
 _TYPES = {
+    "bin": "application/octet-stream",
     "css": "text/css",
     "html": "text/html",
     "js": "text/javascript",
-    "json": "application/json",
     "mjs": "text/javascript",
     "svg": "image/svg+xml",
 }
