@@ -2,8 +2,11 @@
 
 import basemapUrl from "./basemap.bin?url";
 
+const HALF_TURN = 180;
+
 export interface Basemap {
   readonly land: GeoJSON.FeatureCollection<GeoJSON.Polygon>;
+  readonly coasts: GeoJSON.FeatureCollection<GeoJSON.LineString>;
   readonly borders: GeoJSON.FeatureCollection<GeoJSON.LineString>;
 }
 
@@ -16,8 +19,10 @@ export function unpacked(bytes: Uint8Array): Basemap {
   const next = numbersOf(bytes);
   const unitsPerDeg = next();
   const line = () => lineOf(next, unitsPerDeg);
+  const land = times(next(), () => times(next(), line));
   return {
-    land: collection(times(next(), () => ({ type: "Polygon", coordinates: times(next(), line) }))),
+    land: collection(land.map((coordinates) => ({ type: "Polygon", coordinates }))),
+    coasts: collection(land.flat().flatMap(shoresOf).map((coordinates) => ({ type: "LineString", coordinates }))),
     borders: collection(times(next(), () => ({ type: "LineString", coordinates: line() }))),
   };
 }
@@ -26,6 +31,17 @@ export function unpacked(bytes: Uint8Array): Basemap {
 function collection<G extends GeoJSON.Geometry>(geometries: G[]): GeoJSON.FeatureCollection<G> {
   const features = geometries.map((geometry) => ({ type: "Feature" as const, geometry, properties: null }));
   return { type: "FeatureCollection", features };
+}
+
+/** A ring without its edges on the date line: there the flat map is cut, and no sea is. */
+function shoresOf(ring: [number, number][]): [number, number][][] {
+  const shores = [[ring[0]]];
+  for (let at = 1; at < ring.length; at++) {
+    const isCut = Math.abs(ring[at][0]) === HALF_TURN && Math.abs(ring[at - 1][0]) === HALF_TURN;
+    if (isCut) shores.push([]);
+    shores[shores.length - 1].push(ring[at]);
+  }
+  return shores.filter((shore) => shore.length > 1);
 }
 
 function lineOf(next: () => number, unitsPerDeg: number): [number, number][] {

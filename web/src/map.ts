@@ -129,6 +129,7 @@ export class WorldMap {
 
 const NO_MAP: Basemap = {
   land: { type: "FeatureCollection", features: [] },
+  coasts: { type: "FeatureCollection", features: [] },
   borders: { type: "FeatureCollection", features: [] },
 };
 
@@ -138,6 +139,7 @@ function styleOf(basemap: Basemap, theme: Theme, types: readonly string[]): Styl
     version: 8,
     sources: {
       land: { type: "geojson", data: basemap.land, tolerance: 0.2 },
+      coasts: { type: "geojson", data: basemap.coasts, tolerance: 0.2 },
       borders: { type: "geojson", data: basemap.borders, tolerance: 0.2 },
       rooms: { type: "geojson", data: EMPTY, maxzoom: 16, tolerance: 0 },
       lit: { type: "geojson", data: EMPTY, maxzoom: 16, tolerance: 0 },
@@ -146,7 +148,7 @@ function styleOf(basemap: Basemap, theme: Theme, types: readonly string[]): Styl
     layers: [
       { id: "sea", type: "background", paint: { "background-color": theme.sea } },
       { id: "land", type: "fill", source: "land", paint: { "fill-color": theme.land, "fill-antialias": false } },
-      { id: "coast", type: "line", source: "land", paint: { "line-color": theme.coast, "line-width": 0.8 } },
+      { id: "coasts", type: "line", source: "coasts", paint: { "line-color": theme.coast, "line-width": 0.8 } },
       { id: "borders", type: "line", source: "borders", paint: { "line-color": theme.border, "line-width": 0.8 } },
       {
         id: "lit",

@@ -12,6 +12,13 @@ test("lines are a first place and differences, in numbers as long as they need",
   assert.deepEqual(borders.features[0].geometry.coordinates, [[180, 0], [180.1, -0.1]]);
 });
 
+test("no coast is drawn where the flat map is cut at the date line", () => {
+  const square = [1, 1, 1, 5, 356, 0, 4, 0, 0, 4, 3, 0, 0, 3, 0];
+  const { coasts } = unpacked(Uint8Array.from(square.flatMap((n) => (n > 127 ? [(n & 127) | 128, n >> 7] : [n]))));
+  const lines = coasts.features.map(({ geometry }) => geometry.coordinates);
+  assert.deepEqual(lines, [[[178, 0], [180, 0]], [[180, 2], [178, 2], [178, 0]]]);
+});
+
 test("a map that is cut off is refused", () => {
   assert.throws(() => unpacked(Uint8Array.from(PACKED.slice(0, -1))), RangeError);
 });
