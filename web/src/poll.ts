@@ -51,8 +51,9 @@ export class Poll {
       if (answered === "denied") this.stopped = true;
       this.tell({ kind: answered === "denied" ? "denied" : "live", retry_ms: 0 });
       this.later(this.every_ms - (performance.now() - began_ms));
-    } catch {
+    } catch (error) {
       // Whatever went wrong, a broken answer included, the remedy is the same: say so and try again.
+      console.warn("no answer:", error);
       const retry_ms = Math.min(this.every_ms * 2 ** ++this.failures, SLOWEST_MS);
       this.tell({ kind: "away", retry_ms });
       this.later(retry_ms);
