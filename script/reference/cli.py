@@ -1,0 +1,36 @@
+"""`cli.md`: every command, as its help tells it."""
+
+from __future__ import annotations
+
+import re
+
+from overworld.app import cli
+from script.reference.markdown import page, prose
+
+_INTRO = """The command line, in a checkout as `script/overworld`. `overworld COMMAND --help` says the same as this page."""
+# The title is the page's own, and a list of all commands follows the table of contents.
+_OPENING = re.compile(r"\A.*?## Table of Contents\n+(?: *- [^\n]*\n)+", re.DOTALL)
+_HEADING = re.compile(r"^(#+) ", re.MULTILINE)
+
+
+def build() -> str:
+    """The page."""
+    body = _OPENING.sub("", cli.app.generate_docs(include_hidden=False), count=1).strip()
+    return page("Command line", _INTRO, _exit_codes(), _without_sudden_depth(body))
+
+
+def _exit_codes() -> str:
+    codes = next(part for part in (cli.__doc__ or "").split("\n\n") if part.startswith("Exit codes"))
+    return prose(codes)
+
+
+def _without_sudden_depth(body: str) -> str:
+    """No heading may lie more than one level below the one before it."""
+    depth = 1
+
+    def mend(heading: re.Match[str]) -> str:
+        nonlocal depth
+        depth = min(len(heading[1]), depth + 1)
+        return "#" * depth + " "
+
+    return _HEADING.sub(mend, body)
