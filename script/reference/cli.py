@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import sys
+from unittest.mock import patch
 
 from overworld.app import cli
 from script.reference.markdown import page, prose
@@ -15,7 +17,9 @@ _HEADING = re.compile(r"^(#+) ", re.MULTILINE)
 
 def build() -> str:
     """The page."""
-    body = _OPENING.sub("", cli.app.generate_docs(include_hidden=False), count=1).strip()
+    with patch.object(sys, "argv", ["overworld"]):  # usage lines name whatever runs, which here may be a test
+        written = cli.app.generate_docs(include_hidden=False)
+    body = _OPENING.sub("", written, count=1).strip()
     return page("Command line", _INTRO, _exit_codes(), _without_sudden_depth(body))
 
 

@@ -67,7 +67,7 @@ def test_every_decision_stands_in_the_index_with_its_title_and_number():
 def title(decision: Path) -> str:
     first = decision.read_text().splitlines()[0]
     number, _, rest = first.removeprefix("# ").partition(". ")
-    assert number == decision.name[:4], first
+    assert number.zfill(4) == decision.name[:4], first
     return rest
 
 
