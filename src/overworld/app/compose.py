@@ -14,6 +14,10 @@ from overworld import __version__
 from overworld.app import measures, start
 from overworld.app.doors import CellViews, CollectAction, CollectiblesAround
 from overworld.app.game import Game
+from overworld.app.live import wiring as live_wiring
+from overworld.app.live.routes import PREFIX as LIVE_PREFIX
+from overworld.app.live.routes import LiveMap
+from overworld.app.live.routes import routes as live_routes
 from overworld.app.loops import Loops
 from overworld.app.settings import Settings
 from overworld.domains.accounts import wiring as accounts_wiring
@@ -44,6 +48,7 @@ class House(Struct, frozen=True, kw_only=True):
     """A server that is built and not yet listening."""
 
     http: Edge
+    live: LiveMap
     gateway: Gateway
     world: WorldParts
     gameplay: GameplayParts
@@ -100,11 +105,22 @@ async def compose(
         outbox=PostgresOutbox(ids=ids, game=lambda: game.digest),
     )
     domains = await _domains(platform)
+    live = live_wiring.build(
+        settings=settings,
+        game=game,
+        world=domains.world.service,
+        gameplay=domains.gameplay.service,
+        gateway=domains.gateway,
+        clock=clock,
+        ids=ids,
+        limiter=platform.limiter,
+    )
     log = EventLog(database, clock=clock, settings=settings.events)
     health = HealthChecks()
     health.add("database", partial(_answers, database))
     house = House(
-        http=_http(platform, domains, metrics),
+        http=_http(platform, domains, metrics, live),
+        live=live,
         gateway=domains.gateway,
         world=domains.world,
         gameplay=domains.gameplay,
@@ -175,7 +191,7 @@ async def _domains(platform: Platform) -> Domains:
     return Domains(ledger=ledger, world=world, gameplay=gameplay, accounts=accounts, gateway=gateway)
 
 
-def _http(platform: Platform, domains: Domains, metrics: Metrics) -> Edge:
+def _http(platform: Platform, domains: Domains, metrics: Metrics, live: LiveMap) -> Edge:
     settings = platform.settings
     of_no_domain = start.routes(
         game=platform.game,
@@ -185,7 +201,8 @@ def _http(platform: Platform, domains: Domains, metrics: Metrics) -> Edge:
         realtime=lambda: socket_address(settings, domains.gateway),
     )
     return build_http(
-        routes=[*domains.routes, *of_no_domain],
+        routes=[*domains.routes, *of_no_domain, *live_routes(live)],
+        own_limits=(LIVE_PREFIX,),
         verifier=domains.accounts.verifier,
         keys=platform.keys,
         limiter=platform.limiter,
@@ -218,6 +235,7 @@ def readers(house: House, *, game: Game, room_level: int) -> Sequence[tuple[str,
     return [
         ("revocations", sorted(REVOCATION_TOPICS), revoke),
         ("collections-to-sockets", sorted(collections_to_sockets.TOPICS), to_sockets.handle),
+        ("collections-to-map", sorted(collections_to_sockets.TOPICS), house.live.recent.handle),
     ]
 
 

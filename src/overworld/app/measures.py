@@ -5,6 +5,8 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
+from overworld.domains.world.service import World
+from overworld.domains.world.types import Reason
 from overworld.platform.observability import Metrics
 from overworld.platform.postgres import Database
 
@@ -52,10 +54,22 @@ def _world(metrics: Metrics, house: House) -> None:
     world = house.world.service
     for name, meaning in _PASSES.items():
         metrics.gauge(f"overworld_world_{name}", meaning, partial(getattr, world.tick, name))
+    for reason in Reason:
+        labels = {"reason": reason.wire}
+        metrics.gauge(
+            "overworld_world_verdicts",
+            "Verdicts by reason; none is accepted.",
+            partial(_judged, world, reason),
+            labels=labels,
+        )
     metrics.gauge("overworld_world_players", "Players with a track in memory.", world.engine.players.__len__)
     metrics.gauge("overworld_world_expired", "Players who left for want of a fix.", lambda: world.expired)
     metrics.gauge("overworld_world_events_waiting", "Movement events not written.", lambda: house.world.events.waiting)
     metrics.gauge("overworld_world_events_dropped", "Movement events dropped.", lambda: house.world.events.dropped)
+
+
+def _judged(world: World, reason: Reason) -> float:
+    return float(world.judged[reason])
 
 
 def _sockets(metrics: Metrics, house: House) -> None:

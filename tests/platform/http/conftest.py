@@ -174,7 +174,13 @@ class Edge(Struct):
 def make_edge() -> Callable[..., Edge]:
     """Builds the application; rate limits are off unless `limits` turns them on."""
 
-    def made(*, limits: LimitSettings | None = None, extra: list[Any] | None = None, **settings: Any) -> Edge:
+    def made(
+        *,
+        limits: LimitSettings | None = None,
+        extra: list[Any] | None = None,
+        own_limits: tuple[str, ...] = (),
+        **settings: Any,
+    ) -> Edge:
         clock = FixedClock(datetime(2026, 11, 21, tzinfo=UTC))
         metrics = Metrics(CollectorRegistry())
         app = build_http(
@@ -187,6 +193,7 @@ def make_edge() -> Callable[..., Edge]:
             metrics=metrics,
             title="Sample",
             version="1.2.3",
+            own_limits=own_limits,
         )
         return Edge(app, metrics, clock)
 

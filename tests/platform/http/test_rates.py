@@ -44,6 +44,13 @@ async def test_another_spelling_of_a_path_counts_like_the_path(make_edge):
         assert [(await client.get(path)).status_code for path in paths] == [200, 200, 429]
 
 
+async def test_routes_with_limits_of_their_own_are_not_counted_and_others_are(make_edge):
+    edge = make_edge(limits=FEW, own_limits=("/v1/places",))
+    async with edge.client() as client:
+        assert await _statuses(client, 4) == [200] * 4
+        assert await _statuses(client, 3, "/v1/names/x") == [401, 401, 429]
+
+
 async def test_a_home_of_ipv6_addresses_has_one_limit(make_edge):
     edge = make_edge(limits=FEW)
     async with edge.client(address="2001:db8:1:2::1") as one, edge.client(address="2001:db8:1:2:ffff::9") as neighbour:

@@ -18,7 +18,7 @@ from overworld.domains.gameplay.errors import RadiusTooWide
 from overworld.domains.gameplay.messages import ClaimCollectible, Collected, CollectibleNearby, CollectibleSeen
 from overworld.domains.gameplay.ports import Sight
 from overworld.domains.gameplay.spawns import Spawns, cells_at
-from overworld.domains.gameplay.types import GameplaySettings, Progress, Spawn
+from overworld.domains.gameplay.types import NOBODY, GameplaySettings, Progress, Spawn
 from overworld.geo import cells, sphere
 from overworld.kernel.batch import GroupCommit, Lanes
 from overworld.kernel.clock import Clock, from_us, rfc3339, to_us
@@ -112,8 +112,12 @@ class Gameplay:
 
         One statement, none where nothing spawns. Whether the player may see the cells is for the caller to know.
         """
+        return [_seen(spawn) for spawn in await self.lying_in(wanted, player_id=player_id, at=at)]
+
+    async def lying_in(self, wanted: Sequence[int], *, player_id: UUID = NOBODY, at: datetime) -> list[Spawn]:
+        """The same as they spawned; for nobody, also personal collectibles that some have taken."""
         spawned = await self._spawned(wanted, window=self._spawns.window_at(to_us(at)))
-        return [_seen(spawn) for spawn in await self._left(spawned, player_id=player_id)]
+        return await self._left(spawned, player_id=player_id)
 
     async def progress(self, account_ids: Sequence[UUID]) -> list[Progress]:
         """How far players have come, aligned with the ids, (n,); level 1 for those who never claimed. One statement."""

@@ -62,6 +62,18 @@ class PlayerSeen(Struct, frozen=True, kw_only=True):
     lng: float
 
 
+class Located(Struct, frozen=True, kw_only=True):
+    """Players with their exact places, as columns, (n,); `count` is how many there are, given or not.
+
+    An id, below 2**53, is the player's for as long as this process remembers it; it tells nothing about the account.
+    """
+
+    count: int
+    id: list[int]
+    lat: list[float]
+    lng: list[float]
+
+
 class EntityNearby(Struct, frozen=True, kw_only=True):
     """Something around a place, with its distance in metres. Sources may add fields in a subclass."""
 

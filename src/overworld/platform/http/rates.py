@@ -28,10 +28,11 @@ _UNLIMITED = Rate(headers=[])
 
 
 class Rates:
-    """Counts requests under `/v1` against their caller's limit."""
+    """Counts requests under `/v1` against their caller's limit; those under `own_limits` see to it themselves."""
 
-    def __init__(self, *, limiter: Limiter, settings: LimitSettings) -> None:
+    def __init__(self, *, limiter: Limiter, settings: LimitSettings, own_limits: tuple[str, ...] = ()) -> None:
         self._limiter = limiter
+        self._own_limits = own_limits
         self.apply(settings)
 
     def apply(self, settings: LimitSettings) -> None:
@@ -47,7 +48,8 @@ class Rates:
         A developer key lifts the limits for callers on this machine. Paths count as the router reads them: a second
         slash in front changes nothing.
         """
-        is_limited = self._enabled and f"/{path.lstrip('/')}".startswith(LIMITED)
+        path = f"/{path.lstrip('/')}"
+        is_limited = self._enabled and path.startswith(LIMITED) and not path.startswith(self._own_limits)
         if not is_limited or (holds_key and is_loopback(caller.address)):
             return _UNLIMITED
         principal = caller.maybe

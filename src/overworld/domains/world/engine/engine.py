@@ -22,7 +22,8 @@ from overworld.domains.world.rules import FIX, MOCK, OWN_TIMELINE, SECOND_US
 from overworld.domains.world.types import MovementRules, WorldSettings
 from overworld.geo import cells as geo_cells
 from overworld.geo import kernels as geo_kernels
-from overworld.geo.columns import F64, I32, U64
+from overworld.geo.box import Box
+from overworld.geo.columns import F64, I32, I64, U64
 
 KERNELS = (*geo_kernels.ALL, *rules.ALL, *cell_index.ALL, *verdicts.ALL, *seeing.ALL)
 
@@ -133,6 +134,19 @@ class Engine:
             settings.seen_per_cell_max, found.slot, found.distance_m, found.lat_deg, found.lng_deg,
         )  # fmt: skip
         return _first(found, count)
+
+    def within(self, box: Box) -> I64:
+        """The slots of the players in sight whose last accepted fix lies in a box, in order, (n,). Looks at all."""
+        players = self.players
+        slots: I64 = np.flatnonzero(
+            (self.index.cells.seat["cell"] != NOWHERE) & box.holds(players.lat_deg, players.lng_deg)
+        )
+        return slots
+
+    @property
+    def present_count(self) -> int:
+        """How many players are in sight."""
+        return int(np.count_nonzero(self.index.cells.seat["cell"] != NOWHERE))
 
     def leave(self, slot: int) -> None:
         """Takes a player out of sight; its track is kept."""

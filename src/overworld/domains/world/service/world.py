@@ -17,13 +17,15 @@ from overworld.domains.world.engine.engine import Engine, Pass, flags_of
 from overworld.domains.world.engine.players import NO_SLOT
 from overworld.domains.world.engine.verdicts import GONE
 from overworld.domains.world.errors import BadPosition, OutOfSight, RadiusTooWide, UnknownEntityType
-from overworld.domains.world.messages import PLAYER, EntityNearby, Fix, FixReport, PlayerSeen, Verdict
+from overworld.domains.world.messages import PLAYER, EntityNearby, Fix, FixReport, Located, PlayerSeen, Verdict
 from overworld.domains.world.ports import NearbySource
 from overworld.domains.world.rules import LAT_MAX_DEG, LNG_MAX_DEG, SECOND_US
 from overworld.domains.world.service.events import MovementEvents
 from overworld.domains.world.service.sharing import FixSharing
 from overworld.domains.world.types import Reason, WorldSettings
 from overworld.geo import cells as geo_cells
+from overworld.geo.box import Box
+from overworld.geo.columns import I64
 from overworld.geo.sphere import distance_between_m
 from overworld.kernel.clock import FIRST_US, LAST_US, Clock, to_us
 from overworld.kernel.identity import Scope
@@ -37,14 +39,19 @@ _REFUSED: dict[Reason, Verdict] = {
 }
 _REPORT = msgspec.json.Decoder(FixReport)
 _FIRST = (-1.0, "")
+_REASONS = 256
+# A place in memory is a slot below 2**24 and a generation: together a number that JSON holds exactly, below 2**53.
+_SLOT_BITS = 24
+_GENERATIONS = 2**29
+_PLACE_DIGITS = 7
 
 
 class World:
     """Where everybody is. One per process; its state belongs to the event loop's thread.
 
     `on_cells_changed` is called with the room cells in which players came, moved or left, each at most `interest_hz`
-    times a second. `tick`, `cadence` and `engine` are public for what is measured of them; `expired` counts players
-    who left for want of a fix.
+    times a second. `tick`, `cadence` and `engine` are public for what is measured of them; `judged` counts verdicts by
+    the number of their reason, (256,), 0 being accepted; `expired` players who left for want of a fix.
     """
 
     def __init__(
@@ -60,6 +67,7 @@ class World:
     ) -> None:
         self.engine = engine
         self.expired = 0
+        self.judged: I64 = np.zeros(_REASONS, np.int64)
         self.on_cells_changed: Callable[[Sequence[int]], None] = _nobody_listens
         self._events = events
         self._sharing = sharing
@@ -238,6 +246,22 @@ class World:
         later = (entity for entity in found if (entity.distance_m, entity.id) > after)
         return sorted(later, key=lambda entity: (entity.distance_m, entity.id))[:limit]
 
+    def located(self, box: Box, *, limit: int) -> Located:
+        """The exact places of the players of this process in a box: for who may see the whole world, `world.read`.
+
+        Of more than `limit` the first are given, the same ones every time. Looks at every player in memory: 5 ms for a
+        million.
+        """
+        slots = self.engine.within(box)
+        given, players = slots[:limit], self.engine.players
+        generation = players.generation[given].astype(np.int64) % _GENERATIONS
+        return Located(
+            count=slots.size,
+            id=(generation << _SLOT_BITS | given).tolist(),
+            lat=players.lat_deg[given].round(_PLACE_DIGITS).tolist(),
+            lng=players.lng_deg[given].round(_PLACE_DIGITS).tolist(),
+        )
+
     def leave(self, player_id: UUID) -> None:
         """Takes a player out of sight of others. Its track and its last fix are kept."""
         slot = self.engine.players.slot(player_id)
@@ -271,6 +295,7 @@ class World:
         return batch
 
     def _emit(self, batch: Pass) -> None:
+        self.judged += np.bincount(batch.judged.reason, minlength=_REASONS)
         self._events.tell(self.engine.choose_told(batch))
         for verdict, reason, cell in zip(
             self._taken, batch.judged.reason.tolist(), batch.judged.cell.tolist(), strict=True

@@ -1,0 +1,62 @@
+"""Who may look at the live map."""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+from urllib.parse import urlsplit
+
+from litestar.datastructures import Headers
+from msgspec import Struct
+
+from overworld.kernel.identity import Scope
+from overworld.kernel.ports import Limit, Limiter
+from overworld.platform.http import Caller
+from overworld.platform.http.addresses import is_loopback, limited_as
+from overworld.platform.http.errors import Forbidden, TooManyRequests, Unauthenticated
+
+_FORWARDING = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via")
+_LIMIT = Limit(per_s=20.0, burst=100)
+
+
+class Viewers(Struct, frozen=True, kw_only=True):
+    """Lets in whoever holds the scope `world.read`, by token or by developer key alone; and without any of these
+    everybody when `everybody` says so, else callers on this machine when `machine` does.
+
+    A proxy on this machine makes strangers look like neighbours, and a page on the web can have a name of its own
+    resolve to this machine. So a neighbour is believed only when the request was not passed on and names this machine
+    as its host. Looking is limited by address, 20 times a second; the page asks twice.
+    """
+
+    everybody: bool
+    machine: bool
+    limiter: Limiter
+    limits_enabled: bool
+
+    async def admit(self, caller: Caller, headers: Headers) -> None:
+        """Passes when the caller may look. Raises: Unauthenticated, Forbidden, TooManyRequests."""
+        if self.limits_enabled:
+            taken = await self.limiter.take(f"live:{limited_as(caller.address)}", _LIMIT)
+            if not taken.allowed:
+                raise TooManyRequests(retry_after_s=max(1, round(taken.retry_after_s)), kind="live")
+        if Scope.WORLD_READ in caller.scopes or self.everybody:
+            return
+        if self.machine and is_loopback(caller.address) and _is_from_here(headers):
+            return
+        if caller.maybe is not None:
+            raise Forbidden(scope=Scope.WORLD_READ)
+        raise Unauthenticated("The live map needs a token or a developer key with the scope world.read")
+
+
+def _is_from_here(headers: Headers) -> bool:
+    if any(name in headers for name in _FORWARDING):
+        return False
+    try:
+        host = urlsplit(f"//{headers.get('host', '')}").hostname
+    except ValueError:
+        return False
+    if host == "localhost":
+        return True
+    try:
+        return host is not None and ip_address(host).is_loopback
+    except ValueError:
+        return False

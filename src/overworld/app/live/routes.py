@@ -1,0 +1,173 @@
+"""The live map's data over HTTP."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import numpy as np
+from litestar import Request, get
+from litestar.handlers import HTTPRouteHandler
+from litestar.params import Parameter
+from msgspec import Struct
+
+from overworld.app.live.access import Viewers
+from overworld.app.live.messages import (
+    LiveAbout,
+    LiveCollectibles,
+    LiveLying,
+    LiveTotals,
+    LiveWorld,
+    players_of,
+)
+from overworld.app.live.recent import RecentCollections
+from overworld.domains.gameplay.service import Gameplay
+from overworld.domains.gameplay.types import Spawn
+from overworld.domains.realtime.gateway import Gateway
+from overworld.domains.world.service import World
+from overworld.domains.world.types import Reason
+from overworld.geo import cells
+from overworld.geo.box import Box
+from overworld.kernel.clock import Clock, from_us
+from overworld.kernel.refusals import Refusal
+from overworld.platform.http import Caller, open_to_all
+from overworld.platform.http.errors import BadRequest, Forbidden, Unauthenticated
+from overworld.platform.http.problems import fault
+
+PREFIX = "/v1/live/"
+CELLS_MAX = 3_000
+_PLAYERS_DEFAULT = 5_000
+_MS_US = 1_000
+_PLACE_DIGITS = 7
+
+WestQuery = Annotated[float, Parameter(ge=-180, le=180, description="Western edge in degrees.")]
+SouthQuery = Annotated[float, Parameter(ge=-90, le=90, description="Southern edge in degrees.")]
+EastQuery = Annotated[
+    float, Parameter(ge=-180, le=180, description="Eastern edge in degrees; less than `west` across the date line.")
+]
+NorthQuery = Annotated[float, Parameter(ge=-90, le=90, description="Northern edge in degrees.")]
+PlayersMaxQuery = Annotated[int, Parameter(ge=0, le=20_000, description="Most players to be given.")]
+AfterQuery = Annotated[
+    int | None, Parameter(ge=0, le=2**53, description="Tell what was collected after this number; nothing if left out.")
+]
+
+
+class ViewTooWide(Refusal):
+    """The view holds more cells than are looked through at once; come nearer."""
+
+    code = "live.view_too_wide"
+    status = 400
+    public = ("cells_max",)
+
+
+class LiveMap(Struct, frozen=True, kw_only=True):
+    """The doors that the map looks through."""
+
+    about: LiveAbout
+    epoch: str
+    viewers: Viewers
+    world: World
+    gameplay: Gameplay
+    gateway: Gateway
+    recent: RecentCollections
+    clock: Clock
+    window_us: int
+    cell_level: int
+
+    def look(self, box: Box, *, players_max: int, collected_after: int | None) -> LiveWorld:
+        """Who is in view now."""
+        found = self.world.located(box, limit=players_max)
+        return LiveWorld(
+            epoch=self.epoch,
+            at_ms=self.clock.now_us() // _MS_US,
+            totals=self.totals(),
+            in_view=found.count,
+            players=players_of(found),
+            collected=self.recent.after(collected_after),
+        )
+
+    def totals(self) -> LiveTotals:
+        """The figures of the whole server."""
+        judged = self.world.judged
+        return LiveTotals(
+            players=self.world.engine.present_count,
+            sockets=self.gateway.connections,
+            fixes_accepted=int(judged[Reason.NONE]),
+            fixes_refused=int(sum(judged[reason] for reason in Reason if reason is not Reason.NONE)),
+            collected=self.recent.count,
+        )
+
+    async def collectibles(self, box: Box) -> LiveCollectibles:
+        """What can be collected in view. One statement. Raises: ViewTooWide."""
+        now_us = self.clock.now_us()
+        try:
+            wanted = cells.cover_cap(*box.disc(), self.cell_level, CELLS_MAX)
+        except ValueError as error:
+            raise ViewTooWide(cells_max=CELLS_MAX) from error
+        spawned = await self.gameplay.lying_in(wanted, at=from_us(now_us))
+        return LiveCollectibles(
+            at_ms=now_us // _MS_US,
+            expires_at_ms=(now_us // self.window_us + 1) * self.window_us // _MS_US,
+            items=_columns(spawned, box),
+        )
+
+
+def routes(live: LiveMap) -> list[HTTPRouteHandler]:
+    """The handlers."""
+    refused = (Unauthenticated, Forbidden)
+
+    @get(f"{PREFIX}about", opt=open_to_all(refusals=refused))
+    async def live_about(*, caller: Caller, request: Request[Any, Any, Any]) -> LiveAbout:
+        """What the live map shows. Needs `world.read`, except on the machine itself and in a demo."""
+        await live.viewers.admit(caller, request.headers)
+        return live.about
+
+    @get(f"{PREFIX}world", opt=open_to_all(refusals=refused))
+    async def live_world(
+        *,
+        caller: Caller,
+        request: Request[Any, Any, Any],
+        west: WestQuery,
+        south: SouthQuery,
+        east: EastQuery,
+        north: NorthQuery,
+        players_max: PlayersMaxQuery = _PLAYERS_DEFAULT,
+        collected_after: AfterQuery = None,
+    ) -> LiveWorld:
+        """The exact places of the players in view, figures, and what was just collected. Needs `world.read`."""
+        await live.viewers.admit(caller, request.headers)
+        return live.look(_box(west, south, east, north), players_max=players_max, collected_after=collected_after)
+
+    @get(f"{PREFIX}collectibles", opt=open_to_all(refusals=(*refused, ViewTooWide)))
+    async def live_collectibles(
+        *,
+        caller: Caller,
+        request: Request[Any, Any, Any],
+        west: WestQuery,
+        south: SouthQuery,
+        east: EastQuery,
+        north: NorthQuery,
+    ) -> LiveCollectibles:
+        """What can be collected in view. Needs `world.read`."""
+        await live.viewers.admit(caller, request.headers)
+        return await live.collectibles(_box(west, south, east, north))
+
+    return [live_about, live_world, live_collectibles]
+
+
+def _box(west: float, south: float, east: float, north: float) -> Box:
+    if south > north:
+        raise BadRequest(errors=[fault("query", "south", "Expected to lie south of north")])
+    return Box(west_deg=west, south_deg=south, east_deg=east, north_deg=north)
+
+
+def _columns(spawned: list[Spawn], box: Box) -> LiveLying:
+    inside = box.holds(
+        np.array([spawn.lat_deg for spawn in spawned]), np.array([spawn.lng_deg for spawn in spawned])
+    ).tolist()
+    shown = [spawn for spawn, is_inside in zip(spawned, inside, strict=True) if is_inside]
+    return LiveLying(
+        id=[spawn.id for spawn in shown],
+        type=[spawn.kind.type for spawn in shown],
+        lat=[round(spawn.lat_deg, _PLACE_DIGITS) for spawn in shown],
+        lng=[round(spawn.lng_deg, _PLACE_DIGITS) for spawn in shown],
+    )
