@@ -1,7 +1,7 @@
 """Example calls: read from `examples.toml`, run by a test, shown in `http.md`.
 
 `<name>` in a request is filled in when it is run; in a reply it stands for a value that was kept under that name
-before, or for any value of a kind (`KINDS`).
+before, for any value of a kind (`KINDS`), or for any list.
 """
 
 from __future__ import annotations
@@ -109,5 +109,7 @@ def _compare(shown: Any, got: Any, kept: Mapping[str, Any], at: str) -> Iterator
 def _fits(name: str, got: Any, kept: Mapping[str, Any]) -> bool:
     if name in kept:
         return bool(kept[name] == got)
+    if name == "list" or isinstance(got, list):
+        return name == "list" and isinstance(got, list)
     is_number = isinstance(got, int | float) and not isinstance(got, bool)
     return is_number == (name == "number") and KINDS[name].fullmatch(str(got)) is not None

@@ -14,6 +14,7 @@ from script.reference import examples
 from script.reference.examples import Call
 from script.reference.house import described
 from script.reference.http import routes_of
+from tests.docs.calm import calm_game
 
 
 def test_every_route_has_an_example():
@@ -24,7 +25,8 @@ def test_every_route_has_an_example():
 @pytest.mark.slow
 async def test_a_server_answers_each_example_as_it_is_shown(tmp_path):
     kept: dict[str, Any] = {}
-    async with ServerProcess(tmp_path) as server, httpx.AsyncClient(base_url=server.http) as http:
+    game = str(calm_game(tmp_path))
+    async with ServerProcess(tmp_path / "data", game=game) as server, httpx.AsyncClient(base_url=server.http) as http:
         for call in examples.read():
             got = await _sent(http, call, kept)
             assert got.status_code == call.status, f"{call.name}: {got.text}"
