@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -12,6 +13,7 @@ from overworld.app.settings import Settings
 from overworld.app.settings_tree import leaves
 from overworld.domains.realtime.types import CloseCode
 from overworld.kernel.events import Event
+from overworld.kernel.identity import Scope
 from overworld.kernel.refusals import Refusal
 from script import build_docs
 from script.reference import house
@@ -99,6 +101,27 @@ def commands_of(app: App, name: str) -> Iterator[str]:
         if not word.startswith("-"):
             yield f"{name} {word}"
             yield from commands_of(app[word], f"{name} {word}")
+
+
+def test_no_document_names_a_setting_a_metric_or_a_code_that_does_not_exist(described):
+    settings = {leaf.key for leaf in leaves(Settings())}
+    metrics = {metric.name for metric in described.metrics.described()}
+    known = settings | metrics | {name for metric in metrics for name in series(metric)}
+    known |= {kind.code for kind in refusals()} | set(vars(Scope).values())
+    sections = {name.partition(".")[0] for name in (*settings, *(kind.code for kind in refusals())) if "." in name}
+    name = re.compile(rf"(?:{'|'.join(sections)})\.[a-z_]+|overworld_[a-z_]+")
+    pages = [page for page in DOCUMENTS if "/adr/" not in page.file and page.file not in TABLES_AND_FILES]
+    wrong = {(page.file, code) for page in pages for code in page.code if name.fullmatch(code) and code not in known}
+    assert wrong == set()
+
+
+# Names of tables are written alike: `accounts.device`, and so is what the walk-through makes.
+TABLES_AND_FILES = ("docs/locks.md", "docs/add-a-domain.md")
+
+
+def series(metric: str) -> list[str]:
+    """What a metric is called when it is read."""
+    return [f"{metric}{ending}" for ending in ("_total", "_bucket", "_sum", "_count")]
 
 
 def test_advice_is_given_on_refusals_that_exist():
