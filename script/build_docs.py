@@ -15,17 +15,17 @@ FOLDER = ROOT / "docs" / "reference"
 
 def pages() -> dict[str, str]:
     """Every page by the name of its file."""
-    from script.reference import cli, errors, events, examples, http, metrics, settings
-    from script.reference.house import described
+    # Run as a file this finds its own package only after the path was set.
+    from script.reference import cli, errors, events, examples, house, http, metrics, settings  # noqa: PLC0415
 
-    house = described()
+    described = house.described()
     return {
-        "http.md": http.build(house.document, examples.read()),
+        "http.md": http.build(described.document, examples.read()),
         "settings.md": settings.build(),
         "errors.md": errors.build(),
         "events.md": events.build(),
         "cli.md": cli.build(),
-        "metrics.md": metrics.build(house.metrics),
+        "metrics.md": metrics.build(described.metrics),
     }
 
 

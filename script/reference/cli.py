@@ -9,7 +9,8 @@ from unittest.mock import patch
 from overworld.app import cli
 from script.reference.markdown import page, prose
 
-_INTRO = """The command line, in a checkout as `script/overworld`. `overworld COMMAND --help` says the same as this page."""
+_INTRO = """The command line, in a checkout as `script/overworld`. `overworld COMMAND --help` says the same as this
+page."""
 # The title is the page's own, and a list of all commands follows the table of contents.
 _OPENING = re.compile(r"\A.*?## Table of Contents\n+(?: *- [^\n]*\n)+", re.DOTALL)
 _HEADING = re.compile(r"^(#+) ", re.MULTILINE)

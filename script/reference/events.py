@@ -14,8 +14,8 @@ from overworld.kernel.events import Envelope, Event
 from script.reference.markdown import code, page, prose, table
 from script.reference.whole import events
 
-_INTRO = """The facts that domains write into the [event log](../concepts/event-log.md), in the transaction that made them true.
-Each lies there in an envelope: `{envelope}`; `key` says whose event it is, and events of one key
+_INTRO = """The facts that domains write into the [event log](../concepts/event-log.md), in the transaction that made
+them true. Each lies there in an envelope: `{envelope}`; `key` says whose event it is, and events of one key
 are delivered in order. Events grow only by fields with defaults, and a field never changes its type. What a socket
 carries is another thing: [protocol.md](../protocol.md)."""
 _FIELD = re.compile(r"self\.(\w+)")

@@ -14,15 +14,15 @@ from script.reference.shapes import fields, named, words
 
 _CODE = re.compile(r"`([a-z]+\.[a-z_]+)`:")
 _PROBLEM = "Problem"
-_INTRO = """Every call of the HTTP interface, port 7400 by default. The server itself serves the same as OpenAPI 3.1 at
-`/openapi.json`, and a page to try it at `/docs`. Bodies and replies are JSON; an unknown field or query parameter is
-refused. Times are RFC 3339 in UTC, amounts are decimal text in the places of their currency.
+_INTRO = """Every call of the HTTP interface, port 7400 by default. The server itself serves the same as OpenAPI
+3.1 at `/openapi.json`, and a page to try it at `/docs`. Bodies and replies are JSON; an unknown field or query
+parameter is refused. Times are RFC 3339 in UTC, amounts are decimal text in the places of their currency.
 
 A call that needs a scope takes `Authorization: Bearer TOKEN`. Every reply carries `X-Request-ID`; every refusal is one
 [Problem](#problem), whose code is explained in [errors.md](errors.md). In the examples `<...>` stands for what differs
 from run to run; the examples are run by `tests/docs/test_examples.py`."""
-_PAGES = """**Lists** come in pages: `limit` says how many (50 when left out), and `cursor` of a reply, handed back, gives
-the next page; it is null on the last one."""
+_PAGES = """**Lists** come in pages: `limit` says how many (50 when left out), and `cursor` of a reply, handed back,
+gives the next page; it is null on the last one."""
 _LIMITS = """**Rate limits** hold under `/v1`, see [limits](settings.md#limits): replies carry `RateLimit-Limit`,
 `RateLimit-Remaining` and `RateLimit-Reset`, a refusal `Retry-After`."""
 
@@ -47,7 +47,7 @@ def build(document: Mapping[str, Any], calls: Sequence[Call]) -> str:
     """The page."""
     routes = list(routes_of(document))
     shared = set.intersection(*(set(_refusals(route)) for route in routes))
-    every = f"**Any call** may be refused with {codes(sorted(shared))}, and with what concerns no route of its own: see {_ANY}."
+    every = f"**Any call** may be refused with {codes(sorted(shared))}, and with what concerns no route: see {_ANY}."
     sections: dict[str, list[str]] = {}
     for route in routes:
         sections.setdefault(_section(route.path), []).append(_route(route, calls, shared=shared))

@@ -5,8 +5,8 @@ from __future__ import annotations
 from overworld.platform.observability import Metrics
 from script.reference.markdown import code, codes, page, table
 
-_INTRO = """What a server measures of itself, at `/metrics` on the operations port (7403), as Prometheus reads it. A counter
-is read as `NAME_total`, a histogram as `NAME_bucket`, `NAME_sum` and `NAME_count`. What to alert on stands in
+_INTRO = """What a server measures of itself, at `/metrics` on the operations port (7403), as Prometheus reads it. A
+counter is read as `NAME_total`, a histogram as `NAME_bucket`, `NAME_sum` and `NAME_count`. What to alert on stands in
 [operations.md](../operations.md#what-to-watch)."""
 
 

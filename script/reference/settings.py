@@ -10,9 +10,9 @@ from overworld.app.settings_sources import environment_name
 from overworld.app.settings_tree import Leaf, allowed, leaves, shown
 from script.reference.markdown import code, page, sentence, table
 
-_INTRO = """What an operator may set. A value comes from the last of these that gives one: the default, `overworld.toml` (in
-the working directory, or the file named by `--config`), the environment, a flag of the command line
-([cli.md](cli.md)). Everything that is wrong is told at once, and the server does not start.
+_INTRO = """What an operator may set. A value comes from the last of these that gives one: the default,
+`overworld.toml` (in the working directory, or the file named by `--config`), the environment, a flag of the
+[command line](cli.md). Everything that is wrong is told at once, and the server does not start.
 
 ```toml
 # overworld.toml
@@ -38,7 +38,7 @@ def build() -> str:
 
 
 def _table(held: list[Leaf]) -> str:
-    return table(("key", "environment", "takes", "default", "meaning"), map(_row, held))
+    return table(("key", "environment", "takes", "default", "meaning"), (list(_row(leaf)) for leaf in held))
 
 
 def _row(leaf: Leaf) -> Iterator[str]:

@@ -42,7 +42,7 @@ def _plain(schema: Mapping[str, Any]) -> str:
     kind = schema.get("type", "anything")
     if isinstance(kind, list):
         return " or ".join(_plain({"type": each}) for each in kind)
-    return _FORMATS.get(schema.get("format", ""), _NAMES.get(kind, kind))
+    return _FORMATS.get(schema.get("format", ""), _NAMES.get(kind, str(kind)))
 
 
 def _number(bound: Any) -> Any:

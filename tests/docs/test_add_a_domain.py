@@ -25,7 +25,7 @@ NEW = ("python", "sql")
 @pytest.fixture(scope="module")
 def copy(tmp_path_factory) -> Path:
     """A copy of the package in which everything was done that the page says."""
-    folder = tmp_path_factory.mktemp("house")
+    folder: Path = tmp_path_factory.mktemp("house")
     for name in COPIED:
         (folder / name).parent.mkdir(exist_ok=True)
         (shutil.copytree if (ROOT / name).is_dir() else shutil.copy)(ROOT / name, folder / name)

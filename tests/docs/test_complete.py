@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from cyclopts import App
@@ -74,8 +75,9 @@ def test_no_refusal_and_no_event_is_left_out_for_want_of_a_code():
     assert [kind for kind in ours if kind not in known] == []
 
 
-def below(kind: type) -> Iterator[type]:
-    for child in kind.__subclasses__():
+def below(kind: type[Any]) -> Iterator[type[Any]]:
+    children: list[type[Any]] = kind.__subclasses__()
+    for child in children:
         yield child
         yield from below(child)
 

@@ -8,9 +8,9 @@ from typing import Any, get_args
 import msgspec
 
 from overworld.domains.realtime import errors, messages
-from overworld.domains.realtime.errors import Refusal
 from overworld.domains.realtime.types import CloseCode, RealtimeSettings
 from overworld.kernel.identity import Scope
+from overworld.kernel.refusals import Refusal
 from script.reference.whole import refusals
 from tests.docs.pages import read
 

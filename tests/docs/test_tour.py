@@ -1,4 +1,4 @@
-"""A newcomer who types what the tours say gets what they show: README.md and docs/tour.md, on a fresh machine's state."""
+"""A newcomer who types what README.md and docs/tour.md say gets what they show."""
 
 from __future__ import annotations
 
@@ -89,15 +89,17 @@ class Machine:
             assert "urn:overworld:problem" not in part or "urn:overworld:problem" in step.shown, part
 
     def _here(self, step: Step) -> Step:
-        return Step(
-            tours.with_ports(step.commands, self.ports), step.kind, tours.with_ports(step.shown, self.ports)
-        )
+        return Step(tours.with_ports(step.commands, self.ports), step.kind, tours.with_ports(step.shown, self.ports))
 
     async def _until_it_listens(self, server: asyncio.subprocess.Process, log: Path) -> None:
         async with asyncio.timeout(READY_S):
-            while not (self.folder / "data" / "server.json").exists() or "data  " not in log.read_text():
-                assert server.returncode is None, log.read_text()
+            while not self._listens(log):
+                assert server.returncode is None
                 await asyncio.sleep(0.05)
+
+    def _listens(self, log: Path) -> bool:
+        """Whether the server has said so, to people and to tools."""
+        return (self.folder / "data" / "server.json").exists() and "data  " in log.read_text()
 
     async def _bash(self, script: str, **streams: Any) -> asyncio.subprocess.Process:
         return await asyncio.create_subprocess_exec(
