@@ -13,6 +13,7 @@ _INTRO = """The command line, in a checkout as `script/overworld`. `overworld CO
 page."""
 # The title is the page's own, and a list of all commands follows the table of contents.
 _OPENING = re.compile(r"\A.*?## Table of Contents\n+(?: *- [^\n]*\n)+", re.DOTALL)
+_INDENTED = re.compile(r"\n+((?:^  +[^\s*-][^\n]*\n)+)", re.MULTILINE)
 _HEADING = re.compile(r"^(#+) ", re.MULTILINE)
 
 
@@ -20,7 +21,7 @@ def build() -> str:
     """The page."""
     with patch.object(sys, "argv", ["overworld"]):  # usage lines name whatever runs, which here may be a test
         written = cli.app.generate_docs(include_hidden=False)
-    body = _OPENING.sub("", written, count=1).strip()
+    body = _INDENTED.sub(r"\n\n```text\n\1```\n", _OPENING.sub("", written, count=1)).strip()
     return page("Command line", _INTRO, _exit_codes(), _without_sudden_depth(body))
 
 

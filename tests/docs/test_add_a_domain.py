@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+from contextlib import AsyncExitStack
 from pathlib import Path
 from uuid import uuid4
 
@@ -20,6 +21,8 @@ from tests.docs.pages import ROOT, Block, read
 PAGE = "docs/add-a-domain.md"
 COPIED = ("src", "script", "docs", "pyproject.toml", "tests/conftest.py")
 NEW = ("python", "sql")
+# The kernels of the copy are compiled anew: a cache of compiled ones goes by the path of their source.
+COMPILING_S = 300.0
 
 
 @pytest.fixture(scope="module")
@@ -102,10 +105,11 @@ def test_the_reference_speaks_of_it(copy):
 
 @pytest.mark.slow
 async def test_a_server_with_it_delivers_a_postcard(copy, tmp_path):
-    async with (
-        ServerProcess(tmp_path, environment=environment_of(copy)) as server,
-        httpx.AsyncClient(base_url=server.http) as http,
-    ):
+    async with AsyncExitStack() as stack:
+        server = ServerProcess(tmp_path, environment=environment_of(copy))
+        stack.push_async_exit(server)
+        await server.start(timeout_s=COMPILING_S)
+        http = await stack.enter_async_context(httpx.AsyncClient(base_url=server.http))
         ann, bob = [(await http.post("/v1/auth/device", json={"device_id": f"x{uuid4()}"})).json() for _ in range(2)]
         async with await connected(server, bob["access_token"]) as socket:
             await socket.subscribe([f"user:{bob['user']['id']}"])

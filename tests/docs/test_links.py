@@ -58,6 +58,17 @@ def all_anchors(page: Page) -> list[str]:
     return [anchor(heading) for heading in re.findall(r"^#+ +(.*?) *$", page.prose, re.MULTILINE)]
 
 
+def test_every_document_is_led_to_by_another():
+    led_to = {
+        ((ROOT / page.file).parent / link.partition("#")[0]).resolve()
+        for page in PAGES
+        for link in page.links
+        if not link.startswith("#")
+    }
+    documents = [ROOT / page.file for page in PAGES if page.file.startswith("docs/")]
+    assert [str(path) for path in documents if path.resolve() not in led_to] == []
+
+
 def test_every_decision_stands_in_the_index_with_its_title_and_number():
     index = read("docs/adr/README.md")
     listed = re.findall(r"^- \[(\d{4})\]\((\S+)\) (.+)$", index.text, re.MULTILINE)
