@@ -31,6 +31,12 @@ def demo(
     They use the API and the socket as any client does, and walk until Ctrl-C. The same seed and key are the same
     players again. `overworld serve --demo` starts them together with the server.
 
+    For example:
+      overworld demo
+      overworld demo --walkers 50 --lat 48.2082 --lng 16.3738
+
+    Exit codes: 0 they walked until they were told to stop, 1 the server could not be used.
+
     Parameters
     ----------
     walkers
