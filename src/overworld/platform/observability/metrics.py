@@ -5,11 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
+from msgspec import Struct
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 M = TypeVar("M", Counter, Gauge, Histogram)
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+
+class MetricDescribed(Struct, frozen=True):
+    """One metric: its name, what it is (counter, gauge, histogram), its meaning, and the names of its labels."""
+
+    name: str
+    kind: str
+    help: str
+    labels: tuple[str, ...]
 
 
 class Metrics:
@@ -53,6 +63,13 @@ class Metrics:
     def render(self) -> bytes:
         """Everything as text, as Prometheus reads it. Its type is `CONTENT_TYPE`."""
         return generate_latest(self.registry)
+
+    def described(self) -> list[MetricDescribed]:
+        """What is registered, in the order in which it was; no value is read."""
+        return [
+            MetricDescribed(name, type(metric).__name__.lower(), metric._documentation, labels)
+            for name, (metric, labels) in self._known.items()
+        ]
 
     def _once(self, name: str, labels: Sequence[str], make: Callable[[], M], kind: type[M]) -> M:
         known, known_labels = self._known.get(name) or (None, ())
