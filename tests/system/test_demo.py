@@ -56,7 +56,7 @@ async def until(holds: Callable[[], Awaitable[Any]]) -> Any:
     """What `holds` gives once that is true. Raises: TimeoutError."""
     async with asyncio.timeout(WAIT_S):
         while not (given := await holds()):  # noqa: ASYNC110 - another process has no event for us
-            await asyncio.sleep(_POLL_S)
+            await asyncio.sleep(_POLL_S)  # pace: it asks another process
         return given
 
 

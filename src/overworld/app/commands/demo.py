@@ -31,6 +31,12 @@ def demo(
     They use the API and the socket as any client does, and walk until Ctrl-C. The same seed and key are the same
     players again. `overworld serve --demo` starts them together with the server.
 
+    For example:
+      overworld demo
+      overworld demo --walkers 50 --lat 40.7580 --lng -73.9855 --radius-m 2000
+
+    Exit codes: 0 they walked until they were told to end, 1 there is no server to walk on, 2 wrong usage.
+
     Parameters
     ----------
     walkers
