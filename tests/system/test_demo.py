@@ -55,8 +55,8 @@ async def database(empty_database, tmp_path_factory) -> AsyncIterator[str]:
 async def until(holds: Callable[[], Awaitable[Any]]) -> Any:
     """What `holds` gives once that is true. Raises: TimeoutError."""
     async with asyncio.timeout(WAIT_S):
-        while not (given := await holds()):  # noqa: ASYNC110
-            await asyncio.sleep(_POLL_S)  # pace: another process has no event for us
+        while not (given := await holds()):  # noqa: ASYNC110 - another process has no event for us
+            await asyncio.sleep(_POLL_S)  # pace: it asks another process
         return given
 
 

@@ -33,9 +33,9 @@ def demo(
 
     For example:
       overworld demo
-      overworld demo --walkers 50 --lat 48.2082 --lng 16.3738
+      overworld demo --walkers 50 --lat 40.7580 --lng -73.9855 --radius-m 2000
 
-    Exit codes: 0 they walked until they were told to stop, 1 the server could not be used.
+    Exit codes: 0 they walked until they were told to end, 1 there is no server to walk on, 2 wrong usage.
 
     Parameters
     ----------

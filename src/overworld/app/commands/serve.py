@@ -19,6 +19,7 @@ def serve(*, flags: Flags = Flags()) -> None:
 
     For example:
       overworld serve                        in ./data, on ports 7400, 7401, 7403
+      overworld serve --demo                 with simulated players in a city
       overworld serve --data /srv/ow --game ./my-game
       overworld serve --database postgresql://me@db.example/game --migrate
 
