@@ -2,43 +2,42 @@
 
 from __future__ import annotations
 
-import shutil
+import asyncio
 import sys
+from contextlib import suppress
 from pathlib import Path
 
-from playwright.sync_api import sync_playwright
+from playwright.async_api import TimeoutError as NothingCame
+
+from bench.browser import DESKTOP, PHONE, Scheme, launched, visiting
 
 BYTES_MAX = 400_000
 _URL = "http://127.0.0.1:7400/"
 _FILE = Path("docs/images/live-map.png")
-_FLAGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-sync"]
 _WATCHED_MS = 61_000  # until the curves are full and the trails as long as they get
-_MOMENTS = 40
+_MOMENT_S = 10.0
 
 
-def take(url: str, file: Path) -> int:
-    """Writes the picture when something was just collected; gives its size in bytes."""
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=_FLAGS)
-        page = browser.new_page(viewport={"width": 1280, "height": 800}, color_scheme="dark")
-        page.goto(url)
-        page.wait_for_function("() => window.overworld?.players.length > 0", timeout=60_000)
-        page.wait_for_timeout(_WATCHED_MS)
-        for _ in range(_MOMENTS):
-            coins = page.evaluate("() => window.overworld.coins.length")
-            page.wait_for_timeout(250)
-            if page.evaluate("() => window.overworld.coins.length") < coins:
-                break
-        file.parent.mkdir(parents=True, exist_ok=True)
-        page.screenshot(path=file)
-        browser.close()
-    return file.stat().st_size
+async def take(url: str, file: Path, *, phone: bool, light: bool) -> None:
+    """Writes the picture when something was just collected, or after ten seconds more."""
+    size = PHONE if phone else DESKTOP
+    scheme: Scheme = "light" if light else "dark"
+    async with launched() as browser, visiting(browser, url, size=size, scheme=scheme) as visit:
+        await visit.shows("seen.players.length > 0", timeout_s=60.0)
+        await visit.page.wait_for_timeout(_WATCHED_MS)
+        collected = (await visit.shows("true"))["totals"]["collected"]
+        with suppress(NothingCame):
+            await visit.shows(f"seen.totals.collected > {collected}", timeout_s=_MOMENT_S)
+        await visit.page.screenshot(path=file)
 
 
 def main() -> int:
     """0 when the picture is taken and small enough."""
-    url, file = [*sys.argv[1:], *(_URL, str(_FILE))[len(sys.argv) - 1 :]][:2]
-    size = take(url, Path(file))
+    words = [word for word in sys.argv[1:] if not word.startswith("--")]
+    url, file = [*words, *(_URL, str(_FILE))[len(words) :]][:2]
+    Path(file).parent.mkdir(parents=True, exist_ok=True)
+    asyncio.run(take(url, Path(file), phone="--phone" in sys.argv, light="--light" in sys.argv))
+    size = Path(file).stat().st_size
     print(f"{file}: {size:,} bytes")
     return 0 if size <= BYTES_MAX else 1
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import subprocess
+from pathlib import Path
 
 import pytest
 
-from tests.web.browser import ROOT
+ROOT = Path(__file__).parents[2]
 
 NO_PACKAGES = 3
 

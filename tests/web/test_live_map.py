@@ -11,11 +11,11 @@ from uuid import uuid4
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, ViewportSize
+from playwright.async_api import ViewportSize
 
+from bench.browser import DESKTOP, PHONE, STRANGER, Visit, visiting
 from bench.servers import ServerProcess, free_ports
 from tests.system.player import LJUBLJANA, Player
-from tests.web.browser import DESKTOP, PHONE, STRANGER, Visit, launched, visiting
 
 pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
 
@@ -51,12 +51,6 @@ OVERLAPS = """() => {
   if (page.scrollWidth > innerWidth || page.scrollHeight > innerHeight) found.push("the page scrolls");
   return found;
 }"""
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def browser() -> AsyncIterator[Browser]:
-    async with launched() as started:
-        yield started
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

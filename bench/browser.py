@@ -1,21 +1,18 @@
-"""A headless Chromium, and pages in it that tell what went wrong in them."""
+"""A headless Chromium, and pages in it that tell what went wrong in them: for tests, proofs and pictures."""
 
 from __future__ import annotations
 
-import os
 import shutil
-import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
-import pytest
 from msgspec import Struct, field
 from playwright.async_api import Browser, ConsoleMessage, Page, ViewportSize, async_playwright
 
-ROOT = Path(__file__).parents[2]
+Scheme = Literal["light", "dark"]
+
 STRANGER = "overworld.test"
 DESKTOP = ViewportSize(width=1280, height=800)
 PHONE = ViewportSize(width=390, height=844)
@@ -39,7 +36,10 @@ class Visit(Struct, kw_only=True):
     complaints: list[str] = field(default_factory=list)
 
     async def shows(self, expression: str, *, timeout_s: float = 20.0) -> Any:
-        """Waits until an expression about `seen`, what the map shows, is true; gives `seen`."""
+        """Waits until an expression about `seen`, what the map shows, is true; gives `seen`.
+
+        Raises: playwright's TimeoutError.
+        """
         test = f"() => {{ const seen = window.overworld; return seen && ({expression}) ? seen : null }}"
         handle = await self.page.wait_for_function(test, timeout=timeout_s * 1000)
         return await handle.json_value()
@@ -49,23 +49,17 @@ class Visit(Struct, kw_only=True):
         return await self.page.locator(f"[data-figure={name}]").inner_text()
 
 
-def chromium() -> str:
-    """The path of Chromium, installed when that is possible; else the test is skipped, and fails in CI."""
-    need = subprocess.run([ROOT / "script/need", "chromium"], capture_output=True, text=True, check=False)  # noqa: S603
-    path = shutil.which("chromium")
-    if path is None:
-        said = f"no Chromium: {need.stderr.strip()}"
-        if os.environ.get("CI") == "true":
-            pytest.fail(said)
-        pytest.skip(said)
-    return path
-
-
 @asynccontextmanager
 async def launched() -> AsyncIterator[Browser]:
-    """A browser without a window. It finds `STRANGER` at this machine, which a server takes for a name from outside."""
+    """A browser without a window. It finds `STRANGER` at this machine, which a server takes for a name from outside.
+
+    Raises: FileNotFoundError when there is no Chromium; `script/need chromium` may get one.
+    """
+    path = shutil.which("chromium")
+    if path is None:
+        raise FileNotFoundError("there is no chromium; script/need chromium installs it where it can")
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=chromium(), args=_FLAGS)
+        browser = await playwright.chromium.launch(executable_path=path, args=_FLAGS)
         try:
             yield browser
         finally:
@@ -74,7 +68,7 @@ async def launched() -> AsyncIterator[Browser]:
 
 @asynccontextmanager
 async def visiting(
-    browser: Browser, url: str, *, size: ViewportSize = DESKTOP, scheme: Literal["light", "dark"] = "light"
+    browser: Browser, url: str, *, size: ViewportSize = DESKTOP, scheme: Scheme = "light"
 ) -> AsyncIterator[Visit]:
     """A page of its own, loaded from a URL."""
     context = await browser.new_context(viewport=size, color_scheme=scheme)
