@@ -16,6 +16,7 @@ const RATE_WINDOW_MS = 10_000;
 const ROOM_SHOWN_PX = 4;
 const SETTLE_MS = 200;
 const CROWD_ZOOM_MAX = 15;
+const HOME_SHARE = 0.4; // of the city's radius: from farther away nobody is seen to walk
 const FIRST_VIEW_ROOMS = 2700;
 const WHOLE_WORLD: View = { west: -180, south: -90, east: 180, north: 90 };
 
@@ -204,9 +205,10 @@ export class Live {
     this.panel.pointed(shown ? `location:cell:${tokenOf(shown)}` : "");
   }
 
+  /** To the middle of the city, so near that walkers are seen to walk. */
   private goHome({ lat, lng, radius_m }: NonNullable<About["home"]>): void {
     this.placed = true;
-    const up = (radius_m / 111_195) * 0.9;
+    const up = (radius_m / 111_195) * HOME_SHARE;
     const right = up / Math.cos((lat * Math.PI) / 180);
     const camera = this.map.gl.cameraForBounds([[lng - right, lat - up], [lng + right, lat + up]]);
     if (!camera) return;

@@ -202,7 +202,7 @@ def _http(platform: Platform, domains: Domains, metrics: Metrics, live: LiveMap)
     )
     return build_http(
         routes=[*domains.routes, *of_no_domain, *live_routes(live), *site.routes()],
-        own_limits=(LIVE_PREFIX,),
+        polled=(LIVE_PREFIX,),
         verifier=domains.accounts.verifier,
         keys=platform.keys,
         limiter=platform.limiter,

@@ -178,7 +178,7 @@ def make_edge() -> Callable[..., Edge]:
         *,
         limits: LimitSettings | None = None,
         extra: list[Any] | None = None,
-        own_limits: tuple[str, ...] = (),
+        polled: tuple[str, ...] = (),
         **settings: Any,
     ) -> Edge:
         clock = FixedClock(datetime(2026, 11, 21, tzinfo=UTC))
@@ -193,7 +193,7 @@ def make_edge() -> Callable[..., Edge]:
             metrics=metrics,
             title="Sample",
             version="1.2.3",
-            own_limits=own_limits,
+            polled=polled,
         )
         return Edge(app, metrics, clock)
 

@@ -182,3 +182,12 @@ async def test_the_request_line_names_the_route_and_the_account_never_the_path(p
     assert (line["method"], line["route"], line["status"]) == ("GET", "/v1/names/{name}", 200)
     assert str(line["account"]).endswith("7")
     assert "secret-name" not in json.dumps(line, default=str)
+
+
+async def test_what_is_polled_is_logged_at_debug_unless_it_is_refused(make_edge):
+    async with make_edge(polled=("/v1/places", "/v1/far")).client() as client:
+        with capture_logs() as lines:
+            for path in ("/v1/places?lat=1", "/v1/far", "/v1/busy"):
+                await client.get(path)
+    told = [(line["route"], line["log_level"]) for line in lines if line["event"] == "request"]
+    assert told == [("/v1/places", "debug"), ("/v1/far", "info"), ("/v1/busy", "info")]

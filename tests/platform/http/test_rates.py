@@ -45,7 +45,7 @@ async def test_another_spelling_of_a_path_counts_like_the_path(make_edge):
 
 
 async def test_routes_with_limits_of_their_own_are_not_counted_and_others_are(make_edge):
-    edge = make_edge(limits=FEW, own_limits=("/v1/places",))
+    edge = make_edge(limits=FEW, polled=("/v1/places",))
     async with edge.client() as client:
         assert await _statuses(client, 4) == [200] * 4
         assert await _statuses(client, 3, "/v1/names/x") == [401, 401, 429]

@@ -81,6 +81,21 @@ def test_for_people_there_is_text(written):
     assert not written.getvalue().startswith("{")
 
 
+class _Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_by_itself_it_is_text_on_a_terminal_and_json_elsewhere(written):
+    terminal = _Terminal()
+    for stream in (terminal, written):
+        configure_logs(LogSettings(), stream=stream)
+        structlog.get_logger("a").info("moved", metres=12)
+    assert "moved" in terminal.getvalue()
+    assert not terminal.getvalue().startswith("{")
+    assert [line["metres"] for line in _lines(written)] == [12]
+
+
 def test_what_cannot_be_encoded_is_written_as_text(written):
     configure_logs(LogSettings(), stream=written)
     structlog.get_logger("a").info("odd", thing=object(), many={1, 2}, deep={"a": [{"b": ValueError("x")}]})

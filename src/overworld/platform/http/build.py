@@ -41,11 +41,12 @@ def build_http(
     metrics: Metrics,
     title: str = "Overworld",
     version: str = "0",
-    own_limits: tuple[str, ...] = (),
+    polled: tuple[str, ...] = (),
 ) -> Edge:
     """The whole HTTP edge around the routes, as one ASGI application; `/openapi.json` and `/docs` are added.
 
-    Routes whose path begins with one of `own_limits` are not counted by the edge's rate limits.
+    Routes whose path begins with one of `polled`, which pages ask all the time, are not counted by the edge's rate
+    limits, and their successes are logged at debug.
     Raises: TypeError for a route that does not declare who may call it; ValueError for a proxy network that is none.
     """
     described = _litestar(routes, openapi_config=openapi_config(title=title, version=version))
@@ -56,11 +57,12 @@ def build_http(
         served,
         verifier=verifier,
         keys=keys,
-        rates=Rates(limiter=limiter, settings=limits, own_limits=own_limits),
+        rates=Rates(limiter=limiter, settings=limits, own_limits=polled),
         addresses=Addresses(settings.trusted_proxies),
         cors=Cors(settings.cors_origins),
         headers=ReplyHeaders(tls=settings.tls),
         measures=HttpMeasures(metrics),
+        quiet=polled,
     )
 
 

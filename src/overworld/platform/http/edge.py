@@ -47,7 +47,10 @@ _USER_AGENT_LENGTH_MAX = 256
 
 
 class Edge:
-    """An ASGI application around another: every request passes here once, and every reply leaves here."""
+    """An ASGI application around another: every request passes here once, and every reply leaves here.
+
+    Requests whose path begins with one of `quiet` are logged at debug when they succeed.
+    """
 
     def __init__(
         self,
@@ -60,6 +63,7 @@ class Edge:
         cors: Cors,
         headers: ReplyHeaders,
         measures: HttpMeasures,
+        quiet: tuple[str, ...] = (),
     ) -> None:
         self._app = app
         self._verifier = verifier
@@ -69,6 +73,7 @@ class Edge:
         self._cors = cors
         self._headers = headers
         self._measures = measures
+        self._quiet = quiet
         self._log = structlog.get_logger("overworld.http")
 
     def limit(self, settings: LimitSettings) -> None:
@@ -183,7 +188,8 @@ class Edge:
         if exchange.refusal_code is not None:
             fields["code"] = exchange.refusal_code
             fields["refusal"] = exchange.refusal_fields
-        self._log.info("request", **fields)
+        is_quiet = exchange.refusal_code is None and route.startswith(self._quiet)
+        (self._log.debug if is_quiet else self._log.info)("request", **fields)
 
 
 async def _send_whole(send: Send, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:

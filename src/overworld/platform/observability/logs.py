@@ -33,7 +33,8 @@ def configure_logs(settings: LogSettings, *, stream: IO[str] | None = None) -> N
         redact,
     ]
     target = stream or sys.stderr
-    render: Processor = _json if settings.format == "json" else structlog.dev.ConsoleRenderer(colors=target.isatty())
+    for_people = settings.format == "console" or (settings.format == "auto" and target.isatty())
+    render: Processor = structlog.dev.ConsoleRenderer(colors=target.isatty()) if for_people else _json
     structlog.configure(
         processors=[*shared, render],
         wrapper_class=structlog.make_filtering_bound_logger(level),

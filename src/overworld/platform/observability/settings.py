@@ -14,8 +14,9 @@ class LogSettings(Struct, frozen=True, forbid_unknown_fields=True):
         Literal["debug", "info", "warning", "error"], Meta(description="The least urgent lines to write.")
     ] = "info"
     format: Annotated[
-        Literal["json", "console"], Meta(description="One JSON object a line, or coloured text for people.")
-    ] = "json"
+        Literal["auto", "json", "console"],
+        Meta(description="One JSON object a line, or text for people; auto is text on a terminal."),
+    ] = "auto"
 
 
 class OperationsSettings(Struct, frozen=True, forbid_unknown_fields=True):
