@@ -62,7 +62,9 @@ def fields(schema: Mapping[str, Any]) -> str:
 
 
 def _default(field: Mapping[str, Any]) -> str:
-    return f"default {code(msgspec.json.encode(field['default']).decode())}" if "default" in field else "may be left out"
+    return (
+        f"default {code(msgspec.json.encode(field['default']).decode())}" if "default" in field else "may be left out"
+    )
 
 
 def named(schema: Any) -> Iterator[str]:
