@@ -1,42 +1,31 @@
-"""`python -m bench list` names the benchmarks; `python -m bench NAME [ARGUMENT...]` runs one.
+"""`script/bench list` names the benchmarks; `script/bench NAME [OPTION...]` runs one, `--help` tells its options.
 
-A benchmark is a module of this package with `main(arguments: Sequence[str]) -> int`; its docstring's first line says
-what it measures.
+A benchmark says how far it is, then its figures; its last line is all of them as JSON. It exits with 1 when something
+was wrong that makes the figures worthless. `docs/performance.md` tells what each one measures and what it does not.
 """
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Sequence
-from importlib import import_module
-from pkgutil import iter_modules
+from cyclopts import App
 
-import bench
+from bench.claims import claims
+from bench.location import location
+from bench.nearby import nearby
+from bench.start import start
 
-Main = Callable[[Sequence[str]], int]
-
-
-def benchmarks() -> dict[str, tuple[Main, str]]:
-    """Every benchmark by name: what runs it, and what it measures."""
-    found: dict[str, tuple[Main, str]] = {}
-    for name in sorted(module.name for module in iter_modules(bench.__path__) if not module.ispkg):
-        module = import_module(f"bench.{name}") if name != "__main__" else None
-        if main := getattr(module, "main", None):
-            found[name] = (main, (module.__doc__ or "").partition("\n")[0])
-    return found
+app = App(name="script/bench", help="Measures the product on this machine.", version_flags=())
+app.command(claims)
+app.command(location)
+app.command(nearby)
+app.command(start)
 
 
-def main(arguments: Sequence[str]) -> int:
-    """Lists the benchmarks, or runs one and gives its exit code; 2 when there is none of that name."""
-    known = benchmarks()
-    if list(arguments) in ([], ["list"]):
-        sys.stdout.writelines(f"{name:<24}{measures}\n" for name, (_, measures) in known.items())
-        return 0
-    if arguments[0] not in known:
-        sys.stderr.write(f"no benchmark {arguments[0]!r}; there are: {', '.join(known) or 'none'}\n")
-        return 2
-    return known[arguments[0]][0](arguments[1:])
+@app.command(name="list")
+def list_benchmarks() -> None:
+    """Name the benchmarks."""
+    for name in ("claims", "location", "nearby", "start"):
+        print(f"{name:<24}{app[name].help.partition(chr(10))[0]}")
 
 
 if __name__ == "__main__":
-    raise SystemExit(main(sys.argv[1:]))
+    app()

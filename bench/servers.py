@@ -18,6 +18,7 @@ from msgspec import Struct
 
 from overworld.app import addresses, developer_key
 from overworld.app.addresses import Addresses
+from overworld.platform.postgres import running_dsn
 
 _POLL_S = 0.02
 _COMMAND = (sys.executable, "-m", "overworld")
@@ -56,7 +57,7 @@ class ServerProcess:
 
     With a DSN it shares that database; without one it starts its own in `data`. Rate limits are off unless
     `environment` says otherwise. It takes any free ports, and others at each start; `ports` (HTTP, realtime,
-    operations) fixes them.
+    operations) fixes them. With `own_group` a signal to its process group, as Ctrl-C is one, reaches nobody else.
     """
 
     def __init__(
@@ -68,8 +69,11 @@ class ServerProcess:
         game: str = "ore",
         ports: tuple[int, int, int] = (0, 0, 0),
         environment: dict[str, str] | None = None,
+        own_group: bool = False,
     ) -> None:
         self.data = data
+        self._own_group = own_group
+        self._dsn = dsn
         self._command = [*_COMMAND, "serve", "--data", str(data), "--game", game]
         for name, port in zip(("http", "realtime", "operations"), ports, strict=True):
             self._command += [f"--{name}-port", str(port)]
@@ -93,6 +97,13 @@ class ServerProcess:
     def operations(self) -> str:
         """The address of the operations port."""
         return self._listening.operations
+
+    @property
+    def dsn(self) -> str:
+        """Where its database is reached: the one it was given, or its own, while that runs."""
+        found = self._dsn or running_dsn(self.data)
+        assert found is not None, "the server runs no PostgreSQL"
+        return found
 
     @property
     def key(self) -> str:
@@ -123,7 +134,12 @@ class ServerProcess:
         addresses.forget(self.data)
         with self.log.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
-                *self._command, stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log, env=self._environment
+                *self._command,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env=self._environment,
+                start_new_session=self._own_group,
             )
         try:
             async with asyncio.timeout(timeout_s):
@@ -163,6 +179,14 @@ class ServerProcess:
         """A signal and a clean drain; gives the exit code. Raises: TimeoutError when it does not end."""
         async with asyncio.timeout(timeout_s):
             return await self._end(how)
+
+    async def interrupt(self, *, timeout_s: float = 20.0) -> int:
+        """Ctrl-C: SIGINT to the whole group of a server with `own_group`; gives the exit code. Raises: TimeoutError."""
+        assert self._own_group, "the signal would end us too"
+        assert self._process is not None, "the server was not started"
+        os.killpg(self._process.pid, signal.SIGINT)
+        async with asyncio.timeout(timeout_s):
+            return await self._process.wait()
 
     def log_end(self) -> str:
         """The last lines that the server printed."""

@@ -10,16 +10,20 @@ from cyclopts import App
 
 from bench.prove.claims_race import claims_race
 from bench.prove.crash import crash
+from bench.prove.newcomer import newcomer
+from bench.prove.openapi import openapi
 
 app = App(name="script/prove", help="Tries to break a promise of the product.", version_flags=())
 app.command(claims_race)
 app.command(crash)
+app.command(openapi)
+app.command(newcomer)
 
 
 @app.command(name="list")
 def list_proofs() -> None:
     """Name the proofs."""
-    for name in ("claims-race", "crash"):
+    for name in ("claims-race", "crash", "openapi", "newcomer"):
         print(f"{name:<16}{app[name].help.partition(chr(10))[0]}")
 
 

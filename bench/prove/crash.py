@@ -25,8 +25,8 @@ from bench.prove.line import Line
 from bench.prove.outcome import Outcome, Steps, conclude, percentile, say
 from bench.servers import ServerProcess, free_ports
 from overworld.app.game import FILE_NAME, check, found
+from overworld.app.link import Link
 from overworld.app.replay.gpx import Track, read_track
-from overworld.app.replay.link import Link
 from overworld.app.replay.report import ledger_faults
 from overworld.app.replay.walk import Walk, Walked
 from overworld.client import Refused, Unreachable

@@ -6,10 +6,14 @@ import os
 import subprocess
 import sys
 import tomllib
+from pathlib import Path
 
 import pytest
 
 from overworld.app.cli import main
+from overworld.app.game import SHIPPED
+
+ANY_PORTS = ("--http-port", "0", "--realtime-port", "0", "--operations-port", "0")
 
 
 def run(capsys, *arguments: str) -> tuple[int, str, str]:
@@ -74,24 +78,71 @@ def test_the_shipped_game_is_fine(capsys):
     assert "/games/ore/game.toml: fine" in out
 
 
-@pytest.mark.parametrize("arguments", [["bogus"], ["serve", "--http-port", "many"], ["serve", "--nope"]])
-def test_a_command_line_that_makes_no_sense_exits_2(capsys, arguments):
-    code, out, err = run(capsys, *arguments)
+HINTS = {
+    "servee": ('Did you mean "serve"?', "`overworld --help`"),
+    "bogus": ("Available commands: serve, ", "`overworld --help`"),
+    "game chek": ('Did you mean "check"?', "`overworld game --help`"),
+    "serve --http-port many": ('unable to convert "many" into int', "`overworld serve --help`"),
+    "serve --htp-port 1": ("Did you mean --http-port?", "`overworld serve --help`"),
+    "serve --http-port": ("requires an argument", "`overworld serve --help`"),
+    "replay": ("FILES requires an argument", "`overworld replay --help`"),
+    "replay x.gpx --speed 0": ("--speed", "`overworld replay --help`"),
+    "events lag --warn-s -1": ("--warn-s", "`overworld events lag --help`"),
+    "migrate up now": ("now", "`overworld migrate up --help`"),
+}
+
+
+@pytest.mark.parametrize("arguments", HINTS)
+def test_a_command_line_that_makes_no_sense_exits_2_with_a_hint_and_where_to_read(capsys, arguments):
+    code, out, err = run(capsys, *arguments.split())
     assert (code, out) == (2, "")
-    assert "Traceback" not in err
+    told, *more = err.splitlines()
+    assert told.startswith("overworld: ")
+    assert HINTS[arguments][0] in told
+    assert more == [f"{HINTS[arguments][1]} says how it is used."]
 
 
 @pytest.mark.slow
-def test_looking_at_the_help_loads_no_server(tmp_path):
-    """A shell completes and explains commands all day; what is behind them takes a second to import."""
-    look = """
+def test_a_game_tests_itself_with_the_exit_code_of_the_worst(capsys, bare_machine):
+    (bare_machine / "game.toml").write_text((SHIPPED / "ore" / "game.toml").read_text())
+    code, out, err = run(capsys, "game", "test", ".")
+    assert (code, out) == (2, "")
+    assert err.startswith("overworld: ore has no tests")
+    (bare_machine / "tests").mkdir()
+    given = "[level.x]\nwhen.experience = 50\n"
+    for name, text, wanted, line in (
+        ("a", f"{given}then.level = 2\n", 0, "a.toml: 1 scenario as expected"),
+        ("b", f"{given}then.level = 3\n", 1, "    expected level 3, got 2"),
+        ("c", "[level.x]\nthen.level = 1\n", 2, "  line 1: level.x.when: is missing; allowed: a table"),
+    ):
+        (bare_machine / "tests" / f"{name}.toml").write_text(text)
+        code, out, err = run(capsys, "game", "test", ".")
+        assert (code, err) == (wanted, "")
+        assert line in out.splitlines()
+
+
+@pytest.mark.parametrize("command", [["config", "show"], ["serve"], ["migrate", "plan"], ["events", "lag"]])
+def test_a_path_that_is_no_text_is_refused(capsys, command):
+    """A file system allows it; no DSN and no settings file could say it."""
+    code, out, err = run(capsys, *command, "--data", "\udcff")
+    assert (code, out) == (2, "")
+    assert err.startswith("overworld: flags: --data: ")
+    assert err.endswith(" is not allowed; it takes a path\n")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("arguments", [["serve", "--help"], ["config", "show"], ["game", "check"]])
+def test_looking_at_help_settings_and_definitions_loads_no_server(tmp_path, arguments):
+    """A shell completes and explains commands all day; what is behind them takes two seconds to import."""
+    look = f"""
 import sys
 from overworld.app.cli import main
 try:
-    main(["serve", "--help"])
-except SystemExit:
-    heavy = {"numba", "litestar", "asyncpg", "picows"} & set(sys.modules)
-    sys.exit(f"loads {heavy}" if heavy else 0)
+    main({arguments})
+except SystemExit as left:
+    assert not left.code, left.code
+heavy = {{"numba", "litestar", "asyncpg", "picows", "numpy"}} & set(sys.modules)
+sys.exit(f"loads {{heavy}}" if heavy else 0)
 """
     command = [sys.executable, "-c", look]
     ran = subprocess.run(command, cwd=tmp_path, check=False, capture_output=True, text=True, timeout=60)  # noqa: S603
@@ -99,7 +150,21 @@ except SystemExit:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("arguments", [["config", "show"], ["game", "check", "ore"]])
+@pytest.mark.parametrize("arguments", [["config", "show"], ["--help"]])
+def test_output_that_has_no_place_is_told_in_one_line(tmp_path, arguments):
+    command = [sys.executable, "-m", "overworld", *arguments]
+    with Path("/dev/full").open("w") as full:
+        ran = subprocess.run(  # noqa: S603
+            command, cwd=tmp_path, stdout=full, stderr=subprocess.PIPE, text=True, check=False, timeout=60
+        )
+    assert ran.returncode == 1
+    assert ran.stderr == "overworld: what was to be written has no place: No space left on device\n"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "arguments", [["config", "show"], ["game", "check", "ore"], ["--help"], ["doctor", *ANY_PORTS]]
+)
 def test_a_reader_who_has_had_enough_is_no_error(tmp_path, arguments):
     reading, writing = os.pipe()
     os.close(reading)

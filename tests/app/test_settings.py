@@ -87,6 +87,14 @@ def test_two_doors_cannot_share_a_port_but_may_both_take_any_free_one(tmp_path):
     assert (free.http.port, free.realtime.port) == (0, 0)
 
 
+def test_simulated_walkers_and_production_do_not_go_together(tmp_path):
+    assert faults_of(tmp_path, {"OVERWORLD_MODE": "production"}, demo__enabled=True) == [
+        'flags: demo.enabled: walks simulated players through the game, which mode = "production" does not allow'
+    ]
+    assert load(flags=flags(demo__enabled=True), environment={}, folder=tmp_path).tree.demo.enabled
+    assert not load(flags=flags(mode="production"), environment={}, folder=tmp_path).tree.demo.enabled
+
+
 @pytest.mark.parametrize("setting", LEAVES, ids=lambda leaf: leaf.key)
 def test_every_setting_is_described_and_its_default_is_within_its_own_bounds(setting):
     assert setting.description

@@ -95,7 +95,7 @@ class Machine:
         async with asyncio.timeout(READY_S):
             while not self._listens(log):
                 assert server.returncode is None
-                await asyncio.sleep(0.05)
+                await asyncio.sleep(0.05)  # pace: a process that starts has no event for us
 
     def _listens(self, log: Path) -> bool:
         """Whether the server has said so, to people and to tools."""

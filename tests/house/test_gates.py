@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from script.gates import lock_breaches, main, readme_breaches, unlocked_breaches
+from script.gates import (
+    lock_breaches,
+    main,
+    package_breaches,
+    readme_breaches,
+    registry_breaches,
+    shell_breaches,
+    unlocked_breaches,
+)
 
 PROJECT = """
 [project]
@@ -33,6 +42,7 @@ def root(tmp_path: Path) -> Path:
         ("requirements.lock", "--index-url https://mirror.example/simple"),
         ("requirements.lock", "--extra-index-url=http://mirror.example/simple"),
         ("requirements.lock", "--find-links /srv/wheels"),
+        ("requirements-docs.lock", "foo @ https://mirror.example/foo.whl"),
         ("requirements.lock", "foo @ file:///srv/foo.whl"),
         ("uv.lock", 'source = { registry = "https://mirror.example/simple" }'),
         ("pylock.toml", 'url = "https://mirror.example/foo.whl"'),
@@ -78,6 +88,53 @@ def test_a_runtime_pin_that_development_does_not_share_is_found(root):
     assert list(unlocked_breaches(root)) == [
         "requirements-dev.lock: lacks deep==3 of requirements.lock; run script/lock"
     ]
+
+
+ASKED = {"dependencies": {"map": "^5.0.0"}, "devDependencies": {"bundler": "^1.0.0"}}
+LOCKED = {"": ASKED, "node_modules/map": {"integrity": "sha512-x"}, "node_modules/own": {"link": True}}
+
+
+@pytest.mark.parametrize(
+    ("asked", "packages", "said"),
+    [
+        (ASKED, LOCKED, []),
+        (ASKED, None, ["web/package.json: has no package-lock.json beside it"]),
+        (
+            ASKED | {"dependencies": {"map": "^6.0.0"}},
+            LOCKED,
+            ["web/package-lock.json: does not hold the dependencies of web/package.json; lock it again"],
+        ),
+        (
+            ASKED,
+            LOCKED | {"node_modules/deep": {"version": "1.0.0"}},
+            ["web/package-lock.json: node_modules/deep has no hash; lock it again"],
+        ),
+    ],
+)
+def test_a_package_lock_must_be_there_hold_what_is_asked_and_hash_it(root, asked, packages, said):
+    (root / "web").mkdir()
+    (root / "web/package.json").write_text(json.dumps(asked))
+    if packages is not None:
+        (root / "web/package-lock.json").write_text(json.dumps({"packages": packages}))
+    assert list(package_breaches(root, ["web/package.json", "README.md"])) == said
+
+
+@pytest.mark.parametrize("host", ["pypi{}org", "pythonhosted{}org", "npmjs{}org", "crates{}io", "maven{}apache.org"])
+def test_a_registry_named_in_any_file_is_found_with_its_line(root, host):
+    host = host.format(".")  # not written out: this file names none
+    (root / "notes.md").write_text(f"first\nSee https://files.{host}/simple/foo/.\n")
+    (root / "picture.bin").write_bytes(b"\0" + host.encode())
+    assert list(registry_breaches(root, ["notes.md", "picture.bin", "deleted.md", "README.md"])) == [
+        f"notes.md:2: names a registry's host, {host}: say the package's name"
+    ]
+
+
+def test_a_shell_script_that_does_not_parse_is_found(root):
+    (root / "good").write_text("#!/bin/sh\nif true; then echo yes; fi\n")
+    (root / "bad").write_text("#!/bin/sh\nif true; then echo yes\n")
+    (root / "python").write_text("#!/usr/bin/env python3\nif True:\n    pass\n")
+    (breach,) = shell_breaches(root, ["good", "bad", "python", "README.md", "deleted"])
+    assert breach.startswith("bad: sh cannot read it: ./bad: ")
 
 
 def test_a_command_of_the_readme_that_does_not_exist_is_found(root):

@@ -50,6 +50,18 @@ async def test_a_data_folder_that_is_none_is_told(run, tmp_path, data, told):
     assert told in lines(ran)[-1], ran.err
 
 
+async def test_a_folder_in_the_place_of_the_servers_addresses_is_told(run, tmp_path):
+    (tmp_path / "data" / "server.json").mkdir(parents=True)
+    ran = await run("serve", *ANY_PORTS, "--data", "data")
+    assert ran.code == REFUSED
+    assert "server.json: Is a directory" in lines(ran)[-1]
+    assert [file.name for file in (tmp_path / "data").glob("server.json*")] == ["server.json"]
+    (tmp_path / "walk.gpx").write_text("")
+    ran = await run("replay", "walk.gpx", "--data", "data")
+    assert ran.code == REFUSED
+    assert "server.json cannot be read (Is a directory)" in ran.err
+
+
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def production(tmp_path_factory) -> AsyncIterator[Target]:
     """A production server, with a developer key that a development server left in its folder."""

@@ -62,7 +62,7 @@ async def innocent(target: Target) -> AsyncIterator[Callable[[], int]]:
                 async with asyncio.timeout(PONG_WITHIN_S):
                     assert (await socket.ask({"type": "ping"}))["type"] == "pong"
                 answered += 1
-                await asyncio.sleep(0.02)  # within its own frame rate
+                await asyncio.sleep(0.02)  # pace: within its own frame rate
 
         task = asyncio.create_task(pings())
         try:

@@ -8,7 +8,6 @@ import socket
 from collections.abc import AsyncIterator
 from contextlib import closing
 from datetime import UTC, datetime
-from time import perf_counter
 
 import asyncpg
 import httpx
@@ -23,7 +22,6 @@ from tests.system.player import LJUBLJANA
 pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
 
 ANY_PORTS = ("--http-port", "0", "--realtime-port", "0", "--operations-port", "0")
-WARM_START_S_MAX = 20.0
 GONE_S = 5.0
 
 
@@ -125,8 +123,8 @@ async def test_a_production_server_honours_no_developer_key(migrated, tmp_path, 
             await player.around(*LJUBLJANA)
 
 
-async def test_told_to_stop_it_answers_what_was_begun_and_leaves_nothing_behind(tmp_path, joins, record_property):
-    """Started again on the same data, it is ready soon and has everything that was acknowledged."""
+async def test_told_to_stop_it_answers_what_was_begun_and_leaves_nothing_behind(tmp_path, joins):
+    """Started again on the same data, it has everything that was acknowledged."""
     server = ServerProcess(tmp_path / "data")
     async with server:
         player = await joins(server)
@@ -144,11 +142,7 @@ async def test_told_to_stop_it_answers_what_was_begun_and_leaves_nothing_behind(
     assert not (server.data / "server.json").exists()
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", port or 0), timeout=1)
-    started_s = perf_counter()
     async with server:
-        warm_s = perf_counter() - started_s
-        record_property("warm_start_s", round(warm_s, 2))
-        assert warm_s < WARM_START_S_MAX
         back = await joins(server, device_id=player.device_id)
         assert await back.balance() == sum(int(answer.value.amount) for answer in answers if isinstance(answer, Acted))
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from datetime import UTC, datetime, timedelta
 from itertools import combinations_with_replacement
 from typing import Any
@@ -25,7 +25,7 @@ from overworld.app.developer_key import NoKeys
 from overworld.app.game import Game, check, found
 from overworld.app.schemas import SCHEMAS
 from overworld.app.settings import Settings
-from overworld.domains.accounts.errors import BadRefreshToken, EmailTaken, NoSuchSession, UsernameTaken
+from overworld.domains.accounts.errors import BadRefreshToken, EmailTaken, NoSuchSession, TokenRevoked, UsernameTaken
 from overworld.domains.accounts.messages import LogIn, Refresh, Register, SignInDevice
 from overworld.domains.accounts.types import AccountsSettings, Origin
 from overworld.domains.gameplay.errors import AlreadyCollected
@@ -216,8 +216,10 @@ class Town:
         return self.chance.choice(choices)
 
     def _signed_in(self, grant: Any, server: House) -> None:
+        """Remembers a session, unless others have ended it already: by signing out, or by signing in too often."""
         self.tokens.append(grant.refresh_token)
-        self.sessions.append(server.accounts.verifier.verify(grant.access_token))
+        with suppress(TokenRevoked):
+            self.sessions.append(server.accounts.verifier.verify(grant.access_token))
 
 
 COMMANDS: dict[str, Callable[[Town, House], Awaitable[None]]] = {

@@ -19,10 +19,14 @@ class Addresses(Struct, frozen=True, forbid_unknown_fields=True):
     operations: str
 
     def write(self, data: Path) -> None:
-        """Puts the addresses into the data folder, whole or not at all."""
+        """Puts the addresses into the data folder, whole or not at all. Raises: OSError."""
         draft = data / f"{FILE_NAME}.{self.pid}"
         draft.write_bytes(msgspec.json.encode(self))
-        draft.replace(data / FILE_NAME)
+        try:
+            draft.replace(data / FILE_NAME)
+        except OSError:
+            draft.unlink()
+            raise
 
 
 def read(data: Path) -> Addresses:

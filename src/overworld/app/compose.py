@@ -11,7 +11,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from overworld import __version__
-from overworld.app import measures, start
+from overworld.app import measures, site, start
 from overworld.app.doors import CellViews, CollectAction, CollectiblesAround
 from overworld.app.game import Game
 from overworld.app.live import wiring as live_wiring
@@ -201,7 +201,7 @@ def _http(platform: Platform, domains: Domains, metrics: Metrics, live: LiveMap)
         realtime=lambda: socket_address(settings, domains.gateway),
     )
     return build_http(
-        routes=[*domains.routes, *of_no_domain, *live_routes(live)],
+        routes=[*domains.routes, *of_no_domain, *live_routes(live), *site.routes()],
         own_limits=(LIVE_PREFIX,),
         verifier=domains.accounts.verifier,
         keys=platform.keys,

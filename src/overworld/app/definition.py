@@ -148,7 +148,10 @@ def _words(wanted: Any) -> str:
 
 
 def _lines(text: str) -> Iterator[tuple[Path_, int]]:
-    """Each key path and table header with its first line. Keys inside inline tables are not seen."""
+    """Each key path and table header, and every table around it, with its first line.
+
+    Keys inside inline tables are not seen.
+    """
     table: Path_ = ()
     seen: set[Path_] = set()
     quoted = False
@@ -162,9 +165,10 @@ def _lines(text: str) -> Iterator[tuple[Path_, int]]:
             path = table + _parts(key[1])
         else:
             continue
-        if path not in seen:
-            seen.add(path)
-            yield path, number
+        for end in range(1, len(path) + 1):
+            if path[:end] not in seen:
+                seen.add(path[:end])
+                yield path[:end], number
 
 
 def _parts(dotted: str) -> Path_:

@@ -87,7 +87,7 @@ def check(path: Path) -> Game:
     Raises: GameErrors with everything that is wrong, in the order of the lines.
     """
     file = path / FILE_NAME if path.is_dir() else path
-    located = Located(_text(file))
+    located = Located(read_text(file))
     written: GameFile | None = None
     if not located.errors:
         written = located.read(located.table, GameFile)
@@ -126,7 +126,8 @@ def found(name_or_path: str) -> Path:
     )
 
 
-def _text(file: Path) -> str:
+def read_text(file: Path) -> str:
+    """The text of a definition or of its tests, at most 1 MiB. Raises: GameErrors."""
     try:
         if file.stat().st_size > BYTES_MAX:
             raise GameErrors(file, [DefinitionError(path="", problem=f"is larger than {BYTES_MAX} bytes")])

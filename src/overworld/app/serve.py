@@ -18,9 +18,11 @@ from prometheus_client import CollectorRegistry
 from overworld.app import addresses, compose, migrate
 from overworld.app.addresses import Addresses
 from overworld.app.compose import House
+from overworld.app.demo.child import walkers
 from overworld.app.developer_key import DeveloperKey, NoKeys
 from overworld.app.game import Game, check, found
 from overworld.app.open_files import allow_open_files
+from overworld.app.progress import step
 from overworld.app.reload import Reload
 from overworld.app.settings import Settings
 from overworld.app.settings_sources import Resolved
@@ -87,6 +89,7 @@ async def _serve(resolved: Resolved[Settings], game: Game, *, read: Callable[[],
         await stack.enter_async_context(_running(house, settings, game))
         where = await stack.enter_async_context(_listening(house, settings))
         reload_on_signal(Reload(resolved, read=read, http=house.http), stop=stop)
+        await stack.enter_async_context(walkers(settings.demo, data=settings.data))
         _welcome(where, settings, game)
         await stop.wait()
         end_after(settings.stop_max_s)
@@ -111,13 +114,15 @@ async def _database(settings: Settings) -> AsyncIterator[Database]:
             stack.enter_context(_locked(settings.data.absolute()))
         else:
             embedded = EmbeddedPostgres(settings.data, settings=settings.database)
-            dsn = await asyncio.to_thread(embedded.start)
+            with step("Starting PostgreSQL"):
+                dsn = await asyncio.to_thread(embedded.start)
             stack.push_async_callback(asyncio.to_thread, embedded.stop)
             watching = asyncio.create_task(embedded.keep_running(), name="postgres")
             stack.callback(watching.cancel)
         database = await Database.open(dsn, settings=settings.database)
         stack.push_async_callback(database.close)
-        await migrate.bring_up(database, allowed=settings.migrate or not settings.database.dsn)
+        with step("Bringing the database up to date"):
+            await migrate.bring_up(database, allowed=settings.migrate or not settings.database.dsn)
         yield database
 
 
@@ -151,9 +156,8 @@ async def _running(house: House, settings: Settings, game: Game) -> AsyncIterato
         house.loops.run("upkeep", partial(throw_away, answers, sessions))
         await house.accounts.load()
         stack.push_async_callback(house.accounts.close)
-        if not _has_kernels():
-            _say("Compiling the kernels: this takes some ten seconds, at the very first start only.")
-        await house.world.start()
+        with step("Preparing the kernels; the very first start compiles them, for some ten seconds"):
+            await house.world.start()
         stack.push_async_callback(house.world.stop)
         stack.push_async_callback(house.gameplay.service.close)
         yield
@@ -171,9 +175,17 @@ async def _listening(house: House, settings: Settings) -> AsyncIterator[Addresse
         stack.push_async_callback(house.gateway.drain, settings.realtime.drain_s)
         public = await stack.enter_async_context(serving(house.http, settings=settings.http))
         where = _addresses(house, settings, public=public, watched=watched)
-        where.write(settings.data)
+        _write(where, settings.data)
         stack.callback(addresses.forget, settings.data)
         yield where
+
+
+def _write(where: Addresses, data: Path) -> None:
+    try:
+        where.write(data)
+    except OSError as error:
+        file = data.absolute() / addresses.FILE_NAME
+        raise DataFolderUnusable(f"cannot write {file}: {error.strerror}") from error
 
 
 async def _listen_realtime(house: House, settings: Settings) -> None:
@@ -208,6 +220,10 @@ def _welcome(where: Addresses, settings: Settings, game: Game) -> None:
         f"  operations  {where.operations}   /health /metrics",
         f"  data        {settings.data.absolute()}",
     ]
+    if settings.demo.enabled:
+        demo = settings.demo
+        lines.append(f"  map         {where.http}/")
+        lines.append(f"{demo.walkers} simulated walkers walk around {demo.lat}, {demo.lng} and collect: see the map.")
     if settings.mode != "production":
         lines.append(f"Walk a real track: script/overworld replay tests/data/gpx/*.gpx{_data_flag(settings.data)}")
     if not settings.limits.enabled:
@@ -218,11 +234,6 @@ def _welcome(where: Addresses, settings: Settings, game: Game) -> None:
 def _say(*lines: str) -> None:
     sys.stdout.write("".join(f"{line}\n" for line in lines))
     sys.stdout.flush()
-
-
-def _has_kernels() -> bool:
-    """Whether compiled kernels lie where numba was told to keep them."""
-    return any(Path(os.environ.get("NUMBA_CACHE_DIR", "")).rglob("*.nbi"))
 
 
 def _data_flag(data: Path) -> str:

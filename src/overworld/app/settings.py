@@ -13,6 +13,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
+from overworld.app.demo.settings import DemoSettings
 from overworld.app.settings_sources import (
     DATA,
     FILE_NAME,
@@ -61,6 +62,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     accounts: AccountsSettings = AccountsSettings()
     world: WorldSettings = WorldSettings()
     gameplay: GameplaySettings = GameplaySettings()
+    demo: DemoSettings = DemoSettings()
 
     def __post_init__(self) -> None:
         ports = [port for port in (self.http.port, self.realtime.port, self.operations.port) if port]
@@ -75,7 +77,7 @@ def load(*, flags: Source = _NO_FLAGS, environment: Mapping[str, str], folder: P
     """
     tree = Settings()
     resolved = resolve(tree, all_sources(flags=flags, environment=environment, folder=folder, tree=tree))
-    if faults := list(built_in_secrets(resolved)):
+    if faults := [*built_in_secrets(resolved), *demo_in_production(resolved)]:
         raise BadSettings(faults)
     return resolved
 
@@ -91,6 +93,13 @@ def built_in_secrets(resolved: Resolved[T]) -> Iterator[SettingFault]:
         if leaf.secret and leaf.default and resolved.values[leaf.key] == leaf.default:
             problem = f"still has its built-in value, which is public; set your own, because {reasons[0]}"
             yield SettingFault(resolved.origins[leaf.key], leaf.key, problem)
+
+
+def demo_in_production(resolved: Resolved[T]) -> Iterator[SettingFault]:
+    """Simulated players where real ones are: they would take what is theirs and stand in every figure."""
+    if resolved.values["mode"] == "production" and resolved.values["demo.enabled"]:
+        problem = 'walks simulated players through the game, which mode = "production" does not allow'
+        yield SettingFault(resolved.origins["demo.enabled"], "demo.enabled", problem)
 
 
 def _is_host(key: str) -> bool:

@@ -91,7 +91,12 @@ def shown(leaf: Leaf, value: Any) -> str:
     """A value as TOML writes it, fit to be printed: secrets are masked, also a password within an address."""
     if leaf.secret and value:
         return f'"{MASK}"'
-    return _PASSWORD.sub(rf"\1\2{MASK}", _toml(value))
+    return without_password(_toml(value))
+
+
+def without_password(address: str) -> str:
+    """The address of a database, with its password masked."""
+    return _PASSWORD.sub(rf"\1\2{MASK}", address)
 
 
 def excerpt(leaf: Leaf, given: Any) -> str:
@@ -132,6 +137,7 @@ def _parts(leaf: Leaf, text: str) -> Any:
 
 def _decode_custom(wanted: type, given: Any) -> Any:
     if wanted is Path and isinstance(given, str | Path) and str(given):
+        str(given).encode()  # a ValueError where it is no text: no DSN and no settings file could name it
         return Path(given).expanduser()
     raise ValueError("Expected a path")
 
@@ -143,6 +149,8 @@ def _toml(value: Any) -> str:
         return "[" + ", ".join(map(_toml, value)) + "]"
     if isinstance(value, float):
         return str(value)
+    if isinstance(value, str | Path):
+        value = str(value).encode(errors="backslashreplace").decode()
     # JSON's text is TOML's but for one character.
     return msgspec.json.encode(value, enc_hook=str).decode().replace("\x7f", "\\u007f")
 

@@ -115,7 +115,7 @@ def routes(
             server=StartServer(__version__),
         )
 
-    @get(PATH, opt=open_to_all())
+    @get(PATH, opt=open_to_all(refusals=(WrongPort,)))
     async def socket_elsewhere() -> None:
         """The socket's real address, for who tries it here."""
         raise WrongPort(address=realtime())

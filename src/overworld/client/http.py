@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from types import TracebackType
 from typing import Any, Self, TypeVar
 from urllib.parse import quote
@@ -23,15 +24,22 @@ _ERROR_STATUS = 400
 class Api:
     """One player's calls. Sign in with `register`, `login` or `device`; the token is then refreshed by itself.
 
-    Every call raises Refused for the server's refusals and Unreachable when there is no answer.
+    Every call raises Refused for the server's refusals and Unreachable when there is no answer. `tls` is a context to
+    share among many: each that is made takes 35 ms and 0.8 MB.
     """
 
     def __init__(
-        self, url: str, *, key: str | None = None, timeout_s: float = 10.0, clock: Clock | None = None
+        self,
+        url: str,
+        *,
+        key: str | None = None,
+        timeout_s: float = 10.0,
+        clock: Clock | None = None,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         headers = {"Overworld-Key": key} if key else {}
         try:
-            self._http = httpx.AsyncClient(base_url=url, headers=headers, timeout=timeout_s)
+            self._http = httpx.AsyncClient(base_url=url, headers=headers, timeout=timeout_s, verify=tls or True)
         except httpx.InvalidURL as error:
             raise Unreachable(f"{url} is no address: {error}") from error
         self._clock = clock or SystemClock()

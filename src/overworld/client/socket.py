@@ -123,7 +123,9 @@ class Socket(WSListener):
         return asyncio.get_running_loop().create_task(self._verdict(reply))
 
     def stream(self, fix: Fix) -> None:
-        """Reports a fix and asks for no answer; a refusal comes as the event `location.verdict`."""
+        """Reports a fix and asks for no answer; a refusal comes as the event `location.verdict`. Raises: Closed."""
+        if self.ended.done():
+            raise self.ended.result()
         self._write({"type": "location.update", "data": fix})
 
     async def collect(self, target: str, *, request_id: str) -> Acted[Collected]:

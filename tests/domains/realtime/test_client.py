@@ -63,6 +63,13 @@ async def test_a_streamed_fix_is_heard_of_only_when_refused(site, judged):
         assert socket.events.empty()
 
 
+async def test_no_fix_is_streamed_into_a_line_that_has_ended(site):
+    async with await connected(site) as socket:
+        pass
+    with pytest.raises(Closed):
+        socket.stream(FIX)
+
+
 async def test_an_action_gives_its_answer_or_raises_the_refusal(site):
     class Taken(msgspec.Struct):
         target: str

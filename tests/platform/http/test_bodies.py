@@ -52,7 +52,7 @@ async def test_a_body_that_trickles_is_408(make_edge):
     """The time is for the whole body: each part arriving in time does not help."""
 
     async def receive():
-        await asyncio.sleep(0.004)
+        await asyncio.sleep(0.004)  # pace: a part at a time
         return {"type": "http.request", "body": b" ", "more_body": True}
 
     sent = await _post(make_edge(body_timeout_s=0.02).app, receive)

@@ -3,8 +3,22 @@
 from __future__ import annotations
 
 import re
+from typing import Annotated
 
 import pytest
+from litestar import post
+from msgspec import Meta, Struct
+
+from overworld.platform.http import open_to_all
+
+
+class Rest(Struct, forbid_unknown_fields=True):
+    hours: Annotated[float, Meta(ge=0)] | None = None
+
+
+@post("/v1/rest", opt=open_to_all())
+async def rest(data: Rest | None = None) -> None:
+    """Rests."""
 
 
 @pytest.fixture
@@ -60,6 +74,19 @@ async def test_a_page_is_named_after_its_items(document):
 async def test_bodies_carry_their_bounds(document):
     move = document["components"]["schemas"]["Move"]["properties"]
     assert (move["lat"]["minimum"], move["lat"]["maximum"], move["note"]["maxLength"]) == (-90, 90, 200)
+
+
+async def test_a_body_takes_no_other_field_and_may_be_left_out_where_the_route_says_so(document, make_edge):
+    assert document["components"]["schemas"]["Move"]["additionalProperties"] is False
+    assert document["paths"]["/v1/moves/{move_id}"]["post"]["requestBody"]["required"] is True
+
+    async with make_edge(extra=[rest]).client() as ask:
+        resting = (await ask.get("/openapi.json")).json()
+    body = resting["paths"]["/v1/rest"]["post"]["requestBody"]
+    assert body["required"] is False
+    assert {"$ref": "#/components/schemas/Rest"} in body["content"]["application/json"]["schema"]["anyOf"]
+    hours = resting["components"]["schemas"]["Rest"]["properties"]["hours"]["anyOf"]
+    assert {"type": "number", "minimum": 0} in hours
 
 
 async def test_every_reference_leads_somewhere(document, ask):

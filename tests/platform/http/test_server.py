@@ -163,7 +163,7 @@ async def test_headers_that_trickle_are_408(make_edge):
     async with served(make_edge, head_timeout_s=0.2) as server, connected(server) as (reader, writer):
         writer.write(b"GET /v1/card HTTP/1.1\r\nhost: x\r\n")
         for _ in range(4):
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.02)  # pace: a line at a time
             writer.write(b"a: b\r\n")
         async with asyncio.timeout(5):
             received = await reader.read()
@@ -273,7 +273,7 @@ async def _until_cut(client: socket.socket) -> None:
     """Sends blank lines, and reads nothing, until the system says that nobody is there any more."""
     while True:
         await asyncio.get_running_loop().sock_sendall(client, b"\r\n")
-        await asyncio.sleep(0.01)
+        await asyncio.sleep(0.01)  # pace: a sender that goes on
 
 
 async def test_a_socket_upgrade_on_this_port_gets_an_http_answer(make_edge):

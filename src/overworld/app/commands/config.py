@@ -11,7 +11,7 @@ from overworld.app.commands.flags import Flags
 from overworld.app.settings_sources import Resolved
 from overworld.app.settings_tree import T, shown
 
-app = App(name="config", help="Look at the settings.")
+app = App(name="config", help="See every setting in force, and who set it.")
 _COMMENT_COLUMN = 56
 
 
@@ -19,7 +19,12 @@ _COMMENT_COLUMN = 56
 def show(*, flags: Flags = Flags()) -> None:
     """Print every setting in force and who decided it; secrets are masked.
 
-    What is printed is a settings file: `overworld config show > overworld.toml` is a good start for one.
+    A setting is decided by a flag, else by OVERWORLD_SECTION__KEY in the environment, else by overworld.toml, else by
+    its default. What is printed is a settings file itself.
+
+    For example:
+      overworld config show > overworld.toml          a good start for one
+      OVERWORLD_GAME=./mine overworld config show     what a variable changes
     """
     sys.stdout.writelines(f"{line}\n" for line in lines(flags.settings()))
 

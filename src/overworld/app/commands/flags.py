@@ -22,6 +22,7 @@ _KEYS = {
     "game": "game",
     "database": "database.dsn",
     "migrate": "migrate",
+    "demo": "demo.enabled",
     "config": "config",
 }
 
@@ -45,6 +46,8 @@ class Flags:
     """A PostgreSQL that is already there, as a DSN."""
     migrate: bool | None = None
     """Bring the database given by --database up to date at start."""
+    demo: bool | None = None
+    """Walk simulated players through a city; the section demo of the settings says how many, and where."""
     config: Path | None = None
     """Settings file, if not overworld.toml in the working directory."""
 

@@ -11,9 +11,19 @@ from overworld.app.settings_sources import data_folder
 
 
 def serve(*, flags: Flags = Flags()) -> None:
-    """Run the server until it is told to stop (SIGTERM or Ctrl-C); a second time ends it at once.
+    """Run a server: a planet, its game, and a PostgreSQL of its own in the data folder.
 
-    SIGHUP reads the settings again: the log level and the rate limits change while players play.
+    It prints where it listens once it is ready, and logs to standard error. SIGTERM or Ctrl-C drains and stops it, a
+    second one ends it at once. SIGHUP reads the settings again: the log level and the rate limits change while
+    players play.
+
+    For example:
+      overworld serve                        in ./data, on ports 7400, 7401, 7403
+      overworld serve --demo                 with simulated players in a city
+      overworld serve --data /srv/ow --game ./my-game
+      overworld serve --database postgresql://me@db.example/game --migrate
+
+    Exit codes: 0 it was stopped, 1 it could not start (`overworld doctor` says why), 2 the settings are wrong.
     """
     data = data_folder(flags=flags.source(), environment=os.environ, folder=Path.cwd())
     os.environ.setdefault("NUMBA_CACHE_DIR", str(kernel_cache(data)))

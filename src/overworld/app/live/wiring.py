@@ -31,11 +31,13 @@ def build(
     limiter: Limiter,
 ) -> LiveMap:
     """The map of one server; `recent` has to be told of collections. In production it opens for `world.read` only."""
+    demo = settings.demo
+    home = LiveHome(lat=demo.lat, lng=demo.lng, radius_m=demo.radius_m) if demo.enabled else None
     return LiveMap(
-        about=about(game, settings=settings),
+        about=about(game, settings=settings, home=home),
         epoch=ids().hex,
         viewers=Viewers(
-            everybody=False,
+            everybody=demo.enabled,
             machine=settings.mode == "development",
             limiter=limiter,
             limits_enabled=settings.limits.enabled,

@@ -13,8 +13,9 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from overworld.app.console import OutConsole
+from overworld.app.link import KeyNotHonoured, Link
 from overworld.app.replay.gpx import BadTrack, Track, read_track
-from overworld.app.replay.link import KeyNotHonoured, Link
 from overworld.app.replay.report import ledger_faults, table, write_json
 from overworld.app.replay.walk import Walk, Walked
 from overworld.client import Closed, Refused, Unreachable
@@ -103,9 +104,10 @@ def _written(json: Path, walks: Sequence[Walked], *, noun: str) -> bool:
 
 def _print(shown: Table) -> None:
     """A terminal's width is its own; a pipe gets every column whole."""
-    console = Console()
+    console: Console = OutConsole()
     if not console.is_terminal:
-        console = Console(width=_PIPE_WIDTH)
+        console = OutConsole(width=_PIPE_WIDTH)
+        shown.box = None  # lines are drawn for people only
         console.width = console.measure(shown).maximum
     console.print(shown)
 

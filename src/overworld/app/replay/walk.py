@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from msgspec import UNSET, Struct, field
 
+from overworld.app.link import Link
 from overworld.app.replay.gpx import Track, TrackPoint
-from overworld.app.replay.link import Link
 from overworld.client import Collected, Event, Fix, Refused
 from overworld.geo import cells, sphere
 from overworld.kernel.clock import from_us
@@ -53,8 +53,6 @@ class Walk:
         self._speed = speed
         self._moved = moved
         self._at: TrackPoint | None = None
-        self._watched: set[int] = set()
-        self._drops = 0
         self._lying: dict[str, tuple[float, float]] = {}
 
     async def run(self) -> Walked:
@@ -85,28 +83,18 @@ class Walk:
 
     async def _look_around(self, point: TrackPoint) -> None:
         """Watches the room the player stands in and those around it."""
-        if self._link.drops != self._drops:
-            self._drops, self._watched = self._link.drops, set()
         room = cells.cell_of(point.lat_deg, point.lng_deg, self._link.start.game.room_level)
-        around = {room, *cells.neighbours(room)}
-        left, entered = self._watched - around, around - self._watched
-        self._watched = around
-        if left:
-            await self._link.unsubscribe([_channel(cell) for cell in left])
-        if entered:
-            await self._enter(entered)
+        entered = await self._link.watch({room, *cells.neighbours(room)})
+        await self._see({cells.token(cell) for cell in entered})
         for event in self._link.waiting_events():
             self._take(event)
 
-    async def _enter(self, entered: set[int]) -> None:
-        """Subscribes to cells and waits for their snapshots, so that a quick walker misses nothing."""
-        channels = [_channel(cell) for cell in entered]
-        granted = set(await self._link.subscribe(channels)) & set(channels)
-        missing = {channel.rpartition(":")[2] for channel in granted}
+    async def _see(self, missing: set[str]) -> None:
+        """Waits for the snapshots of cells just entered, so that a quick walker misses nothing."""
         while missing:
             event = await self._link.event(timeout_s=_SNAPSHOT_WAIT_S)
             if event is None:
-                self._watched.clear()
+                self._link.watch_anew()
                 return
             missing -= self._take(event)
 
@@ -145,7 +133,3 @@ def _fix(point: TrackPoint) -> Fix:
 
 def _distance_m(point: TrackPoint, lat_deg: float, lng_deg: float) -> float:
     return float(sphere.distance_m(point.lat_deg, point.lng_deg, np.array([lat_deg]), np.array([lng_deg]))[0])
-
-
-def _channel(cell: int) -> str:
-    return f"location:cell:{cells.token(cell)}"

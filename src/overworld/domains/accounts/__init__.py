@@ -12,7 +12,18 @@ Events out: `events.user.registered`, `events.auth.login`, `events.auth.refused`
 last of these, in every process, so that a revoked token stops everywhere.
 """
 
-from overworld.domains.accounts.types import AccountsSettings
-from overworld.domains.accounts.wiring import SCHEMA, Accounts, build
+from typing import TYPE_CHECKING
+
+from overworld.kernel.door import door
+
+if TYPE_CHECKING:
+    from overworld.domains.accounts.types import AccountsSettings
+    from overworld.domains.accounts.wiring import SCHEMA, Accounts, build
+else:
+    __getattr__ = door(
+        __name__,
+        types=["AccountsSettings"],
+        wiring=["Accounts", "SCHEMA", "build"],
+    )
 
 __all__ = ["SCHEMA", "Accounts", "AccountsSettings", "build"]

@@ -12,21 +12,40 @@ Tables: `gameplay.player`, `gameplay.collection`, `gameplay.secret`. Events out:
 `events.level.reached`. Events in: none.
 """
 
-from overworld.domains.gameplay.messages import (
-    ClaimCollectible,
-    Collected,
-    CollectibleCollected,
-    CollectibleNearby,
-    CollectibleSeen,
-    LevelReached,
-)
-from overworld.domains.gameplay.service import Gameplay
-from overworld.domains.gameplay.types import (
-    CollectibleRules,
-    GameplaySettings,
-    Progress,
-    ProgressionRules,
-)
+from typing import TYPE_CHECKING
+
+from overworld.kernel.door import door
+
+if TYPE_CHECKING:
+    from overworld.domains.gameplay.messages import (
+        ClaimCollectible,
+        Collected,
+        CollectibleCollected,
+        CollectibleNearby,
+        CollectibleSeen,
+        LevelReached,
+    )
+    from overworld.domains.gameplay.service import Gameplay
+    from overworld.domains.gameplay.types import (
+        CollectibleRules,
+        GameplaySettings,
+        Progress,
+        ProgressionRules,
+    )
+else:
+    __getattr__ = door(
+        __name__,
+        messages=[
+            "ClaimCollectible",
+            "Collected",
+            "CollectibleCollected",
+            "CollectibleNearby",
+            "CollectibleSeen",
+            "LevelReached",
+        ],
+        service=["Gameplay"],
+        types=["CollectibleRules", "GameplaySettings", "Progress", "ProgressionRules"],
+    )
 
 __all__ = [
     "ClaimCollectible",

@@ -16,10 +16,10 @@ from msgspec import Struct
 from overworld.domains.gameplay import store
 from overworld.domains.gameplay.errors import WalletFull
 from overworld.domains.gameplay.messages import ClaimCollectible, Collected, CollectibleCollected, LevelReached
-from overworld.domains.gameplay.rules import Attempt, Decision, Taking, Win, decide, refuse_closed, refuse_far
+from overworld.domains.gameplay.rules import Attempt, Decision, Stand, Taking, Win, attempted, decide
 from overworld.domains.gameplay.spawns import Spawns
 from overworld.domains.gameplay.types import CollectibleRules, Player
-from overworld.geo import cells, sphere
+from overworld.geo import cells
 from overworld.kernel.clock import Clock, from_us
 from overworld.kernel.events import Event
 from overworld.kernel.identity import Answer
@@ -126,20 +126,12 @@ class Claims:
     def _attempt(self, command: ClaimCollectible, fixes: FixColumns, i: int, *, at_us: int) -> Attempt | Refusal:
         try:
             spawn = self._spawns.find(command.collectible_id)
-            refuse_closed(spawn, now_us=at_us)
-            distance_m = None
-            if fixes.known[i]:
-                distance_m = sphere.distance_between_m(fixes.lat_deg[i], fixes.lng_deg[i], spawn.lat_deg, spawn.lng_deg)
-            refuse_far(
-                spawn,
-                distance_m=distance_m,
-                fix_age_us=at_us - fixes.at_us[i],
-                rules=self._rules,
-                age_max_s=self._fix_age_max_s,
-            )
         except Refusal as refusal:
             return refusal
-        return Attempt(command.player_id, spawn)
+        stand = Stand(fixes.lat_deg[i], fixes.lng_deg[i], fixes.at_us[i]) if fixes.known[i] else None
+        return attempted(
+            command.player_id, spawn, stand=stand, now_us=at_us, rules=self._rules, age_max_s=self._fix_age_max_s
+        )
 
     async def _run_once(self, batch: _Batch, gone: AbstractSet[Taking]) -> list[Answer[Collected] | Refusal]:
         async with self._database.transaction() as tx:

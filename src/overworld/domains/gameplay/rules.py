@@ -6,6 +6,7 @@ from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from datetime import date
+from typing import NamedTuple
 from uuid import UUID
 
 from msgspec import Struct
@@ -29,11 +30,20 @@ from overworld.domains.gameplay.types import (
     Spawn,
     SpawnTable,
 )
+from overworld.geo import sphere
 from overworld.kernel.clock import from_us, rfc3339
 from overworld.kernel.money import Currency
 from overworld.kernel.refusals import Refusal
 
 Taking = tuple[bytes, UUID]
+
+
+class Stand(NamedTuple):
+    """Where a player's last accepted fix lies, and when the server took it."""
+
+    lat_deg: float
+    lng_deg: float
+    at_us: int
 
 
 class Attempt(Struct, frozen=True):
@@ -108,6 +118,26 @@ def level_of(experience: int, levels: Sequence[int]) -> int:
     return bisect_right(levels, experience) + 1
 
 
+def attempted(
+    player_id: UUID, spawn: Spawn, *, stand: Stand | None, now_us: int, rules: CollectibleRules, age_max_s: int
+) -> Attempt | Refusal:
+    """What a claim comes to before the player's day and other takers are looked at.
+
+    `stand` is None when the player's place is unknown. Refused are, in this order: NotFound, Expired, StalePosition,
+    OutOfReach.
+    """
+    distance_m, fix_age_us = None, 0
+    if stand is not None:
+        distance_m = sphere.distance_between_m(stand.lat_deg, stand.lng_deg, spawn.lat_deg, spawn.lng_deg)
+        fix_age_us = now_us - stand.at_us
+    try:
+        refuse_closed(spawn, now_us=now_us)
+        refuse_far(spawn, distance_m=distance_m, fix_age_us=fix_age_us, rules=rules, age_max_s=age_max_s)
+    except Refusal as refusal:
+        return refusal
+    return Attempt(player_id, spawn)
+
+
 def refuse_closed(spawn: Spawn, *, now_us: int) -> None:
     """Refuses a collectible outside its window; before it opens nobody may learn that it will.
 
@@ -160,7 +190,7 @@ def decide(
             outcomes.append(AlreadyCollected(collectible_id=attempt.spawn.id))
         else:
             gone.add(attempt.taking)
-            now[player.id] = _credited(player, attempt.spawn.kind.experience, levels)
+            now[player.id] = credited(player, attempt.spawn.kind.experience, levels)
             outcomes.append(_win(attempt, before=player, after=now[player.id]))
     return Decision(outcomes, {player.id: player for player in now.values() if player is not players[player.id]})
 
@@ -169,7 +199,8 @@ def _on_day(player: Player, today: date) -> Player:
     return player if player.day >= today else replace(player, day=today, collected_on_day=0)
 
 
-def _credited(player: Player, experience: int, levels: Sequence[int]) -> Player:
+def credited(player: Player, experience: int, levels: Sequence[int]) -> Player:
+    """The player after one more collectible; a level once reached stays."""
     total = min(player.experience + experience, EXPERIENCE_MAX)
     return replace(
         player,

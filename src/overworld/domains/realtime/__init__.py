@@ -11,9 +11,22 @@ connection does not live to hear of it.
 Events in and out: none of its own. Flows publish through `Gateway.publish`.
 """
 
-from overworld.domains.realtime.gateway import Gateway
-from overworld.domains.realtime.messages import Event
-from overworld.domains.realtime.types import RealtimeSettings
-from overworld.domains.realtime.wiring import build
+from typing import TYPE_CHECKING
+
+from overworld.kernel.door import door
+
+if TYPE_CHECKING:
+    from overworld.domains.realtime.gateway import Gateway
+    from overworld.domains.realtime.messages import Event
+    from overworld.domains.realtime.types import RealtimeSettings
+    from overworld.domains.realtime.wiring import build
+else:
+    __getattr__ = door(
+        __name__,
+        gateway=["Gateway"],
+        messages=["Event"],
+        types=["RealtimeSettings"],
+        wiring=["build"],
+    )
 
 __all__ = ["Event", "Gateway", "RealtimeSettings", "build"]

@@ -5,18 +5,29 @@ It never drops an event that a durable consumer has not passed, never skips one 
 least once; handlers are idempotent, by themselves or by `first_time`.
 """
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
-from overworld.platform.eventlog.consumer import Consumer
-from overworld.platform.eventlog.log import EventLog
-from overworld.platform.eventlog.outbox import PostgresOutbox
-from overworld.platform.eventlog.settings import EventLogSettings
-from overworld.platform.eventlog.store import first_time
-from overworld.platform.eventlog.tail import Tail
-from overworld.platform.eventlog.types import DeadLetter, Handle, Lag
-from overworld.platform.postgres import Schema
+from overworld.kernel.door import door
 
-SCHEMA = Schema(name="eventlog", folder=Path(__file__).parent / "schema")
+if TYPE_CHECKING:
+    from overworld.platform.eventlog.consumer import Consumer
+    from overworld.platform.eventlog.log import EventLog
+    from overworld.platform.eventlog.outbox import PostgresOutbox
+    from overworld.platform.eventlog.settings import EventLogSettings
+    from overworld.platform.eventlog.store import SCHEMA, first_time
+    from overworld.platform.eventlog.tail import Tail
+    from overworld.platform.eventlog.types import DeadLetter, Handle, Lag
+else:
+    __getattr__ = door(
+        __name__,
+        consumer=["Consumer"],
+        log=["EventLog"],
+        outbox=["PostgresOutbox"],
+        settings=["EventLogSettings"],
+        store=["SCHEMA", "first_time"],
+        tail=["Tail"],
+        types=["DeadLetter", "Handle", "Lag"],
+    )
 
 __all__ = [
     "SCHEMA",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -12,8 +13,10 @@ import msgspec
 from overworld.kernel.events import Envelope
 from overworld.kernel.ports import Tx
 from overworld.platform.eventlog.types import BATCHES_COUNTED_MAX, START, Batch, DeadLetter, Head, Lag, Position
+from overworld.platform.postgres.migrations import Schema
 
 CHANNEL = "eventlog"
+SCHEMA = Schema(name="eventlog", folder=Path(__file__).parent / "schema")
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(list[Envelope]).decode

@@ -5,13 +5,29 @@ Routes are Litestar handlers with msgspec Structs. They declare who may call the
 HTTP asks for happens here, once.
 """
 
-from overworld.platform.http.access import needs, open_to_all
-from overworld.platform.http.build import build_http
-from overworld.platform.http.caller import Caller, KeyScopes
-from overworld.platform.http.paging import CursorQuery, LimitQuery, Page, decode_cursor, encode_cursor
-from overworld.platform.http.replies import etag_of, etag_reply, keyed_reply, require_match
-from overworld.platform.http.server import CannotListen, Serving, serving
-from overworld.platform.http.settings import HttpSettings, LimitSettings
+from typing import TYPE_CHECKING
+
+from overworld.kernel.door import door
+
+if TYPE_CHECKING:
+    from overworld.platform.http.access import needs, open_to_all
+    from overworld.platform.http.build import build_http
+    from overworld.platform.http.caller import Caller, KeyScopes
+    from overworld.platform.http.paging import CursorQuery, LimitQuery, Page, decode_cursor, encode_cursor
+    from overworld.platform.http.replies import etag_of, etag_reply, keyed_reply, require_match
+    from overworld.platform.http.server import CannotListen, Serving, serving
+    from overworld.platform.http.settings import HttpSettings, LimitSettings
+else:
+    __getattr__ = door(
+        __name__,
+        access=["needs", "open_to_all"],
+        build=["build_http"],
+        caller=["Caller", "KeyScopes"],
+        paging=["CursorQuery", "LimitQuery", "Page", "decode_cursor", "encode_cursor"],
+        replies=["etag_of", "etag_reply", "keyed_reply", "require_match"],
+        server=["CannotListen", "Serving", "serving"],
+        settings=["HttpSettings", "LimitSettings"],
+    )
 
 __all__ = [
     "Caller",

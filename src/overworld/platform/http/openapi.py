@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from inspect import cleandoc
 from typing import Any
 
 import msgspec
@@ -14,6 +15,7 @@ from litestar.openapi.spec import Components, SecurityScheme
 from litestar.routes import HTTPRoute
 from litestar.types import Method
 from litestar.types.internal_types import PathParameterDefinition
+from litestar.typing import FieldDefinition
 
 from overworld.kernel.refusals import Refusal
 from overworld.platform.http import errors
@@ -82,6 +84,8 @@ def describe(app: Litestar) -> dict[str, Any]:
         for method, (handler, _) in route.route_handler_map.items():
             if (operation := item.get(method.lower())) is not None:
                 _complete(operation, path=route.path, access=handler.opt.get(OPT_KEY, Access(None)))
+                if handler.parsed_data_field is not None:
+                    document["components"]["schemas"] |= _describe_body(operation, handler.parsed_data_field)
     return document
 
 
@@ -97,6 +101,19 @@ def _with_short_names(document: dict[str, Any]) -> dict[str, Any]:
             text = text.replace(f'"{name}"', f'"{short}"').replace(f'schemas/{name}"', f'schemas/{short}"')
     shortened: dict[str, Any] = msgspec.json.decode(text)
     return shortened
+
+
+def _describe_body(operation: dict[str, Any], data: FieldDefinition) -> dict[str, Any]:
+    """Writes what a route's body is; gives the schemas that this refers to.
+
+    Bodies are decoded by msgspec, so its schema is the true one: Litestar's leaves out that unknown fields are refused
+    and that a body may be missing, and loses a bound of 0 on what may be null.
+    """
+    (schema,), named = msgspec.json.schema_components([data.raw], ref_template="#/components/schemas/{name}")
+    operation["requestBody"]["required"] = data.is_required
+    for content in operation["requestBody"]["content"].values():
+        content["schema"] = schema
+    return {name: each | {"description": cleandoc(each.get("description", ""))} for name, each in named.items()}
 
 
 def _complete(operation: dict[str, Any], *, path: str, access: Access) -> None:

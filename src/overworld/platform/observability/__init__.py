@@ -1,10 +1,24 @@
 """What the server says about itself: logs, metrics, health, and the operations port that shows them."""
 
-from overworld.platform.observability.health import Health, HealthChecks
-from overworld.platform.observability.logs import configure_logs
-from overworld.platform.observability.metrics import Metrics
-from overworld.platform.observability.operations import OperationsApp
-from overworld.platform.observability.settings import LogSettings, OperationsSettings
+from typing import TYPE_CHECKING
+
+from overworld.kernel.door import door
+
+if TYPE_CHECKING:
+    from overworld.platform.observability.health import Health, HealthChecks
+    from overworld.platform.observability.logs import configure_logs
+    from overworld.platform.observability.metrics import Metrics
+    from overworld.platform.observability.operations import OperationsApp
+    from overworld.platform.observability.settings import LogSettings, OperationsSettings
+else:
+    __getattr__ = door(
+        __name__,
+        health=["Health", "HealthChecks"],
+        logs=["configure_logs"],
+        metrics=["Metrics"],
+        operations=["OperationsApp"],
+        settings=["LogSettings", "OperationsSettings"],
+    )
 
 __all__ = [
     "Health",

@@ -4,20 +4,43 @@ One SQL dialect, from the laptop to the cluster. The schemas here are `migration
 (idempotency). Connections of the pool keep no state; whatever lasts asks for a connection of its own.
 """
 
-from overworld.platform.postgres.database import Database, PoolUse, run_again
-from overworld.platform.postgres.embedded import EmbeddedPostgres, running_dsn
-from overworld.platform.postgres.errors import (
-    BadDsn,
-    BadMigration,
-    DatabaseAhead,
-    DatabaseBusy,
-    DatabaseTimeout,
-    DatabaseUnavailable,
-    DataFolderInUse,
-    PostgresNotStarted,
-)
-from overworld.platform.postgres.migrations import Schema, Step, applied, migrate, plan
-from overworld.platform.postgres.settings import DatabaseSettings
+from typing import TYPE_CHECKING
+
+from overworld.kernel.door import door
+
+if TYPE_CHECKING:
+    from overworld.platform.postgres.database import Database, PoolUse, run_again
+    from overworld.platform.postgres.embedded import EmbeddedPostgres, running_dsn
+    from overworld.platform.postgres.errors import (
+        BadDsn,
+        BadMigration,
+        DatabaseAhead,
+        DatabaseBusy,
+        DatabaseTimeout,
+        DatabaseUnavailable,
+        DataFolderInUse,
+        PostgresNotStarted,
+    )
+    from overworld.platform.postgres.migrations import Schema, Step, applied, migrate, plan
+    from overworld.platform.postgres.settings import DatabaseSettings
+else:
+    __getattr__ = door(
+        __name__,
+        database=["Database", "PoolUse", "run_again"],
+        embedded=["EmbeddedPostgres", "running_dsn"],
+        errors=[
+            "BadDsn",
+            "BadMigration",
+            "DataFolderInUse",
+            "DatabaseAhead",
+            "DatabaseBusy",
+            "DatabaseTimeout",
+            "DatabaseUnavailable",
+            "PostgresNotStarted",
+        ],
+        migrations=["Schema", "Step", "applied", "migrate", "plan"],
+        settings=["DatabaseSettings"],
+    )
 
 __all__ = [
     "BadDsn",

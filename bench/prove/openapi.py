@@ -1,0 +1,275 @@
+"""Every operation of the server's own description gets what it allows and what it forbids, and answers as declared."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from collections import Counter
+from collections.abc import Iterable
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from time import perf_counter
+from typing import Annotated, Any
+from uuid import uuid4
+
+import httpx
+import hypothesis
+import requests
+from cyclopts import Parameter
+from cyclopts.validators import Number
+from hypothesis.errors import Unsatisfiable
+from schemathesis import APIOperation, BaseSchema, Case, GenerationMode, Response
+from schemathesis.core import NOT_SET
+from schemathesis.core.failures import FailureGroup
+from schemathesis.core.result import Ok
+from schemathesis.openapi import from_dict
+from schemathesis.specs.openapi.checks import positive_data_acceptance
+
+from bench.prove.outcome import Outcome, Steps, conclude
+from bench.servers import ServerProcess
+
+LJUBLJANA = {"lat": 46.0511, "lng": 14.5051}
+VIEW = {"south": 46.04, "west": 14.49, "north": 46.06, "east": 14.52}
+ENVIRONMENT = {"OVERWORLD_GAMEPLAY__SPAWN_KEY": "openapi", "OVERWORLD_ACCOUNTS__NEW_DEVICES_MAX": "100000"}
+# The edge's own words for a request of the wrong shape; a domain may refuse the right shape for reasons of its own.
+WRONG_SHAPE = frozenset({"http.bad_request", "http.malformed"})
+# What has to fit another parameter, for which a schema has no word.
+RELATED = frozenset({"query.south"})
+_PASSWORD = "a password"  # noqa: S105 - of accounts that live as long as the proof
+_TEXT_MAX = 300
+
+Count = Annotated[int, Parameter(validator=Number(gte=1, lte=100_000))]
+
+
+def openapi(*, examples: Count = 200, seed: int = 1) -> int:
+    """Each operation of /openapi.json answers what it is sent, right or wrong, in a way that it declares.
+
+    A server of this run's own gets, from a player who is signed in: a request that should succeed, twice; every bound
+    of every parameter and field, from both sides; and requests made at random. An answer is a fault when it is a 5xx,
+    when its status, media type, headers or body are not the declared ones, when a request of the wrong shape is taken
+    or one of the right shape is called wrong, and when a token is not asked for where one is declared.
+
+    Parameters
+    ----------
+    examples
+        How many requests of the right shape are made at random for each operation, and as many of the wrong one.
+    seed
+        Of everything that is chosen by chance.
+    """
+    with tempfile.TemporaryDirectory(prefix="overworld-openapi-") as folder:
+        Path(folder).chmod(0o755)  # under root the database runs as another user
+        return conclude("openapi", asyncio.run(prove(Path(folder), examples=examples, seed=seed)), seed=seed)
+
+
+async def prove(folder: Path, *, examples: int, seed: int) -> Outcome:
+    """Questions a server in a folder of its own."""
+    async with ServerProcess(folder, environment=ENVIRONMENT) as server, httpx.AsyncClient() as client:
+        document = (await client.get(f"{server.http}/openapi.json")).json()
+        return await asyncio.to_thread(question, server, document, examples=examples, seed=seed)
+
+
+def question(server: ServerProcess, document: dict[str, Any], *, examples: int, seed: int) -> Outcome:
+    """Sends requests to every operation in a description of a server that runs with `ENVIRONMENT`."""
+    faults: list[str] = []
+    statuses: Counter[int] = Counter()
+    never_succeeded: list[str] = []
+    with httpx.Client(base_url=server.http, timeout=30) as client, requests.Session() as session:
+        player = Player(client, key=server.key)
+        schema = described(document)
+        operations = [each.ok() for each in schema.get_all_operations() if isinstance(each, Ok)]
+        with Steps("operations", len(operations)) as steps:
+            for operation in operations:
+                started_s = perf_counter()
+                examined = Examination(operation, player, http=server.http, session=session)
+                examined.usual()
+                examined.bounds()
+                examined.random(examples, seed=seed)
+                faults += examined.faults
+                statuses += examined.statuses
+                if not examined.succeeded:
+                    never_succeeded.append(operation.label)
+                steps.done(f"{operation.label} {perf_counter() - started_s:.1f} s")
+    figures = {
+        "operations": len(operations),
+        "requests": statuses.total(),
+        "statuses": {str(status): statuses[status] for status in sorted(statuses)},
+        "never_succeeded": never_succeeded,
+    }
+    return Outcome(figures, faults)
+
+
+def described(document: dict[str, Any]) -> BaseSchema:
+    """The server's description as a source of requests, held to the statuses it names one by one.
+
+    Its "any other refusal or failure" would make every status a declared one, a 500 too. U+0000 is left out: no text
+    may hold it, which a schema has no word for.
+    """
+    for item in document["paths"].values():
+        for operation in item.values():
+            operation["responses"].pop("default", None)
+    schema = from_dict(document)
+    schema.config.generation.update(allow_x00=False)
+    return schema
+
+
+class Player:
+    """Somebody who is signed in and stands on a collectible; `renew` becomes somebody else, on another one."""
+
+    def __init__(self, client: httpx.Client, *, key: str) -> None:
+        self._client = client
+        self._key = key
+        self.renew()
+        registered = self.body("/v1/auth/register")
+        self._post("/v1/auth/register", registered)
+        self._account = {"email": registered["email"], "password": registered["password"]}
+
+    def renew(self) -> None:
+        """Becomes somebody whose session nobody has ended."""
+        self._name = uuid4().hex
+        grant = self._client.post("/v1/auth/device", json={"device_id": self._name}).raise_for_status().json()
+        self.headers = {"Authorization": f"Bearer {grant['access_token']}"}
+
+    def body(self, path: str) -> dict[str, Any]:
+        """What a POST to a path may truthfully hold; nothing where nothing is known."""
+        now = datetime.now(UTC).isoformat()
+        match path:
+            case "/v1/auth/register":
+                name = uuid4().hex[:16]
+                return {"email": f"{name}@example.org", "username": name, "password": _PASSWORD}
+            case "/v1/auth/login":
+                return self._account
+            case "/v1/auth/device":
+                return {"device_id": uuid4().hex}
+            case "/v1/auth/refresh":
+                grant = self._post("/v1/auth/device", {"device_id": self._name})
+                return {"refresh_token": grant["refresh_token"]}
+            case "/v1/location/update":
+                return LJUBLJANA | {"accuracy_m": 5, "timestamp": now}
+        return {}
+
+    def truths(self) -> dict[str, Any]:
+        """Values by the names of the parameters that take them."""
+        coins = self._get("/v1/game/collectibles/nearby", LJUBLJANA | {"radius_m": 1_500, "limit": 1})
+        place = {"lat": coins[0]["lat"], "lng": coins[0]["lng"]}
+        self._post("/v1/location/update", place | {"accuracy_m": 5, "timestamp": datetime.now(UTC).isoformat()})
+        self._post("/v1/auth/device", {"device_id": self._name})
+        other = next(each for each in self._get("/v1/auth/sessions", {}) if not each["current"])
+        names = {"id": coins[0]["id"], "session_id": other["id"], "Idempotency-Key": self._name, "radius_m": 500}
+        return place | VIEW | names
+
+    def _get(self, path: str, query: dict[str, Any]) -> list[dict[str, Any]]:
+        reply = self._client.get(path, params=query, headers=self.headers | {"Overworld-Key": self._key})
+        items: list[dict[str, Any]] = reply.raise_for_status().json()["items"]
+        return items
+
+    def _post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        answer: dict[str, Any] = self._client.post(path, json=body, headers=self.headers).raise_for_status().json()
+        return answer
+
+
+class Examination:
+    """One operation under question: whether it ever did what it is for, and `faults`, one of a kind and status."""
+
+    def __init__(
+        self, operation: APIOperation[Any, Any, Any, Any], player: Player, *, http: str, session: requests.Session
+    ) -> None:
+        self.faults: list[str] = []
+        self.statuses: Counter[int] = Counter()
+        self.succeeded = False
+        self._operation = operation
+        self._player = player
+        self._http = http
+        self._session = session
+        self._told: set[tuple[str, int]] = set()
+        player.renew()
+
+    def usual(self) -> None:
+        """What is asked every day, for two players and then again: a twin, which names the `ETag` that it was given."""
+        for _ in range(2):
+            self._player.renew()
+            case = self._usual()
+            reply = self._ask(case, keep_player=True)
+        if "etag" in reply.headers:
+            case.headers["If-None-Match"] = reply.headers["etag"][0]
+        self._ask(case)
+
+    def bounds(self) -> None:
+        """Every bound of every parameter and field, from both sides; also other methods, and parts left out."""
+        schema = self._operation.schema
+        for case in schema.iter_coverage_cases(
+            self._operation,
+            generation_modes=list(GenerationMode),
+            generation_config=schema.config.generation_for(operation=self._operation, phase="coverage"),
+        ):
+            self._ask(case)
+
+    def random(self, examples: int, *, seed: int) -> None:
+        """Requests of the right shape and of the wrong one, where there is a wrong one; the same for the same seed."""
+        for mode in GenerationMode:
+            given = hypothesis.given(case=self._operation.as_strategy(generation_mode=mode))
+            settings = hypothesis.settings(
+                max_examples=examples,
+                database=None,
+                deadline=None,
+                phases=[hypothesis.Phase.generate],
+                suppress_health_check=list(hypothesis.HealthCheck),
+            )
+            with suppress(Unsatisfiable):  # nothing can be wrong with a request that has no parts
+                hypothesis.seed(seed)(settings(given(self._ask_at_random)))()
+
+    def _ask_at_random(self, case: Case[Any]) -> None:
+        self._ask(case)
+
+    def _usual(self) -> Case[Any]:
+        operation, truths = self._operation, self._player.truths()
+
+        def known(parameters: Iterable[Any]) -> dict[str, Any]:
+            return {each.name: truths[each.name] for each in parameters if each.name in truths}
+
+        return operation.Case(
+            path_parameters=known(operation.path_parameters),
+            headers=known(operation.headers),
+            query=known(operation.query),
+            body=self._player.body(operation.path) if operation.body else NOT_SET,
+        )
+
+    def _ask(self, case: Case[Any], *, keep_player: bool = False) -> Response:
+        """The answer, whose faults are noted. Whoever did something may have ended the session with it."""
+        headers = self._player.headers
+        reply = case.call(base_url=self._http, session=self._session, headers=headers)
+        self.statuses[reply.status_code] += 1
+        sent_with = {"session": self._session, "base_url": self._http, "headers": headers}
+        try:
+            case.validate_response(
+                reply, headers=headers, transport_kwargs=sent_with, excluded_checks=[positive_data_acceptance]
+            )
+        except FailureGroup as group:
+            for failure in group.exceptions:
+                self._tell(str(failure), case, reply)
+        if _is_right(case) and _is_called_wrong(reply):
+            self._tell("The right shape is called wrong", case, reply)
+        if reply.status_code < httpx.codes.BAD_REQUEST and case.method.upper() == self._operation.method.upper():
+            self.succeeded = True
+            if not keep_player and case.method.upper() != "GET":
+                self._player.renew()
+        return reply
+
+    def _tell(self, what: str, case: Case[Any], reply: Response) -> None:
+        kind = what.partition("\n")[0], reply.status_code
+        if kind not in self._told:
+            self._told.add(kind)
+            asked = f"{self._operation.label}: {' '.join(what.split())}"
+            self.faults.append(f"{asked}: {reply.status_code} for {repr(case)[:_TEXT_MAX]}: {reply.text[:_TEXT_MAX]}")
+
+
+def _is_right(case: Case[Any]) -> bool:
+    return case.meta is None or case.meta.generation.mode is GenerationMode.POSITIVE
+
+
+def _is_called_wrong(reply: Response) -> bool:
+    if reply.status_code != httpx.codes.BAD_REQUEST:
+        return False
+    problem = reply.json()
+    places = {each["path"] for each in problem.get("errors", ())}
+    return problem["code"] in WRONG_SHAPE and not (places and places <= RELATED)

@@ -1,0 +1,1 @@
+"""`overworld game test`: what a game should do, written down as scenarios, and decided by the rules of the server."""

@@ -1,0 +1,136 @@
+"""The benchmarks of script/bench, each in a tiny form: its last line parses, its figures are real, its check holds."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+ROOT = Path(__file__).parents[2]
+NO_WRK = shutil.which("wrk") is None and os.environ.get("CI") != "true"
+
+slow = pytest.mark.slow
+needs_wrk = pytest.mark.skipif(NO_WRK, reason="wrk is not installed: script/need wrk")
+
+
+def bench(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "bench", *arguments]
+    return subprocess.run(  # noqa: S603 - our own words
+        command, cwd=ROOT, env=os.environ | environment, capture_output=True, text=True, check=False
+    )
+
+
+def told(*arguments: str) -> dict[str, Any]:
+    """What a benchmark says in the one line of `--json`."""
+    ran = bench(*arguments, "--json")
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    line: dict[str, Any] = json.loads(ran.stdout)
+    assert line["benchmark"] == arguments[0]
+    assert line["faults"] == []
+    assert line["rss_mb"] > 50
+    assert line["p99_ms"] >= line["p50_ms"] > 0
+    assert line["machine"]["cores"] >= 1
+    assert line["machine"]["postgres"]
+    assert 0 <= line["cpu_others_share"] <= 1
+    assert line["rounds"] == 3
+    return line
+
+
+def holds(line: dict[str, Any], rate: str) -> None:
+    assert 0 < line["min"][rate] <= line[rate] <= line["max"][rate]
+    assert line["cpu_cores"]["server"] > 0
+    assert line["cpu_cores"]["generator"] > 0
+
+
+@slow
+@pytest.mark.parametrize("over", ["socket", "http"])
+def test_every_claim_is_counted_once(over: str):
+    line = told("claims", "--over", over, "--players", "8", "--contested", "0.5", "--seconds", "1")
+    holds(line, "claims_per_s")
+    assert line["wins"] == line["transfers"] > 0
+    assert list(line["refusals"]) == ["gameplay.already_collected"]
+    assert line["audit_faults"] == 0
+
+
+@slow
+def test_fixes_are_sent_as_fast_as_they_are_answered():
+    line = told("location", "--connections", "4", "--seconds", "1")
+    holds(line, "updates_per_s")
+    assert line["settings"]["loop"] == "closed"
+
+
+@slow
+def test_fixes_are_sent_at_the_rate_asked_for():
+    line = told("location", "--connections", "4", "--rate", "200", "--seconds", "3")
+    holds(line, "updates_per_s")
+    assert line["settings"]["loop"] == "open"
+    assert line["updates_per_s"] == pytest.approx(200, rel=0.2)
+
+
+@slow
+@needs_wrk
+def test_fixes_over_http_are_accepted():
+    line = told("location", "--over", "http", "--connections", "2", "--seconds", "1")
+    holds(line, "updates_per_s")
+
+
+@slow
+@needs_wrk
+def test_nearby_is_measured_for_each_kind_and_all_of_them():
+    line = told("nearby", "--players", "20", "--connections", "2", "--seconds", "1")
+    holds(line, "requests_per_s")
+    for kind in ("coins", "players", "all"):
+        assert line[f"{kind}_alone"]["requests_per_s"] > 0
+
+
+@slow
+def test_a_start_and_a_stop_are_timed_and_figures_come_with_units_before_the_line_of_json():
+    ran = bench("start", "--first-rounds", "0", "--rounds", "3", "--seconds", "1")
+    *lines, last = ran.stdout.splitlines()
+    figures = json.loads(last)
+    assert 0 < figures["min"]["start_s"] <= figures["start_s"] <= figures["max"]["start_s"]
+    assert figures["p99_ms"] >= figures["p50_ms"] > 0
+    assert 0 < figures["stop_s"] < 60
+    shown = {line.split("  ")[1]: line for line in lines if line.startswith("  ")}
+    assert {"start, s", "stop, s", "p50, ms", "machine", "software"} <= shown.keys()
+    assert f"{figures['rss_mb']:,.0f} MB" in shown["server's memory"]
+    assert "warm starts: 3 of 3" in ran.stdout
+
+
+@slow
+@pytest.mark.parametrize(("ci", "code"), [("", 0), ("true", 1)])
+def test_without_wrk_a_benchmark_is_skipped_and_in_ci_fails(ci: str, code: int, tmp_path: Path):
+    ran = bench("nearby", PATH=str(tmp_path), CI=ci)
+    assert ran.returncode == code
+    assert "skipped: this benchmark needs wrk" in ran.stderr
+    assert ran.stdout == ""
+
+
+@slow
+def test_the_benchmarks_are_listed_each_with_what_it_measures():
+    lines = bench("list").stdout.splitlines()
+    assert [line.split()[0] for line in lines] == ["claims", "location", "nearby", "start"]
+    assert all(len(line) > 40 for line in lines)
+
+
+@slow
+def test_a_benchmark_that_is_told_to_end_leaves_no_server_behind():
+    command = [sys.executable, "-m", "bench", "location", "--connections", "2", "--seconds", "60"]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:  # noqa: S603 - our own words
+        assert process.stdout is not None
+        for line in process.stdout:
+            if line.startswith("players signed in: 2"):
+                break
+        started = psutil.Process(process.pid).children(recursive=True)
+        assert any("serve" in child.cmdline() for child in started)
+        process.terminate()
+        process.stdout.read()
+    assert process.returncode != 0
+    assert psutil.wait_procs(started, timeout=30)[1] == []

@@ -1,0 +1,81 @@
+"""script/test, beside a set-up and a fetcher that write down what they are asked."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).parents[2]
+SETUP = """#!/bin/sh
+printf '%s\\n' "$*" >>"$LOG"
+case "$*" in
+    *--cov-report=json:*) report=${*##*--cov-report=json:}; echo {} >"${report%% *}" ;;
+esac
+exit "${CODE:-0}"
+"""
+NEED = """#!/bin/sh
+printf 'need %s\\n' "$*" >>"$LOG"
+exit 3
+"""
+
+
+class Project:
+    """A folder with script/test and what it calls."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.temporary = root / "tmp"
+        for folder in (root / "script", root / "tests", self.temporary):
+            folder.mkdir()
+        shutil.copy(REPOSITORY / "script/test", root / "script/test")
+        for name, text in (("setup", SETUP), ("need", NEED)):
+            (root / "script" / name).write_text(text)
+            (root / "script" / name).chmod(0o755)
+        self.log = root / "log"
+
+    def run(self, *arguments: str, **environment: str) -> tuple[int, list[str]]:
+        self.log.unlink(missing_ok=True)
+        ran = subprocess.run(  # noqa: S603
+            [self.root / "script/test", *arguments],
+            env=os.environ | {"LOG": str(self.log), "TMPDIR": str(self.temporary)} | environment,
+            check=False,
+            capture_output=True,
+        )
+        return ran.returncode, self.log.read_text().splitlines()
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    return Project(tmp_path)
+
+
+def test_the_whole_suite_asks_for_what_some_tests_need_and_goes_on_without(project):
+    code, (need, tests) = project.run("-k", "money")
+    assert code == 0
+    assert need == "need chromium wrk"
+    assert tests.startswith("develop python -m pytest ")
+    assert tests.endswith(" -k money")
+
+
+@pytest.mark.parametrize("path", ["tests", "tests::test_money"])
+def test_a_part_of_the_suite_asks_for_nothing(project, path):
+    _, (tests,) = project.run("-n", "0", path)
+    assert tests.endswith(f" -n 0 {path}")
+
+
+def test_coverage_is_counted_in_a_folder_of_the_run_and_told_after_it_even_when_a_test_failed(project):
+    code, (counted, told) = project.run("--coverage", "tests", CODE="1")
+    assert code == 1
+    report = counted.split("--cov-report=json:")[1].removesuffix(" tests")
+    assert Path(report).is_relative_to(project.temporary)
+    assert told == f"develop python -m script.covered {report}"
+    assert list(project.temporary.iterdir()) == []
+
+
+def test_without_coverage_nothing_is_counted(project):
+    _, (tests,) = project.run("tests", CODE="0")
+    assert "--cov" not in tests

@@ -1,0 +1,44 @@
+"""The description of the API is true of the running server, and what checks that sees when it is not."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from copy import deepcopy
+
+import pytest
+import pytest_asyncio
+
+from bench.prove.openapi import ENVIRONMENT, question
+from tests.system.target import Target, under_attack
+
+pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def target(tmp_path_factory) -> AsyncIterator[Target]:
+    async with under_attack(tmp_path_factory.mktemp("openapi"), environment=ENVIRONMENT) as target:
+        yield target
+
+
+async def test_every_operation_answers_as_it_declares_and_all_that_can_succeed_do(target):
+    document = await target.document()
+    outcome = await asyncio.to_thread(question, target.server, deepcopy(document), examples=10, seed=3)
+    assert outcome.faults == []
+    assert outcome.figures["operations"] == sum(len(item) for item in document["paths"].values())
+    assert outcome.figures["never_succeeded"] == ["GET /v1/realtime"]  # which says where the socket really is
+
+
+async def test_a_description_that_is_not_true_is_found_out(target):
+    document = await target.document()
+    paths = {path: document["paths"][path] for path in ("/v1/tokens/balance", "/v1/users/me", "/v1/auth/login")}
+    del paths["/v1/auth/login"]["post"]["responses"]["401"]
+    paths["/v1/tokens/balance"]["get"]["responses"]["200"]["content"] = {"text/plain": {"schema": {"type": "string"}}}
+    document["components"]["schemas"]["Me"]["properties"]["username"] = {"type": "integer"}
+    document["components"]["schemas"]["LogIn"]["properties"]["email"]["minLength"] = 0
+    outcome = await asyncio.to_thread(question, target.server, document | {"paths": paths}, examples=1, seed=3)
+    told = "\n".join(outcome.faults)
+    assert "POST /v1/auth/login: Undocumented status code Received: 401" in told
+    assert "POST /v1/auth/login: The right shape is called wrong: 400" in told
+    assert "GET /v1/tokens/balance: Undocumented Content-Type" in told
+    assert "GET /v1/users/me: Response violates schema" in told

@@ -1,0 +1,182 @@
+"""The live map in a real browser, on a real server, with players who really walk and collect."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+from typing import Any
+from urllib.parse import urlsplit
+from uuid import uuid4
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import ViewportSize
+
+from bench.browser import DESKTOP, PHONE, STRANGER, Visit, visiting
+from bench.servers import ServerProcess, free_ports
+from tests.system.player import LJUBLJANA, Player
+
+pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
+
+Joins = Callable[[ServerProcess], Awaitable[Player]]
+WALKED_M = 60.0
+ZOOM = 15.5
+WALKED_PX = WALKED_M * 512 * 2**ZOOM / (40_030_229.8 * math.cos(math.radians(LJUBLJANA[0])))
+HERE = f"#{ZOOM}/{LJUBLJANA[0]}/{LJUBLJANA[1]}"
+PAINTED = """() => {
+  const canvas = document.getElementById("live");
+  const pixels = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;
+  let sum = 0;
+  for (let i = 3; i < pixels.length; i += 4) sum = (sum * 31 + pixels[i]) % 1000000007;
+  return sum;
+}"""
+ALPHA_AT = """([x, y]) => document.getElementById("live").getContext("2d")
+  .getImageData(Math.round(x), Math.round(y), 1, 1).data[3]"""
+OVERLAPS = """() => {
+  const leaves = [...document.querySelectorAll("body *")].filter((element) =>
+    element.checkVisibility() && element.children.length === 0 && element.textContent.trim() !== "");
+  const blocks = [...document.querySelectorAll(".maplibregl-ctrl-group, .spark, .brand img, .state")];
+  const rects = [...leaves, ...blocks.filter((element) => element.checkVisibility())]
+    .map((element) => ({ element, name: element.outerHTML.slice(0, 80), box: element.getBoundingClientRect() }));
+  const found = [];
+  for (const a of rects) for (const b of rects) {
+    if (a === b || a.element.contains(b.element) || b.element.contains(a.element)) continue;
+    const width = Math.min(a.box.right, b.box.right) - Math.max(a.box.left, b.box.left);
+    const height = Math.min(a.box.bottom, b.box.bottom) - Math.max(a.box.top, b.box.top);
+    if (width > 1 && height > 1) found.push(`${a.name} over ${b.name}`);
+  }
+  const page = document.documentElement;
+  for (const { name, box } of rects) if (box.right > innerWidth + 1 || box.left < -1) found.push(`${name} sticks out`);
+  if (page.scrollWidth > innerWidth || page.scrollHeight > innerHeight) found.push("the page scrolls");
+  return found;
+}"""
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def server(tmp_path_factory) -> AsyncIterator[ServerProcess]:
+    """A server that comes back at the same address when it is started again."""
+    async with ServerProcess(tmp_path_factory.mktemp("map") / "data", ports=free_ports()) as started:
+        yield started
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def joins() -> AsyncIterator[Joins]:
+    """Signs new players in: `await joins(server)`."""
+    async with AsyncExitStack() as stack:
+
+        async def join(server: ServerProcess) -> Player:
+            return await stack.enter_async_context(Player(server, device_id=f"map-{uuid4()}"))
+
+        yield join
+
+
+def east(place: tuple[float, float], metres: float) -> tuple[float, float]:
+    lat, lng = place
+    return lat, lng + metres / 111_195.0 / math.cos(math.radians(lat))
+
+
+def rightmost(seen: Any) -> Any:
+    return max(seen["players"], key=lambda player: player["x"])
+
+
+def assert_clean(visit: Visit, server: ServerProcess) -> None:
+    """The page asked nobody but its own server, and its console has no error, a breach of its policy included."""
+    assert visit.hosts == {urlsplit(server.http).netloc}
+    assert visit.complaints == []
+
+
+async def test_players_are_drawn_where_they_are_and_move_as_they_walk(server, browser, joins):
+    player = await joins(server)
+    await player.stand(*LJUBLJANA)
+    async with visiting(browser, server.http + HERE) as visit:
+        before = await visit.shows("seen.players.length > 0")
+        await visit.shows("seen.state === 'live'")
+        start = rightmost(before)
+        await visit.page.wait_for_function(f"() => ({ALPHA_AT})([{start['x']}, {start['y']}]) > 200")
+        painted = await visit.page.evaluate(PAINTED)
+        await player.stand(*east(LJUBLJANA, WALKED_M))
+        there = f"Math.abs(p.x - {start['x']} - {WALKED_PX}) < 1 && Math.abs(p.y - {start['y']}) < 1"
+        after = await visit.shows(f"seen.players.some((p) => p.id === {start['id']} && {there})")
+        assert await visit.page.evaluate(PAINTED) != painted
+        moved = next(p for p in after["players"] if p["id"] == start["id"])
+        assert await visit.page.evaluate(ALPHA_AT, [moved["x"], moved["y"]]) > 200
+        assert await visit.figure("in_view") == str(len(after["players"]))
+        assert_clean(visit, server)
+
+
+async def test_a_first_visit_goes_to_where_the_players_are(server, browser, joins):
+    player = await joins(server)
+    await player.stand(*LJUBLJANA)
+    async with visiting(browser, server.http) as visit:
+        seen = await visit.shows("seen.players.length > 0 && seen.view.east - seen.view.west < 1")
+        assert seen["view"]["south"] < LJUBLJANA[0] < seen["view"]["north"]
+        assert_clean(visit, server)
+
+
+async def test_a_collected_coin_vanishes_and_is_counted(server, browser, joins):
+    player = await joins(server)
+    await player.stand(*LJUBLJANA)
+    coin = (await player.around(*LJUBLJANA))[0]
+    await player.stand(coin["lat"], coin["lng"])
+    async with visiting(browser, f"{server.http}#15.5/{coin['lat']}/{coin['lng']}") as visit:
+        before = await visit.shows(f"seen.coins.includes('{coin['id']}')")
+        assert await visit.figure("coins") == str(len(before["coins"]))
+        assert (await player.collect(coin["id"], key=str(uuid4()))).status_code == 200
+        after = await visit.shows(f"!seen.coins.includes('{coin['id']}')")
+        assert len(after["coins"]) == len(before["coins"]) - 1
+        assert after["totals"]["collected"] == before["totals"]["collected"] + 1
+        assert await visit.figure("coins") == str(len(after["coins"]))
+        assert await visit.figure("collected") == str(after["totals"]["collected"])
+        assert_clean(visit, server)
+
+
+async def test_a_wide_view_says_that_coins_are_seen_from_nearer(server, browser):
+    async with visiting(browser, f"{server.http}#5/46/14") as visit:
+        await visit.shows("seen.state === 'live'")
+        assert await visit.page.locator("#notice").inner_text() == "Zoom in to see coins"
+        assert await visit.figure("coins") == "\N{EN DASH}"
+        assert_clean(visit, server)
+
+
+@pytest.mark.parametrize("size", [PHONE, DESKTOP], ids=["phone", "desktop"])
+async def test_nothing_overlaps_or_sticks_out(server, browser, joins, size: ViewportSize):
+    player = await joins(server)
+    await player.stand(*LJUBLJANA)
+    async with visiting(browser, f"{server.http}#5/46/14", size=size) as visit:
+        await visit.shows("seen.players.length > 0")
+        assert await visit.page.evaluate(OVERLAPS) == []
+
+
+async def test_the_key_opens_the_map_to_a_stranger_and_leaves_the_address_bar(server, browser):
+    stranger = f"http://{STRANGER}:{urlsplit(server.http).port}/"
+    async with visiting(browser, stranger) as visit:
+        field = visit.page.get_by_label("Developer key")
+        await field.fill("owdev_wrong")
+        await visit.page.get_by_role("button", name="Open the map").click()
+        await visit.page.get_by_text("That is not this server's key.").wait_for()
+        await field.fill(server.key)
+        await field.press("Enter")
+        await visit.shows("seen.state === 'live'")
+        assert not await field.is_visible()
+        await visit.page.reload()
+        await visit.shows("seen.state === 'live'")
+    async with visiting(browser, f"{stranger}#key={server.key}") as visit:
+        await visit.shows("seen.state === 'live'")
+        assert server.key not in visit.page.url
+        assert [said for said in visit.complaints if "Cross-Origin-Opener-Policy" not in said] == []  # it is for HTTPS
+
+
+async def test_the_map_survives_a_restart_of_the_server(server, browser, joins):
+    async with visiting(browser, server.http + HERE) as visit:
+        before = await visit.shows("seen.state === 'live'")
+        await server.stop()
+        await visit.shows("seen.state === 'away'")
+        await visit.page.get_by_text("The server is away. Trying again.").wait_for()
+        await server.start()
+        after = await visit.shows("seen.state === 'live' && seen.epoch !== null", timeout_s=40)
+        assert after["epoch"] != before["epoch"] or await visit.shows(f"seen.epoch !== '{before['epoch']}'")
+        player = await joins(server)
+        await player.stand(*LJUBLJANA)
+        await visit.shows("seen.players.length === 1 && seen.coins.length > 0")
+        assert not await visit.page.locator("#notice").is_visible()

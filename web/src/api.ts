@@ -1,0 +1,112 @@
+/** The live API of the server that this page came from. */
+
+import type { Totals } from "./rates.ts";
+import type { View } from "./s2.ts";
+
+export interface CollectibleType {
+  readonly type: string;
+  readonly value: string;
+  readonly currency: string;
+}
+
+export interface About {
+  readonly title: string;
+  readonly planet: string;
+  readonly collectibles: string;
+  readonly demo: boolean;
+  readonly server: { readonly version: string };
+  readonly room_level: number;
+  readonly home: { readonly lat: number; readonly lng: number; readonly radius_m: number } | null;
+  readonly types: readonly CollectibleType[];
+}
+
+export interface CollectedItem {
+  readonly n: number;
+  readonly id: string;
+  readonly type: string;
+  readonly lat: number;
+  readonly lng: number;
+}
+
+export interface World {
+  readonly epoch: string;
+  readonly at_ms: number;
+  readonly totals: Totals;
+  readonly in_view: number;
+  readonly players: { readonly id: readonly number[]; readonly lat: readonly number[]; readonly lng: readonly number[] };
+  readonly collected: { readonly last: number; readonly items: readonly CollectedItem[] };
+}
+
+export interface Collectibles {
+  readonly at_ms: number;
+  readonly expires_at_ms: number;
+  readonly items: {
+    readonly id: readonly string[];
+    readonly type: readonly string[];
+    readonly lat: readonly number[];
+    readonly lng: readonly number[];
+  };
+}
+
+/** The server answered, and it was no. */
+export class Refused extends Error {
+  constructor(
+    readonly status: number,
+    readonly code: string,
+    readonly fields: Record<string, unknown>,
+  ) {
+    super(`${status} ${code}`);
+  }
+
+  /** Whether a key, or another one, would help. */
+  get isDenied(): boolean {
+    return this.status === 401 || this.status === 403;
+  }
+}
+
+const KEY_ITEM = "overworld.key";
+const TIMEOUT_MS = 10_000;
+
+export class Api {
+  private key = sessionStorage.getItem(KEY_ITEM);
+
+  get hasKey(): boolean {
+    return this.key !== null;
+  }
+
+  /** Uses a developer key from now on, for as long as the tab is open. */
+  useKey(key: string): void {
+    this.key = key;
+    sessionStorage.setItem(KEY_ITEM, key);
+  }
+
+  forgetKey(): void {
+    this.key = null;
+    sessionStorage.removeItem(KEY_ITEM);
+  }
+
+  about(): Promise<About> {
+    return this.get("about", {});
+  }
+
+  world(view: View, collectedAfter: number | null): Promise<World> {
+    return this.get("world", collectedAfter === null ? { ...view } : { ...view, collected_after: collectedAfter });
+  }
+
+  collectibles(view: View): Promise<Collectibles> {
+    return this.get("collectibles", { ...view });
+  }
+
+  private async get<T>(what: string, query: Record<string, number>): Promise<T> {
+    const words = new URLSearchParams(Object.entries(query).map(([name, value]) => [name, String(value)]));
+    const reply = await fetch(`v1/live/${what}${words.size ? `?${words}` : ""}`, {
+      headers: this.key === null ? {} : { "Overworld-Key": this.key },
+      signal: AbortSignal.timeout(TIMEOUT_MS),
+      cache: "no-store",
+      credentials: "omit",
+    });
+    if (reply.ok) return (await reply.json()) as T;
+    const problem = (await reply.json().catch(() => ({}))) as Record<string, unknown>;
+    throw new Refused(reply.status, String(problem.code ?? ""), problem);
+  }
+}
