@@ -37,7 +37,7 @@ def prose(docstring: str | None) -> str:
 def sentence(text: str) -> str:
     """A text that begins with a capital letter and ends with a full stop."""
     text = text.strip()
-    return text[:1].upper() + text[1:] + "" * text.endswith((".", ":")) + "." * (not text.endswith((".", ":", "!")))
+    return text[:1].upper() + text[1:] + "." * (not text.endswith((".", ":", "!")))
 
 
 def anchor(heading: str) -> str:

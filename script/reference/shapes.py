@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import msgspec
+
 from script.reference.markdown import anchor, code, codes, table
 
 _NAMES = {"integer": "whole number", "boolean": "true or false", "string": "text"}
@@ -60,11 +62,9 @@ def fields(schema: Mapping[str, Any]) -> str:
 
 
 def _default(field: Mapping[str, Any]) -> str:
-    return f"default {code(_json(field['default']))}" if "default" in field else "may be left out"
-
-
-def _json(value: Any) -> str:
-    return {True: "true", False: "false", None: "null"}.get(value, str(value)) if not isinstance(value, list) else "[]"
+    return (
+        f"default {code(msgspec.json.encode(field['default']).decode())}" if "default" in field else "may be left out"
+    )
 
 
 def named(schema: Any) -> Iterator[str]:

@@ -72,8 +72,8 @@ def run(copy: Path, *command: str) -> str:
 
 
 def environment_of(copy: Path) -> dict[str, str]:
-    """What makes a process use the package of the copy."""
-    return {"PYTHONPATH": f"{copy / 'src'}{os.pathsep}{copy}"}
+    """What makes a process use the package of the copy, and leave nothing behind elsewhere."""
+    return {"PYTHONPATH": f"{copy / 'src'}{os.pathsep}{copy}", "NUMBA_CACHE_DIR": str(copy / "kernels")}
 
 
 @pytest.mark.slow

@@ -32,6 +32,7 @@ def described() -> house.Described:
     return house.described()
 
 
+@pytest.mark.slow
 def test_the_reference_is_what_the_code_says():
     made = build_docs.pages()
     written = {file.name: file.read_text() for file in (ROOT / "docs" / "reference").glob("*.md")}
@@ -39,6 +40,7 @@ def test_the_reference_is_what_the_code_says():
     assert stale == [], "run script/docs reference"
 
 
+@pytest.mark.slow
 def test_the_reference_is_the_same_when_it_is_made_again():
     assert build_docs.pages() == build_docs.pages()
 
@@ -130,6 +132,7 @@ def test_advice_is_given_on_refusals_that_exist():
     assert unused(Advice.read()) == {}
 
 
+@pytest.mark.slow
 def test_a_page_that_differs_from_the_code_is_named_and_exits_1(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(build_docs, "FOLDER", tmp_path)
     assert build_docs.main([]) == 0

@@ -17,6 +17,7 @@ def examples(page: Page) -> str:
     return "\n".join(block.text for block in page.blocks if block.language == "python" and ">>> " in block.text)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.file)
 def test_its_examples_come_out_as_they_are_written(page: Page):
     told: list[str] = []

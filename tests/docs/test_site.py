@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from bench.browser import launched, visiting
 from script.reference.site import on_page_markdown
 from tests.docs.pages import ROOT
 
@@ -48,22 +49,14 @@ def test_no_page_holds_a_diagram_for_which_the_theme_would_fetch_a_script(site):
 
 
 @pytest.mark.slow
-def test_a_browser_that_reads_it_asks_this_machine_alone(site):
-    playwright = pytest.importorskip("playwright.sync_api")
-    chromium = shutil.which("chromium")
-    if chromium is None:
-        pytest.skip("script/need chromium")
-    asked: list[str] = []
-    with playwright.sync_playwright() as playing:
-        browser = playing.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        page = browser.new_page()
-        page.on("request", lambda request: asked.append(request.url))
+@pytest.mark.skipif(shutil.which("chromium") is None, reason="script/need chromium")
+async def test_a_browser_that_reads_it_asks_this_machine_alone(site):
+    async with launched() as browser:
         for name in ("index.html", "architecture.html", "reference/http.html"):
-            page.goto((site / name).as_uri())
-            page.wait_for_load_state("networkidle")
-        browser.close()
-    assert len(asked) > 3
-    assert [url for url in asked if not url.startswith(("file:", "data:", "blob:"))] == []
+            async with visiting(browser, (site / name).as_uri()) as visit:
+                await visit.page.wait_for_load_state("networkidle")
+                assert "Overworld" in await visit.page.title()
+                assert visit.hosts - {""} == set()
 
 
 class PageOf:
