@@ -13,6 +13,7 @@ from overworld.platform.postgres import (
     BadDsn,
     Database,
     DatabaseBusy,
+    DatabaseFull,
     DatabaseSettings,
     DatabaseTimeout,
     DatabaseUnavailable,
@@ -48,6 +49,16 @@ async def test_a_transaction_that_raises_leaves_nothing(open_database):
                 raise ZeroDivisionError
         async with database.read() as tx:
             assert await tx.fetchval("SELECT to_regclass('note')") is None
+
+
+@pytest.mark.parametrize("state", ["53100", "53200"], ids=["disk", "memory"])
+async def test_a_server_without_room_is_a_fault_and_serves_on(open_database, state):
+    """The SQLSTATEs of a full disk and of memory that ran out, from a real server."""
+    async with open_database() as database:
+        with pytest.raises(DatabaseFull):
+            async with database.transaction() as tx:
+                await tx.execute(f"DO $$ BEGIN RAISE EXCEPTION 'no space' USING ERRCODE = '{state}'; END $$")
+        await ask(database)
 
 
 async def test_a_server_that_does_not_answer_is_a_fault():

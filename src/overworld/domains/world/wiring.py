@@ -45,8 +45,11 @@ class WorldParts:
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
-        """Warms the kernels (seconds at the very first start, else half of one) and starts the jobs."""
-        warm(self._settings)
+        """Warms the kernels (seconds at the very first start, else half of one) and starts the jobs.
+
+        In a thread, so that meanwhile signals are heard and nobody's time-out runs out.
+        """
+        await asyncio.to_thread(warm, self._settings)
         self._tasks = [asyncio.create_task(job.run(), name=job.name) for job in self.jobs]
 
     async def stop(self) -> None:

@@ -12,7 +12,7 @@ import asyncpg
 from msgspec import Struct
 
 from overworld.kernel.ports import Tx
-from overworld.platform.postgres.errors import BadDsn, DatabaseBusy, DatabaseTimeout, DatabaseUnavailable
+from overworld.platform.postgres.errors import BadDsn, DatabaseBusy, DatabaseFull, DatabaseTimeout, DatabaseUnavailable
 from overworld.platform.postgres.listening import Listener, OnNotice
 from overworld.platform.postgres.settings import DatabaseSettings
 
@@ -27,6 +27,7 @@ _LOST = (
     asyncpg.IdleInTransactionSessionTimeoutError,
     asyncpg.TooManyConnectionsError,
 )
+_NO_ROOM = (asyncpg.DiskFullError, asyncpg.OutOfMemoryError)
 _LOST_IF_CLOSED = (asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)
 _FIRST_PAUSE_S = 0.005
 
@@ -89,7 +90,7 @@ class Database:
         """A transaction that commits when the block ends and rolls back when it raises.
 
         Raises: DatabaseBusy when no connection comes free in time; DatabaseUnavailable when the server is gone;
-        DatabaseTimeout when a statement or a lock took too long.
+        DatabaseTimeout when a statement or a lock took too long; DatabaseFull when disk or memory ran out.
         """
         async with self._connection() as connection, connection.transaction():
             yield connection
@@ -155,6 +156,9 @@ class Database:
             raise DatabaseTimeout(f"statement cancelled: {error}") from error
         except asyncpg.LockNotAvailableError as error:
             raise DatabaseTimeout(f"lock not available: {error}") from error
+        except _NO_ROOM as error:
+            _log.error("PostgreSQL has no room left: %s", error)
+            raise DatabaseFull(f"no room left: {error}") from error
         except _LOST as error:
             raise DatabaseUnavailable(f"connection lost: {error}") from error
         except _LOST_IF_CLOSED as error:

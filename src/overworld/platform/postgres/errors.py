@@ -55,6 +55,15 @@ class DatabaseTimeout(Fault):
     code = "database.timeout"
 
 
+class DatabaseFull(Fault):
+    """The database has no room left on its disk or in memory; try again later.
+
+    Nothing of the command is done. Somebody has to make room; the log says it as an error.
+    """
+
+    code = "database.full"
+
+
 class DatabaseBusy(Busy):
     """Too many callers are waiting for the database; try again shortly."""
 
