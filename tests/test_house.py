@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import tomllib
 from importlib.metadata import PackageNotFoundError, metadata
@@ -40,6 +41,16 @@ def described(heading: str) -> dict[str, str]:
 )
 def test_every_dependency_has_its_line_and_every_line_its_dependency(heading, requirements):
     assert set(described(heading)) == named(requirements)
+
+
+def test_what_the_page_is_built_with_has_its_line_too():
+    package = json.loads((ROOT / "web/package.json").read_text())
+    built_by_scripts = {"world-atlas", *(name for name, _ in pins(ROOT / "requirements-node.lock"))}
+    assert set(described("For the page at /")) == {
+        *package["dependencies"],
+        *package["devDependencies"],
+        *built_by_scripts,
+    }
 
 
 def test_no_licence_of_what_runs_forbids_distribution_with_apache():
