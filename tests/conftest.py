@@ -23,7 +23,14 @@ from overworld.platform.postgres.migrations import read_steps
 
 os.environ.setdefault("NUMBA_CACHE_DIR", str(kernel_cache(Path("data"))))
 
-SHARING_SERVERS = ("tests/system/", "tests/web/test_live_map.py", "tests/app/replay/test_replay.py")
+SHARING_SERVERS = (
+    "tests/app/live/test_live.py",
+    "tests/app/replay/test_replay.py",
+    "tests/docs/test_add_a_domain.py",
+    "tests/docs/test_examples.py",
+    "tests/system/",
+    "tests/web/test_live_map.py",
+)
 
 
 class _ByServers(LoadScopeScheduling):  # type: ignore[misc]  # it has no types

@@ -28,8 +28,11 @@ async def server(tmp_path_factory) -> AsyncIterator[ServerProcess]:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def player(server) -> AsyncIterator[Player]:
+    """The only one there; it stands in view."""
     async with AsyncExitStack() as stack:
-        yield await stack.enter_async_context(Player(server))
+        joined = await stack.enter_async_context(Player(server))
+        await joined.stand(*LJUBLJANA)
+        yield joined
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
