@@ -260,8 +260,7 @@ def _system_path(folder: Path) -> str:
     """A search path with what every Debian has, and no Node: links to the system's commands but those of Node."""
     commands = folder / "commands"
     commands.mkdir()
-    for place in ("/bin", "/usr/bin"):
-        for command in Path(place).iterdir():
-            if command.name not in {"node", "nodejs", "npm", "npx", "uv"} and not (commands / command.name).exists():
-                (commands / command.name).symlink_to(command)
+    found = {command.name: command for place in ("/bin", "/usr/bin") for command in Path(place).iterdir()}
+    for name in found.keys() - {"node", "nodejs", "npm", "npx", "uv"}:
+        (commands / name).symlink_to(found[name])
     return str(commands)
