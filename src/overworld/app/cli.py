@@ -35,7 +35,8 @@ they own. One command starts all of it, with a PostgreSQL of its own in the fold
 
 _MORE = """\
 For example:
-  overworld serve                     start a server here; it says where to look
+  overworld serve --demo              a server with simulated players to watch
+  overworld serve                     a server that waits for yours
   overworld doctor                    find out why something does not work
   overworld game check my-game        check a game's definition before it runs
   overworld config show | less        every setting in force, and who set it

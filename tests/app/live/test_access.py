@@ -30,9 +30,9 @@ def caller(address: str = "127.0.0.1", principal: Principal | None = None, scope
     return Caller(maybe=principal, address=address, user_agent="", scopes=held, trace_id="t")
 
 
-async def outcome(who: Caller, headers: dict[str, str], at: Viewers) -> str:
+async def outcome(who: Caller, headers: dict[str, str], at: Viewers, *, looks: int = 1) -> str:
     try:
-        await at.admit(who, Headers(headers))
+        await at.admit(who, Headers(headers), looks=looks)
     except (Unauthenticated, Forbidden, TooManyRequests) as refusal:
         return refusal.code
     return "in"
@@ -83,3 +83,9 @@ async def test_looking_is_limited_by_address():
     seen = [await outcome(caller("203.0.113.7"), HERE, at) for _ in range(101)]
     assert (seen[0], seen[-1]) == ("in", "http.too_many_requests")
     assert await outcome(caller("203.0.113.8"), HERE, at) == "in"
+
+
+async def test_what_is_more_work_is_spent_sooner():
+    at = viewers(everybody=True)
+    seen = [await outcome(caller("203.0.113.7"), HERE, at, looks=5) for _ in range(21)]
+    assert (seen[19], seen[20]) == ("in", "http.too_many_requests")

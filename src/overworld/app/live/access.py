@@ -24,7 +24,7 @@ class Viewers(Struct, frozen=True, kw_only=True):
 
     A proxy on this machine makes strangers look like neighbours, and a page on the web can have a name of its own
     resolve to this machine. So a neighbour is believed only when the request was not passed on and names this machine
-    as its host. Looking is limited by address, 20 times a second; the page asks twice.
+    as its host. An address may spend 20 looks a second, 100 at once; the page takes two.
     """
 
     everybody: bool
@@ -32,10 +32,13 @@ class Viewers(Struct, frozen=True, kw_only=True):
     limiter: Limiter
     limits_enabled: bool
 
-    async def admit(self, caller: Caller, headers: Headers) -> None:
-        """Passes when the caller may look. Raises: Unauthenticated, Forbidden, TooManyRequests."""
+    async def admit(self, caller: Caller, headers: Headers, *, looks: int = 1) -> None:
+        """Passes when the caller may look; what is more work counts as several looks.
+
+        Raises: TooManyRequests, Unauthenticated, Forbidden.
+        """
         if self.limits_enabled:
-            taken = await self.limiter.take(f"live:{limited_as(caller.address)}", _LIMIT)
+            taken = await self.limiter.take(f"live:{limited_as(caller.address)}", _LIMIT, cost=looks)
             if not taken.allowed:
                 raise TooManyRequests(retry_after_s=max(1, round(taken.retry_after_s)), kind="live")
         if Scope.WORLD_READ in caller.scopes or self.everybody:
