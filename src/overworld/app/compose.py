@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from overworld import __version__
 from overworld.app import measures, site, start
+from overworld.app.collector import Collector
 from overworld.app.doors import CellViews, CollectAction, CollectiblesAround
 from overworld.app.game import Game
 from overworld.app.live import wiring as live_wiring
@@ -55,6 +56,7 @@ class House(Struct, frozen=True, kw_only=True):
     accounts: Accounts
     log: EventLog
     loops: Loops
+    collector: Collector
     metrics: Metrics
     health: HealthChecks
     database: Database
@@ -127,6 +129,7 @@ async def compose(
         accounts=domains.accounts,
         log=log,
         loops=Loops(),
+        collector=Collector(monotonic_s=clock.monotonic_s),
         metrics=metrics,
         health=health,
         database=database,

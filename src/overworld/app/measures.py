@@ -11,6 +11,7 @@ from overworld.platform.observability import Metrics
 from overworld.platform.postgres import Database
 
 if TYPE_CHECKING:
+    from overworld.app.collector import Collector
     from overworld.app.compose import House
 
 _PASSES = {
@@ -30,9 +31,20 @@ def register(metrics: Metrics, *, house: House) -> None:
     _claims(metrics, house)
     _world(metrics, house)
     _sockets(metrics, house)
+    _collections(metrics, house.collector)
     metrics.gauge(
         "overworld_loop_failures", "Times a background loop failed and ran again.", house.loops.failures.total
     )
+
+
+def _collections(metrics: Metrics, collector: Collector) -> None:
+    for generation in range(3):
+        labels = {"generation": str(generation)}
+        counted, longest = (
+            partial(column.__getitem__, generation) for column in (collector.counts, collector.longest_s)
+        )
+        metrics.gauge("overworld_gc_collections", "Collections of garbage.", counted, labels=labels)
+        metrics.gauge("overworld_gc_longest_s", "The longest collection, in seconds.", longest, labels=labels)
 
 
 def _database(metrics: Metrics, database: Database) -> None:

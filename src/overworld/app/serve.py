@@ -87,6 +87,8 @@ async def _serve(resolved: Resolved[Settings], game: Game, *, read: Callable[[],
             metrics=Metrics(CollectorRegistry()),
         )
         await stack.enter_async_context(_running(house, settings, game))
+        house.collector.take_over()
+        house.loops.run("collector", house.collector.run)
         where = await stack.enter_async_context(_listening(house, settings))
         reload_on_signal(Reload(resolved, read=read, http=house.http), stop=stop)
         await stack.enter_async_context(walkers(settings.demo, data=settings.data))

@@ -203,6 +203,21 @@ async def test_a_process_file_with_a_strangers_number_does_no_harm(data):
         assert await run(server.dsn, "SELECT 1") == 1
 
 
+async def test_a_socket_lock_with_a_living_strangers_number_does_no_harm(data):
+    """The stranger runs as the server's own user, whose processes the server can see."""
+    with running(data):
+        pass
+    owner = (data / "postgres").stat().st_uid
+    with subprocess.Popen(["/bin/sleep", "60"], user=owner if os.geteuid() == 0 else None) as stranger:
+        try:
+            lock = data / "postgres" / ".s.PGSQL.5432.lock"
+            lock.write_text(f"{stranger.pid}\n{data / 'postgres'}\n0\n5432\n{data / 'postgres'}\n")
+            with running(data) as server:
+                assert await run(server.dsn, "SELECT 1") == 1
+        finally:
+            stranger.kill()
+
+
 async def test_a_database_that_was_half_made_is_made_again(data):
     (data / "postgres.new" / "base").mkdir(parents=True)
     (data / "postgres.new" / "PG_VERSION").write_text("18\n")

@@ -188,7 +188,7 @@ class EmbeddedPostgres:
         return folder
 
     def _launch(self) -> None:
-        (self._folder / "postmaster.pid").unlink(missing_ok=True)
+        self._forget_locks()
         log = self._data / "postgres.log"
         if log.exists() and log.stat().st_size > _LOG_BYTES_MAX:
             log.replace(log.with_suffix(".log.old"))
@@ -215,6 +215,14 @@ class EmbeddedPostgres:
                 said = log.read_bytes()[log_start:].decode("utf-8", "replace").strip()[-800:]
                 raise PostgresNotStarted(f"PostgreSQL did not start; {log} ends with: {said}")
             time.sleep(0.005)
+
+    def _forget_locks(self) -> None:
+        """Takes away what a killed server left to keep others out: we hold the folder, and nobody is in it.
+
+        The server itself would believe the numbers in these files, and they may be anybody's by now, or a zombie's.
+        """
+        (self._folder / "postmaster.pid").unlink(missing_ok=True)
+        (self._sockets / f".s.PGSQL.{_PORT}.lock").unlink(missing_ok=True)
 
     def _is_ready(self) -> bool:
         """Whether the server accepts connections. Source: pg_ctl reads the eighth line of postmaster.pid likewise."""
