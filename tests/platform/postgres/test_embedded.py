@@ -53,6 +53,16 @@ def server_on(data: Path) -> EmbeddedPostgres:
 
 
 @contextmanager
+def stranger(*, uid: int) -> Iterator[int]:
+    """The number of a process that has nothing to do with us, and runs as a user."""
+    with subprocess.Popen(["/bin/sleep", "60"], user=uid if os.geteuid() == 0 else None) as process:
+        try:
+            yield process.pid
+        finally:
+            process.kill()
+
+
+@contextmanager
 def running(data: Path, *, durable: bool = False):
     server = EmbeddedPostgres(data, settings=SETTINGS, durable=durable)
     server.start()
@@ -207,15 +217,11 @@ async def test_a_socket_lock_with_a_living_strangers_number_does_no_harm(data):
     """The stranger runs as the server's own user, whose processes the server can see."""
     with running(data):
         pass
-    owner = (data / "postgres").stat().st_uid
-    with subprocess.Popen(["/bin/sleep", "60"], user=owner if os.geteuid() == 0 else None) as stranger:
-        try:
-            lock = data / "postgres" / ".s.PGSQL.5432.lock"
-            lock.write_text(f"{stranger.pid}\n{data / 'postgres'}\n0\n5432\n{data / 'postgres'}\n")
-            with running(data) as server:
-                assert await run(server.dsn, "SELECT 1") == 1
-        finally:
-            stranger.kill()
+    lock = data / "postgres" / ".s.PGSQL.5432.lock"
+    with stranger(uid=(data / "postgres").stat().st_uid) as pid:
+        lock.write_text(f"{pid}\n{data / 'postgres'}\n0\n5432\n{data / 'postgres'}\n")
+        with running(data) as server:
+            assert await run(server.dsn, "SELECT 1") == 1
 
 
 async def test_a_database_that_was_half_made_is_made_again(data):
