@@ -20,8 +20,8 @@ parameter is refused. Times are RFC 3339 in UTC, amounts are decimal text in the
 
 A call that needs a scope takes `Authorization: Bearer TOKEN`; in development `Overworld-Key: KEY`, the developer key of
 the data folder, adds the scopes `world.read` and `world.replay`. Every reply carries `X-Request-ID`; every refusal is
-one [Problem](#problem), whose code is explained in [errors.md](errors.md). In the examples `<...>` stands for what differs
-from run to run; the examples are run by `tests/docs/test_examples.py`."""
+one [Problem](#problem), whose code is explained in [errors.md](errors.md). In the examples `<...>` stands for what
+differs from run to run; the examples are run by `tests/docs/test_examples.py`."""
 _PAGES = """**Lists** come in pages: `limit` says how many (50 when left out), and `cursor` of a reply, handed back,
 gives the next page; it is null on the last one."""
 _LIMITS = """**Rate limits** hold under `/v1`, see [limits](settings.md#limits): replies carry `RateLimit-Limit`,
