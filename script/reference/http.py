@@ -18,14 +18,18 @@ _INTRO = """Every call of the HTTP interface, port 7400 by default. The server i
 3.1 at `/openapi.json`, and a page to try it at `/docs`. Bodies and replies are JSON; an unknown field or query
 parameter is refused. Times are RFC 3339 in UTC, amounts are decimal text in the places of their currency.
 
-A call that needs a scope takes `Authorization: Bearer TOKEN`. Every reply carries `X-Request-ID`; every refusal is one
-[Problem](#problem), whose code is explained in [errors.md](errors.md). In the examples `<...>` stands for what differs
-from run to run; the examples are run by `tests/docs/test_examples.py`."""
+A call that needs a scope takes `Authorization: Bearer TOKEN`; in development `Overworld-Key: KEY`, the developer key of
+the data folder, adds the scopes `world.read` and `world.replay`. Every reply carries `X-Request-ID`; every refusal is
+one [Problem](#problem), whose code is explained in [errors.md](errors.md). In the examples `<...>` stands for what
+differs from run to run; the examples are run by `tests/docs/test_examples.py`."""
 _PAGES = """**Lists** come in pages: `limit` says how many (50 when left out), and `cursor` of a reply, handed back,
 gives the next page; it is null on the last one."""
 _LIMITS = """**Rate limits** hold under `/v1`, see [limits](settings.md#limits): replies carry `RateLimit-Limit`,
-`RateLimit-Remaining` and `RateLimit-Reset`, a refusal `Retry-After`."""
+`RateLimit-Remaining` and `RateLimit-Reset`, a refusal `Retry-After`. The live map has a limit of its own: 20 calls a
+second from one address, of which `/v1/live/collectibles` counts as 5."""
 
+_OPEN = "Open to all."
+_DENIED = "http.unauthenticated"
 _ANY = "[http](errors.md#http), [platform](errors.md#platform) and [database](errors.md#database)"
 
 
@@ -88,16 +92,16 @@ def _refusals(route: Route) -> list[str]:
 def _route(route: Route, calls: Sequence[Call], *, shared: set[str]) -> str:
     operation = route.operation
     scope = operation.get("x-scope")
-    access = f"Needs the scope `{scope}`." if scope else "Open to all."
+    own = [code for code in _refusals(route) if code not in shared]
+    access = f"Needs the scope `{scope}`." if scope else _OPEN if _DENIED not in own else ""
     parts = [
         f"### {route.title}",
         prose(operation.get("description")),
-        " ".join([access, *(f"Also at `{path}`." for path in route.also)]),
+        " ".join(filter(None, [access, *(f"Also at `{path}`." for path in route.also)])),
         _parameters(operation),
         _body(operation),
         _replies(operation),
     ]
-    own = [code for code in _refusals(route) if code not in shared]
     parts.append(f"Refusals: {_linked(own)}." if own else "")
     parts += [call.as_markdown() for call in calls if call.route == route.title and not call.hidden]
     return "\n\n".join(filter(None, parts))

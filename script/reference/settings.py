@@ -38,12 +38,11 @@ def build() -> str:
 
 
 def _table(held: list[Leaf]) -> str:
-    return table(("key", "environment", "takes", "default", "meaning"), (list(_row(leaf)) for leaf in held))
+    return table(("key, and in the environment", "takes", "default", "meaning"), (list(_row(leaf)) for leaf in held))
 
 
 def _row(leaf: Leaf) -> Iterator[str]:
-    yield code(leaf.key)
-    yield code(environment_name(leaf.key))
+    yield f"{code(leaf.key)}<br>{code(environment_name(leaf.key))}"
     yield allowed(leaf)
     yield code(_default(leaf))
     yield sentence(leaf.description) + " *At once.*" * (leaf.key in AT_ONCE) + " *Secret.*" * leaf.secret

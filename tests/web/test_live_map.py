@@ -9,12 +9,15 @@ from typing import Any
 from urllib.parse import urlsplit
 from uuid import uuid4
 
+import asyncpg
+import httpx
 import pytest
 import pytest_asyncio
 from playwright.async_api import ViewportSize
 
 from bench.browser import DESKTOP, PHONE, STRANGER, Visit, visiting
 from bench.servers import ServerProcess, free_ports
+from tests.docs.pages import read
 from tests.system.player import LJUBLJANA, Player
 
 pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
@@ -154,7 +157,7 @@ async def test_the_key_opens_the_map_to_a_stranger_and_leaves_the_address_bar(se
         field = visit.page.get_by_label("Developer key")
         await field.fill("owdev_wrong")
         await visit.page.get_by_role("button", name="Open the map").click()
-        await visit.page.get_by_text("That is not this server's key.").wait_for()
+        await visit.page.get_by_text("That does not open this server.").wait_for()
         await field.fill(server.key)
         await field.press("Enter")
         await visit.shows("seen.state === 'live'")
@@ -165,6 +168,29 @@ async def test_the_key_opens_the_map_to_a_stranger_and_leaves_the_address_bar(se
         await visit.shows("seen.state === 'live'")
         assert server.key not in visit.page.url
         assert [said for said in visit.complaints if "Cross-Origin-Opener-Policy" not in said] == []  # it is for HTTPS
+
+
+async def test_in_production_a_moderators_token_opens_the_map_and_a_players_does_not(browser, tmp_path):
+    """The role is given by the statement that docs/operations.md shows."""
+    given = next(block.text for block in read("docs/operations.md").blocks if block.language == "sql")
+    ada = {"email": "ada@example.org", "password": "correct horse battery"}
+    async with (
+        ServerProcess(tmp_path / "data", environment={"OVERWORLD_MODE": "production"}) as server,
+        httpx.AsyncClient(base_url=server.http) as http,
+        visiting(browser, server.http) as visit,
+    ):
+        field = visit.page.get_by_label("access token")
+        await field.fill((await http.post("/v1/auth/register", json=ada | {"username": "ada"})).json()["access_token"])
+        await field.press("Enter")
+        await visit.page.get_by_text("That does not open this server.").wait_for()
+        database = await asyncpg.connect(f"postgresql://overworld@/postgres?host={tmp_path}/data/postgres")
+        try:
+            assert await database.execute(given) == "UPDATE 1"
+        finally:
+            await database.close()
+        await field.fill((await http.post("/v1/auth/login", json=ada)).json()["access_token"])
+        await field.press("Enter")
+        await visit.shows("seen.state === 'live'")
 
 
 async def test_the_map_survives_a_restart_of_the_server(server, browser, joins):

@@ -1,4 +1,4 @@
-/** The developer key: from the address once, or from whoever is asked for it. */
+/** The developer key or access token: from the address once, or from whoever is asked for it. */
 
 import { type About, type Api, Refused } from "./api.ts";
 
@@ -15,7 +15,7 @@ export function takeKeyFromAddress(api: Api): void {
 export function askForKey(api: Api, form: HTMLFormElement): Promise<About> {
   const input = form.elements.namedItem("key") as HTMLInputElement;
   const wrong = form.querySelector("[role=alert]") as HTMLElement;
-  wrong.textContent = api.hasKey ? "The key that was used before does not open this server." : "";
+  wrong.textContent = api.hasKey ? "What was used before no longer opens this server." : "";
   api.forgetKey();
   form.hidden = false;
   input.focus();
@@ -32,7 +32,7 @@ export function askForKey(api: Api, form: HTMLFormElement): Promise<About> {
       } catch (error) {
         api.forgetKey();
         const isDenied = error instanceof Refused && error.isDenied;
-        wrong.textContent = isDenied ? "That is not this server's key." : "The server did not answer. Try again.";
+        wrong.textContent = isDenied ? "That does not open this server." : "The server did not answer. Try again.";
         input.select();
       }
     };

@@ -64,6 +64,7 @@ export class Refused extends Error {
   }
 }
 
+const DEVELOPER_KEY = "owdev_";
 const KEY_ITEM = "overworld.key";
 const TIMEOUT_MS = 10_000;
 
@@ -74,7 +75,7 @@ export class Api {
     return this.key !== null;
   }
 
-  /** Uses a developer key from now on, for as long as the tab is open. */
+  /** Uses a developer key or an access token from now on, for as long as the tab is open. */
   useKey(key: string): void {
     this.key = key;
     sessionStorage.setItem(KEY_ITEM, key);
@@ -100,7 +101,7 @@ export class Api {
   private async get<T>(what: string, query: Record<string, number>): Promise<T> {
     const words = new URLSearchParams(Object.entries(query).map(([name, value]) => [name, String(value)]));
     const reply = await fetch(`v1/live/${what}${words.size ? `?${words}` : ""}`, {
-      headers: this.key === null ? {} : { "Overworld-Key": this.key },
+      headers: this.key === null ? {} : credentials(this.key),
       signal: AbortSignal.timeout(TIMEOUT_MS),
       cache: "no-store",
       credentials: "omit",
@@ -109,4 +110,9 @@ export class Api {
     const problem = (await reply.json().catch(() => ({}))) as Record<string, unknown>;
     throw new Refused(reply.status, String(problem.code ?? ""), problem);
   }
+}
+
+/** A developer key has a header of its own; anything else is a token, all that a server in production takes. */
+function credentials(key: string): Record<string, string> {
+  return key.startsWith(DEVELOPER_KEY) ? { "Overworld-Key": key } : { Authorization: `Bearer ${key}` };
 }

@@ -48,9 +48,13 @@ def _collections(metrics: Metrics, collector: Collector) -> None:
 
 
 def _database(metrics: Metrics, database: Database) -> None:
-    metrics.gauge("overworld_database_connections", "Connections open.", lambda: database.use().open)
-    metrics.gauge("overworld_database_connections_used", "Connections in use.", lambda: database.use().in_use)
-    metrics.gauge("overworld_database_callers_waiting", "Callers waiting for one.", lambda: database.use().waiting)
+    metrics.gauge("overworld_database_connections", "Connections to the database.", lambda: database.use().open)
+    metrics.gauge("overworld_database_connections_used", "Of these, in use.", lambda: database.use().in_use)
+    metrics.gauge(
+        "overworld_database_callers_waiting",
+        "Callers waiting for a connection to the database.",
+        lambda: database.use().waiting,
+    )
 
 
 def _claims(metrics: Metrics, house: House) -> None:

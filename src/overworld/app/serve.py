@@ -218,14 +218,14 @@ def _welcome(where: Addresses, settings: Settings, game: Game) -> None:
     lines = [
         f"Overworld serves {game.title} on Earth.",
         f"  HTTP        {where.http}   try it at {where.http}/docs",
+        f"  map         {where.http}/",
         f"  socket      {where.realtime}",
         f"  operations  {where.operations}   /health /metrics",
         f"  data        {settings.data.absolute()}",
     ]
     if settings.demo.enabled:
         demo = settings.demo
-        lines.append(f"  map         {where.http}/")
-        lines.append(f"{demo.walkers} simulated walkers walk around {demo.lat}, {demo.lng} and collect: see the map.")
+        lines.append(f"{demo.walkers} simulated players walk around {demo.lat}, {demo.lng} and collect.")
     if settings.mode != "production":
         lines.append(f"Walk a real track: script/overworld replay tests/data/gpx/*.gpx{_data_flag(settings.data)}")
     if not settings.limits.enabled:

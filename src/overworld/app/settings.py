@@ -41,7 +41,8 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What an operator may set. What a game may set stands in its game.toml."""
 
     mode: Annotated[
-        Literal["development", "production"], Meta(description="production refuses built-in secrets and test doors")
+        Literal["development", "production"],
+        Meta(description="production honours no developer key, and starts with no built-in secret and no demo"),
     ] = "development"
     game: Annotated[str, Meta(min_length=1, max_length=255, description="game to run: a name in games/, or a path")] = (
         "ore"

@@ -199,5 +199,5 @@ def _text(text: inspect.StrType) -> str:
     if low is not None and high is not None:
         return f"text{form} of {low} to {high} characters"
     if low is not None:
-        return f"text{form} of at least {low} characters"
+        return f"text{form} of {low} characters or more"
     return f"text{form}" + (f" of at most {high} characters" if high is not None else "")

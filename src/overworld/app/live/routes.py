@@ -118,7 +118,11 @@ def routes(live: LiveMap) -> list[HTTPRouteHandler]:
 
     @get(f"{PREFIX}about", opt=open_to_all(refusals=refused))
     async def live_about(*, caller: Caller, request: Request[Any, Any, Any]) -> LiveAbout:
-        """What the live map shows. Needs `world.read`, except on the machine itself and in a demo."""
+        """What the live map shows.
+
+        Needs the scope `world.read`, by token or developer key; but not in a demo, nor in development on the machine
+        itself.
+        """
         await live.viewers.admit(caller, request.headers)
         return live.about
 
@@ -134,7 +138,10 @@ def routes(live: LiveMap) -> list[HTTPRouteHandler]:
         players_max: PlayersMaxQuery = _PLAYERS_DEFAULT,
         collected_after: AfterQuery = None,
     ) -> LiveWorld:
-        """The exact places of the players in view, figures, and what was just collected. Needs `world.read`."""
+        """The exact places of the players in view, figures, and what was just collected.
+
+        Answers the same callers as `/v1/live/about`.
+        """
         await live.viewers.admit(caller, request.headers)
         return live.look(_box(west, south, east, north), players_max=players_max, collected_after=collected_after)
 
@@ -148,7 +155,10 @@ def routes(live: LiveMap) -> list[HTTPRouteHandler]:
         east: EastQuery,
         north: NorthQuery,
     ) -> LiveCollectibles:
-        """What can be collected in view. Needs `world.read`."""
+        """What can be collected in view.
+
+        Answers the same callers as `/v1/live/about`.
+        """
         await live.viewers.admit(caller, request.headers, looks=_COLLECTIBLES_LOOKS)
         return await live.collectibles(_box(west, south, east, north))
 

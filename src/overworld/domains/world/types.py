@@ -82,14 +82,16 @@ class WorldSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     track_kept_s: Annotated[
         int, Meta(ge=3_600, le=2_592_000, description="how long the next fix is judged against the last one")
     ] = 86_400
-    share_fixes: Annotated[bool, Meta(description="share last fixes with other servers through the database")] = False
+    share_fixes: Annotated[
+        bool, Meta(description="share last fixes with other servers; always with `database.dsn`")
+    ] = False
     share_every_ms: Annotated[int, Meta(ge=10, le=50, description="how far behind shared fixes may be")] = 30
-    sample_m: Annotated[float, Meta(ge=1, le=10_000, description="events.location.updated after so many metres")] = 25.0
-    sample_s: Annotated[float, Meta(ge=1, le=86_400, description="events.location.updated after so many seconds")] = (
+    sample_m: Annotated[float, Meta(ge=1, le=10_000, description="metres between two `events.location.updated`")] = 25.0
+    sample_s: Annotated[float, Meta(ge=1, le=86_400, description="seconds between two `events.location.updated`")] = (
         60.0
     )
     rejected_every_s: Annotated[
-        float, Meta(ge=0, le=86_400, description="least time between two events.movement.rejected of one player")
+        float, Meta(ge=0, le=86_400, description="least time between two `events.movement.rejected` of one player")
     ] = 10.0
     events_every_ms: Annotated[int, Meta(ge=10, le=60_000, description="how often movement events are written")] = 500
     events_waiting_max: Annotated[
