@@ -176,7 +176,8 @@ def test_a_reader_who_has_had_enough_is_no_error(tmp_path, arguments):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("arguments", "code"), [(["config", "show"], 0), (["game", "check", "ore"], 0), (["--help"], 0), (["serve", "-x"], 2)]
+    ("arguments", "code"),
+    [(["config", "show"], 0), (["game", "check", "ore"], 0), (["--help"], 0), (["serve", "-x"], 2)],
 )
 def test_closed_standard_streams_change_no_exit_code(tmp_path, arguments, code):
     command = ["/bin/sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", sys.executable, "-m", "overworld", *arguments]
