@@ -172,3 +172,13 @@ def test_a_reader_who_has_had_enough_is_no_error(tmp_path, arguments):
     ran = subprocess.run(command, cwd=tmp_path, stdout=writing, stderr=subprocess.PIPE, check=False, timeout=60)  # noqa: S603
     os.close(writing)
     assert (ran.returncode, ran.stderr) == (0, b"")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [(["config", "show"], 0), (["game", "check", "ore"], 0), (["--help"], 0), (["serve", "-x"], 2)],
+)
+def test_closed_standard_streams_change_no_exit_code(tmp_path, arguments, code):
+    command = ["/bin/sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", sys.executable, "-m", "overworld", *arguments]
+    assert subprocess.run(command, cwd=tmp_path, check=False, timeout=60).returncode == code  # noqa: S603

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -165,10 +166,24 @@ def test_a_file_that_cannot_be_read_is_an_error_like_any_other(tmp_path, content
     assert str(refused.value.errors[0]).startswith(error)
 
 
+def test_a_pipe_or_a_folder_is_refused_and_not_waited_for(tmp_path):
+    (tmp_path / "folder" / "game.toml").mkdir(parents=True)
+    os.mkfifo(tmp_path / "game.toml")
+    for place in (tmp_path / "folder", tmp_path):
+        with pytest.raises(GameErrors, match="is not a file"):
+            check(place)
+
+
 def test_a_game_is_found_by_name_or_by_path(tmp_path):
     written(tmp_path, GOOD)
     assert found("ore").name == "ore" and check(found("ore")).name == "ore"
     assert found(str(tmp_path)) == found(str(tmp_path / "game.toml")) == tmp_path
+
+
+@pytest.mark.parametrize("name", ["a" * 5_000, "~nobody-has-this-name/game"])
+def test_a_path_that_cannot_be_looked_at_is_no_game(name):
+    with pytest.raises(GameErrors):
+        found(name)
 
 
 @pytest.mark.parametrize(("name", "hint"), [("oar", "did you mean `ore`?"), ("zzzzzz", "ore")])

@@ -196,8 +196,8 @@ def test_a_file_that_cannot_be_read_is_one_fault_and_hides_no_other(tmp_path):
     assert told[2] == "environment: OVERWORLD_NOPE: there is no such setting"
 
 
-@pytest.mark.parametrize("content", [b"\xff\xfe", b"a = 1\n" * 200_000])
-def test_a_file_of_bytes_that_are_no_text_or_too_many_is_refused(tmp_path, content):
+@pytest.mark.parametrize("content", [b"\xff\xfe", b"a = 1\n" * 200_000, b"a = " + b"[" * 5_000])
+def test_a_file_of_bytes_that_are_no_text_too_many_or_too_deep_is_refused(tmp_path, content):
     path = tmp_path / "overworld.toml"
     path.write_bytes(content)
     assert len(faults_of(file_source(path, name="overworld.toml", tree=Tree()))) == 1

@@ -90,6 +90,7 @@ for _place, (_group, _command) in enumerate(_COMMANDS):
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs one command and leaves the process with its exit code; arguments default to those of the process."""
+    _open_what_is_closed()
     try:
         _run(arguments)
     except CycloptsError as wrong:
@@ -109,6 +110,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
             raise
         _give_up_output()
         _leave(REFUSED, [f"overworld: what was to be written has no place: {failed.strerror}"])
+
+
+def _open_what_is_closed() -> None:
+    """Whoever starts us may have closed standard streams, as `>&-` does. What is written there goes nowhere then, and
+    no file or socket of ours may get such a number, or what is written would go there.
+    """
+    for number in (0, 1, 2):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # gets the lowest number that is free: this one
+    if sys.stdout is None:
+        sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115 - open until the process ends
+    if sys.stderr is None:
+        sys.stderr = open(2, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
 
 
 def _give_up_output() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from hashlib import sha256
 from pathlib import Path
+from stat import S_ISREG
 from typing import Annotated, Literal
 
 import msgspec
@@ -114,11 +115,17 @@ def found(name_or_path: str) -> Path:
 
     Raises: GameErrors when there is none, naming those that are shipped.
     """
-    for folder in (SHIPPED / name_or_path, Path(name_or_path).expanduser()):
-        if (folder / FILE_NAME).is_file():
-            return folder
-        if folder.name == FILE_NAME and folder.is_file():
-            return folder.parent
+    try:
+        for folder in (SHIPPED / name_or_path, Path(name_or_path).expanduser()):
+            if (folder / FILE_NAME).is_file():
+                return folder
+            if folder.name == FILE_NAME and folder.is_file():
+                return folder.parent
+    except OSError as error:
+        problem = f"cannot be looked for: {error.strerror}"
+        raise GameErrors(Path(name_or_path), [DefinitionError(path="", problem=problem)]) from error
+    except RuntimeError as error:  # a home folder of nobody
+        raise GameErrors(Path(name_or_path), [DefinitionError(path="", problem=str(error))]) from error
     names = sorted(file.parent.name for file in SHIPPED.glob(f"*/{FILE_NAME}"))
     problem = f"there is no game {name_or_path!r}: neither shipped nor a folder with a {FILE_NAME}"
     raise GameErrors(
@@ -129,9 +136,14 @@ def found(name_or_path: str) -> Path:
 def read_text(file: Path) -> str:
     """The text of a definition or of its tests, at most 1 MiB. Raises: GameErrors."""
     try:
-        if file.stat().st_size > BYTES_MAX:
-            raise GameErrors(file, [DefinitionError(path="", problem=f"is larger than {BYTES_MAX} bytes")])
-        return file.read_text(encoding="utf-8")
+        about = file.stat()
+        # A pipe or a device may never end.
+        if not S_ISREG(about.st_mode):
+            problem = "is not a file"
+        elif about.st_size > BYTES_MAX:
+            problem = f"is larger than {BYTES_MAX} bytes"
+        else:
+            return file.read_text(encoding="utf-8")
     except OSError as error:
         problem = f"cannot be read: {error.strerror}"
     except UnicodeDecodeError as error:

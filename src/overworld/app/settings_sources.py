@@ -93,7 +93,7 @@ def file_source(path: Path, *, name: str, tree: Struct) -> Source:
         tables = tomllib.loads(content.decode())
     except OSError as failed:
         return _unreadable(name, f"cannot be read: {failed.strerror}")
-    except ValueError as broken:
+    except (ValueError, RecursionError) as broken:
         return _unreadable(name, f"is not TOML: {broken}")
     return Source(name=name, values=dict(_flatten(tables, {leaf.key for leaf in leaves(tree)})))
 

@@ -19,9 +19,13 @@ def kernel(function: Callable[P, R]) -> Callable[P, R]:
     A call that is not inlined counts the references of every column it is given up and down, some 10 ns for each: in
     a hot loop pass the few columns that are needed, not all of them in a tuple.
     The cache notices a change of the file a kernel stands in, not of the kernels it calls in other files: whoever names
-    the folder keeps one per build.
+    the folder keeps one per build. Where no folder can be written, every process compiles for itself.
     """
-    return cast(Callable[P, R], njit(cache=True)(function))
+    try:
+        compiled = njit(cache=True)(function)
+    except RuntimeError:  # the cache finds no folder
+        compiled = njit(function)
+    return cast(Callable[P, R], compiled)
 
 
 def compiled_count(kernels: Iterable[Callable[..., Any]]) -> int:

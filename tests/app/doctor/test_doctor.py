@@ -253,3 +253,9 @@ async def test_a_database_ahead_of_the_build_is_a_problem(open_database, databas
         settings = Settings(database=DatabaseSettings(dsn=dsn))
         found = {finding.check: finding async for finding in connected(settings, clock=SystemClock())}
     assert (found["migrations"].level, "newer build" in found["migrations"].advice) == (Level.PROBLEM, True)
+
+
+def test_a_data_folder_that_cannot_even_be_looked_at_is_a_problem_among_others(capsys):
+    code, told = run(capsys, "--data", "a" * 5_000, *ANY_PORTS)
+    assert code == 1
+    assert "File name too long" in told["server"]["found"]

@@ -54,11 +54,26 @@ async def test_who_is_on_the_machine_may_look(host):
         (caller(), HERE | {"x-forwarded-for": "203.0.113.7"}),
         (caller(), HERE | {"forwarded": "for=203.0.113.7"}),
         (caller(), HERE | {"via": "1.1 proxy"}),
+        (caller(), HERE | {"origin": "https://elsewhere.example"}),
+        (caller(), HERE | {"origin": "null"}),
     ],
-    ids=["elsewhere", "unknown", "a name that resolves here", "no host", "no host name", *["passed on"] * 3],
+    ids=[
+        *("elsewhere", "unknown", "a name that resolves here", "no host", "no host name", *["passed on"] * 3),
+        *("a page of elsewhere", "a page of nowhere"),
+    ],
 )
 async def test_who_only_looks_like_a_neighbour_may_not(who, headers):
     assert await outcome(who, headers, viewers()) == "http.unauthenticated"
+
+
+async def test_a_page_of_this_machine_may_look():
+    assert await outcome(caller(), HERE | {"origin": "http://localhost:5173"}, viewers()) == "in"
+
+
+async def test_who_names_two_hosts_may_not_look():
+    hosts = Headers([(b"host", b"127.0.0.1:7400"), (b"host", b"play.example")])
+    with pytest.raises(Unauthenticated):
+        await viewers().admit(caller(), hosts)
 
 
 async def test_in_production_nobody_may_for_being_on_the_machine():

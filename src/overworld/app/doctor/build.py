@@ -11,6 +11,7 @@ from pathlib import Path
 
 import overworld
 from overworld.app.doctor.findings import Finding, ok, problem, warning
+from overworld.app.doctor.folder import nearest
 from overworld.app.kernel_cache import kernel_cache
 
 PYTHON_MIN = (3, 11)
@@ -51,9 +52,9 @@ def packages() -> Finding:
 def kernels(data: Path, environment: Mapping[str, str]) -> Finding:
     """Whether the kernels are compiled."""
     folder = Path(environment.get("NUMBA_CACHE_DIR") or kernel_cache(data))
-    if any(folder.rglob("*.nbi")):
+    above = nearest(folder)
+    if above == folder and any(folder.rglob("*.nbi")):
         return ok("kernels", f"compiled, in {folder}")
-    above = next(parent for parent in (folder, *folder.parents) if parent.exists())
     if not os.access(above, os.W_OK):
         advice = f"let this user write in {above}, or set NUMBA_CACHE_DIR to a folder of its own"
         return warning("kernels", f"not compiled, and {above} is not writable: every start compiles them", advice)

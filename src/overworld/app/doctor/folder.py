@@ -26,7 +26,7 @@ _CLOCK_STEP_S = 2.0  # process times are only as exact as the boot time
 def folder(data: Path) -> Finding:
     """Whether the folder is there or can be made, and we may write in it."""
     name, place = "data folder", data.absolute()
-    above = next(parent for parent in (place, *place.parents) if parent.exists())
+    above = nearest(place)
     if not above.is_dir():
         return problem(name, f"{above} is a file", "name a folder with --data")
     if not os.access(above, os.W_OK | os.X_OK):
@@ -41,10 +41,15 @@ def folder(data: Path) -> Finding:
     return ok(name, f"{place} is writable")
 
 
+def nearest(place: Path) -> Path:
+    """The place itself, or the closest one above it that is there and can be looked at."""
+    return next(one for one in (place, *place.parents) if os.path.exists(one))  # noqa: PTH110 - Path's own raises
+
+
 def disk(data: Path) -> Finding:
     """Whether there is room."""
     place = data.absolute()
-    above = next(parent for parent in (place, *place.parents) if parent.exists())
+    above = nearest(place)
     free_mib = shutil.disk_usage(above).free >> 20
     found, advice = f"{free_mib} MiB free in {above}", "make room, or name a folder on another disk with --data"
     if free_mib < _FREE_MIN_MIB:

@@ -23,8 +23,9 @@ class Viewers(Struct, frozen=True, kw_only=True):
     everybody when `everybody` says so, else callers on this machine when `machine` does.
 
     A proxy on this machine makes strangers look like neighbours, and a page on the web can have a name of its own
-    resolve to this machine. So a neighbour is believed only when the request was not passed on and names this machine
-    as its host. An address may spend 20 looks a second, 100 at once; the page takes two.
+    resolve to this machine, or be let in by `http.cors_origins`. So a neighbour is believed only when the request was
+    not passed on, names this machine as its host, and comes from no page of elsewhere. An address may spend 20 looks a
+    second, 100 at once; the page takes two.
     """
 
     everybody: bool
@@ -53,13 +54,14 @@ class Viewers(Struct, frozen=True, kw_only=True):
 def _is_from_here(headers: Headers) -> bool:
     if any(name in headers for name in _FORWARDING):
         return False
+    # Of two hosts, nobody knows which one a proxy went by.
+    hosts, origins = headers.getall("host", []), headers.getall("origin", [])
+    return len(hosts) == 1 and all(_is_here(url) for url in (f"//{hosts[0]}", *origins))
+
+
+def _is_here(url: str) -> bool:
     try:
-        host = urlsplit(f"//{headers.get('host', '')}").hostname
-    except ValueError:
-        return False
-    if host == "localhost":
-        return True
-    try:
-        return host is not None and ip_address(host).is_loopback
+        host = urlsplit(url).hostname
+        return host is not None and (host == "localhost" or ip_address(host).is_loopback)
     except ValueError:
         return False

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Annotated, Any
 
 import numpy as np
 from litestar import Request, get
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import Parameter
-from msgspec import Struct
+from msgspec import Struct, field
 
 from overworld.app.live.access import Viewers
 from overworld.app.live.messages import (
@@ -73,6 +74,7 @@ class LiveMap(Struct, frozen=True, kw_only=True):
     clock: Clock
     window_us: int
     cell_level: int
+    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     def look(self, box: Box, *, players_max: int, collected_after: int | None) -> LiveWorld:
         """Who is in view now."""
@@ -98,18 +100,19 @@ class LiveMap(Struct, frozen=True, kw_only=True):
         )
 
     async def collectibles(self, box: Box) -> LiveCollectibles:
-        """What can be collected in view. One statement. Raises: ViewTooWide."""
+        """What can be collected in view. One statement. Raises: ViewTooWide.
+
+        One view at a time: of many that are asked for at once, each would take its slice of every turn of the loop.
+        """
         now_us = self.clock.now_us()
         try:
             wanted = cells.cover_cap(*box.disc(), self.cell_level, CELLS_MAX)
         except ValueError as error:
             raise ViewTooWide(cells_max=CELLS_MAX) from error
-        spawned = await self.gameplay.lying_in(wanted, at=from_us(now_us))
-        return LiveCollectibles(
-            at_ms=now_us // _MS_US,
-            expires_at_ms=(now_us // self.window_us + 1) * self.window_us // _MS_US,
-            items=_columns(spawned, box),
-        )
+        async with self.turn:
+            items = _columns(await self.gameplay.lying_in(wanted, at=from_us(now_us)), box)
+        expires_at_ms = (now_us // self.window_us + 1) * self.window_us // _MS_US
+        return LiveCollectibles(at_ms=now_us // _MS_US, expires_at_ms=expires_at_ms, items=items)
 
 
 def routes(live: LiveMap) -> list[HTTPRouteHandler]:

@@ -53,7 +53,7 @@ def choose_user(folder: Path, *, wanted: str) -> SystemUser | None:
     """
     if os.geteuid() != 0:
         return None
-    if folder.exists() and (status := folder.stat()).st_uid != 0:
+    if os.path.exists(folder) and (status := folder.stat()).st_uid != 0:  # noqa: PTH110 - Path's own raises
         return SystemUser(name=_name_of(status.st_uid), uid=status.st_uid, gid=status.st_gid)
     for name in [wanted] if wanted else _CANDIDATES:
         try:
