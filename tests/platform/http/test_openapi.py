@@ -6,7 +6,8 @@ import re
 from typing import Annotated
 
 import pytest
-from litestar import post
+from litestar import get, post
+from litestar.params import Parameter
 from msgspec import Meta, Struct
 
 from overworld.platform.http import open_to_all
@@ -69,6 +70,17 @@ async def test_a_page_is_named_after_its_items(document):
     reply = document["paths"]["/v1/moves"]["get"]["responses"]["200"]["content"]["application/json"]["schema"]
     assert reply["$ref"] == "#/components/schemas/PageOfMoved"
     assert "items" in document["components"]["schemas"]["PageOfMoved"]["properties"]
+
+
+async def test_parameters_that_may_be_left_out_carry_their_bounds(make_edge):
+    @get("/v1/since", opt=open_to_all())
+    async def since(*, after: Annotated[int | None, Parameter(ge=0, le=9)] = None) -> None: ...
+
+    async with make_edge(extra=[since]).client() as client:
+        document = (await client.get("/openapi.json")).json()
+        assert (await client.get("/v1/since?after=-1")).status_code == 400
+    (parameter,) = document["paths"]["/v1/since"]["get"]["parameters"]
+    assert (parameter["schema"]["minimum"], parameter["schema"]["maximum"]) == (0, 9)
 
 
 async def test_bodies_carry_their_bounds(document):

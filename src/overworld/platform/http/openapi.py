@@ -12,6 +12,7 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme
+from litestar.params import ParameterKwarg
 from litestar.routes import HTTPRoute
 from litestar.types import Method
 from litestar.types.internal_types import PathParameterDefinition
@@ -84,6 +85,7 @@ def describe(app: Litestar) -> dict[str, Any]:
         for method, (handler, _) in route.route_handler_map.items():
             if (operation := item.get(method.lower())) is not None:
                 _complete(operation, path=route.path, access=handler.opt.get(OPT_KEY, Access(None)))
+                _bound_parameters(operation, handler)
                 if handler.parsed_data_field is not None:
                     document["components"]["schemas"] |= _describe_body(operation, handler.parsed_data_field)
     return document
@@ -101,6 +103,16 @@ def _with_short_names(document: dict[str, Any]) -> dict[str, Any]:
             text = text.replace(f'"{name}"', f'"{short}"').replace(f'schemas/{name}"', f'schemas/{short}"')
     shortened: dict[str, Any] = msgspec.json.decode(text)
     return shortened
+
+
+def _bound_parameters(operation: dict[str, Any], handler: HTTPRouteHandler) -> None:
+    """Writes the bounds of 0 that Litestar leaves out of parameters which may be null."""
+    fields = handler.parsed_fn_signature.parameters
+    for parameter in operation.get("parameters", []):
+        field = fields.get(parameter["name"])
+        kwarg = field.kwarg_definition if field is not None else None
+        bounds = (("minimum", kwarg.ge), ("maximum", kwarg.le)) if isinstance(kwarg, ParameterKwarg) else ()
+        parameter["schema"] |= {name: bound for name, bound in bounds if bound == 0}
 
 
 def _describe_body(operation: dict[str, Any], data: FieldDefinition) -> dict[str, Any]:
