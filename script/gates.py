@@ -29,8 +29,6 @@ from script.gates_of_code import code_breaches
 
 _LOCKS = ("*.lock", "*-lock.json", "npm-shrinkwrap.json", "*-lock.yaml", "pylock*.toml", ".npmrc")
 _HOST = re.compile(r"https?://|\bfile:|--(?:extra-)?index-url|--find-links|registry\s*=")
-# npm keeps links of authors too, which are read by nobody's installer.
-_HOST_IN_JSON = re.compile(r'"resolved":\s*"(?:https?|file):')
 _REGISTRY = re.compile(
     r"pypi\.org|pythonhosted\.org|npmjs\.(?:org|com)|yarnpkg\.com|crates\.io|maven\.apache\.org|maven\.org|rubygems\.org"
     r"|proxy\.golang\.org"
@@ -47,10 +45,10 @@ def lock_breaches(root: Path, files: Iterable[str]) -> Iterator[str]:
         path = root / file
         if not path.is_file() or not any(fnmatch(path.name, pattern) for pattern in _LOCKS):
             continue
-        host = _HOST_IN_JSON if path.suffix == ".json" else _HOST
         for number, line in enumerate(path.read_text().splitlines(), 1):
-            if host.search(line):
-                yield f"{file}:{number}: a lock file names no host (script/lock writes it so): {line.strip()[:100]}"
+            if _HOST.search(line):
+                how = "script/lock and script/web lock write it so"
+                yield f"{file}:{number}: a lock file names no host ({how}): {line.strip()[:100]}"
 
 
 def unlocked_breaches(root: Path) -> Iterator[str]:

@@ -47,6 +47,7 @@ def root(tmp_path: Path) -> Path:
         ("uv.lock", 'source = { registry = "https://mirror.example/simple" }'),
         ("pylock.toml", 'url = "https://mirror.example/foo.whl"'),
         ("web/package-lock.json", '  "resolved": "https://mirror.example/foo.tgz",'),
+        ("web/package-lock.json", '  "url": "https://opencollective.example/author"'),
         ("web/.npmrc", "registry=https://mirror.example"),
         ("web/pnpm-lock.yaml", "tarball: https://mirror.example/foo.tgz"),
     ],
@@ -62,7 +63,7 @@ def test_a_host_in_a_lock_file_is_found_with_its_line(root, name, line):
     ("name", "line"),
     [
         ("requirements.lock", PIN),
-        ("web/package-lock.json", '  "url": "https://opencollective.example/author"'),
+        ("web/package-lock.json", '  "node_modules/vite": {'),
         ("web/.npmrc", "omit-lockfile-registry-resolved=true"),
         ("notes.md", "--index-url https://mirror.example"),
     ],
