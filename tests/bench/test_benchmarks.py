@@ -79,6 +79,7 @@ def test_fixes_are_sent_at_the_rate_asked_for():
 def test_fixes_over_http_are_accepted():
     line = told("location", "--over", "http", "--connections", "2", "--seconds", "1")
     holds(line, "updates_per_s")
+    assert line["settings"]["over"] == "http"
 
 
 @slow

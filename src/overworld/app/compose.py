@@ -235,10 +235,14 @@ def readers(house: House, *, game: Game, room_level: int) -> Sequence[tuple[str,
         await house.accounts.on_events(envelopes)
         await end_sockets.handle(envelopes)
 
+    async def show_collected(envelopes: Sequence[Envelope]) -> None:
+        """One reader for both: each one of its own would read every batch of claims again."""
+        await house.live.recent.handle(envelopes)
+        await to_sockets.handle(envelopes)
+
     return [
         ("revocations", sorted(REVOCATION_TOPICS), revoke),
-        ("collections-to-sockets", sorted(collections_to_sockets.TOPICS), to_sockets.handle),
-        ("collections-to-map", sorted(collections_to_sockets.TOPICS), house.live.recent.handle),
+        ("collections", sorted(collections_to_sockets.TOPICS), show_collected),
     ]
 
 
