@@ -35,10 +35,10 @@ class Link(Player):
         patience_s: float = 30.0,
         pause_s: float = 0.25,
     ) -> None:
-        id = device_id or f"replay-{uuid4()}"
+        device = device_id or f"replay-{uuid4()}"
         super().__init__(
             server,
-            sign_in=lambda api: api.device(id),
+            sign_in=lambda api: api.device(device),
             key=key,
             socket_key=key if own_timeline else None,
             start=start,

@@ -1,11 +1,11 @@
 """What the server tells of its own accord, as types to match on, and the queue in which it waits.
 
-    async for event in socket.events:
-        match event:
-            case ChatMessage(data=said):
-                print(said.sender, said.text)
-            case CollectiblesNearby(data=nearby):
-                print(len(nearby.items), "around")
+async for event in socket.events:
+    match event:
+        case ChatMessage(data=said):
+            print(said.sender, said.text)
+        case CollectiblesNearby(data=nearby):
+            print(len(nearby.items), "around")
 """
 
 from __future__ import annotations

@@ -34,7 +34,7 @@ SignIn = Callable[[Api], Awaitable[Session]]
 
 _BROKEN = (Closed, Unreachable, TimeoutError)
 _UNAUTHENTICATED = 401
-# This client is at fault, may not connect, or was replaced by a newer one of the same account: coming back helps nobody.
+# This client is at fault, may not connect, or was replaced by a newer one of its account: no reason to come back.
 _FINAL = frozenset({4400, 4403, 4409, 4413})
 
 
@@ -133,7 +133,7 @@ class Player:
 
     @property
     def surroundings(self) -> Surroundings:
-        """Who is around; empty after a break until the server has told it anew. Raises: RuntimeError before the block."""
+        """Who is around; after a break empty until told anew. Raises: RuntimeError before the block."""
         if self._socket is None:
             raise RuntimeError("not connected")
         return self._socket.surroundings
@@ -169,9 +169,9 @@ class Player:
         self, action: str, *, target: str, reply: type[T], request_id: str | None = None, **more: Any
     ) -> Acted[T]:
         """Carries out a `game.action` under one request id, however often the line breaks. Raises: Refused."""
-        id = request_id or str(uuid4())
+        request = request_id or str(uuid4())
         acted = await self._steadily(
-            lambda socket: socket.act(action, target=target, request_id=id, reply=reply, **more)
+            lambda socket: socket.act(action, target=target, request_id=request, reply=reply, **more)
         )
         self.replayed += acted.replayed
         return acted
@@ -263,12 +263,12 @@ class Player:
             while True:
                 closed = await asyncio.shield(socket.ended)
                 self._lost(socket)
-                if closed.code in _FINAL:
-                    raise closed
                 self._heard(socket)
+                if closed.code in _FINAL:
+                    return self._end(closed, closed=False)
                 socket = await self._patiently(self._return, rested=False)
                 self._line.set_result(socket)
-        except (*_BROKEN, Refused) as error:
+        except Exception as error:
             self._end(error, closed=False)
 
     def _end(self, error: Exception, *, closed: bool) -> None:

@@ -247,7 +247,8 @@ class Socket(WSListener):
         closed = Closed(*self._close_seen)
         self.ended.set_result(closed)
         self.events.end(closed, closed=self._closing)
-        for reply in [*self._waiting.values(), *(verdicts for _, verdicts in self._judging)]:
+        replies: list[asyncio.Future[Any]] = [*self._waiting.values(), *(verdicts for _, verdicts in self._judging)]
+        for reply in replies:
             if not reply.done():
                 reply.set_exception(closed)
                 reply.exception()  # whoever asked may have gone; a reply nobody awaits is no error to shout about

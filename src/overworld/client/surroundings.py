@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 from uuid import UUID
 
 from msgspec import Struct
@@ -20,10 +19,9 @@ _MS_PER_S = 1_000.0
 
 
 class Around(Struct, frozen=True, kw_only=True):
-    """Somebody around. `account_id` is as everywhere else; `id` is short, and means somebody only as long as it is seen.
+    """Somebody around, where strangers may know them to be. `id` means somebody only for as long as they are around.
 
-    A place is where strangers may know somebody to be. `heading_deg` counts from north over east; a speed of 0 also
-    says that it is not known.
+    `heading_deg` counts from north over east; a speed of 0 also says that it is not known.
     """
 
     id: int
@@ -85,42 +83,41 @@ class Surroundings:
     def everybody(self, clock_ms: int | None = None) -> list[Around]:
         """Everybody, where they are now, or at another time of the server's clock modulo 2**32."""
         at_ms = self.clock_ms if clock_ms is None else clock_ms
-        return [self._around(id, told, at_ms) for id, told in self._told.items()]
+        return [self._around(key, told, at_ms) for key, told in self._told.items()]
 
     def _apply(self, section: Section, clock_ms: int) -> None:
         cell = section.cell
         if section.is_whole or section.is_gone:
-            for id in self._in_cell.pop(cell, ()):
-                del self._told[id]
+            for gone in self._in_cell.pop(cell, ()):
+                del self._told[gone]
         if section.is_gone:
             self._planes.pop(cell, None)
             return
         if cell not in self._planes:
             self._planes[cell] = _Plane(cell)
-        for id in section.left.tolist():
-            if id in self._in_cell.get(cell, ()):
-                self._forget(id)
-        for *moved, account in section.entered.tolist():
+        for left in section.left.tolist():
+            if left in self._in_cell.get(cell, ()):
+                self._forget(left)
+        for key, east, north, heading, speed, account in section.entered.tolist():
             account_id = str(UUID(bytes=account))
             if account_id != self._own_id:
-                self._place(cell, account_id, moved, clock_ms)
-        for moved in section.moved.tolist():
-            known = self._told.get(moved[0])
+                self._place(key, _Told(account_id, cell, east, north, heading, speed, clock_ms))
+        for key, east, north, heading, speed in section.moved.tolist():
+            known = self._told.get(key)
             if known is not None:
-                self._place(cell, known.account_id, moved, clock_ms)
+                self._place(key, _Told(known.account_id, cell, east, north, heading, speed, clock_ms))
 
-    def _place(self, cell: int, account_id: str, moved: Any, clock_ms: int) -> None:
-        id, east, north, heading, speed = moved
-        self._forget(id)
-        self._told[id] = _Told(account_id, cell, east, north, heading, speed, clock_ms)
-        self._in_cell.setdefault(cell, set()).add(id)
+    def _place(self, key: int, told: _Told) -> None:
+        self._forget(key)
+        self._told[key] = told
+        self._in_cell.setdefault(told.cell, set()).add(key)
 
-    def _forget(self, id: int) -> None:
-        told = self._told.pop(id, None)
+    def _forget(self, key: int) -> None:
+        told = self._told.pop(key, None)
         if told is not None:
-            self._in_cell[told.cell].discard(id)
+            self._in_cell[told.cell].discard(key)
 
-    def _around(self, id: int, told: _Told, at_ms: int) -> Around:
+    def _around(self, key: int, told: _Told, at_ms: int) -> Around:
         heading_rad = packed.heading_rad(told.heading)
         on_m = packed.coasted_m(told.speed, _elapsed_s(told.clock_ms, at_ms))
         plane = self._planes[told.cell]
@@ -129,7 +126,7 @@ class Surroundings:
             told.north * plane.unit_m + on_m * math.cos(heading_rad),
         )
         return Around(
-            id=id,
+            id=key,
             account_id=told.account_id,
             cell=told.cell,
             lat=lat,
@@ -154,9 +151,7 @@ class _Plane:
         """Latitude and longitude of the place on the sphere straight below a place on the plane."""
         east, north = east_m / sphere.EARTH_RADIUS_M, north_m / sphere.EARTH_RADIUS_M
         up = math.sqrt(1.0 - (east * east + north * north))
-        x, y, z = (
-            up * u + east * e + north * n for u, e, n in zip(self._up, self._east, self._north, strict=True)
-        )
+        x, y, z = (up * u + east * e + north * n for u, e, n in zip(self._up, self._east, self._north, strict=True))
         return math.degrees(math.atan2(z, math.hypot(x, y))), math.degrees(math.atan2(y, x))
 
 
