@@ -59,7 +59,6 @@ COAST_S = 2.0
 """For so long a client moves an entity on by its speed and heading; then it stands until it is told of again."""
 
 _FINE_LEVEL = 15
-_ID_SLOT_BITS = 24
 
 
 def offset_unit_m(level: int) -> float:

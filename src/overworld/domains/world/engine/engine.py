@@ -17,9 +17,9 @@ from overworld.domains.world import rules
 from overworld.domains.world.engine import cell_index, seeing, verdicts
 from overworld.domains.world.engine.cell_index import NOWHERE, CellIndex
 from overworld.domains.world.engine.players import Players
-from overworld.domains.world.engine.verdicts import Judged, judged_columns
+from overworld.domains.world.engine.verdicts import EXACT, Judged, judged_columns
 from overworld.domains.world.rules import FIX, MOCK, OWN_TIMELINE, SECOND_US
-from overworld.domains.world.types import MovementRules, WorldSettings
+from overworld.domains.world.types import InterestRules, MovementRules, WorldSettings
 from overworld.geo import cells as geo_cells
 from overworld.geo import kernels as geo_kernels
 from overworld.geo.box import Box
@@ -43,7 +43,7 @@ class Pass(Struct, frozen=True):
 
 
 class Seen(Struct, frozen=True):
-    """Players with their coarse places, aligned, (n,); `distance_m` is from the place that was asked about."""
+    """Players at the places that others may see, aligned, (n,); `distance_m` is from the place that was asked about."""
 
     slot: I32
     lat_deg: F64
@@ -54,8 +54,12 @@ class Seen(Struct, frozen=True):
 class Engine:
     """Where players are, and where they may go next."""
 
-    def __init__(self, *, settings: WorldSettings, movement: MovementRules) -> None:
+    def __init__(
+        self, *, settings: WorldSettings, movement: MovementRules, interest: InterestRules | None = None
+    ) -> None:
+        chosen = interest or InterestRules()
         self._settings = settings
+        self._seen_level = EXACT if chosen.strangers == "exact" else settings.coarse_level
         self._limits = rules.limits_of(movement)
         self.index = CellIndex(players=SLOTS_FIRST)
         self.players = Players(slots=SLOTS_FIRST, players_max=settings.players_max, on_grow=self.index.grow_players)
@@ -81,7 +85,7 @@ class Engine:
         while True:
             done = verdicts.move_batch(
                 done, batch.fix, batch.judged, batch.now_us, players.lat_deg, players.lng_deg, players.at_us,
-                players.unshared, self.index.cells,
+                players.unshared, self._seen_level, self.index.cells,
             )  # fmt: skip
             if done == batch.fix.size:
                 return batch
@@ -118,19 +122,18 @@ class Engine:
         wanted = np.array(cells, np.uint64)
         found = _seen(min(_FOUND_MAX, wanted.size * settings.seen_per_cell_max))
         count = seeing.fill_present(
-            self.index.cells, wanted, settings.seen_per_cell_max, settings.coarse_level, found.slot, found.lat_deg,
-            found.lng_deg,
+            self.index.cells, wanted, settings.seen_per_cell_max, found.slot, found.lat_deg, found.lng_deg,
         )  # fmt: skip
         return _first(found, count)
 
     def near(self, lat_deg: float, lng_deg: float, radius_m: float) -> Seen:
-        """Who has its coarse place within a radius of a place; of a crowded cell only so many."""
+        """Who is seen within a radius of a place; of a crowded cell only so many."""
         settings = self._settings
         x, y, z = geo_kernels.unit_xyz(float(lat_deg), float(lng_deg))
         cover = geo_cells.cover_cap(lat_deg, lng_deg, radius_m, settings.room_level, NEARBY_CELLS_MAX)
         found = _seen(_FOUND_MAX)
         count = seeing.fill_near(
-            self.index.cells, np.array(cover, np.uint64), x, y, z, float(radius_m), settings.coarse_level,
+            self.index.cells, np.array(cover, np.uint64), x, y, z, float(radius_m),
             settings.seen_per_cell_max, found.slot, found.distance_m, found.lat_deg, found.lng_deg,
         )  # fmt: skip
         return _first(found, count)
