@@ -112,7 +112,10 @@ class AuthResult(Struct, frozen=True, kw_only=True):
 
 
 class Resumed(Struct, frozen=True, kw_only=True):
-    """Which stream of events goes on, and the channels it holds. `type` is `resync` when what was missed is lost."""
+    """The stream of events that goes on, its last event, and the channels it holds.
+
+    `type` is `resumed`, and the events that were missed follow, or `resync`: they are lost.
+    """
 
     type: str
     epoch: str

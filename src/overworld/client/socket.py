@@ -281,8 +281,7 @@ class Socket(WSListener):
     def _take_over(self, resumed: Resumed) -> None:
         """At once: the events that were missed may follow in the same read."""
         self.epoch = resumed.epoch
-        if resumed.type == "resumed":
-            self.seq = self._resumes_after
+        self.seq = self._resumes_after if resumed.type == "resumed" else resumed.seq
 
     def _take_binary(self, payload: bytes) -> None:
         kind = packed.kind_of(payload)

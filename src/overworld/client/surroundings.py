@@ -98,7 +98,8 @@ class Surroundings:
         for left in section.left.tolist():
             if left in self._in_cell.get(cell, ()):
                 self._forget(left)
-        for key, east, north, heading, speed, account in section.entered.tolist():
+        entered: list[tuple[int, int, int, int, int, bytes]] = section.entered.tolist()
+        for key, east, north, heading, speed, account in entered:
             account_id = str(UUID(bytes=account))
             if account_id != self._own_id:
                 self._place(key, _Told(account_id, cell, east, north, heading, speed, clock_ms))
