@@ -37,7 +37,7 @@ REASONS = (
 )
 """Why a fix was refused, by the number in a packed verdict."""
 
-_COUNT_MAX = 65_535
+_COUNT_MAX = 128
 _KNOWN_MAX = packed.UNKNOWN - 1
 _E7 = 1e7
 _E7_MAX = 2**31 - 1

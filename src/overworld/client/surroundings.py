@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 from uuid import UUID
 
 from msgspec import Struct
@@ -98,7 +99,7 @@ class Surroundings:
         for left in section.left.tolist():
             if left in self._in_cell.get(cell, ()):
                 self._forget(left)
-        entered: list[tuple[int, int, int, int, int, bytes]] = section.entered.tolist()
+        entered: list[Any] = section.entered.tolist()
         for key, east, north, heading, speed, account in entered:
             account_id = str(UUID(bytes=account))
             if account_id != self._own_id:
