@@ -143,24 +143,24 @@ def test_a_move_begins_anew_where_it_says(around):
 
 
 class Model:
-    """The rules told the simplest way: one dict from id to (cell, account)."""
+    """The rules told the simplest way: one dict from one to (cell, account)."""
 
     def __init__(self):
         self.known = {}
 
     def apply(self, cell, flags, left, entered, moved):
         if flags:
-            self.known = {id: at for id, at in self.known.items() if at[0] != cell}
+            self.known = {one: at for one, at in self.known.items() if at[0] != cell}
         if flags & packed.SECTION_GONE:
             return
-        for id in left:
-            if self.known.get(id, (None,))[0] == cell:
-                del self.known[id]
-        for id, *_, who in entered:
-            self.known[id] = (cell, who)
-        for id, *_ in moved:
-            if id in self.known:
-                self.known[id] = (cell, self.known[id][1])
+        for one in left:
+            if self.known.get(one, (None,))[0] == cell:
+                del self.known[one]
+        for one, *_, who in entered:
+            self.known[one] = (cell, who)
+        for one, *_ in moved:
+            if one in self.known:
+                self.known[one] = (cell, self.known[one][1])
 
 
 ids = st.integers(1, 6)
@@ -173,7 +173,7 @@ ids = st.integers(1, 6)
             st.sampled_from([0, 0, 0, packed.SECTION_WHOLE, packed.SECTION_GONE]),
             st.lists(ids, max_size=3),
             st.lists(ids.map(someone), max_size=3),
-            st.lists(ids.map(lambda id: (id, 0, 0, 0, 0)), max_size=3),
+            st.lists(ids.map(lambda one: (one, 0, 0, 0, 0)), max_size=3),
         ),
         max_size=20,
     )
@@ -183,7 +183,7 @@ def test_any_row_of_sections_leaves_those_whom_the_rules_leave(told):
     for cell, flags, left, entered, moved in told:
         tell(around, frames.section(cell, flags=flags, left=left, entered=entered, moved=moved))
         model.apply(cell, flags, left, entered, moved)
-        assert where(around) == {id: at[0] for id, at in model.known.items()}
-        assert {one.account_id for one in around.everybody()} == {
+        assert where(around) == {one: at[0] for one, at in model.known.items()}
+        assert {seen.account_id for seen in around.everybody()} == {
             str(UUID(bytes=who)) for _, who in model.known.values()
         }
