@@ -476,7 +476,9 @@ class Client:
 
 
 steps = st.lists(
-    st.sampled_from(["drop", "drop", "half-dead", "take", "leave half read"]) | st.integers(1, 7), min_size=2, max_size=25
+    st.sampled_from(["drop", "drop", "half-dead", "take", "leave half read"]) | st.integers(1, 7),
+    min_size=2,
+    max_size=25,
 )
 
 
