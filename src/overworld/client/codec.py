@@ -21,7 +21,12 @@ class Codec(Struct, frozen=True):
     decode: Callable[..., Any]
 
 
+def _to_msgpack(message: Any) -> bytes:
+    """Instants and ids are strings, as in JSON."""
+    return msgspec.msgpack.encode(msgspec.to_builtins(message))
+
+
 CODECS: dict[Subprotocol, Codec] = {
     "json": Codec("overworld.v1.json", WSMsgType.TEXT, msgspec.json.encode, msgspec.json.decode),
-    "msgpack": Codec("overworld.v1.msgpack", WSMsgType.BINARY, msgspec.msgpack.encode, msgspec.msgpack.decode),
+    "msgpack": Codec("overworld.v1.msgpack", WSMsgType.BINARY, _to_msgpack, msgspec.msgpack.decode),
 }

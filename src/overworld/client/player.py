@@ -237,7 +237,7 @@ class Player:
             try:
                 return await call(socket)
             except _BROKEN:
-                await socket.close()
+                socket.cut()
                 if loop.time() > until_s:
                     raise
             except Refused as refused:
@@ -284,7 +284,7 @@ class Player:
         try:
             await self._catch_up(socket)
         except BaseException:
-            await socket.close()
+            socket.cut()
             raise
         finally:
             if socket.epoch == self._stream[0]:

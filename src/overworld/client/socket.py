@@ -140,7 +140,7 @@ class Socket(WSListener):
         await self.close()
 
     async def close(self) -> None:
-        """Ends the connection; commands still waiting raise Closed."""
+        """Ends the connection and its stream of events; commands still waiting raise Closed."""
         self._closing = True
         if self._keeper is not None:
             self._keeper.cancel()
@@ -148,6 +148,14 @@ class Socket(WSListener):
             self._transport.send_close(WSCloseCode.OK)
             self._transport.disconnect()
             await asyncio.wait({self.ended}, timeout=self._timeout_s)
+
+    def cut(self) -> None:
+        """Hangs up without a word: the server then keeps the stream, and another socket may resume it."""
+        self._closing = True
+        if self._keeper is not None:
+            self._keeper.cancel()
+        if not self.ended.done():
+            self._transport.disconnect(False)
 
     async def subscribe(
         self, channels: Sequence[str], *, positions: Positions | None = None, radius_m: float | None = None
