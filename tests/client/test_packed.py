@@ -37,7 +37,7 @@ FRAME = frames.surroundings(
     clock_ms=2**32 - 1,
 )
 
-YEARS = (datetime.min.replace(year=1900), datetime.max.replace(year=2200))
+YEARS = (datetime.fromisoformat("1900-01-01"), datetime.fromisoformat("2200-01-01"))
 fixes = st.builds(
     Fix,
     lat=st.floats(-90, 90),
