@@ -150,6 +150,7 @@ async def _domains(platform: Platform) -> Domains:
         outbox=platform.outbox,
         settings=replace(settings.world, share_fixes=settings.world.share_fixes or bool(settings.database.dsn)),
         rules=game.movement,
+        interest=game.interest,
     )
     gameplay = await gameplay_wiring.build(
         database=platform.database,
@@ -183,6 +184,8 @@ async def _domains(platform: Platform) -> Domains:
         cell_views=CellViews(world=world.service, gameplay=gameplay.service, clock=platform.clock),
         actions={"collect": CollectAction(gameplay.service)},
         sight=world.service,
+        presence=world.service,
+        limiter=platform.limiter,
         clock=platform.clock,
         ids=platform.ids,
         limits_enabled=settings.limits.enabled,
@@ -220,7 +223,8 @@ def _http(platform: Platform, domains: Domains, metrics: Metrics, live: LiveMap)
 def socket_address(settings: Settings, gateway: Gateway) -> str:
     """Where clients find the socket: the address set for them, else the one it listens on."""
     host = settings.realtime.host
-    return settings.realtime.public_url or f"ws://{f'[{host}]' if ':' in host else host}:{gateway.port}/v1/realtime"
+    scheme = "wss" if settings.realtime.tls_certificate else "ws"
+    return settings.realtime.public_url or f"{scheme}://{f'[{host}]' if ':' in host else host}:{gateway.port}/v1/realtime"
 
 
 def readers(house: House, *, game: Game, room_level: int) -> Sequence[tuple[str, Sequence[str], Handle]]:

@@ -6,6 +6,7 @@ import picows
 import pytest
 
 from overworld.domains.realtime import RealtimeSettings, build
+from overworld.platform.limiter import MemoryLimiter
 from overworld.domains.realtime.errors import PortTaken
 
 
@@ -92,6 +93,8 @@ async def test_a_taken_port_gives_a_clear_message(site):
         cell_views=house,
         actions={},
         sight=house,
+        presence=house,
+        limiter=MemoryLimiter(monotonic_s=house.clock.monotonic_s),
         clock=house.clock,
         ids=house.ids,
         limits_enabled=True,

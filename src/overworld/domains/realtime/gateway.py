@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import logging
+import ssl
 from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
@@ -71,8 +72,8 @@ class Gateway:
             owner=self, settings=settings, limits_enabled=limits_enabled, clock=clock, ids=ids, counters=counters
         )
 
-    async def start(self, host: str, port: int) -> None:
-        """Listens. Port 0 takes a free one; `port` then tells which.
+    async def start(self, host: str, port: int, *, tls: ssl.SSLContext | None = None) -> None:
+        """Listens, with `tls` to `wss` alone. Port 0 takes a free one; `port` then tells which.
 
         Raises: PortTaken when another program has the port; OSError when the address cannot be used.
         """
@@ -87,6 +88,7 @@ class Gateway:
                 max_frame_size=self._settings.frame_bytes_max * _FRAME_BYTES_SLACK,
                 read_buffer_init_size=_READ_BUFFER_BYTES,
                 backlog=_BACKLOG,
+                ssl=tls,
             )
         except OSError as error:
             if error.errno != errno.EADDRINUSE:

@@ -11,9 +11,9 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from overworld.domains.realtime import channels
 from overworld.domains.realtime.connection import Connection
 from overworld.domains.realtime.errors import (
-    ChannelRefused,
     Draining,
     Failed,
     OtherAccount,
@@ -28,12 +28,14 @@ from overworld.domains.realtime.messages import (
     AnyClientMessage,
     Auth,
     AuthResult,
+    ChatMessage,
     Event,
     GameAction,
     GameResult,
     LocationUpdate,
     LocationVerdict,
     Nearby,
+    PeerMessage,
     Ping,
     Pong,
     RefusedChannel,
@@ -45,7 +47,8 @@ from overworld.domains.realtime.ports import ActionHandler, Actions, CellViews, 
 from overworld.domains.realtime.publishing import Publisher
 from overworld.domains.realtime.roster import Roster
 from overworld.domains.realtime.sight import SightKeeper
-from overworld.domains.realtime.subscriptions import CELL_PREFIX, SYSTEM, USER_PREFIX, Subscriptions, cell_of_channel
+from overworld.domains.realtime.subscriptions import CELL_PREFIX, Subscriptions, cell_of_channel
+from overworld.domains.realtime.talk import Talk
 from overworld.domains.realtime.types import CloseCode, Counters, RealtimeSettings
 from overworld.geo import cells as geo_cells
 from overworld.kernel.clock import from_us
@@ -78,6 +81,7 @@ class RealtimeService:
         roster: Roster,
         subscriptions: Subscriptions,
         publisher: Publisher,
+        talk: Talk,
         counters: Counters,
         collectible_noun: str,
         room_level: int,
@@ -94,6 +98,7 @@ class RealtimeService:
         self._roster = roster
         self._subscriptions = subscriptions
         self._publisher = publisher
+        self._talk = talk
         self._counters = counters
         self._collectibles_type = f"{collectible_noun}.nearby"
         self._room_level = room_level
@@ -156,6 +161,12 @@ class RealtimeService:
             case Unsubscribe():
                 _authenticated(connection)
                 self._in_turn(connection, message.cid, self._unsubscribe(connection, message))
+            case ChatMessage():
+                principal = _required(connection, Scope.CHAT_WRITE)
+                self._in_turn(connection, message.cid, self._talk.chat(connection, principal, message))
+            case PeerMessage():
+                principal = _required(connection, Scope.CHAT_WRITE)
+                self._in_turn(connection, message.cid, self._talk.peer(connection, principal, message))
 
     def _auth(self, connection: Connection, message: Auth) -> None:
         before = connection.principal
@@ -247,8 +258,8 @@ class RealtimeService:
             if refusal := self._sight.sight_refusal(place, lat_deg, lng_deg, principal.scopes):
                 raise refusal
             connection.seen_from = None
-        elif channel not in {SYSTEM, f"{USER_PREFIX}{principal.account_id}"}:
-            raise ChannelRefused
+        else:
+            channels.require_listener(principal, channel)
         self._subscriptions.add(connection, channel)
         return cell
 

@@ -5,17 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 from overworld.domains.realtime.gateway import Gateway
-from overworld.domains.realtime.ports import Actions, CellViews, KeyScopes, Locations, Sight
+from overworld.domains.realtime.ports import Actions, CellViews, Friends, KeyScopes, Locations, Presence, Sight
 from overworld.domains.realtime.protocol import JsonSubprotocol
 from overworld.domains.realtime.publishing import Publisher
 from overworld.domains.realtime.roster import Roster
 from overworld.domains.realtime.service import RealtimeService
 from overworld.domains.realtime.sight import SightKeeper
 from overworld.domains.realtime.subscriptions import Subscriptions
+from overworld.domains.realtime.talk import Talk
 from overworld.domains.realtime.types import Counters, RealtimeSettings
 from overworld.kernel.clock import Clock
 from overworld.kernel.ids import IdSource
-from overworld.kernel.ports import TokenVerifier
+from overworld.kernel.ports import Limiter, TokenVerifier
 
 
 def build(
@@ -27,15 +28,19 @@ def build(
     cell_views: CellViews,
     actions: Actions,
     sight: Sight[Any],
+    presence: Presence,
+    limiter: Limiter,
     clock: Clock,
     ids: IdSource,
     limits_enabled: bool,
     collectible_noun: str,
     room_level: int = 15,
+    friends: Friends | None = None,
 ) -> Gateway:
     """A gateway that is not listening yet; call it inside the event loop.
 
-    `collectible_noun` names the game's collectibles in event types (`coins` gives `coins.nearby`).
+    `collectible_noun` names the game's collectibles in event types (`coins` gives `coins.nearby`). Without
+    `friends` players reach only those who share a room with them.
     """
     subprotocol = JsonSubprotocol()
     counters = Counters()
@@ -52,6 +57,16 @@ def build(
     keeper = SightKeeper(
         sight=sight, roster=roster, subscriptions=subscriptions, settings=settings, room_level=room_level
     )
+    talk = Talk(
+        settings=settings,
+        limiter=limiter if limits_enabled else None,
+        clock=clock,
+        ids=ids,
+        roster=roster,
+        publisher=publisher,
+        presence=presence,
+        friends=friends,
+    )
     service = RealtimeService(
         settings=settings,
         verifier=verifier,
@@ -65,6 +80,7 @@ def build(
         roster=roster,
         subscriptions=subscriptions,
         publisher=publisher,
+        talk=talk,
         counters=counters,
         collectible_noun=collectible_noun,
         room_level=room_level,
