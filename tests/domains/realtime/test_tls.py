@@ -57,18 +57,20 @@ async def test_it_agrees_on_tls_1_3_and_http_1_1(open_site, pair):
         assert shown == (pair.fingerprint(), "TLSv1.3", "http/1.1")
 
 
-async def test_an_older_version_is_turned_away(open_site, pair):
+async def test_an_older_version_is_turned_away(open_site, pair, caplog):
     old = pair.trusting()
     old.maximum_version = ssl.TLSVersion.TLSv1_2
     async with open_site(tls=server(pair).context) as site:
         with pytest.raises(Unreachable):
             await connected(site, old)
+    assert caplog.records == []
 
 
-async def test_a_client_that_does_not_know_the_certificate_does_not_go_on(open_site, pair):
+async def test_a_client_that_does_not_know_the_certificate_does_not_go_on(open_site, pair, caplog):
     async with open_site(tls=server(pair).context) as site:
         with pytest.raises(Unreachable, match="certificate verify failed"):
             await connected(site, None)
+    assert caplog.records == [], "what strangers do to a port is no error of ours"
 
 
 async def test_plain_text_is_turned_away_and_disturbs_nobody(open_site, pair):

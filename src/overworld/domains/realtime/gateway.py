@@ -89,6 +89,10 @@ class Gateway:
                 read_buffer_init_size=_READ_BUFFER_BYTES,
                 backlog=_BACKLOG,
                 ssl=tls,
+                ssl_handshake_timeout=self._settings.handshake_s if tls else None,
+                # picows' own transports report a failed TLS handshake with a class in the place of an exception,
+                # on which logging breaks; the loop's do not.
+                use_aiofastnet=False if tls else None,
             )
         except OSError as error:
             if error.errno != errno.EADDRINUSE:
