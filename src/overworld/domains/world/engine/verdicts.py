@@ -31,7 +31,8 @@ TELL_MOVED, TELL_REFUSED = 1, 2
 
 class Judged(NamedTuple):
     """A batch after judgement, one row per fix: the reason (0 is accepted), the unit vector, the room cell, whether a
-    track begins with it; then what to tell of it, with the metres walked or the refusals since the last word."""
+    track begins with it, and whether it leads into another room cell; then what to tell of it, with the metres walked
+    or the refusals since the last word."""
 
     reason: U8
     x: F64
@@ -39,6 +40,7 @@ class Judged(NamedTuple):
     z: F64
     cell: U64
     begins: U8
+    crosses: U8
     tell: U8
     amount: F64
 
@@ -52,6 +54,7 @@ def judged_columns(count: int) -> Judged:
         z=np.empty(count),
         cell=np.zeros(count, np.uint64),
         begins=np.zeros(count, np.uint8),
+        crosses=np.zeros(count, np.uint8),
         tell=np.zeros(count, np.uint8),
         amount=np.zeros(count),
     )
@@ -87,7 +90,7 @@ def judge_batch(
 @kernel
 def move_batch(
     first: int, fix: NDArray[Any], judged: Judged, now_us: int, lat_deg: F64, lng_deg: F64, at_us: I64, unshared: U8,
-    seen_level: int, cells: Cells,
+    room: I64, seen_level: int, cells: Cells,
 ) -> int:  # fmt: skip
     """Moves who was accepted, from row `first` on; gives the row it came to, not the end if `cells` is too short.
 
@@ -111,6 +114,8 @@ def move_batch(
             x, y, z = centre_xyz(x, y, z, seen_level)
         cells.row[row].x, cells.row[row].y, cells.row[row].z = x, y, z
         note_change(cells, k)
+        judged.crosses[i] = room[slot] != bits
+        room[slot] = bits
         lat_deg[slot] = fix[i].lat_deg
         lng_deg[slot] = fix[i].lng_deg
         at_us[slot] = now_us
