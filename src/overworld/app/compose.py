@@ -31,6 +31,7 @@ from overworld.domains.ledger.wiring import LedgerDomain
 from overworld.domains.realtime import wiring as realtime_wiring
 from overworld.domains.realtime.gateway import Gateway
 from overworld.domains.world import wiring as world_wiring
+from overworld.domains.world.consumers import TOPICS as VISIBILITY_TOPICS
 from overworld.domains.world.wiring import WorldParts
 from overworld.flows import collections_to_sockets, revocations_to_sockets
 from overworld.kernel.clock import Clock
@@ -246,6 +247,7 @@ def readers(house: House, *, game: Game, room_level: int) -> Sequence[tuple[str,
 
     return [
         ("revocations", sorted(REVOCATION_TOPICS), revoke),
+        ("visibility", sorted(VISIBILITY_TOPICS), house.world.on_events),
         ("collections", sorted(collections_to_sockets.TOPICS), show_collected),
     ]
 

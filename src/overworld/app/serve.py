@@ -175,6 +175,7 @@ async def _running(house: House, settings: Settings, game: Game) -> AsyncIterato
         sessions = partial(house.accounts.sessions.forget_ended, rows_max=ROWS_MAX)
         house.loops.run("upkeep", partial(throw_away, answers, sessions))
         await house.accounts.load()
+        await house.world.load()
         stack.push_async_callback(house.accounts.close)
         with step("Preparing the kernels; the very first start compiles them, for some ten seconds"):
             await house.world.start()

@@ -90,11 +90,12 @@ def judge_batch(
 @kernel
 def move_batch(
     first: int, fix: NDArray[Any], judged: Judged, now_us: int, lat_deg: F64, lng_deg: F64, at_us: I64, unshared: U8,
-    room: I64, seen_level: int, cells: Cells,
+    room: I64, hidden: U8, seen_level: int, cells: Cells,
 ) -> int:  # fmt: skip
     """Moves who was accepted, from row `first` on; gives the row it came to, not the end if `cells` is too short.
 
-    The index gets the places that others may see: centres of cells of `seen_level`, or exact ones for `EXACT`.
+    The index gets the places that others may see: centres of cells of `seen_level`, or exact ones for `EXACT`; of those
+    who are hidden it gets none.
     """
     for i in range(first, fix.size):
         slot = int(fix[i].slot)
@@ -104,16 +105,17 @@ def move_batch(
         if judged.reason[i] != 0:
             continue
         bits = int(np.int64(judged.cell[i]))
-        k = find(cells.entry, bits)
-        if (k == NOWHERE or cells.seat[slot].cell != k) and not change_cell(cells, slot, bits, k):
-            return i
-        k = int(cells.seat[slot].cell)
-        row = cells.cell[k].start + cells.seat[slot].row
-        x, y, z = judged.x[i], judged.y[i], judged.z[i]
-        if seen_level != EXACT:
-            x, y, z = centre_xyz(x, y, z, seen_level)
-        cells.row[row].x, cells.row[row].y, cells.row[row].z = x, y, z
-        note_change(cells, k)
+        if hidden[slot] == 0:
+            k = find(cells.entry, bits)
+            if (k == NOWHERE or cells.seat[slot].cell != k) and not change_cell(cells, slot, bits, k):
+                return i
+            k = int(cells.seat[slot].cell)
+            row = cells.cell[k].start + cells.seat[slot].row
+            x, y, z = judged.x[i], judged.y[i], judged.z[i]
+            if seen_level != EXACT:
+                x, y, z = centre_xyz(x, y, z, seen_level)
+            cells.row[row].x, cells.row[row].y, cells.row[row].z = x, y, z
+            note_change(cells, k)
         judged.crosses[i] = room[slot] != bits
         room[slot] = bits
         lat_deg[slot] = fix[i].lat_deg
