@@ -1,4 +1,4 @@
-"""A server on its own terms: a certificate for the socket, renewed while it serves, and a game that shows exact places."""
+"""A server on its own terms: a certificate of its own, renewed while it serves, and a game that shows exact places."""
 
 from __future__ import annotations
 
@@ -105,7 +105,10 @@ async def test_a_renewed_certificate_is_taken_up_by_a_signal(terms):
 
 async def test_a_certificate_that_cannot_be_used_is_told_before_anything_starts(run, tmp_path):
     pair, other = make_pair(tmp_path), make_pair(tmp_path, "other")
-    given = {"OVERWORLD_REALTIME__TLS_CERTIFICATE": str(pair.certificate), "OVERWORLD_REALTIME__TLS_KEY": str(other.key)}
+    given = {
+        "OVERWORLD_REALTIME__TLS_CERTIFICATE": str(pair.certificate),
+        "OVERWORLD_REALTIME__TLS_KEY": str(other.key),
+    }
     ran = await run("serve", "--data", "data", *ANY_PORTS, **given)
     assert ran.code == REFUSED
     assert "the key does not belong to the certificate" in ran.err

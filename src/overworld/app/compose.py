@@ -225,7 +225,9 @@ def socket_address(settings: Settings, gateway: Gateway) -> str:
     """Where clients find the socket: the address set for them, else the one it listens on."""
     host = settings.realtime.host
     scheme = "wss" if settings.realtime.tls_certificate else "ws"
-    return settings.realtime.public_url or f"{scheme}://{f'[{host}]' if ':' in host else host}:{gateway.port}/v1/realtime"
+    if settings.realtime.public_url:
+        return settings.realtime.public_url
+    return f"{scheme}://{f'[{host}]' if ':' in host else host}:{gateway.port}/v1/realtime"
 
 
 def readers(house: House, *, game: Game, room_level: int) -> Sequence[tuple[str, Sequence[str], Handle]]:

@@ -78,7 +78,8 @@ class Socket(WSListener):
                 lambda: socket,
                 url,
                 ssl_context=tls,
-                use_aiofastnet=False if url.startswith("wss") else None,  # as in the gateway: with TLS it breaks logging
+                # As in the gateway: with TLS it breaks logging.
+                use_aiofastnet=False if url.startswith("wss") else None,
                 websocket_handshake_timeout=timeout_s,
                 max_frame_size=_FRAME_BYTES_MAX,
                 extra_headers={"Sec-WebSocket-Protocol": _SUBPROTOCOL},

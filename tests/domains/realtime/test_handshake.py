@@ -6,8 +6,8 @@ import picows
 import pytest
 
 from overworld.domains.realtime import RealtimeSettings, build
-from overworld.platform.limiter import MemoryLimiter
 from overworld.domains.realtime.errors import PortTaken
+from overworld.platform.limiter import MemoryLimiter
 
 
 async def refusal(site, **options):

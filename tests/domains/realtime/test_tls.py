@@ -39,16 +39,15 @@ async def certificate_shown(site, context):
 
 
 async def test_the_client_talks_to_it_both_ways(open_site, pair, square):
-    async with open_site(tls=server(pair).context) as site:
-        async with await connected(site, pair.trusting()) as socket:
-            assert (await socket.subscribe([square[2], "chat:global"])).refused == []
-            event = await socket.events.get()
-            assert event.type == "players.nearby"
-            big = {"channel": "chat:global", "text": "x" * 500}
-            await socket.ask("chat.message", data=big)
-            while (event := await socket.events.get()).type != "chat.message":
-                continue
-            assert event.data["text"] == big["text"]
+    async with open_site(tls=server(pair).context) as site, await connected(site, pair.trusting()) as socket:
+        assert (await socket.subscribe([square[2], "chat:global"])).refused == []
+        event = await socket.events.get()
+        assert event.type == "players.nearby"
+        big = {"channel": "chat:global", "text": "x" * 500}
+        await socket.ask("chat.message", data=big)
+        while (event := await socket.events.get()).type != "chat.message":
+            continue
+        assert event.data["text"] == big["text"]
 
 
 async def test_it_agrees_on_tls_1_3_and_http_1_1(open_site, pair):
@@ -74,23 +73,21 @@ async def test_a_client_that_does_not_know_the_certificate_does_not_go_on(open_s
 
 
 async def test_plain_text_is_turned_away_and_disturbs_nobody(open_site, pair):
-    async with open_site(tls=server(pair).context) as site:
-        async with await connected(site, pair.trusting()) as socket:
-            with pytest.raises(Unreachable):
-                await connected(site, None, scheme="ws")
-            assert (await socket.subscribe(["system"])).channels == ["system"]
+    async with open_site(tls=server(pair).context) as site, await connected(site, pair.trusting()) as socket:
+        with pytest.raises(Unreachable):
+            await connected(site, None, scheme="ws")
+        assert (await socket.subscribe(["system"])).channels == ["system"]
 
 
 async def test_a_renewed_certificate_serves_new_connections_and_keeps_old_ones(open_site, tmp_path, pair):
     tls = server(pair)
-    async with open_site(tls=tls.context) as site:
-        async with await connected(site, pair.trusting()) as socket:
-            before = pair.fingerprint()
-            renewed = make_pair(tmp_path)
-            assert renewed.fingerprint() != before
-            tls.renew()
-            assert (await certificate_shown(site, renewed.trusting()))[0] == renewed.fingerprint()
-            assert (await socket.subscribe(["system"])).channels == ["system"]
+    async with open_site(tls=tls.context) as site, await connected(site, pair.trusting()) as socket:
+        before = pair.fingerprint()
+        renewed = make_pair(tmp_path)
+        assert renewed.fingerprint() != before
+        tls.renew()
+        assert (await certificate_shown(site, renewed.trusting()))[0] == renewed.fingerprint()
+        assert (await socket.subscribe(["system"])).channels == ["system"]
 
 
 async def test_a_renewal_that_is_wrong_changes_nothing(open_site, tmp_path, pair):

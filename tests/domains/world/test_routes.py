@@ -205,7 +205,9 @@ async def test_a_player_hides_and_shows_itself(kept):
         assert (await client.get("/v1/location/visibility")).json() == {"visible": True}
 
 
-@pytest.mark.parametrize("body", [{}, {"visible": None}, {"visible": 0}, {"visible": "no"}, {"visible": True, "x": 1}, []])
+@pytest.mark.parametrize(
+    "body", [{}, {"visible": None}, {"visible": 0}, {"visible": "no"}, {"visible": True, "x": 1}, []]
+)
 async def test_a_choice_of_another_shape_is_refused(client, body):
     reply = await client.put("/v1/location/visibility", json=body)
     assert (reply.status_code, reply.json()["code"]) == (400, "http.bad_request")

@@ -67,9 +67,7 @@ class Talk:
         channels.require_speaker(principal, channel)
         text = sayable(message.data.text)
         await self._take("chat", principal.account_id, self._chat_limit, ChatTooFast)
-        said = ChatSaid(
-            channel=channel, sender=principal.account_id, text=text, at=self._clock.now(), id=self._ids()
-        )
+        said = ChatSaid(channel=channel, sender=principal.account_id, text=text, at=self._clock.now(), id=self._ids())
         connection.reply(ChatSent(id=said.id, at=said.at, cid=message.cid))
         self._publisher.publish(channel, Event(type="chat.message", data=said))
 

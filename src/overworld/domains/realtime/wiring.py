@@ -47,26 +47,16 @@ def build(
     subscriptions = Subscriptions()
     roster = Roster(sockets_per_account_max=settings.sockets_per_account_max)
     publisher = Publisher(
-        settings=settings,
-        subprotocol=subprotocol,
-        subscriptions=subscriptions,
-        views=cell_views,
-        clock=clock,
+        settings=settings, subprotocol=subprotocol, subscriptions=subscriptions, views=cell_views, clock=clock,
         counters=counters,
-    )
+    )  # fmt: skip
     keeper = SightKeeper(
         sight=sight, roster=roster, subscriptions=subscriptions, settings=settings, room_level=room_level
     )
     talk = Talk(
-        settings=settings,
-        limiter=limiter if limits_enabled else None,
-        clock=clock,
-        ids=ids,
-        roster=roster,
-        publisher=publisher,
-        presence=presence,
-        friends=friends,
-    )
+        settings=settings, limiter=limiter if limits_enabled else None, clock=clock, ids=ids, roster=roster,
+        publisher=publisher, presence=presence, friends=friends,
+    )  # fmt: skip
     service = RealtimeService(
         settings=settings,
         verifier=verifier,

@@ -27,7 +27,9 @@ TOLD = np.dtype(
 )
 
 
-_COLUMNS = ("tracks", "told", "generation", "lat_deg", "lng_deg", "at_us", "room", "seen_us", "unshared", "reporters", "hidden")
+_COLUMNS = (
+    "tracks", "told", "generation", "lat_deg", "lng_deg", "at_us", "room", "seen_us", "unshared", "reporters", "hidden",
+)  # fmt: skip
 
 
 class Players:

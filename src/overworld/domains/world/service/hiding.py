@@ -53,7 +53,7 @@ class Hiding:
                 self._world.show(player_id, visible=False)
 
     async def follow(self, player_ids: Sequence[UUID]) -> None:
-        """Makes the world follow what is kept of some players. One round trip. Raises: Fault, and then nothing changes."""
+        """Makes the world follow what is kept of some players. One round trip. Raises: Fault, and changes nothing."""
         async with self._reading:
             async with self._database.read() as tx:
                 invisible = await store.read_invisible(tx, player_ids)
