@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import ssl
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, cast
@@ -21,9 +22,18 @@ from overworld.kernel.clock import SystemClock
 from overworld.kernel.identity import Answer, Principal, Scope
 from overworld.kernel.ids import IdSource
 from overworld.kernel.refusals import Refusal
+from overworld.platform.limiter import MemoryLimiter
 
 PLAYER_SCOPES = frozenset(
-    {Scope.REALTIME_CONNECT, Scope.GAME_PLAY, Scope.GAME_READ, Scope.LOCATION_READ, Scope.LOCATION_WRITE}
+    {
+        Scope.REALTIME_CONNECT,
+        Scope.CHAT_READ,
+        Scope.CHAT_WRITE,
+        Scope.GAME_PLAY,
+        Scope.GAME_READ,
+        Scope.LOCATION_READ,
+        Scope.LOCATION_WRITE,
+    }
 )
 WAIT_S = 5
 MSGPACK = "overworld.v1.msgpack"
@@ -151,6 +161,7 @@ class House:
         self.gate.set()
         self.acting = 0
         self.acted: list[str] = []
+        self.invisible: set[UUID] = set()
         self.actions = {"collect": self.collect, "fail": self.fail}
 
     def token(self, name: str = "token", *, account: UUID | None = None, **fields: Any) -> str:
@@ -200,6 +211,9 @@ class House:
     ) -> OutOfSight | None:
         hidden = cells.cell_of(lat_deg, lng_deg, 15) in self.hidden
         return OutOfSight() if hidden or place is None else None
+
+    def is_visible(self, player_id: UUID) -> bool:
+        return player_id not in self.invisible
 
     async def collect(
         self, principal: Principal, target: str, request_id: str | None, data: msgspec.Raw
@@ -344,7 +358,9 @@ class Site:
 
 
 @asynccontextmanager
-async def _opened(*, limits_enabled: bool = True, **settings: Any) -> AsyncIterator[Site]:
+async def _opened(
+    *, limits_enabled: bool = True, tls: ssl.SSLContext | None = None, friends: Any = None, **settings: Any
+) -> AsyncIterator[Site]:
     house = House()
     gateway = build(
         settings=RealtimeSettings(**settings),
@@ -355,12 +371,15 @@ async def _opened(*, limits_enabled: bool = True, **settings: Any) -> AsyncItera
         cell_views=house,
         actions=house.actions,
         sight=house,
+        presence=house,
+        limiter=MemoryLimiter(monotonic_s=house.clock.monotonic_s),
         clock=house.clock,
         ids=house.ids,
         limits_enabled=limits_enabled,
         collectible_noun="coins",
+        friends=friends,
     )
-    await gateway.start("127.0.0.1", 0)
+    await gateway.start("127.0.0.1", 0, tls=tls)
     try:
         yield Site(gateway, house)
     finally:

@@ -137,4 +137,20 @@ class ActionHandler(Protocol):
         ...
 
 
+class Presence(Protocol):
+    """Who lets others see that it is there."""
+
+    def is_visible(self, player_id: UUID) -> bool:
+        """Whether others may notice the player. Asked for every message between players: no I/O."""
+        ...
+
+
+class Friends(Protocol):
+    """Who may write to whom without sharing a room."""
+
+    def are_friends(self, account_id: UUID, other_id: UUID) -> bool:
+        """Whether both accept messages of each other. Asked for every message between players: no I/O."""
+        ...
+
+
 Actions = Mapping[str, ActionHandler]
