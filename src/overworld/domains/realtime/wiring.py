@@ -54,8 +54,8 @@ def build(
 ) -> Gateway:
     """A gateway that is not listening yet; call it inside the event loop.
 
-    `collectible_noun` names the game's collectibles in event types (`coins` gives `coins.nearby`). Without `packed_fixes`
-    no packed frames are taken; without `friends` players reach only those who share a room with them.
+    `collectible_noun` names the game's collectibles in event types (`coins` gives `coins.nearby`). Without
+    `packed_fixes` no packed frames are taken; without `friends` players reach only those who share a room with them.
     """
     json = JsonSubprotocol()
     counters = Counters()
