@@ -158,6 +158,14 @@ class Connection(WSListener):
         self._heard_s = now_s = self._monotonic_s()
         if self._rate is not None and not self._rate.take(now_s):
             self.close(CloseCode.TOO_FAST, "too many frames")
+        elif (
+            kind is _BINARY
+            and frame.fin
+            and self._fragments is None
+            and frame.payload_size <= self._frame_bytes_max
+            and not (frame.rsv1 or frame.rsv2 or frame.rsv3)
+        ):
+            self._whole(kind, frame.get_payload_as_bytes())
         elif kind is _PING:
             if self._room_for(frame.payload_size):
                 transport.send_pong(frame.get_payload_as_bytes())

@@ -41,8 +41,8 @@ def build(
 ) -> Gateway:
     """A gateway that is not listening yet; call it inside the event loop.
 
-    `collectible_noun` names the game's collectibles in event types (`coins` gives `coins.nearby`). Without `packed_fixes` no packed
-    frames are taken.
+    `collectible_noun` names the game's collectibles in event types (`coins` gives `coins.nearby`). Without
+    `packed_fixes` no packed frames are taken.
     """
     json = JsonSubprotocol()
     counters = Counters()
