@@ -180,6 +180,7 @@ async def _domains(platform: Platform) -> Domains:
         verifier=accounts.verifier,
         keys=platform.keys,
         locations=world.service,
+        packed_fixes=world.service,
         cell_views=CellViews(world=world.service, gameplay=gameplay.service, clock=platform.clock),
         actions={"collect": CollectAction(gameplay.service)},
         sight=world.service,

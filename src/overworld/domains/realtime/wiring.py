@@ -29,6 +29,7 @@ def build(
     verifier: TokenVerifier,
     keys: KeyScopes,
     locations: Locations,
+    packed_fixes: PackedFixes,
     cell_views: CellViews,
     actions: Actions,
     sight: Sight[Any],
@@ -37,12 +38,10 @@ def build(
     limits_enabled: bool,
     collectible_noun: str,
     room_level: int = 15,
-    packed_fixes: PackedFixes | None = None,
 ) -> Gateway:
     """A gateway that is not listening yet; call it inside the event loop.
 
-    `collectible_noun` names the game's collectibles in event types (`coins` gives `coins.nearby`). Without
-    `packed_fixes` no packed frames are taken.
+    `collectible_noun` names the game's collectibles in event types (`coins` gives `coins.nearby`).
     """
     json = JsonSubprotocol()
     counters = Counters()
