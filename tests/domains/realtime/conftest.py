@@ -18,6 +18,7 @@ from msgspec import Struct
 
 from overworld.domains.realtime import Gateway, RealtimeSettings, build
 from overworld.geo import cells
+from overworld.kernel import packed
 from overworld.kernel.clock import SystemClock
 from overworld.kernel.identity import Answer, Principal, Scope
 from overworld.kernel.ids import IdSource
@@ -122,6 +123,10 @@ class Reporter:
         assert not self.closed
         if self.house.packed_refusal is not None:
             raise self.house.packed_refusal
+        count = (len(frame) - packed.HEADER.size) // packed.POSITION.itemsize
+        sized = count > 0 and len(frame) == packed.HEADER.size + count * packed.POSITION.itemsize
+        if not sized or not frame.startswith(packed.HEADER.pack(packed.POSITIONS, packed.VERSION, count)):
+            raise BadPosition
         self.frames.append(frame)
         if not self.house.judge_at_once and self.waiting is None:
             self.waiting = asyncio.get_running_loop().create_future()

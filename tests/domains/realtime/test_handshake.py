@@ -91,6 +91,7 @@ async def test_a_taken_port_gives_a_clear_message(site):
         verifier=house,
         keys=house,
         locations=house,
+        packed_fixes=house,
         cell_views=house,
         actions={},
         sight=house,

@@ -158,7 +158,7 @@ def ping(cid):
 
 MALFORMED = {
     "nothing": b"",
-    "no map": b"\x01",
+    "no map": b"\x10",
     "an integer of zero": b"\x00",
     "an opcode nobody has": b"\xc1",
     "more than one": b"\x80\x80",

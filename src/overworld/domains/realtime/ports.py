@@ -51,9 +51,9 @@ class Reporter(Protocol):
     """Where the packed fixes of one connection go."""
 
     def put(self, frame: bytes) -> None:
-        """Takes a frame of kind 1 whose length and count are right. Judged in the order of the calls.
+        """Takes a frame that begins as kind 1, whole or not at all. Judged in the order of the calls.
 
-        Raises: a Refusal of status 400 when it is malformed; `Busy` when no more fixes are taken.
+        Raises: a Refusal of status 400 when it is no such frame; `Busy` when no more fixes are taken.
         """
         ...
 

@@ -39,6 +39,7 @@ def build(
     verifier: TokenVerifier,
     keys: KeyScopes,
     locations: Locations,
+    packed_fixes: PackedFixes,
     cell_views: CellViews,
     actions: Actions,
     sight: Sight[Any],
@@ -49,13 +50,12 @@ def build(
     limits_enabled: bool,
     collectible_noun: str,
     room_level: int = 15,
-    packed_fixes: PackedFixes | None = None,
     friends: Friends | None = None,
 ) -> Gateway:
     """A gateway that is not listening yet; call it inside the event loop.
 
-    `collectible_noun` names the game's collectibles in event types (`coins` gives `coins.nearby`). Without
-    `packed_fixes` no packed frames are taken; without `friends` players reach only those who share a room with them.
+    `collectible_noun` names the game's collectibles in event types (`coins` gives `coins.nearby`). Without `friends`
+    players reach only those who share a room with them.
     """
     json = JsonSubprotocol()
     counters = Counters()
