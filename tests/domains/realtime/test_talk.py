@@ -219,8 +219,8 @@ async def test_a_payload_is_bounded_by_its_bytes_as_json(open_site, square):
         await listening(site, "b", square[2])
         assert (await sender.ask(to(site, "b", "x" * 98)))["type"] == "peer.sent"
         error = (await sender.ask(to(site, "b", "x" * 99)))["error"]
-        assert (error["code"], error["bytes_max"]) == ("realtime.bad_payload", 100)
-        assert await code_of(sender, to(site, "b", "ü" * 50)) == "realtime.bad_payload"
+        assert (error["code"], error["bytes_max"]) == ("realtime.payload_too_big", 100)
+        assert await code_of(sender, to(site, "b", "ü" * 50)) == "realtime.payload_too_big"
 
 
 async def test_an_account_writes_to_peers_so_fast(open_site, square):

@@ -29,7 +29,9 @@ TOLD = np.dtype(
 
 _COLUMNS = (
     "tracks", "told", "generation", "lat_deg", "lng_deg", "at_us", "room", "seen_us", "unshared", "reporters", "hidden",
+    "account",
 )  # fmt: skip
+_ACCOUNT_WORDS = 8
 
 
 class Players:
@@ -51,6 +53,7 @@ class Players:
         self.room: I64 = np.zeros(slots, np.int64)
         self.seen_us: I64 = np.zeros(slots, np.int64)
         self.unshared: U8 = np.zeros(slots, np.uint8)
+        self.account: NDArray[np.uint16] = np.zeros((slots, _ACCOUNT_WORDS), np.uint16)
         self.reporters: I32 = np.zeros(slots, np.int32)
         self.hidden: U8 = np.zeros(slots, np.uint8)
         self._hidden: set[UUID] = set()
@@ -86,6 +89,7 @@ class Players:
         slot = self._free.pop()
         self._slots[player_id] = slot
         self._ids[slot] = player_id
+        self.account[slot] = np.frombuffer(player_id.bytes, np.uint16)
         self.seen_us[slot] = now_us
         self.hidden[slot] = player_id in self._hidden
         return slot
@@ -119,7 +123,7 @@ class Players:
         before = len(self._ids)
         for name in _COLUMNS:
             column = getattr(self, name)
-            setattr(self, name, np.concatenate([column, np.zeros(slots - before, column.dtype)]))
+            setattr(self, name, np.concatenate([column, np.zeros((slots - before, *column.shape[1:]), column.dtype)]))
         self._ids += [None] * (slots - before)
         self._free.extend(range(slots - 1, before - 1, -1))
         self._on_grow(slots)
