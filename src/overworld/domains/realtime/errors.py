@@ -126,11 +126,11 @@ class PeerUnreachable(Refusal):
     status = 404
 
 
-class BadPayload(Refusal):
-    """The payload is too big, or nothing that JSON can hold."""
+class PayloadTooBig(Refusal):
+    """The payload is larger than players may send each other."""
 
-    code = "realtime.bad_payload"
-    status = 400
+    code = "realtime.payload_too_big"
+    status = 413
     public = ("bytes_max",)
 
 

@@ -9,9 +9,10 @@ import msgspec
 
 from overworld.domains.realtime import channels
 from overworld.domains.realtime.connection import Connection
-from overworld.domains.realtime.errors import BadPayload, BadText, ChatTooFast, PeerTooFast, PeerUnreachable
+from overworld.domains.realtime.errors import BadText, ChatTooFast, PayloadTooBig, PeerTooFast, PeerUnreachable
 from overworld.domains.realtime.messages import ChatMessage, ChatSaid, ChatSent, Event, PeerMessage, PeerSaid, PeerSent
 from overworld.domains.realtime.ports import Friends, Presence
+from overworld.domains.realtime.protocol import OncePerSubprotocol
 from overworld.domains.realtime.publishing import Publisher
 from overworld.domains.realtime.roster import Roster
 from overworld.domains.realtime.stream import Stream
@@ -76,17 +77,19 @@ class Talk:
         self._publisher.publish(channel, Event(type="chat.message", data=said))
 
     async def peer(self, connection: Connection, principal: Principal, message: PeerMessage) -> None:
-        """Hands a payload to every connection of another player.
+        """Hands a payload to every connection of another player, and to those whose line broke a moment ago.
 
-        Raises: BadPayload; PeerTooFast; PeerUnreachable.
+        Raises: PayloadTooBig; PeerTooFast; PeerUnreachable.
         """
-        self._require_small(message.data.payload)
+        if len(msgspec.json.encode(message.data.payload)) > self._settings.peer_bytes_max:
+            raise PayloadTooBig(bytes_max=self._settings.peer_bytes_max)
         await self._take("peer", principal.account_id, self._peer_limit, PeerTooFast)
         if not self._reaches(principal.account_id, message.data.to):
             raise PeerUnreachable
         event = Event(type="peer.message", data=PeerSaid(sender=principal.account_id, payload=message.data.payload))
+        tails = OncePerSubprotocol(lambda subprotocol: subprotocol.tail(event))
         for stream in self._streams_of(message.data.to):
-            stream.event(stream.subprotocol.tail(event))
+            stream.event(tails(stream.subprotocol))
         connection.reply(PeerSent(cid=message.cid))
 
     def _reaches(self, account_id: UUID, other_id: UUID) -> bool:
@@ -102,19 +105,8 @@ class Talk:
         return {cell for stream in self._streams_of(account_id) for _, cell in watched_cells(stream)}
 
     def _streams_of(self, account_id: UUID) -> list[Stream]:
-        """Also those whose line is broken: what is sent now is told when they come back."""
         carried = [one.stream for one in self._roster.of_account(account_id)]
         return carried + self._streams.waiting_of(account_id)
-
-    def _require_small(self, payload: object) -> None:
-        """A payload that came as MessagePack may hold what JSON cannot; the other player may speak JSON."""
-        bytes_max = self._settings.peer_bytes_max
-        try:
-            size = len(msgspec.json.encode(payload))
-        except (msgspec.MsgspecError, TypeError, ValueError, OverflowError, RecursionError) as error:
-            raise BadPayload(bytes_max=bytes_max) from error
-        if size > bytes_max:
-            raise BadPayload(bytes_max=bytes_max)
 
     async def _take(self, what: str, account_id: UUID, limit: Limit, refusal: type[Refusal]) -> None:
         if self._limiter is None:

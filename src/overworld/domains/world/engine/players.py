@@ -28,8 +28,8 @@ TOLD = np.dtype(
 
 
 _COLUMNS = (
-    "tracks", "told", "generation", "lat_deg", "lng_deg", "at_us", "room", "seen_us", "unshared", "reporters", "account",
-    "hidden",
+    "tracks", "told", "generation", "lat_deg", "lng_deg", "at_us", "room", "seen_us", "unshared", "reporters", "hidden",
+    "account",
 )  # fmt: skip
 _ACCOUNT_WORDS = 8
 
