@@ -49,7 +49,9 @@ client_messages = st.one_of(
     st.builds(messages.GameAction, data=plain, cid=cids),
     st.builds(messages.Ping, cid=cids),
     st.builds(
-        messages.ChatMessage, data=st.builds(messages.ChatText, channel=st.text("abc", min_size=1), text=texts), cid=cids
+        messages.ChatMessage,
+        data=st.builds(messages.ChatText, channel=st.text("abc", min_size=1), text=texts),
+        cid=cids,
     ),
     st.builds(messages.PeerMessage, data=st.builds(messages.PeerPayload, to=st.uuids(), payload=plain), cid=cids),
 )
@@ -109,8 +111,8 @@ def test_every_type_of_message_is_among_those_compared():
     }  # fmt: skip
     assert {kind.__struct_config__.tag for kind in of_client} == built
     replies = {
-        "auth_result", "resumed", "resync", "subscribed", "location.verdict", "game.result", "error", "pong", "chat.sent",
-        "peer.sent",
+        "auth_result", "resumed", "resync", "subscribed", "location.verdict", "game.result", "error", "pong",
+        "chat.sent", "peer.sent",
     }  # fmt: skip
     assert {kind.__struct_config__.tag for kind in messages.ServerMessage.__subclasses__()} == replies
 
