@@ -92,17 +92,8 @@ def build(
         room_level=room_level,
     )
     return Gateway(
-        settings=settings,
-        limits_enabled=limits_enabled,
-        clock=clock,
-        ids=ids,
-        subprotocols=(json, MsgpackSubprotocol(json)),
-        service=service,
-        ingest=Ingest(settings=settings, fixes=packed_fixes, ids=ids),
-        publisher=publisher,
-        keeper=keeper,
-        roster=roster,
-        streams=streams,
-        subscriptions=subscriptions,
-        counters=counters,
-    )
+        settings=settings, limits_enabled=limits_enabled, clock=clock, ids=ids,
+        subprotocols=(json, MsgpackSubprotocol(json)), service=service,
+        ingest=Ingest(settings=settings, fixes=packed_fixes, ids=ids), publisher=publisher, keeper=keeper,
+        roster=roster, streams=streams, subscriptions=subscriptions, counters=counters,
+    )  # fmt: skip
