@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 from random import Random
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -29,7 +30,8 @@ def _compiled():
 
 
 def room(place):
-    return cells.cell_of(*place, SETTINGS.room_level)
+    lat, lng = place
+    return cells.cell_of(lat, lng, SETTINGS.room_level)
 
 
 @pytest.mark.slow
@@ -38,7 +40,8 @@ async def test_a_client_knows_everybody_in_the_cells_it_watches_and_nobody_else(
     """Players 1 to 12 wander about; player 1 watches the cells around it, which change as it goes."""
     random, clock = Random(1), FixedClock(datetime(2026, 11, 21, tzinfo=UTC))
     rules = InterestRules(strangers="exact", error_m=0.0)
-    world = build(database=None, clock=clock, outbox=None, settings=SETTINGS, interest=rules).service
+    nothing_kept: Any = None
+    world = build(database=nothing_kept, clock=clock, outbox=nothing_kept, settings=SETTINGS, interest=rules).service
     own = UUID(int=1)
     around = Surroundings(own_id=str(own), clock=clock)
     world.interest.on_frames = lambda _, ends, told: around.apply(decode_surroundings(bytes(told[: ends[1]])))
@@ -49,7 +52,8 @@ async def test_a_client_knows_everybody_in_the_cells_it_watches_and_nobody_else(
         for player in (UUID(int=number) for number in range(1, PLAYERS + 1)):
             if player != own and random.random() < 0.3:
                 continue
-            there = sphere.destination_deg(*places.get(player, home), random.uniform(0, 360), random.uniform(0, STEP_M))
+            lat, lng = places.get(player, home)
+            there = sphere.destination_deg(lat, lng, random.uniform(0, 360), random.uniform(0, STEP_M))
             report = FixReport(lat=there[0], lng=there[1], accuracy_m=5.0, timestamp=clock.now())
             if (await world.submit(player, report)).accepted:
                 places[player] = there

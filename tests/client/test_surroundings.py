@@ -104,7 +104,7 @@ def test_the_player_itself_is_not_around(around):
     st.integers(-(2**15), 2**15 - 1),
 )
 def test_offsets_lead_as_far_from_the_centre_and_in_the_direction_they_say(place, level, east, north):
-    cell = cells.cell_of(*place, level)
+    cell = cells.cell_of(place[0], place[1], level)
     around = Surroundings(own_id=ME)
     tell(around, frames.section(cell, entered=[someone(1, east=east, north=north)]))
     (one,) = around.everybody(0)

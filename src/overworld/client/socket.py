@@ -113,6 +113,8 @@ class Socket(WSListener):
                 lambda: socket,
                 url,
                 ssl_context=tls,
+                # As in the gateway: with TLS it breaks logging.
+                use_aiofastnet=False if url.startswith("wss") else None,
                 websocket_handshake_timeout=timeout_s,
                 max_frame_size=_FRAME_BYTES_MAX,
                 extra_headers={"Sec-WebSocket-Protocol": codec.name},
