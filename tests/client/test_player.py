@@ -14,6 +14,8 @@ from overworld.client.pacing import Pauses
 from tests.client.scripted import WAIT_S, until
 
 FIX = Fix(lat=48.2, lng=16.37, accuracy_m=5.0, timestamp=datetime(2026, 11, 21, tzinfo=UTC))
+# A cell that the server listens to of its own accord, around the player, is none of the channels asked for.
+HELD = ["system", "location:cell:89c25a314"]
 BUSY = {"code": "realtime.too_many_in_flight", "status": 429, "title": "Busy", "retryable": True}
 FAR = {"code": "gameplay.too_far", "status": 409, "title": "Far", "retryable": False}
 
@@ -80,7 +82,7 @@ async def test_an_event_that_is_told_again_is_heard_once(gateway):
 
 
 async def test_what_a_new_stream_lacks_is_subscribed_to_anew(gateway):
-    gateway.handlers["resume"] = lambda *_: {"type": "resync", "epoch": "e9", "seq": 7, "channels": ["system"]}
+    gateway.handlers["resume"] = lambda *_: {"type": "resync", "epoch": "e9", "seq": 7, "channels": HELD}
     async with player(gateway) as ada:
         await ada.listen({"system", "location:around"}, positions="packed", radius_m=300.0)
         gateway.lines[0].cut()
@@ -88,6 +90,8 @@ async def test_what_a_new_stream_lacks_is_subscribed_to_anew(gateway):
         await until(lambda: "subscribe" in line.types())
         told(line, 8)
         assert await numbers(ada, 1) == [8]
+        assert await ada.listen({"system", "location:around"}, positions="packed", radius_m=300.0) == set()
+        assert "unsubscribe" not in line.types()
         line.cut()
         await until(lambda: ada.drops == 2)
     assert [message for message in line.heard if message["type"] == "subscribe"] == [
@@ -230,8 +234,12 @@ async def test_a_channel_that_was_taken_away_is_asked_for_again(gateway):
         assert await ada.listen({"a", "b"}) == {"a"}
         assert await ada.listen({"b"}) == set()
         assert await ada.listen({"b"}, anew=True) == {"b"}
+        assert await ada.listen({"b"}, positions="packed") == {"b"}
+        assert await ada.listen({"b"}, positions="packed") == set()
     asked = [(message["type"], message["channels"]) for message in gateway.lines[0].heard[1:]]
-    assert asked == [("subscribe", ["a", "b"]), ("subscribe", ["a"]), ("unsubscribe", ["a"]), ("subscribe", ["b"])]
+    assert (
+        asked == [("subscribe", ["a", "b"]), ("subscribe", ["a"]), ("unsubscribe", ["a"])] + [("subscribe", ["b"])] * 2
+    )
 
 
 async def test_leaving_ends_the_events_quietly(gateway):

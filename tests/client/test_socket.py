@@ -7,6 +7,7 @@ import pytest
 from msgspec.structs import replace
 
 from overworld.client import (
+    AroundChanged,
     ChatMessage,
     Closed,
     CollectibleCollected,
@@ -50,6 +51,7 @@ TYPED = {
     ChatMessage: ("chat.message", SAID),
     PeerMessage: ("peer.message", {"from": "bob", "payload": {"any": ["thing", 1]}}),
     Unsubscribed: ("unsubscribed", {"channels": ["a"], "code": "world.out_of_sight"}),
+    AroundChanged: ("around.changed", {"cells": ["89c"]}),
     Reconnect: ("reconnect", {"after_ms": 500}),
     LocationVerdict: ("location.verdict", {"accepted": False, "reason": "teleport"}),
 }

@@ -15,6 +15,7 @@ A Player comes back when the line breaks. Under it are `Api`, the HTTP calls, an
 
 from overworld.client.errors import Closed, Malformed, Refused, Unreachable
 from overworld.client.events import (
+    AroundChanged,
     ChatMessage,
     CollectibleCollected,
     CollectibleSeen,
@@ -54,6 +55,7 @@ __all__ = [
     "Acted",
     "Api",
     "Around",
+    "AroundChanged",
     "ChatMessage",
     "ChatSent",
     "Closed",

@@ -74,6 +74,12 @@ class ChannelsLost(Struct, frozen=True, kw_only=True):
     code: str
 
 
+class Cells(Struct, frozen=True, kw_only=True):
+    """Cells by their tokens, the nearest first."""
+
+    cells: list[str]
+
+
 class ComeBack(Struct, frozen=True, kw_only=True):
     """When to come back."""
 
@@ -133,6 +139,12 @@ class Unsubscribed(Event, frozen=True, kw_only=True):
     data: ChannelsLost
 
 
+class AroundChanged(Event, frozen=True, kw_only=True):
+    """The cells that `location:around` now stands for."""
+
+    data: Cells
+
+
 class Reconnect(Event, frozen=True, kw_only=True):
     """The server is about to leave; a Player comes back by itself."""
 
@@ -169,6 +181,7 @@ _TYPES: dict[str, type[Event]] = {
     "chat.message": ChatMessage,
     "peer.message": PeerMessage,
     "unsubscribed": Unsubscribed,
+    "around.changed": AroundChanged,
     "reconnect": Reconnect,
     "location.verdict": LocationVerdict,
 }

@@ -109,6 +109,7 @@ class Player:
     ) -> None:
         if self._keeper is not None:
             self._keeper.cancel()
+            await asyncio.wait({self._keeper})
         if self._socket is not None:
             await self._socket.close()
         self._end(Closed(None, "by this side"), closed=True)
@@ -197,12 +198,13 @@ class Player:
     ) -> set[str]:
         """Listens to these channels and no others, also after breaks; gives those newly granted.
 
-        `positions` and `radius_m` are those of `Socket.subscribe`. With `anew` all of them are asked for, which brings
-        their snapshots again. Calls must follow one another.
+        `positions` and `radius_m` are those of `Socket.subscribe`. With `anew`, and when those change, all of them
+        are asked for, which brings their snapshots again. Calls must follow one another.
         """
-        self._how = {"positions": positions, "radius_m": radius_m}
-        if anew:
+        how = {"positions": positions, "radius_m": radius_m}
+        if anew or how != self._how:
             self._channels -= channels
+        self._how = how
 
         async def change(socket: Socket) -> set[str]:
             left, entered = self._channels - channels, channels - self._channels
@@ -299,7 +301,7 @@ class Player:
         epoch, seq = self._stream
         told = await socket.resume(epoch=epoch, seq=seq)
         self.resumed += told.type == "resumed"
-        wanted, self._channels = self._channels, set(told.channels)
+        wanted, self._channels = self._channels, self._channels & set(told.channels)
         try:
             await self._subscribe(socket, wanted - self._channels)
         except BaseException:
