@@ -238,7 +238,7 @@ class House:
             future.set_result(Verdict(fix.number >= 0, fix.number, fix.cell))
             if fix.number >= 0 and self.last_cell.get(player_id) != fix.cell:
                 self.last_cell[player_id] = fix.cell
-                self.on_crossed([player_id])
+                asyncio.get_running_loop().call_soon(self.on_crossed, [player_id])
         return future
 
     def open(self, player_id: UUID, *, own_timeline: bool, tell: Callable[[bytes], None]) -> Reporter:
