@@ -262,7 +262,13 @@ class InterestMachine(RuleBasedStateMachine):
         self.stage.period(elapsed_ms)
         self.stage.check()
 
-    @rule(elapsed_ms=spans_ms, k=st.integers(0, 5), place=places, slot=st.integers(0, PLAYERS - 1), after=st.integers(0, 2))
+    @rule(
+        elapsed_ms=spans_ms,
+        k=st.integers(0, 5),
+        place=places,
+        slot=st.integers(0, PLAYERS - 1),
+        after=st.integers(0, 2),
+    )
     def publish_with_changes_on_the_way(self, elapsed_ms, k, place, slot, after):
         self.stage.now_ms += elapsed_ms
         self.stage.begin()
@@ -297,9 +303,7 @@ class InterestMachine(RuleBasedStateMachine):
 
 def heard(eyes, cell):
     """Who is in a cell; the time of those who stand does not matter."""
-    return {
-        id_: one if one.speed else one._replace(told_ms=0) for id_, one in eyes.inside(cell).items()
-    }
+    return {id_: one if one.speed else one._replace(told_ms=0) for id_, one in eyes.inside(cell).items()}
 
 
 InterestMachine.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)

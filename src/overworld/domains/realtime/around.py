@@ -30,7 +30,10 @@ class Around:
         self._cells_max = settings.around_cells_max
 
     def begin(self, stream: Stream, place: Place, radius_m: float) -> list[int]:
-        """From now on a stream holds what is within a radius of its player, who is here; gives what is new of it."""
+        """From now on a stream holds what is within a radius of its player, who is here; gives what is new of it.
+
+        The caller then lets it know by `tell`.
+        """
         stream.around_m = radius_m
         self._subscriptions.add(stream, AROUND)
         return self._centre(stream, place)
@@ -41,6 +44,11 @@ class Around:
             self._subscriptions.remove(stream, channel)
         self._subscriptions.remove(stream, AROUND)
         stream.around_m, stream.around_cells, stream.around_channels = None, [], set()
+
+    def tell(self, stream: Stream) -> None:
+        """Tells which cells a stream holds because they are around its player."""
+        held = AroundChanged([geo_cells.token(cell) for cell in stream.around_cells])
+        stream.event(stream.subprotocol.tail(Event(type="around.changed", data=held)))
 
     async def follow(self, streams: Sequence[Stream]) -> None:
         """Moves the channels of these streams to where their players are now, and tells what is new there.
@@ -57,7 +65,10 @@ class Around:
             return
         for (stream, _), place in zip(moving, places, strict=True):
             if place is not None and stream.around_m is not None:
+                before = stream.around_cells
                 new = self._centre(stream, place)
+                if stream.around_cells is not before:
+                    self.tell(stream)
                 if new and stream.line is not None:
                     self._snapshots.players(stream, new)
                     await self._snapshots.collectibles(stream, new)
@@ -77,6 +88,4 @@ class Around:
         stream.around_cells = cells
         self._subscriptions.changed(stream)
         stream.seen_from = None
-        event = Event(type="around.changed", data=AroundChanged([geo_cells.token(cell) for cell in cells]))
-        stream.event(stream.subprotocol.tail(event))
         return list(new.values())

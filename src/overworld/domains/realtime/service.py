@@ -252,7 +252,8 @@ class RealtimeService:
             [place] = await self._sight.places([principal.account_id])
         if not connection.is_open:
             return
-        self._choose_positions(connection.stream, message.positions)
+        stream = connection.stream
+        shown_anew = self._choose_positions(stream, message.positions)
         granted: list[str] = []
         refused: list[RefusedChannel] = []
         cells: list[int] = []
@@ -264,16 +265,19 @@ class RealtimeService:
             else:
                 granted.append(channel)
         connection.reply(Subscribed(channels=granted, refused=refused, cid=message.cid))
+        if AROUND in granted:
+            self._around.tell(stream)
+        self._snapshots.players(stream, [*shown_anew, *cells])
         if cells:
-            self._snapshots.players(connection.stream, cells)
-            self._start(connection, UNSET, self._snapshots.collectibles(connection.stream, cells))
+            self._start(connection, UNSET, self._snapshots.collectibles(stream, cells))
 
-    def _choose_positions(self, stream: Stream, positions: Positions | UnsetType) -> None:
+    def _choose_positions(self, stream: Stream, positions: Positions | UnsetType) -> list[int]:
+        """Sets the way in which positions go from now on; gives the cells that are to be shown anew for it."""
         if positions is UNSET or stream.is_packed is (positions == "packed"):
-            return
+            return []
         stream.is_packed = positions == "packed"
         self._subscriptions.changed(stream)
-        self._snapshots.players(stream, [cell for _, cell in watched_cells(stream)])
+        return [cell for _, cell in watched_cells(stream)]
 
     def _grant(
         self,
