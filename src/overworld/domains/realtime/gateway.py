@@ -133,11 +133,6 @@ class Gateway:
         return len(self._subscriptions)
 
     @property
-    def watchers(self) -> int:
-        """Streams that get packed frames of what is around them."""
-        return self._watching.watchers
-
-    @property
     def detached(self) -> int:
         """Streams without a connection that may be resumed."""
         return self._streams.waiting

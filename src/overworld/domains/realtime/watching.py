@@ -33,11 +33,6 @@ class Watching:
         self._listened: dict[Stream, frozenset[int]] = {}
         interest.on_frames = self.hear
 
-    @property
-    def watchers(self) -> int:
-        """Streams that get packed frames."""
-        return len(self._watchers)
-
     def changed(self, stream: Stream) -> None:
         """Says that a stream holds other cells, has another line or none, or reads in another way. Cheap."""
         self._changed[stream] = None
