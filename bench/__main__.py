@@ -8,22 +8,26 @@ from __future__ import annotations
 
 from cyclopts import App
 
+
 from bench.claims import claims
 from bench.location import location
 from bench.nearby import nearby
 from bench.start import start
+from bench.tick import tick
 
 app = App(name="script/bench", help="Measures the product on this machine.", version_flags=())
+
 app.command(claims)
 app.command(location)
 app.command(nearby)
 app.command(start)
+app.command(tick)
 
 
 @app.command(name="list")
 def list_benchmarks() -> None:
     """Name the benchmarks."""
-    for name in ("claims", "location", "nearby", "start"):
+    for name in ("bandwidth", "claims", "location", "nearby", "start", "tick"):
         print(f"{name:<24}{app[name].help.partition(chr(10))[0]}")
 
 
