@@ -60,7 +60,7 @@ PLAN = np.dtype(
 )  # fmt: skip
 
 COUNTS = (
-    "fixes", "published", "asked", "answered", "delivered", "surroundings", "surroundings_bytes", "texts",
+    "fixes", "published", "asked", "answered", "timed", "delivered", "surroundings", "surroundings_bytes", "texts",
     "texts_bytes", "pings", "closes", "cuts", "strange", "malformed", "held_back", "kept_count", "lags", "last_ns",
 )  # fmt: skip
 
@@ -174,7 +174,8 @@ def fill(
 ) -> int:  # fmt: skip
     """Writes the fixes of one frame, the last one of the time when it is due; gives the next random state.
 
-    The last frame of a player in a round asks for the verdict on its last fix: then it is known when all are judged.
+    The last frame of a player in a round always asks for the verdict on its last fix: then it is known when all are
+    judged. As all players do so at once, its verdicts are not timed: they are due at 0.
     """
     for r in range(plan.records):
         time_us = plan.base_us + int(due_ns - (plan.records - 1 - r) * plan.step_ns) // 1_000
@@ -194,7 +195,7 @@ def fill(
         record.flags = FLAG_ACK * asks
         if asks:
             line.fix_us[line.asked % OWED_MAX] = time_us
-            line.due_ns[line.asked % OWED_MAX] = due_ns
+            line.due_ns[line.asked % OWED_MAX] = 0 if is_last else due_ns
             line.asked += 1
             state.asked += 1
     return random
@@ -365,7 +366,9 @@ def take_verdict(line: Any, state: Any, at: int, latencies_s: Any, now: int) -> 
         state.reasons[inbox[at + 9]] += 1
     next_owed = line.answered % OWED_MAX
     if line.answered < line.asked and line.fix_us[next_owed] == time_us:
-        note(latencies_s, state.answered, now - line.due_ns[next_owed])
+        if line.due_ns[next_owed] > 0:
+            note(latencies_s, state.timed, now - line.due_ns[next_owed])
+            state.timed += 1
         line.answered += 1
         state.answered += 1
         state.last_ns = now

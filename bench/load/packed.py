@@ -32,7 +32,7 @@ _ANSWER_S = 15.0
 _AT_ONCE = 200
 _DEGREE_M = 111_195.0
 _STREET_M = (150.0, 600.0)
-_SPARE = 1.3
+_SPARE, _SPARE_COUNT = 1.3, 1_000
 _EXPECTED = ("players.nearby", "coins.nearby")
 
 
@@ -117,7 +117,7 @@ class PackedLoad:
         started_ns = int(self._round[0]["start_ns"])
         seconds = max(1e-9 * (int(state["last_ns"]) - started_ns), 1e-9)
         refusals = Counter({_reason(i): int(count) for i, count in enumerate(state["reasons"]) if count})
-        latencies_s = self._taken("latencies", "answered")
+        latencies_s = self._taken("latencies", "timed")
         delays_s = self._taken("delays", "delivered")
         judged = int(state["fixes"]) - refusals.total()
         figures = self._heard(seconds) | {"lag_p99_ms": _ms(self._taken("lags", "lags"), 0.99)}
@@ -146,7 +146,7 @@ class PackedLoad:
         plan, players = self._plan, len(self._plan.players)
         frames_per_s = plan.per_s / plan.records
         wanted = self._round[0]
-        wanted["frames"] = max(players, int(seconds * frames_per_s)) if seconds > 0 and players else 0
+        wanted["frames"] = int(seconds * frames_per_s) + players if seconds and players else 0
         wanted["publications"] = int(seconds * plan.published_per_s)
         wanted["players"], wanted["records"], wanted["ack_share"] = max(players, 1), plan.records, plan.ack_share
         wanted["frame_ns"] = 1e9 / frames_per_s
@@ -176,7 +176,7 @@ class PackedLoad:
         wanted = self._round[0]
         fixes = int(wanted["frames"] * wanted["records"])
         sizes = {
-            "latencies": fixes * self._plan.ack_share * _SPARE + len(self._lines) * (1 + loop.OWED_MAX * (fixes == 0)),
+            "latencies": fixes * self._plan.ack_share * _SPARE + _SPARE_COUNT,
             "lags": int(wanted["frames"]),
             "delays": int(wanted["publications"] * wanted["room_size"]),
         }
@@ -204,7 +204,7 @@ class PackedLoad:
             "verdicts came that nobody asked for, or in another order": state["strange"],
             "messages were malformed": state["malformed"],
             "frames could not be sent, because the server did not read": state["held_back"],
-            "latencies found no room": state["answered"] - len(self._samples_s["latencies"]),
+            "latencies found no room": state["timed"] - len(self._samples_s["latencies"]),
         }
         faults = [f"{count} {what}" for what, count in counted.items() if count > 0]
         faults += [f"{count} fixes were refused as {reason}" for reason, count in refusals.items()]
