@@ -200,6 +200,14 @@ def xyz_in_cell(cell: int, right: float, up: float) -> tuple[float, float, float
 
 
 @kernel
+def centre_xyz(x: float, y: float, z: float, level: int) -> tuple[float, float, float]:
+    """The unit vector to the centre of the cell of a level that a vector points at."""
+    x, y, z = xyz_in_cell(cell_at_xyz(x, y, z, level), 0.5, 0.5)
+    scale = 1.0 / math.sqrt(x * x + y * y + z * z)
+    return x * scale, y * scale, z * scale
+
+
+@kernel
 def degrees_in_cell(cell: int, right: float, up: float) -> tuple[float, float]:
     """Latitude and longitude of a point of a cell."""
     x, y, z = xyz_in_cell(cell, right, up)
@@ -306,5 +314,5 @@ def fill_cover(x: float, y: float, z: float, radius_m: float, level: int, cell: 
 ALL = (
     unit_xyz, degrees_of, metres_of_chord2, chord2_of_metres, face_uv, xyz_of_face_uv, st_of_uv, uv_of_st, leaf_ij,
     leaf_of_ij, ij_of, level_of_cell, ancestor, cell_at_xyz, cell_at, fill_cells, corner_ij, xyz_in_cell,
-    degrees_in_cell, leaf_beside, fill_neighbours, chord2_to_edge, chord2_to_cell, fill_cover,
+    centre_xyz, degrees_in_cell, leaf_beside, fill_neighbours, chord2_to_edge, chord2_to_cell, fill_cover,
 )  # fmt: skip

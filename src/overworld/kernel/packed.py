@@ -50,7 +50,7 @@ SECTION_WHOLE, SECTION_GONE = 1, 2
 
 LEFT = np.dtype([("id", "<u4")])
 MOVED = np.dtype([("id", "<u4"), ("east", "<i2"), ("north", "<i2"), ("heading", "u1"), ("speed", "u1")])
-ENTERED = np.dtype(MOVED.descr + [("account", "V16")])
+ENTERED = np.dtype([*MOVED.descr, ("account", "V16")])
 """Offsets from the cell's centre in `offset_unit_m`; heading in 256ths of a turn from north over east; speed in
 `SPEED_UNIT_M_S`, 0 also when it is not known."""
 
@@ -59,7 +59,6 @@ COAST_S = 2.0
 """For so long a client moves an entity on by its speed and heading; then it stands until it is told of again."""
 
 _FINE_LEVEL = 15
-_ID_SLOT_BITS = 24
 
 
 def offset_unit_m(level: int) -> float:

@@ -1,9 +1,11 @@
-"""What the world decides over: the game's rules of movement, the operator's settings, reasons of refused fixes."""
+"""What the world decides over: the game's rules of movement and of sight, the operator's settings, reasons of
+refused fixes.
+"""
 
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import Annotated
+from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
@@ -51,6 +53,20 @@ class MovementRules(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     def __post_init__(self) -> None:
         if self.teleport_km_h < self.speed_max_km_h:
             raise ValueError("teleport_km_h must not be below speed_max_km_h")
+
+
+class InterestRules(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The `[interest]` of game.toml: what players get to see of each other.
+
+    `radius_m` is how far around themselves players watch unless they ask for less or more; `visible_max` how many
+    others one is told of, the nearest cells first. `strangers` are seen at the centre of a coarse cell, or exactly.
+    `error_m` is how far off an entity may be in the eyes of a watcher before it is told of again; 0 tells every fix.
+    """
+
+    radius_m: Annotated[float, Meta(gt=0, le=3_000)] = 200.0
+    visible_max: Annotated[int, Meta(ge=1, le=10_000)] = 200
+    strangers: Literal["coarse", "exact"] = "coarse"
+    error_m: Annotated[float, Meta(ge=0, le=100)] = 0.5
 
 
 class WorldSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

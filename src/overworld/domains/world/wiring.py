@@ -13,7 +13,7 @@ from overworld.domains.world.jobs import Job, jobs_of
 from overworld.domains.world.ports import NearbySource
 from overworld.domains.world.routes import routes
 from overworld.domains.world.service import FixSharing, MovementEvents, World
-from overworld.domains.world.types import MovementRules, WorldSettings
+from overworld.domains.world.types import InterestRules, MovementRules, WorldSettings
 from overworld.kernel.clock import Clock
 from overworld.kernel.ports import Outbox
 from overworld.kernel.refusals import Fault
@@ -75,11 +75,12 @@ def build(
     outbox: Outbox,
     settings: WorldSettings | None = None,
     rules: MovementRules | None = None,
+    interest: InterestRules | None = None,
     sources: Sequence[NearbySource] = (),
 ) -> WorldParts:
     """The world of a game, empty; call it inside the event loop that will run it."""
     chosen = settings or WorldSettings()
-    engine = Engine(settings=chosen, movement=rules or MovementRules())
+    engine = Engine(settings=chosen, movement=rules or MovementRules(), interest=interest)
     events = MovementEvents(
         players=engine.players, database=database, outbox=outbox, clock=clock, waiting_max=chosen.events_waiting_max
     )

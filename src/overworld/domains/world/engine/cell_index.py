@@ -2,7 +2,8 @@
 
     entry   open-addressing hash of cell ids to cell numbers, at most half full
     cell    per cell: its id, its vector (start, room, rows taken), and whether its change must be published
-    row     the vectors: each a block of 4, 8, 16, ... rows with the slot and unit vector of a player
+    row     the vectors: each a block of 4, 8, 16, ... rows with the slot of a player and the unit vector to the
+            place at which others may see it
     seat    per slot: the cell number (-1 is nowhere) and the place in the cell's vector
 
 A cell that becomes empty keeps its number until its change has been published. Kernels never grow a column: they stop

@@ -14,18 +14,20 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 from overworld.domains.world import rules
-from overworld.domains.world.engine import cell_index, seeing, verdicts
+from overworld.domains.world.engine import cell_index, inbox, seeing, verdicts
 from overworld.domains.world.engine.cell_index import NOWHERE, CellIndex
+from overworld.domains.world.engine.inbox import VerdictFrames
 from overworld.domains.world.engine.players import Players
-from overworld.domains.world.engine.verdicts import Judged, judged_columns
-from overworld.domains.world.rules import FIX, MOCK, OWN_TIMELINE, SECOND_US
-from overworld.domains.world.types import MovementRules, WorldSettings
+from overworld.domains.world.engine.verdicts import EXACT, Judged, judged_columns
+from overworld.domains.world.rules import MOCK, OWN_TIMELINE, SECOND_US
+from overworld.domains.world.types import InterestRules, MovementRules, WorldSettings
 from overworld.geo import cells as geo_cells
 from overworld.geo import kernels as geo_kernels
 from overworld.geo.box import Box
 from overworld.geo.columns import F64, I32, I64, U64
+from overworld.kernel.tick import Batch
 
-KERNELS = (*geo_kernels.ALL, *rules.ALL, *cell_index.ALL, *verdicts.ALL, *seeing.ALL)
+KERNELS = (*geo_kernels.ALL, *rules.ALL, *cell_index.ALL, *inbox.ALL, *verdicts.ALL, *seeing.ALL)
 
 NEARBY_CELLS_MAX = 32_768
 SLOTS_FIRST = 1_024
@@ -40,10 +42,16 @@ class Pass(Struct, frozen=True):
     fix: NDArray[Any]
     judged: Judged
     now_us: int
+    tick: int = 0
+
+
+def pass_of(fix: NDArray[Any], *, now_us: int, tick: int = 0) -> Pass:
+    """A pass over rows of `FIX`, not judged yet."""
+    return Pass(fix=fix, judged=judged_columns(fix.size), now_us=now_us, tick=tick)
 
 
 class Seen(Struct, frozen=True):
-    """Players with their coarse places, aligned, (n,); `distance_m` is from the place that was asked about."""
+    """Players at the places that others may see, aligned, (n,); `distance_m` is from the place that was asked about."""
 
     slot: I32
     lat_deg: F64
@@ -54,17 +62,21 @@ class Seen(Struct, frozen=True):
 class Engine:
     """Where players are, and where they may go next."""
 
-    def __init__(self, *, settings: WorldSettings, movement: MovementRules) -> None:
+    def __init__(
+        self, *, settings: WorldSettings, movement: MovementRules, interest: InterestRules | None = None
+    ) -> None:
+        chosen = interest or InterestRules()
         self._settings = settings
+        self._seen_level = EXACT if chosen.strangers == "exact" else settings.coarse_level
         self._limits = rules.limits_of(movement)
         self.index = CellIndex(players=SLOTS_FIRST)
         self.players = Players(slots=SLOTS_FIRST, players_max=settings.players_max, on_grow=self.index.grow_players)
+        self._verdict_frames = VerdictFrames()
         self._changed: U64 = np.empty(_CHANGED_MAX, np.uint64)
 
-    def ingest(self, records: bytearray, *, now_us: int) -> Pass:
-        """The records of a batch as columns."""
-        fix = np.frombuffer(records, FIX)
-        return Pass(fix=fix, judged=judged_columns(fix.size), now_us=now_us)
+    def ingest(self, batch: Batch, *, now_us: int) -> Pass:
+        """The entries of an inbox as columns."""
+        return pass_of(inbox.read(batch.inbox, count=batch.count), now_us=now_us, tick=batch.tick)
 
     def validate(self, batch: Pass) -> Pass:
         """Judges every fix, and moves the tracks of players on."""
@@ -81,7 +93,7 @@ class Engine:
         while True:
             done = verdicts.move_batch(
                 done, batch.fix, batch.judged, batch.now_us, players.lat_deg, players.lng_deg, players.at_us,
-                players.unshared, self.index.cells,
+                players.unshared, players.room, self._seen_level, self.index.cells,
             )  # fmt: skip
             if done == batch.fix.size:
                 return batch
@@ -95,6 +107,15 @@ class Engine:
             int(settings.sample_s * SECOND_US), int(settings.rejected_every_s * SECOND_US),
         )  # fmt: skip
         return batch
+
+    def verdict_frames(self, batch: Pass) -> list[tuple[int, bytes]]:
+        """What reporters are told of a pass: their numbers and frames of kind 2, in the order of their frames."""
+        return self._verdict_frames.fill(batch.fix, batch.judged.reason, tick=batch.tick)
+
+    def crossed(self, batch: Pass) -> list[int]:
+        """The slots of the players who came into another room cell, each once."""
+        slots: list[int] = np.unique(batch.fix["slot"][batch.judged.crosses.nonzero()[0]]).tolist()
+        return slots
 
     def take_changed(self, part: int) -> list[int]:
         """The room cells of one slice that changed since they were last taken, at most 4,096."""
@@ -118,19 +139,18 @@ class Engine:
         wanted = np.array(cells, np.uint64)
         found = _seen(min(_FOUND_MAX, wanted.size * settings.seen_per_cell_max))
         count = seeing.fill_present(
-            self.index.cells, wanted, settings.seen_per_cell_max, settings.coarse_level, found.slot, found.lat_deg,
-            found.lng_deg,
+            self.index.cells, wanted, settings.seen_per_cell_max, found.slot, found.lat_deg, found.lng_deg,
         )  # fmt: skip
         return _first(found, count)
 
     def near(self, lat_deg: float, lng_deg: float, radius_m: float) -> Seen:
-        """Who has its coarse place within a radius of a place; of a crowded cell only so many."""
+        """Who is seen within a radius of a place; of a crowded cell only so many."""
         settings = self._settings
         x, y, z = geo_kernels.unit_xyz(float(lat_deg), float(lng_deg))
         cover = geo_cells.cover_cap(lat_deg, lng_deg, radius_m, settings.room_level, NEARBY_CELLS_MAX)
         found = _seen(_FOUND_MAX)
         count = seeing.fill_near(
-            self.index.cells, np.array(cover, np.uint64), x, y, z, float(radius_m), settings.coarse_level,
+            self.index.cells, np.array(cover, np.uint64), x, y, z, float(radius_m),
             settings.seen_per_cell_max, found.slot, found.distance_m, found.lat_deg, found.lng_deg,
         )  # fmt: skip
         return _first(found, count)
@@ -161,6 +181,7 @@ class Engine:
         players = self.players
         before_us = now_us - self._settings.track_kept_s * SECOND_US
         gone = (players.seen_us > 0) & (players.seen_us < before_us) & (self.index.cells.seat["cell"] == NOWHERE)
+        gone &= players.reporters == 0
         slots = np.flatnonzero(gone)[:_FORGOTTEN_MAX].tolist()
         for slot in slots:
             players.forget(slot)
@@ -177,11 +198,13 @@ def warm(settings: WorldSettings) -> None:
     geo_cells.warm()
     engine = Engine(settings=settings, movement=MovementRules())
     slot = engine.players.admit(UUID(int=1), now_us=1)
-    records = np.zeros(2, FIX)
-    records["slot"] = slot
-    records["time_us"] = 1, 2 * SECOND_US
-    batch = engine.ingest(bytearray(records.tobytes()), now_us=SECOND_US)
+    waiting = inbox.single(
+        slot=slot, generation=0, time_us=1, lat_deg=0.0, lng_deg=0.0, accuracy_m=None, altitude_m=None,
+        speed_m_s=None, heading_deg=None, flags=0,
+    )  # fmt: skip
+    batch = engine.ingest(Batch(bytearray(waiting), 1, 1), now_us=SECOND_US)
     engine.choose_told(engine.move(engine.validate(batch)))
+    engine.verdict_frames(batch)
     cell_index.enter_keys(CellIndex(players=1).cells)
     engine.near(0.0, 0.0, 100.0)
     engine.present([geo_cells.cell_of(0.0, 0.0, settings.room_level)])

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from overworld.domains.world.rules import TRACK
-from overworld.geo.columns import F64, I64, U8, U32
+from overworld.geo.columns import F64, I32, I64, U8, U32
 
 NO_SLOT = -1
 
@@ -27,11 +27,15 @@ TOLD = np.dtype(
 )
 
 
+_COLUMNS = ("tracks", "told", "generation", "lat_deg", "lng_deg", "at_us", "room", "seen_us", "unshared", "reporters")
+
+
 class Players:
     """The slots. `tracks` and `told` are records; the columns are aligned with them, (slots,).
 
     `lat_deg`, `lng_deg` and `at_us` tell the last accepted fix, `at_us` by the server's clock (0 when there is none);
-    `seen_us` when a fix last came, accepted or not; `unshared` marks what other servers have not been told.
+    `room` the room cell it lies in, as bits (0 when there is none); `seen_us` when a fix last came, accepted or not;
+    `unshared` marks what other servers have not been told; `reporters` counts those who report for the player.
     """
 
     def __init__(self, *, slots: int = 1_024, players_max: int = 1_000_000, on_grow: Callable[[int], None]) -> None:
@@ -41,8 +45,10 @@ class Players:
         self.lat_deg: F64 = np.zeros(slots)
         self.lng_deg: F64 = np.zeros(slots)
         self.at_us: I64 = np.zeros(slots, np.int64)
+        self.room: I64 = np.zeros(slots, np.int64)
         self.seen_us: I64 = np.zeros(slots, np.int64)
         self.unshared: U8 = np.zeros(slots, np.uint8)
+        self.reporters: I32 = np.zeros(slots, np.int32)
         self._ids: list[UUID | None] = [None] * slots
         self._slots: dict[UUID, int] = {}
         self._free = list(range(slots - 1, -1, -1))
@@ -79,18 +85,21 @@ class Players:
         return slot
 
     def forget(self, slot: int) -> None:
-        """Frees a slot that is not in the index; fixes still queued for it will find another generation."""
+        """Frees a slot that is not in the index and that nobody reports for.
+
+        Fixes still queued for it will find another generation.
+        """
         del self._slots[self.id(slot)]
         self._ids[slot] = None
         self._free.append(slot)
         self.generation[slot] += 1
         self.tracks[slot] = np.zeros((), TRACK)
         self.told[slot] = np.zeros((), TOLD)
-        self.at_us[slot] = self.seen_us[slot] = self.unshared[slot] = 0
+        self.at_us[slot] = self.room[slot] = self.seen_us[slot] = self.unshared[slot] = 0
 
     def _grow(self, slots: int) -> None:
         before = len(self._ids)
-        for name in ("tracks", "told", "generation", "lat_deg", "lng_deg", "at_us", "seen_us", "unshared"):
+        for name in _COLUMNS:
             column = getattr(self, name)
             setattr(self, name, np.concatenate([column, np.zeros(slots - before, column.dtype)]))
         self._ids += [None] * (slots - before)

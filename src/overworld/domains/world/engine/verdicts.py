@@ -17,10 +17,13 @@ from overworld.domains.world.rules import Limits, judge
 from overworld.domains.world.types import Reason
 from overworld.geo.columns import F64, I64, U8, U32, U64
 from overworld.geo.compiled import kernel
-from overworld.geo.kernels import cell_at_xyz, metres_of_chord2, unit_xyz
+from overworld.geo.kernels import cell_at_xyz, centre_xyz, metres_of_chord2, unit_xyz
 
 GONE = 255
 """In `reason`: the slot was given to another player after the fix was queued. Nobody waits for its verdict."""
+
+EXACT = -1
+"""In place of a level: others may see where exactly a player is."""
 
 TELL_MOVED, TELL_REFUSED = 1, 2
 """In `tell`; 0 is nothing."""
@@ -28,7 +31,8 @@ TELL_MOVED, TELL_REFUSED = 1, 2
 
 class Judged(NamedTuple):
     """A batch after judgement, one row per fix: the reason (0 is accepted), the unit vector, the room cell, whether a
-    track begins with it; then what to tell of it, with the metres walked or the refusals since the last word."""
+    track begins with it, and whether it leads into another room cell; then what to tell of it, with the metres walked
+    or the refusals since the last word."""
 
     reason: U8
     x: F64
@@ -36,6 +40,7 @@ class Judged(NamedTuple):
     z: F64
     cell: U64
     begins: U8
+    crosses: U8
     tell: U8
     amount: F64
 
@@ -49,6 +54,7 @@ def judged_columns(count: int) -> Judged:
         z=np.empty(count),
         cell=np.zeros(count, np.uint64),
         begins=np.zeros(count, np.uint8),
+        crosses=np.zeros(count, np.uint8),
         tell=np.zeros(count, np.uint8),
         amount=np.zeros(count),
     )
@@ -84,9 +90,12 @@ def judge_batch(
 @kernel
 def move_batch(
     first: int, fix: NDArray[Any], judged: Judged, now_us: int, lat_deg: F64, lng_deg: F64, at_us: I64, unshared: U8,
-    cells: Cells,
+    room: I64, seen_level: int, cells: Cells,
 ) -> int:  # fmt: skip
-    """Moves who was accepted, from row `first` on; gives the row it came to, not the end if `cells` is too short."""
+    """Moves who was accepted, from row `first` on; gives the row it came to, not the end if `cells` is too short.
+
+    The index gets the places that others may see: centres of cells of `seen_level`, or exact ones for `EXACT`.
+    """
     for i in range(first, fix.size):
         slot = int(fix[i].slot)
         if judged.reason[i] == GONE:
@@ -100,8 +109,13 @@ def move_batch(
             return i
         k = int(cells.seat[slot].cell)
         row = cells.cell[k].start + cells.seat[slot].row
-        cells.row[row].x, cells.row[row].y, cells.row[row].z = judged.x[i], judged.y[i], judged.z[i]
+        x, y, z = judged.x[i], judged.y[i], judged.z[i]
+        if seen_level != EXACT:
+            x, y, z = centre_xyz(x, y, z, seen_level)
+        cells.row[row].x, cells.row[row].y, cells.row[row].z = x, y, z
         note_change(cells, k)
+        judged.crosses[i] = room[slot] != bits
+        room[slot] = bits
         lat_deg[slot] = fix[i].lat_deg
         lng_deg[slot] = fix[i].lng_deg
         at_us[slot] = now_us
