@@ -7,6 +7,7 @@ monotonic clock in nanoseconds; `base_us` added to its microseconds is the wall 
 
 from __future__ import annotations
 
+import math
 import platform
 from typing import Any
 
@@ -14,19 +15,30 @@ import numpy as np
 from numba import types
 
 from overworld.geo.compiled import kernel
-from overworld.kernel.packed import FLAG_ACK, HEADER, SURROUNDINGS, VERDICT, VERDICTS
+from overworld.kernel.packed import (
+    ENTERED,
+    FLAG_ACK,
+    HEADER,
+    LEFT,
+    MOVED,
+    SECTION,
+    SURROUNDINGS,
+    SURROUNDINGS_HEADER,
+    VERDICT,
+    VERDICTS,
+)
 
 TICK_NS = 200_000
 """How long the loop rests when nothing is due: for so long a fix may be late, and an answer wait to be read."""
 
 WALK_M_S = 1.4
-STAMP = b"@sent:"
-STAMP_DIGITS = 16
-"""A text that holds this mark and so many decimal digits after it was published at that time of the monotonic clock."""
+CIRCLE_M, CIRCLE_STEP_M = 20.0, 1.0
+"""The mover of a room goes round in a circle, by so much with each fix, and says that it stands: so that nobody can tell
+where it is but by being told."""
 
-CARRY_BYTES = 2_048
-"""The longest text that is looked into; of a longer one only the bytes are counted."""
-FRAME_BYTES_MAX = 2_048
+CARRY_BYTES = 1_024
+"""The longest message that is looked into as a whole; of a longer one only the bytes are counted."""
+FRAME_BYTES_MAX = 512
 INBOX_BYTES = 262_144
 MARGIN_BYTES = 8
 """Room before what is read, so that a ping becomes a pong, which has a longer head, where it stands."""
@@ -37,34 +49,35 @@ EVENTS_MAX = 1_024
 
 # One connection. `mode` and `left` say what of a message of the server comes next, and `carry` holds the `have` bytes of
 # it that came; `rest` are the `unsent` bytes of a frame that the server has not taken. The verdicts number `answered` to
-# `asked` must still come, in this order; `due` has the times of these fixes.
+# `asked` must still come, in this order; `fix_us` and `due_ns` are of these fixes. `room` is the number of the room whose members
+# hear of its mover, -1 for all others; `steps` counts what was heard in the round, and of a mover all that it ever went.
 LINE = np.dtype(
     [("fd", "<i4"), ("mode", "<i4"), ("have", "<i4"), ("unsent", "<i4"), ("left", "<i8"), ("answered", "<i8"),
-     ("asked", "<i8"), ("cut", "<i8"), ("fix_us", "<i8", OWED_MAX), ("due_ns", "<i8", OWED_MAX),
+     ("asked", "<i8"), ("cut", "<i8"), ("room", "<i8"), ("steps", "<i8"), ("fix_us", "<i8", OWED_MAX), ("due_ns", "<i8", OWED_MAX),
      ("rest", "u1", FRAME_BYTES_MAX), ("carry", "u1", CARRY_BYTES)]
 )  # fmt: skip
 
 # A street that a player walks up and down: where it begins, degrees in a metre along it, how long it is, and where on
-# the way there and back the player was at the time 0.
+# the way there and back the player was at the time 0. The mover of a room circles where its street begins.
 STREET = np.dtype(
     [("lat_deg", "<f8"), ("lng_deg", "<f8"), ("north_deg", "<f8"), ("east_deg", "<f8"), ("heading_deg", "<f8"),
      ("long_m", "<f8"), ("begun_m", "<f8")]
 )  # fmt: skip
 
-# What is sent, and when. Frame n is of player n modulo `players`; publication n of room n modulo `rooms`, whose first
-# member, of `room_size`, sends it. `head` and `mark` are where in a ready frame the records and the stamp begin.
+# What is sent, and when. Frame n is of player n modulo `players`. Move n is of room n modulo `rooms`; their movers are
+# the lines after those of the players.
 PLAN = np.dtype(
     [("start_ns", "<i8"), ("base_us", "<i8"), ("give_up_ns", "<i8"), ("frames", "<i8"), ("players", "<i8"),
-     ("records", "<i8"), ("head", "<i8"), ("step_ns", "<f8"), ("frame_ns", "<f8"), ("ack_share", "<f8"),
-     ("publications", "<i8"), ("rooms", "<i8"), ("room_size", "<i8"), ("mark", "<i8"), ("publication_ns", "<f8"), ("seed", "<u8")]
+     ("records", "<i8"), ("step_ns", "<f8"), ("frame_ns", "<f8"), ("ack_share", "<f8"), ("moves", "<i8"),
+     ("rooms", "<i8"), ("room_size", "<i8"), ("move_ns", "<f8"), ("seed", "<u8")]
 )  # fmt: skip
 
 COUNTS = (
-    "fixes", "published", "asked", "answered", "timed", "delivered", "surroundings", "surroundings_bytes", "texts",
+    "fixes", "moved", "asked", "answered", "timed", "delivered", "surroundings", "surroundings_bytes", "texts",
     "texts_bytes", "pings", "closes", "cuts", "strange", "malformed", "held_back", "kept_count", "lags", "last_ns",
 )  # fmt: skip
 
-# What came of a round, and the buffers of the loop. `kept` has the first texts and close frames that are not looked for.
+# What came of a round, and the buffers of the loop. `kept` has the first texts and close frames.
 STATE = np.dtype(
     [*((name, "<i8") for name in COUNTS), ("reasons", "<i8", REASONS_MAX), ("kept", "u1", (KEPT_MAX, KEPT_BYTES)),
      ("clock", "<i8", 2), ("inbox", "u1", INBOX_BYTES)]
@@ -79,14 +92,18 @@ _AT_ONCE = 0x4040  # MSG_DONTWAIT and MSG_NOSIGNAL of Linux
 _CLOCK_MONOTONIC = 1
 _EPOLL_DEL = 2
 _BURST = 32
-_ZERO = 48
 _OF_2_53 = 2.0**-53
 _SECOND_NS = 1_000_000_000
 _VERDICT_BYTES = VERDICT.itemsize
 _HEADER_BYTES = HEADER.size
-_STAMP_BYTES = len(STAMP) + STAMP_DIGITS
+_SURROUNDINGS_BYTES = SURROUNDINGS_HEADER.size
+_SECTION_BYTES, _LEFT_BYTES, _ENTERED_BYTES, _MOVED_BYTES = (
+    kind.itemsize for kind in (SECTION, LEFT, ENTERED, MOVED)
+)  # fmt: skip
 _SPEED_CM_S = round(100 * WALK_M_S)
 _ACCURACY_DM = 50
+_DEGREE_M = 111_195.0
+_MICROS = 1_000
 
 # Numba's 32-bit words of one epoll event, and which of them holds the descriptor: Linux packs it on x86 alone.
 EVENT_WORDS, _EVENT_FD = (3, 1) if platform.machine() == "x86_64" else (4, 2)
@@ -120,15 +137,16 @@ def walked(street: Any, time_us: int) -> tuple[float, float, float]:
 
 @kernel
 def drive(
-    epoll: int, plan: Any, lines: Any, line_of_fd: Any, streets: Any, frame: Any, records: Any, texts: Any,
-    events: Any, state: Any, latencies_s: Any, lags_s: Any, delays_s: Any, errno: Any,
+    epoll: int, plan: Any, lines: Any, line_of_fd: Any, streets: Any, frame: Any, records: Any, move: Any,
+    step: Any, events: Any, state: Any, latencies_s: Any, lags_s: Any, delays_s: Any, errno: Any,
 ) -> None:  # fmt: skip
     """One round: everything of the plan is sent when it is due, and everything is read until the last answer is there.
 
-    An open loop: what is due while others are sent late follows at once. `records` and `frame` are the same bytes.
+    An open loop: what is due while others are sent late follows at once. `records` are part of `frame`, and
+    `step` of `move`, which is the frame of a mover.
     `errno` is the C library's own of this thread; only the thread that asked where it is may call.
     """
-    frames, published = 0, 0
+    frames, moves = 0, 0
     random = plan.seed
     while True:
         now = now_ns(state)
@@ -146,21 +164,21 @@ def drive(
             state.lags += 1
             frames += 1
             burst += 1
-        due_ns = plan.start_ns + int(published * plan.publication_ns)
-        if published < plan.publications and due_ns <= now:
-            room = published % plan.rooms
-            stamp(texts[room], plan.mark, due_ns)
-            i = plan.players + room * plan.room_size
-            state.published += send(lines[i], texts[room], 0, texts.shape[1], state, errno)
-            published += 1
+        due_ns = plan.start_ns + int(moves * plan.move_ns)
+        while moves < plan.moves and due_ns <= now:
+            i = plan.players + moves % plan.rooms
+            circle(step, streets[i], lines[i], plan, due_ns)
+            state.moved += send(lines[i], move, 0, len(move), state, errno)
+            moves += 1
+            due_ns = plan.start_ns + int(moves * plan.move_ns)
         ready = _epoll_wait(epoll, events.ctypes, EVENTS_MAX, 0)
         for e in range(ready):
             line = lines[line_of_fd[events[e * EVENT_WORDS + _EVENT_FD]]]
-            receive(line, state, latencies_s, delays_s, errno)
+            receive(line, plan, state, latencies_s, delays_s, errno)
             if line.cut != 0:
                 _epoll_ctl(epoll, _EPOLL_DEL, line.fd, events.ctypes)
-        if frames == plan.frames and published == plan.publications:
-            all_there = state.answered == state.asked and state.delivered >= state.published * plan.room_size
+        if frames == plan.frames and moves == plan.moves:
+            all_there = state.answered == state.asked and state.delivered >= state.moved * plan.room_size
             if all_there or now > plan.give_up_ns:
                 return
         if burst < _BURST and ready < EVENTS_MAX:
@@ -178,7 +196,7 @@ def fill(
     judged. As all players do so at once, its verdicts are not timed: they are due at 0.
     """
     for r in range(plan.records):
-        time_us = plan.base_us + int(due_ns - (plan.records - 1 - r) * plan.step_ns) // 1_000
+        time_us = plan.base_us + int(due_ns - (plan.records - 1 - r) * plan.step_ns) // _MICROS
         lat_deg, lng_deg, heading_deg = walked(street, time_us)
         random ^= random << np.uint64(13)
         random ^= random >> np.uint64(7)
@@ -209,26 +227,20 @@ def note(column: Any, i: int, taken_ns: int) -> None:
 
 
 @kernel
-def stamp(text: Any, mark: int, value: int) -> None:
-    """Writes a time in decimal digits."""
-    for digit in range(STAMP_DIGITS):
-        text[mark + STAMP_DIGITS - 1 - digit] = _ZERO + value % 10
-        value //= 10
-
-
-@kernel
-def stamp_in(inbox: Any, at: int, end: int) -> int:
-    """The time that a text is stamped with, 0 where there is none."""
-    for first in range(at, end - _STAMP_BYTES + 1):
-        b = 0
-        while b < len(STAMP) and inbox[first + b] == STAMP[b]:
-            b += 1
-        if b == len(STAMP):
-            value = 0
-            for digit in range(STAMP_DIGITS):
-                value = 10 * value + int(inbox[first + b + digit]) - _ZERO
-            return value
-    return 0
+def circle(step: Any, street: Any, line: Any, plan: Any, due_ns: int) -> None:
+    """Writes the next fix of a room's mover."""
+    line.steps += 1
+    angle = line.steps * (CIRCLE_STEP_M / CIRCLE_M)
+    lat_deg = street.lat_deg + CIRCLE_M / _DEGREE_M * math.sin(angle)
+    lng_deg = street.lng_deg + CIRCLE_M / _DEGREE_M * math.cos(angle) / math.cos(math.radians(street.lat_deg))
+    record = step[0]
+    record.time_us = plan.base_us + due_ns // _MICROS
+    record.lat_e7 = round(lat_deg * 1e7)
+    record.lng_e7 = round(lng_deg * 1e7)
+    record.accuracy_dm = _ACCURACY_DM
+    record.speed_cm_s = 0
+    record.heading_cdeg = 0
+    record.flags = 0
 
 
 @kernel
@@ -256,7 +268,7 @@ def send(line: Any, frame: Any, at: int, end: int, state: Any, errno: Any) -> in
 
 
 @kernel
-def receive(line: Any, state: Any, latencies_s: Any, delays_s: Any, errno: Any) -> None:
+def receive(line: Any, plan: Any, state: Any, latencies_s: Any, delays_s: Any, errno: Any) -> None:
     """Reads what a socket has, and takes the messages in it; what of the last one is missing yet is kept for later."""
     while line.cut == 0:
         begin = MARGIN_BYTES + line.have
@@ -273,7 +285,7 @@ def receive(line: Any, state: Any, latencies_s: Any, delays_s: Any, errno: Any) 
             line.answered = line.asked
             return
         end = begin + done
-        at = parse(line, state, end, latencies_s, delays_s, now_ns(state), errno)
+        at = parse(line, plan, state, end, latencies_s, delays_s, now_ns(state), errno)
         line.have = end - at
         for b in range(line.have):
             line.carry[b] = state.inbox[at + b]
@@ -282,7 +294,9 @@ def receive(line: Any, state: Any, latencies_s: Any, delays_s: Any, errno: Any) 
 
 
 @kernel
-def parse(line: Any, state: Any, end: int, latencies_s: Any, delays_s: Any, now: int, errno: Any) -> int:
+def parse(
+    line: Any, plan: Any, state: Any, end: int, latencies_s: Any, delays_s: Any, now: int, errno: Any
+) -> int:  # fmt: skip
     """Takes the messages in the inbox up to `end`; gives where the first byte stands that needs those after it."""
     at = MARGIN_BYTES
     while at < end:
@@ -297,7 +311,7 @@ def parse(line: Any, state: Any, end: int, latencies_s: Any, delays_s: Any, now:
             line.left -= _VERDICT_BYTES
             at += _VERDICT_BYTES
         else:
-            taken = take_head(line, state, at, end, delays_s, now, errno)
+            taken = take_head(line, plan, state, at, end, delays_s, now, errno)
             if taken == 0:
                 return at
             at += taken
@@ -307,7 +321,9 @@ def parse(line: Any, state: Any, end: int, latencies_s: Any, delays_s: Any, now:
 
 
 @kernel
-def take_head(line: Any, state: Any, at: int, end: int, delays_s: Any, now: int, errno: Any) -> int:
+def take_head(
+    line: Any, plan: Any, state: Any, at: int, end: int, delays_s: Any, now: int, errno: Any
+) -> int:  # fmt: skip
     """Takes the head of a message, or the whole of a short one; gives how many bytes, 0 when too few are there."""
     if end - at < 2:
         return 0
@@ -326,12 +342,17 @@ def take_head(line: Any, state: Any, at: int, end: int, delays_s: Any, now: int,
     if kind == _BINARY and length >= _HEADER_BYTES:
         if end - at < head + _HEADER_BYTES:
             return 0
+        if inbox[at + head] == SURROUNDINGS and line.room >= 0 and length <= CARRY_BYTES - head:
+            if end - at < head + length:
+                return 0
+            take_room(line, plan, state, at + head, at + head + length, delays_s, now)
+            return head + length
         take_packed(line, state, at + head, length)
         return head + _HEADER_BYTES
     if length <= CARRY_BYTES - head:
         if end - at < head + length:
             return 0
-        take_whole(line, kind, state, at + head, at + head + length, delays_s, now, errno)
+        take_whole(line, kind, state, at + head, at + head + length, errno)
         return head + length
     state.texts += kind == _TEXT
     state.texts_bytes += length * (kind == _TEXT)
@@ -352,6 +373,35 @@ def take_packed(line: Any, state: Any, at: int, length: int) -> None:
         line.mode = _RECORDS
     else:
         state.malformed += 1
+
+
+@kernel
+def take_room(line: Any, plan: Any, state: Any, at: int, end: int, delays_s: Any, now: int) -> None:
+    """Takes what a member is told of the room: every frame in which somebody has moved tells of one move of the mover.
+
+    Nobody else moves, and the moves of a room are farther apart than a delivery takes; each is told of once, in order.
+    """
+    state.surroundings += 1
+    state.surroundings_bytes += end - at
+    inbox, at = state.inbox, at + _SURROUNDINGS_BYTES
+    moved_count = 0
+    while at + _SECTION_BYTES <= end:
+        sizes = at + _SECTION_BYTES - 6
+        entered, moved, left = (
+            int(inbox[sizes]) | int(inbox[sizes + 1]) << 8,
+            int(inbox[sizes + 2]) | int(inbox[sizes + 3]) << 8,
+            int(inbox[sizes + 4]) | int(inbox[sizes + 5]) << 8,
+        )
+        moved_count += moved
+        at += _SECTION_BYTES + left * _LEFT_BYTES + entered * _ENTERED_BYTES + moved * _MOVED_BYTES
+    state.malformed += at != end
+    if moved_count > 0:
+        due_ns = plan.start_ns + int((line.steps * plan.rooms + line.room) * plan.move_ns)
+        state.strange += due_ns > now
+        note(delays_s, state.delivered, now - due_ns)
+        line.steps += 1
+        state.delivered += 1
+        state.last_ns = now
 
 
 @kernel
@@ -377,10 +427,8 @@ def take_verdict(line: Any, state: Any, at: int, latencies_s: Any, now: int) -> 
 
 
 @kernel
-def take_whole(
-    line: Any, kind: int, state: Any, at: int, end: int, delays_s: Any, now: int, errno: Any
-) -> None:  # fmt: skip
-    """Takes a message that is there to its end. Stamps are read, pings answered, the first few of all others kept."""
+def take_whole(line: Any, kind: int, state: Any, at: int, end: int, errno: Any) -> None:
+    """Takes a message that is there to its end. Pings are answered, the first few of all others kept."""
     inbox = state.inbox
     if kind == _PING:
         state.pings += 1
@@ -393,12 +441,6 @@ def take_whole(
     if kind == _TEXT:
         state.texts += 1
         state.texts_bytes += end - at
-        stamped_ns = stamp_in(inbox, at, end)
-        if stamped_ns > 0:
-            note(delays_s, state.delivered, now - stamped_ns)
-            state.delivered += 1
-            state.last_ns = now
-            return
     elif kind == _CLOSE:
         state.closes += 1
     else:

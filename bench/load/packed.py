@@ -6,7 +6,7 @@ import asyncio
 import ctypes
 import select
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from math import cos, radians, sin
 from random import Random
@@ -37,19 +37,20 @@ _EXPECTED = ("players.nearby", "coins.nearby")
 
 
 class Room(Struct, frozen=True, kw_only=True):
-    """Who listens to one channel, and what the first of them sends; `text` holds `STAMP` and digits to overwrite."""
+    """Members who stand together at a place and are told of a mover who circles there."""
 
-    channel: str
+    lat_deg: float
+    lng_deg: float
+    mover: Seat
     members: Sequence[Seat]
-    text: str
 
 
 class PackedPlan(Struct, frozen=True, kw_only=True):
     """What a generator of packed fixes needs. Every player sends a frame of `records` fixes whenever its turn comes.
 
     `per_s` is fixes a second of all players together, `ack_share` the share of them that ask for their verdict. They
-    walk in a square of `city_km`. `subscribe` are the fields of the message that each sends when its first fix is
-    accepted. Rooms are all of the same size, and all together publish `published_per_s`.
+    walk in a square of `city_km`. `listen` are the fields of `subscribe` that each sends when its first fix is accepted;
+    with rooms only their members do. Rooms are all of the same size; `moves_per_s` is of all movers together.
     """
 
     realtime: str
@@ -59,25 +60,35 @@ class PackedPlan(Struct, frozen=True, kw_only=True):
     ack_share: float
     city_km: float
     seed: int
-    subscribe: dict[str, Any] | None = None
+    listen: dict[str, Any] | None = None
     rooms: Sequence[Room] = ()
-    published_per_s: float = 0.0
+    moves_per_s: float = 0.0
+
+
+class _Place(Struct, frozen=True):
+    """Where somebody is who is connected, whether it listens, and the room that it is a member of, -1 for none."""
+
+    seat: Seat
+    lat_deg: float
+    lng_deg: float
+    listens: bool
+    room: int = -1
 
 
 class PackedLoad:
     """All connections, and the columns of the compiled loop."""
 
-    def __init__(self, plan: PackedPlan, streets: Any, opened: Sequence[BareLine]) -> None:
+    def __init__(self, plan: PackedPlan, streets: Any, opened: Sequence[BareLine], rooms: Sequence[int]) -> None:
         self._plan = plan
         self._opened = opened
         self._streets = streets
         self._epoll = select.epoll()
         self._lines = np.zeros(len(opened), loop.LINE)
-        self._line_of_fd = np.zeros(max((line.socket.fileno() for line in opened), default=0) + 1, np.int64)
+        self._lines["room"] = rooms
+        self._line_of_fd = np.zeros(max(line.socket.fileno() for line in opened) + 1, np.int64)
         self._state = np.zeros(1, loop.STATE)
         self._events = np.zeros(loop.EVENTS_MAX * loop.EVENT_WORDS, np.int32)
-        self._frame, self._records = _ready_frame(plan.records)
-        self._texts, self._mark = _ready_texts(plan.rooms)
+        self._frames = *_ready_frame(plan.records), *_ready_frame(1)
         self._errno = _errno()
         self._round = np.zeros(1, loop.PLAN)
         self._samples_s = {name: np.zeros(1) for name in ("latencies", "lags", "delays")}
@@ -89,18 +100,14 @@ class PackedLoad:
 
     @classmethod
     async def make(cls, plan: PackedPlan) -> Self:
-        """Connects everybody, subscribes, and compiles the loop."""
-        members = [(room, seat) for room in plan.rooms for seat in room.members]
-        allow_files(len(plan.players) + len(members))
-        streets = streets_of(len(plan.players), city_km=plan.city_km, seed=plan.seed)
+        """Connects everybody, subscribes, and compiles the loop. Raises: RuntimeError when the server does not agree."""
+        streets = np.concatenate([streets_of(len(plan.players), city_km=plan.city_km, seed=plan.seed), _circles(plan)])
+        places = list(_places(plan, streets))
+        allow_files(len(places))
         turns = asyncio.Semaphore(_AT_ONCE)
         async with asyncio.TaskGroup() as opening:
-            tasks = [
-                opening.create_task(_player(plan, seat, street, turns))
-                for seat, street in zip(plan.players, streets, strict=True)
-            ]
-            tasks += [opening.create_task(_member(plan, room, seat, turns)) for room, seat in members]
-        load = cls(plan, streets, [task.result() for task in tasks])
+            tasks = [opening.create_task(_opened(plan, place, turns)) for place in places]
+        load = cls(plan, streets, [task.result() for task in tasks], [place.room for place in places])
         load._drive(0.0)
         return load
 
@@ -108,7 +115,7 @@ class PackedLoad:
         """Nothing: what a round needs depends on how long it takes."""
 
     async def round(self, seconds: float) -> None:
-        """Walks and publishes for so long, and waits for the verdicts that are asked for and for every delivery."""
+        """Walks and moves for so long, and waits for the verdicts that are asked for and for every delivery."""
         self._drive(seconds)
 
     async def tally(self) -> Tally:
@@ -146,14 +153,14 @@ class PackedLoad:
         plan, players = self._plan, len(self._plan.players)
         frames_per_s = plan.per_s / plan.records
         wanted = self._round[0]
-        wanted["frames"] = int(seconds * frames_per_s) + players if seconds and players else 0
-        wanted["publications"] = int(seconds * plan.published_per_s)
-        wanted["players"], wanted["records"], wanted["ack_share"] = max(players, 1), plan.records, plan.ack_share
+        wanted["frames"] = int(seconds * frames_per_s) + players if seconds else 0
+        wanted["moves"] = int(seconds * plan.moves_per_s)
+        wanted["players"], wanted["records"], wanted["ack_share"] = players, plan.records, plan.ack_share
         wanted["frame_ns"] = 1e9 / frames_per_s
         wanted["step_ns"] = 1e9 * players / plan.per_s
-        wanted["rooms"], wanted["mark"] = max(len(plan.rooms), 1), self._mark
+        wanted["rooms"] = max(len(plan.rooms), 1)
         wanted["room_size"] = len(plan.rooms[0].members) if plan.rooms else 0
-        wanted["publication_ns"] = 1e9 / plan.published_per_s if plan.published_per_s else 0.0
+        wanted["move_ns"] = 1e9 / plan.moves_per_s if plan.moves_per_s else 0.0
         wanted["seed"] = plan.seed * 2 + 1
         self._make_room()
         # The first frames tell of the time before they are sent: it must lie behind the last fix so far.
@@ -165,10 +172,11 @@ class PackedLoad:
         for name in loop.COUNTS:
             state[name] = 0
         state["reasons"] = 0
+        self._lines["steps"][self._lines["room"] >= 0] = 0
         state["asked"] = int((self._lines["asked"] - self._lines["answered"]).sum())
         loop.drive(
-            self._epoll.fileno(), wanted, self._lines, self._line_of_fd, self._streets, self._frame, self._records,
-            self._texts, self._events, state, *self._samples_s.values(), self._errno,
+            self._epoll.fileno(), wanted, self._lines, self._line_of_fd, self._streets, *self._frames,
+            self._events, state, *self._samples_s.values(), self._errno,
         )  # fmt: skip
 
     def _make_room(self) -> None:
@@ -178,7 +186,7 @@ class PackedLoad:
         sizes = {
             "latencies": fixes * self._plan.ack_share * _SPARE + _SPARE_COUNT,
             "lags": int(wanted["frames"]),
-            "delays": int(wanted["publications"] * wanted["room_size"]),
+            "delays": int(wanted["moves"] * wanted["room_size"]),
         }
         for name, size in sizes.items():
             self._samples_s[name] = np.full(int(size) + 1, np.nan)
@@ -187,8 +195,9 @@ class PackedLoad:
         return self._samples_s[name][: int(self._state[0][count])]
 
     def _heard(self, seconds: float) -> dict[str, float]:
-        """What each connection was told of those around it, on average."""
-        state, seconds_of_all = self._state[0], seconds * max(1, len(self._plan.players))
+        """What each listener was told of those around it, on average."""
+        listening = sum(len(room.members) for room in self._plan.rooms) or len(self._plan.players)
+        state, seconds_of_all = self._state[0], seconds * listening
         return {
             "surroundings_per_s": round(int(state["surroundings"]) / seconds_of_all, 2),
             "surroundings_bytes_per_s": round(int(state["surroundings_bytes"]) / seconds_of_all, 1),
@@ -198,10 +207,10 @@ class PackedLoad:
         state, wanted = self._state[0], self._round[0]
         counted = {
             "verdicts did not come": state["asked"] - state["answered"],
-            "deliveries are missing": state["published"] * wanted["room_size"] - state["delivered"],
+            "deliveries are missing": state["moved"] * wanted["room_size"] - state["delivered"],
             "connections were cut": state["cuts"],
             "close frames came": state["closes"],
-            "verdicts came that nobody asked for, or in another order": state["strange"],
+            "verdicts or moves came that nobody waited for, or in another order": state["strange"],
             "messages were malformed": state["malformed"],
             "frames could not be sent, because the server did not read": state["held_back"],
             "latencies found no room": state["timed"] - len(self._samples_s["latencies"]),
@@ -229,22 +238,37 @@ def streets_of(count: int, *, city_km: float, seed: int) -> Any:
     return streets
 
 
-async def _player(plan: PackedPlan, seat: Seat, street: Any, turns: asyncio.Semaphore) -> BareLine:
-    """A player who stands where its walk begins, and listens to what is around it."""
-    async with turns:
-        line = await BareLine.connect(plan.realtime, token=seat.token)
-        if plan.subscribe is not None:
-            lat_deg, lng_deg, _ = loop.walked(street, time_ns() // 1_000)
-            fix = {"lat": lat_deg, "lng": lng_deg, "accuracy_m": 5, "timestamp": datetime.now(UTC)}
-            await _ask(line, {"type": "location.update", "ack": True, "data": fix}, b'"accepted":true')
-            await _ask(line, {"type": "subscribe", **plan.subscribe}, b'"refused":[]')
-        return line
+def _circles(plan: PackedPlan) -> Any:
+    """Where the movers of the rooms are."""
+    circles = np.zeros(len(plan.rooms), loop.STREET)
+    circles["lat_deg"] = [room.lat_deg for room in plan.rooms]
+    circles["lng_deg"] = [room.lng_deg for room in plan.rooms]
+    return circles
 
 
-async def _member(plan: PackedPlan, room: Room, seat: Seat, turns: asyncio.Semaphore) -> BareLine:
+def _places(plan: PackedPlan, streets: Any) -> Iterator[_Place]:
+    """Everybody, in the order of the loop's lines: players, movers, then the members of one room after the other."""
+    now_us = time_ns() // 1_000
+    for seat, street in zip(plan.players, streets[: len(plan.players)], strict=True):
+        lat_deg, lng_deg, _ = loop.walked(street, now_us)
+        yield _Place(seat, lat_deg, lng_deg, listens=plan.listen is not None and not plan.rooms)
+    for room in plan.rooms:
+        east_deg = loop.CIRCLE_M / (_DEGREE_M * cos(radians(room.lat_deg)))
+        yield _Place(room.mover, room.lat_deg, room.lng_deg + east_deg, listens=False)
+    for i, room in enumerate(plan.rooms):
+        for seat in room.members:
+            yield _Place(seat, room.lat_deg, room.lng_deg, listens=True, room=i)
+
+
+async def _opened(plan: PackedPlan, place: _Place, turns: asyncio.Semaphore) -> BareLine:
+    """The connection of somebody who stands there."""
     async with turns:
-        line = await BareLine.connect(plan.realtime, token=seat.token)
-        await _ask(line, {"type": "subscribe", "channels": [room.channel]}, b'"refused":[]')
+        line = await BareLine.connect(plan.realtime, token=place.seat.token)
+        now = datetime.now(UTC)
+        fix = {"lat": place.lat_deg, "lng": place.lng_deg, "accuracy_m": 5, "timestamp": now}
+        await _ask(line, {"type": "location.update", "ack": True, "data": fix}, b'"accepted":true')
+        if place.listens:
+            await _ask(line, {"type": "subscribe", **(plan.listen or {})}, b'"refused":[]')
         return line
 
 
@@ -259,15 +283,6 @@ def _ready_frame(records: int) -> tuple[Any, Any]:
     payload = HEADER.pack(POSITIONS, VERSION, records) + bytes(records * POSITION.itemsize)
     frame = np.frombuffer(bytearray(masked(payload, binary=True)), np.uint8)
     return frame, frame[len(frame) - records * POSITION.itemsize :].view(POSITION)
-
-
-def _ready_texts(rooms: Sequence[Room]) -> tuple[Any, int]:
-    """The frames that the rooms publish, and where in all of them the stamp goes. Raises: ValueError if that differs."""
-    frames = [masked(room.text.encode()) for room in rooms] or [b"\0"]
-    marks = {frame.find(loop.STAMP) + len(loop.STAMP) for frame in frames}
-    if len(marks) > 1 or len({len(frame) for frame in frames}) > 1:
-        raise ValueError("the texts of all rooms must be equally long, and have their stamp in the same place")
-    return np.frombuffer(bytearray(b"".join(frames)), np.uint8).reshape(len(frames), -1), marks.pop()
 
 
 def _errno() -> Any:

@@ -33,8 +33,7 @@ class Answers(Struct, kw_only=True):
     keeps: bool = True
     fixes: dict[int, list[np.ndarray]] = field(default_factory=dict)
     pongs: list[bytes] = field(default_factory=list)
-    listeners: dict[str, list[WSTransport]] = field(default_factory=dict)
-    address: str = ""
+    listeners: list[WSTransport] = field(default_factory=list)
 
 
 class _Line(WSListener):
@@ -52,7 +51,7 @@ class _Line(WSListener):
         if frame.msg_type == WSMsgType.BINARY:
             self._judge(transport, payload)
         elif frame.msg_type == WSMsgType.TEXT:
-            self._told(transport, msgspec.json.decode(payload), payload)
+            self._told(transport, msgspec.json.decode(payload))
         elif frame.msg_type == WSMsgType.PONG:
             self._answers.pongs.append(payload)
 
@@ -76,17 +75,14 @@ class _Line(WSListener):
             packed = np.array(verdicts, VERDICT).tobytes()
             transport.send(WSMsgType.BINARY, HEADER.pack(VERDICTS, VERSION, len(verdicts)) + packed)
 
-    def _told(self, transport: WSTransport, message: dict[str, object], payload: bytes) -> None:
+    def _told(self, transport: WSTransport, message: dict[str, object]) -> None:
         match message:
-            case {"type": "subscribe", "channels": [str(channel)], "cid": cid}:
-                self._answers.listeners.setdefault(channel, []).append(transport)
+            case {"type": "subscribe", "cid": cid}:
+                self._answers.listeners.append(transport)
                 transport.send(WSMsgType.TEXT, f'{{"type":"subscribed","refused":[],"cid":"{cid}"}}'.encode())
             case {"type": "location.update", "cid": cid}:
                 answer = f'{{"type":"location.verdict","cid":"{cid}","data":{{"accepted":true}}}}'
                 transport.send(WSMsgType.TEXT, answer.encode())
-            case {"data": {"channel": str(channel)}}:
-                for listener in self._answers.listeners[channel]:
-                    listener.send(WSMsgType.TEXT, payload)
 
 
 @asynccontextmanager
