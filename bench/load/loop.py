@@ -4,6 +4,7 @@ One core has to offer 100,000 frames a second and to read as many, which Python 
 by itself. Python connects the sockets and fills the columns before a round and reads them after it. Time is the
 monotonic clock in nanoseconds; `base_us` added to its microseconds is the wall clock, which fixes carry.
 """
+# ruff: noqa: PLR0911, PLR0917 - kernels call each other by position; a message is taken in one of several ways
 
 from __future__ import annotations
 
@@ -33,7 +34,7 @@ TICK_NS = 200_000
 
 WALK_M_S = 1.4
 CIRCLE_M, CIRCLE_STEP_M = 20.0, 1.0
-"""The mover of a room goes round in a circle, by so much with each fix, and says that it stands: so that nobody can tell
+"""The mover of a room goes round in a circle, by so much with each fix, and says that it stands: so nobody can tell
 where it is but by being told."""
 
 CARRY_BYTES = 1_024
@@ -47,14 +48,14 @@ KEPT_MAX, KEPT_BYTES = 8, 512
 REASONS_MAX = 256
 EVENTS_MAX = 1_024
 
-# One connection. `mode` and `left` say what of a message of the server comes next, and `carry` holds the `have` bytes of
-# it that came; `rest` are the `unsent` bytes of a frame that the server has not taken. The verdicts number `answered` to
-# `asked` must still come, in this order; `fix_us` and `due_ns` are of these fixes. `room` is the number of the room whose members
-# hear of its mover, -1 for all others; `steps` counts what was heard in the round, and of a mover all that it ever went.
+# One connection. `mode` and `left` say what of a message of the server comes next, and `carry` holds the `have` bytes
+# of it that came; `rest` are the `unsent` bytes of a frame that the server has not taken. The verdicts number
+# `answered` to `asked` must still come, in this order; `fix_us` and `due_ns` are of their fixes. `room` is the number of
+# the room that it is a member of, -1 for none; `steps` counts what it heard there in the round, of a mover all moves.
 LINE = np.dtype(
     [("fd", "<i4"), ("mode", "<i4"), ("have", "<i4"), ("unsent", "<i4"), ("left", "<i8"), ("answered", "<i8"),
-     ("asked", "<i8"), ("cut", "<i8"), ("room", "<i8"), ("steps", "<i8"), ("fix_us", "<i8", OWED_MAX), ("due_ns", "<i8", OWED_MAX),
-     ("rest", "u1", FRAME_BYTES_MAX), ("carry", "u1", CARRY_BYTES)]
+     ("asked", "<i8"), ("cut", "<i8"), ("room", "<i8"), ("steps", "<i8"), ("fix_us", "<i8", OWED_MAX),
+     ("due_ns", "<i8", OWED_MAX), ("rest", "u1", FRAME_BYTES_MAX), ("carry", "u1", CARRY_BYTES)]
 )  # fmt: skip
 
 # A street that a player walks up and down: where it begins, degrees in a metre along it, how long it is, and where on
@@ -97,9 +98,7 @@ _SECOND_NS = 1_000_000_000
 _VERDICT_BYTES = VERDICT.itemsize
 _HEADER_BYTES = HEADER.size
 _SURROUNDINGS_BYTES = SURROUNDINGS_HEADER.size
-_SECTION_BYTES, _LEFT_BYTES, _ENTERED_BYTES, _MOVED_BYTES = (
-    kind.itemsize for kind in (SECTION, LEFT, ENTERED, MOVED)
-)  # fmt: skip
+_SECTION_BYTES, _LEFT_BYTES, _ENTERED_BYTES, _MOVED_BYTES = (kind.itemsize for kind in (SECTION, LEFT, ENTERED, MOVED))
 _SPEED_CM_S = round(100 * WALK_M_S)
 _ACCURACY_DM = 50
 _DEGREE_M = 111_195.0
@@ -108,13 +107,21 @@ _MICROS = 1_000
 # Numba's 32-bit words of one epoll event, and which of them holds the descriptor: Linux packs it on x86 alone.
 EVENT_WORDS, _EVENT_FD = (3, 1) if platform.machine() == "x86_64" else (4, 2)
 
-_bytes, _words, _longs = (types.CPointer(kind) for kind in (types.uint8, types.int32, types.int64))
-_clock_gettime = types.ExternalFunction("clock_gettime", types.int32(types.int32, _longs))
-_nanosleep = types.ExternalFunction("nanosleep", types.int32(_longs, _longs))
-_send = types.ExternalFunction("send", types.intp(types.int32, _bytes, types.intp, types.int32))
-_recv = types.ExternalFunction("recv", types.intp(types.int32, _bytes, types.intp, types.int32))
-_epoll_wait = types.ExternalFunction("epoll_wait", types.int32(types.int32, _words, types.int32, types.int32))
-_epoll_ctl = types.ExternalFunction("epoll_ctl", types.int32(types.int32, types.int32, types.int32, _words))
+_new_pointer: Any = types.CPointer
+_bytes, _words, _longs = (_new_pointer(kind) for kind in (types.uint8, types.int32, types.int64))
+
+
+def _libc(name: str, *signature: Any) -> Any:
+    """A function of the C library that kernels can call: what it gives, then what it takes."""
+    return types.ExternalFunction(name, signature[0](*signature[1:]))
+
+
+_clock_gettime = _libc("clock_gettime", types.int32, types.int32, _longs)
+_nanosleep = _libc("nanosleep", types.int32, _longs, _longs)
+_send = _libc("send", types.intp, types.int32, _bytes, types.intp, types.int32)
+_recv = _libc("recv", types.intp, types.int32, _bytes, types.intp, types.int32)
+_epoll_wait = _libc("epoll_wait", types.int32, types.int32, _words, types.int32, types.int32)
+_epoll_ctl = _libc("epoll_ctl", types.int32, types.int32, types.int32, types.int32, _words)
 
 
 @kernel
@@ -188,8 +195,8 @@ def drive(
 
 @kernel
 def fill(
-    records: Any, street: Any, line: Any, plan: Any, due_ns: int, is_last: bool, random: int, state: Any
-) -> int:  # fmt: skip
+    records: Any, street: Any, line: Any, plan: Any, due_ns: int, is_last: bool, random: Any, state: Any
+) -> Any:  # fmt: skip
     """Writes the fixes of one frame, the last one of the time when it is due; gives the next random state.
 
     The last frame of a player in a round always asks for the verdict on its last fix: then it is known when all are
@@ -198,7 +205,7 @@ def fill(
     for r in range(plan.records):
         time_us = plan.base_us + int(due_ns - (plan.records - 1 - r) * plan.step_ns) // _MICROS
         lat_deg, lng_deg, heading_deg = walked(street, time_us)
-        random ^= random << np.uint64(13)
+        random ^= random << np.uint64(13)  # xorshift64. Source: G. Marsaglia, Journal of Statistical Software 8 (2003)
         random ^= random >> np.uint64(7)
         random ^= random << np.uint64(17)
         asks = (random >> np.uint64(11)) * _OF_2_53 < plan.ack_share or (is_last and r == plan.records - 1)
@@ -245,7 +252,7 @@ def circle(step: Any, street: Any, line: Any, plan: Any, due_ns: int) -> None:
 
 @kernel
 def send(line: Any, frame: Any, at: int, end: int, state: Any, errno: Any) -> int:
-    """Hands a frame to the kernel; 1 when it is under way. One that comes while another is stuck is lost, and counted."""
+    """Hands a frame to the kernel; 1 when it is under way. One that comes while another is stuck is lost."""
     if line.cut != 0:
         return 0
     if line.unsent > 0:

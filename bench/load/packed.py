@@ -1,4 +1,4 @@
-"""Players who stream packed fixes over the socket at a rate, and rooms whose members hear what one of them publishes."""
+"""Players who stream packed fixes over the socket at a rate, and rooms whose members are told of a mover."""
 
 from __future__ import annotations
 
@@ -49,8 +49,8 @@ class PackedPlan(Struct, frozen=True, kw_only=True):
     """What a generator of packed fixes needs. Every player sends a frame of `records` fixes whenever its turn comes.
 
     `per_s` is fixes a second of all players together, `ack_share` the share of them that ask for their verdict. They
-    walk in a square of `city_km`. `listen` are the fields of `subscribe` that each sends when its first fix is accepted;
-    with rooms only their members do. Rooms are all of the same size; `moves_per_s` is of all movers together.
+    walk in a square of `city_km`. `listen` are the fields of `subscribe` that each sends after its first fix; with
+    rooms only their members do. Rooms are all of the same size; `moves_per_s` is of all movers together.
     """
 
     realtime: str
@@ -100,7 +100,7 @@ class PackedLoad:
 
     @classmethod
     async def make(cls, plan: PackedPlan) -> Self:
-        """Connects everybody, subscribes, and compiles the loop. Raises: RuntimeError when the server does not agree."""
+        """Connects everybody, subscribes, compiles the loop. Raises: RuntimeError when the server does not agree."""
         streets = np.concatenate([streets_of(len(plan.players), city_km=plan.city_km, seed=plan.seed), _circles(plan)])
         places = list(_places(plan, streets))
         allow_files(len(places))
@@ -174,9 +174,10 @@ class PackedLoad:
         state["reasons"] = 0
         self._lines["steps"][self._lines["room"] >= 0] = 0
         state["asked"] = int((self._lines["asked"] - self._lines["answered"]).sum())
+        samples_s = self._samples_s
         loop.drive(
             self._epoll.fileno(), wanted, self._lines, self._line_of_fd, self._streets, *self._frames,
-            self._events, state, *self._samples_s.values(), self._errno,
+            self._events, state, samples_s["latencies"], samples_s["lags"], samples_s["delays"], self._errno,
         )  # fmt: skip
 
     def _make_room(self) -> None:

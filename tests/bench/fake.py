@@ -1,4 +1,4 @@
-"""A server of packed frames that judges nothing: it answers what it is told to answer, for tests of the load generator."""
+"""A server of packed frames that judges nothing: it answers as it is told, for tests of the load generator."""
 
 from __future__ import annotations
 

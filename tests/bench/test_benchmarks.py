@@ -61,14 +61,14 @@ def test_every_claim_is_counted_once(over: str):
 
 @slow
 def test_fixes_are_sent_as_fast_as_they_are_answered():
-    line = told("location", "--connections", "4", "--seconds", "1")
+    line = told("location-json", "--connections", "4", "--seconds", "1")
     holds(line, "updates_per_s")
     assert line["settings"]["loop"] == "closed"
 
 
 @slow
 def test_fixes_are_sent_at_the_rate_asked_for():
-    line = told("location", "--connections", "4", "--rate", "200", "--seconds", "3")
+    line = told("location-json", "--connections", "4", "--rate", "200", "--seconds", "3")
     holds(line, "updates_per_s")
     assert line["settings"]["loop"] == "open"
     assert line["updates_per_s"] == pytest.approx(200, rel=0.2)
@@ -77,7 +77,7 @@ def test_fixes_are_sent_at_the_rate_asked_for():
 @slow
 @needs_wrk
 def test_fixes_over_http_are_accepted():
-    line = told("location", "--over", "http", "--connections", "2", "--seconds", "1")
+    line = told("location-json", "--over", "http", "--connections", "2", "--seconds", "1")
     holds(line, "updates_per_s")
     assert line["settings"]["over"] == "http"
 
@@ -117,13 +117,15 @@ def test_without_wrk_a_benchmark_is_skipped_and_in_ci_fails(ci: str, code: int, 
 @slow
 def test_the_benchmarks_are_listed_each_with_what_it_measures():
     lines = bench("list").stdout.splitlines()
-    assert [line.split()[0] for line in lines] == ["claims", "location", "nearby", "start"]
+    assert [line.split()[0] for line in lines] == [
+        "claims", "fanout", "location", "location-json", "location-single", "nearby", "start",
+    ]  # fmt: skip
     assert all(len(line) > 40 for line in lines)
 
 
 @slow
 def test_a_benchmark_that_is_told_to_end_leaves_no_server_behind():
-    command = [sys.executable, "-m", "bench", "location", "--connections", "2", "--seconds", "60"]
+    command = [sys.executable, "-m", "bench", "location-json", "--connections", "2", "--seconds", "60"]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:  # noqa: S603 - our own words
         assert process.stdout is not None
         for line in process.stdout:
