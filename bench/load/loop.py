@@ -44,14 +44,14 @@ INBOX_BYTES = 262_144
 MARGIN_BYTES = 8
 """Room before what is read, so that a ping becomes a pong, which has a longer head, where it stands."""
 OWED_MAX = 128
-KEPT_MAX, KEPT_BYTES = 8, 512
+KEPT_MAX, KEPT_BYTES = 3, 512
 REASONS_MAX = 256
 EVENTS_MAX = 1_024
 
 # One connection. `mode` and `left` say what of a message of the server comes next, and `carry` holds the `have` bytes
 # of it that came; `rest` are the `unsent` bytes of a frame that the server has not taken. The verdicts number
 # `answered` to `asked` must still come, in this order; `fix_us` and `due_ns` are of their fixes. `room` is the number
-# of the room that it is a member of, -1 for none; `steps` counts what it heard there in the round, of a mover all moves.
+# of the room that it is a member of, -1 for none; `steps` counts what it heard there in the round, or what a mover moved.
 LINE = np.dtype(
     [("fd", "<i4"), ("mode", "<i4"), ("have", "<i4"), ("unsent", "<i4"), ("left", "<i8"), ("answered", "<i8"),
      ("asked", "<i8"), ("cut", "<i8"), ("room", "<i8"), ("steps", "<i8"), ("fix_us", "<i8", OWED_MAX),
@@ -209,7 +209,7 @@ def fill(
         random ^= random >> np.uint64(7)
         random ^= random << np.uint64(17)
         asks = (random >> np.uint64(11)) * _OF_2_53 < plan.ack_share or (is_last and r == plan.records - 1)
-        asks = asks and line.asked - line.answered < OWED_MAX
+        asks = asks and line.cut == 0 and line.asked - line.answered < OWED_MAX
         record = records[r]
         record.time_us = time_us
         record.lat_e7 = round(lat_deg * 1e7)
