@@ -155,8 +155,8 @@ class Cadence:
     """Publishes what changed, a slice every `every_s / slices`, so that no burst blocks the loop.
 
     `publish(i)` publishes what changed of slice i and answers whether anything is left in any slice. While something
-    is, each slice has its turn once in `every_s`; when nothing is left the cadence sleeps until `wake`. A turn that
-    begins more than `every_s` late is counted in `late`.
+    is, each slice has its turn once in `every_s`; when nothing is left the cadence sleeps until `wake`, and then begins
+    with slice 0. A turn that begins more than `every_s` late is counted in `late`.
     """
 
     def __init__(
@@ -182,6 +182,7 @@ class Cadence:
     def wake(self) -> None:
         """Says that something changed; cheap, and without effect while the cadence runs."""
         if self._timer is None:
+            self._slice = 0
             self._due_s = self._monotonic_s() + self._step_s
             self._timer = self._loop.call_later(self._step_s, self._turn)
 

@@ -25,15 +25,16 @@ async def test_without_an_offer_the_socket_speaks_json(site):
     assert (await peer.ask({"type": "ping"}))["type"] == "pong"
 
 
-async def test_the_offered_subprotocol_is_named_in_the_answer(site):
-    peer = await site.connect(**offering("chat", "overworld.v1.json"))
-    assert peer.transport.response.headers["Sec-WebSocket-Protocol"] == "overworld.v1.json"
+@pytest.mark.parametrize("name", ["overworld.v1.json", "overworld.v1.msgpack"])
+async def test_the_first_offered_subprotocol_that_is_spoken_is_named_in_the_answer(site, name):
+    peer = await site.connect(**offering("chat", name, "overworld.v1.json", "overworld.v1.msgpack"))
+    assert peer.transport.response.headers["Sec-WebSocket-Protocol"] == name
 
 
 async def test_an_unknown_subprotocol_is_refused(site):
     status, problem = await refusal(site, **offering("graphql-ws"))
     assert (status, problem["code"]) == (400, "realtime.unknown_subprotocol")
-    assert problem["supported"] == ["overworld.v1.json"]
+    assert problem["supported"] == ["overworld.v1.json", "overworld.v1.msgpack"]
 
 
 async def test_another_path_is_not_found(site):

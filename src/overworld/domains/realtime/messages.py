@@ -59,7 +59,14 @@ class Ping(ClientMessage, frozen=True, kw_only=True, tag="ping"):
     """Are you there?"""
 
 
-AnyClientMessage = Auth | Subscribe | Unsubscribe | LocationUpdate | GameAction | Ping
+class Resume(ClientMessage, frozen=True, kw_only=True, tag="resume"):
+    """Go on with the stream of an earlier connection; `seq` is the last event of it that I have."""
+
+    epoch: Annotated[str, Meta(min_length=1, max_length=64)]
+    seq: Annotated[int, Meta(ge=0)]
+
+
+AnyClientMessage = Auth | Resume | Subscribe | Unsubscribe | LocationUpdate | GameAction | Ping
 
 
 class Action(Struct, frozen=True, kw_only=True):
@@ -77,7 +84,7 @@ class ServerMessage(Struct, frozen=True, kw_only=True, tag_field="type"):
 
 
 class AuthResult(ServerMessage, frozen=True, kw_only=True, tag="auth_result"):
-    """Whether the token was taken. `epoch` names this connection's stream of events; `scopes` is what it may do."""
+    """Whether the token was taken. `epoch` names the stream of events; `scopes` is what it may do."""
 
     success: bool
     epoch: str | UnsetType = UNSET
@@ -99,6 +106,22 @@ class Subscribed(ServerMessage, frozen=True, kw_only=True, tag="subscribed"):
 
     channels: list[str]
     refused: list[RefusedChannel] = []
+
+
+class Resumed(ServerMessage, frozen=True, kw_only=True, tag="resumed"):
+    """The stream goes on. `seq` is its last event; those missed follow, then snapshots of the positions."""
+
+    epoch: str
+    seq: int
+    channels: list[str]
+
+
+class Resync(ServerMessage, frozen=True, kw_only=True, tag="resync"):
+    """What was missed cannot be told. Events go on after `seq` of the `epoch`; snapshots follow of `channels` held."""
+
+    epoch: str
+    seq: int
+    channels: list[str]
 
 
 class LocationVerdict(ServerMessage, frozen=True, kw_only=True, tag="location.verdict"):

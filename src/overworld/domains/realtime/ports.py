@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 from uuid import UUID
 
@@ -43,6 +43,36 @@ class Locations(Protocol):
 
         `own_timeline` leaves out the comparison with the server's clock. Raises: a Refusal when the data is malformed,
         whatever its bytes; `Busy` when no more fixes are taken.
+        """
+        ...
+
+
+class Reporter(Protocol):
+    """Where the packed fixes of one connection go."""
+
+    def put(self, frame: bytes) -> None:
+        """Takes a frame of kind 1 whose length and count are right. Judged in the order of the calls.
+
+        Raises: a Refusal of status 400 when it is malformed; `Busy` when no more fixes are taken.
+        """
+        ...
+
+    def settled(self) -> asyncio.Future[None] | None:
+        """Done when all that was put so far has its verdict; None when nothing waits for one."""
+        ...
+
+    def close(self) -> None:
+        """Nothing more will be put, and nothing more may be told."""
+        ...
+
+
+class PackedFixes(Protocol):
+    """Where packed fixes go."""
+
+    def open(self, player_id: UUID, *, own_timeline: bool, tell: Callable[[bytes], None]) -> Reporter:
+        """A way in for one connection's fixes; `tell` writes a verdict frame to it.
+
+        `own_timeline` leaves out the comparison with the server's clock. Raises: `Busy`.
         """
         ...
 

@@ -14,9 +14,10 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 from overworld.domains.world import rules
-from overworld.domains.world.engine import cell_index, inbox, seeing, verdicts
+from overworld.domains.world.engine import cell_index, inbox, interest, motion, seeing, verdicts
 from overworld.domains.world.engine.cell_index import NOWHERE, CellIndex
 from overworld.domains.world.engine.inbox import VerdictFrames
+from overworld.domains.world.engine.interest import Interest
 from overworld.domains.world.engine.players import Players
 from overworld.domains.world.engine.verdicts import EXACT, Judged, judged_columns
 from overworld.domains.world.rules import MOCK, OWN_TIMELINE, SECOND_US
@@ -24,15 +25,18 @@ from overworld.domains.world.types import InterestRules, MovementRules, WorldSet
 from overworld.geo import cells as geo_cells
 from overworld.geo import kernels as geo_kernels
 from overworld.geo.box import Box
-from overworld.geo.columns import F64, I32, I64, U64
+from overworld.geo.columns import F64, I32, I64
+from overworld.geo.sphere import distance_between_m
 from overworld.kernel.tick import Batch
 
-KERNELS = (*geo_kernels.ALL, *rules.ALL, *cell_index.ALL, *inbox.ALL, *verdicts.ALL, *seeing.ALL)
+KERNELS = (
+    *geo_kernels.ALL, *rules.ALL, *cell_index.ALL, *inbox.ALL, *motion.ALL, *verdicts.ALL, *seeing.ALL,
+    *interest.KERNELS,
+)  # fmt: skip
 
 NEARBY_CELLS_MAX = 32_768
 SLOTS_FIRST = 1_024
 _FOUND_MAX = 65_536
-_CHANGED_MAX = 4_096
 _FORGOTTEN_MAX = 1_000  # a few ms; once a minute, that is more than a million a day
 
 
@@ -72,7 +76,7 @@ class Engine:
         self.index = CellIndex(players=SLOTS_FIRST)
         self.players = Players(slots=SLOTS_FIRST, players_max=settings.players_max, on_grow=self.index.grow_players)
         self._verdict_frames = VerdictFrames()
-        self._changed: U64 = np.empty(_CHANGED_MAX, np.uint64)
+        self.interest = Interest(index=self.index, players=self.players, settings=settings, rules=chosen)
 
     def ingest(self, batch: Batch, *, now_us: int) -> Pass:
         """The entries of an inbox as columns."""
@@ -93,7 +97,7 @@ class Engine:
         while True:
             done = verdicts.move_batch(
                 done, batch.fix, batch.judged, batch.now_us, players.lat_deg, players.lng_deg, players.at_us,
-                players.unshared, players.room, self._seen_level, self.index.cells,
+                players.unshared, players.room, players.tracks, self._seen_level, self.index.cells,
             )  # fmt: skip
             if done == batch.fix.size:
                 return batch
@@ -117,12 +121,17 @@ class Engine:
         slots: list[int] = np.unique(batch.fix["slot"][batch.judged.crosses.nonzero()[0]]).tolist()
         return slots
 
-    def take_changed(self, part: int) -> list[int]:
-        """The room cells of one slice that changed since they were last taken, at most 4,096."""
-        parts = self._settings.interest_slices
-        count = cell_index.fill_changed(self.index.cells, part, parts, self._changed)
-        taken: list[int] = self._changed[:count].tolist()
-        return taken
+    def around_cells(self, lat_deg: float, lng_deg: float, radius_m: float, cells_max: int) -> list[int]:
+        """The room cells within a radius of anywhere in the room cell of a place, nearest first; at most so many."""
+        level = self._settings.room_level
+        home = geo_cells.cell_of(lat_deg, lng_deg, level)
+        middle = geo_cells.centre_deg(home)
+        corners = geo_cells.vertices_deg(home)
+        reach_m = max(distance_between_m(*middle, *corner) for corner in corners)
+        cover = np.array(geo_cells.cover_cap(*middle, radius_m + reach_m, level, NEARBY_CELLS_MAX), np.uint64)
+        order = seeing.nearest_first(cover, *geo_kernels.unit_xyz(*middle))
+        nearest: list[int] = cover[order][:cells_max].tolist()
+        return nearest
 
     def is_anchored(self, slot: int) -> bool:
         """Whether the last good fix still speaks for the player: not when refused ones agree on another place."""
@@ -210,8 +219,6 @@ def warm(settings: WorldSettings) -> None:
     engine.present([geo_cells.cell_of(0.0, 0.0, settings.room_level)])
     engine.leave(slot)
     engine.expire(now_us=SECOND_US)
-    for part in range(settings.interest_slices):
-        engine.take_changed(part)
 
 
 def _seen(size: int) -> Seen:

@@ -27,7 +27,10 @@ TOLD = np.dtype(
 )
 
 
-_COLUMNS = ("tracks", "told", "generation", "lat_deg", "lng_deg", "at_us", "room", "seen_us", "unshared", "reporters")
+_COLUMNS = (
+    "tracks", "told", "generation", "lat_deg", "lng_deg", "at_us", "room", "seen_us", "unshared", "reporters", "account"
+)  # fmt: skip
+_ACCOUNT_WORDS = 8
 
 
 class Players:
@@ -48,6 +51,7 @@ class Players:
         self.room: I64 = np.zeros(slots, np.int64)
         self.seen_us: I64 = np.zeros(slots, np.int64)
         self.unshared: U8 = np.zeros(slots, np.uint8)
+        self.account: NDArray[np.uint16] = np.zeros((slots, _ACCOUNT_WORDS), np.uint16)
         self.reporters: I32 = np.zeros(slots, np.int32)
         self._ids: list[UUID | None] = [None] * slots
         self._slots: dict[UUID, int] = {}
@@ -81,6 +85,7 @@ class Players:
         slot = self._free.pop()
         self._slots[player_id] = slot
         self._ids[slot] = player_id
+        self.account[slot] = np.frombuffer(player_id.bytes, np.uint16)
         self.seen_us[slot] = now_us
         return slot
 
@@ -101,7 +106,7 @@ class Players:
         before = len(self._ids)
         for name in _COLUMNS:
             column = getattr(self, name)
-            setattr(self, name, np.concatenate([column, np.zeros(slots - before, column.dtype)]))
+            setattr(self, name, np.concatenate([column, np.zeros((slots - before, *column.shape[1:]), column.dtype)]))
         self._ids += [None] * (slots - before)
         self._free.extend(range(slots - 1, before - 1, -1))
         self._on_grow(slots)

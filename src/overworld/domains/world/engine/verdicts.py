@@ -13,6 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from overworld.domains.world.engine.cell_index import NOWHERE, Cells, change_cell, find, note_change, unseat
+from overworld.domains.world.engine.motion import motion_of
+from overworld.domains.world.engine.shown import note_fix
 from overworld.domains.world.rules import Limits, judge
 from overworld.domains.world.types import Reason
 from overworld.geo.columns import F64, I64, U8, U32, U64
@@ -90,11 +92,12 @@ def judge_batch(
 @kernel
 def move_batch(
     first: int, fix: NDArray[Any], judged: Judged, now_us: int, lat_deg: F64, lng_deg: F64, at_us: I64, unshared: U8,
-    room: I64, seen_level: int, cells: Cells,
+    room: I64, tracks: NDArray[Any], seen_level: int, cells: Cells,
 ) -> int:  # fmt: skip
     """Moves who was accepted, from row `first` on; gives the row it came to, not the end if `cells` is too short.
 
-    The index gets the places that others may see: centres of cells of `seen_level`, or exact ones for `EXACT`.
+    The index gets the places that others may see: centres of cells of `seen_level`, or exact ones for `EXACT`, and only
+    then speed and heading are shown.
     """
     for i in range(first, fix.size):
         slot = int(fix[i].slot)
@@ -110,10 +113,15 @@ def move_batch(
         k = int(cells.seat[slot].cell)
         row = cells.cell[k].start + cells.seat[slot].row
         x, y, z = judged.x[i], judged.y[i], judged.z[i]
+        heading = speed = 0
         if seen_level != EXACT:
             x, y, z = centre_xyz(x, y, z, seen_level)
+        elif cells.cell[k].watchers > 0:
+            heading, speed = motion_of(fix[i], tracks[slot], x, y, z)
         cells.row[row].x, cells.row[row].y, cells.row[row].z = x, y, z
         note_change(cells, k)
+        if cells.cell[k].watchers > 0:
+            note_fix(cells.shown, slot, heading, speed)
         judged.crosses[i] = room[slot] != bits
         room[slot] = bits
         lat_deg[slot] = fix[i].lat_deg

@@ -30,6 +30,7 @@ from overworld.kernel.tick import Batch, Cadence, Stage, Tick, Timers
 
 _FIRST = (-1.0, "")
 _REASONS = 256
+_MS_US = 1_000
 # A place in memory is a slot below 2**24 and a generation: together a number that JSON holds exactly, below 2**53.
 _SLOT_BITS = 24
 _GENERATIONS = 2**29
@@ -40,7 +41,8 @@ class World:
     """Where everybody is. One per process; its state belongs to the event loop's thread.
 
     `on_cells_changed` is called with the room cells in which players came, moved or left, each at most `interest_hz`
-    times a second; `on_crossed` after a pass with the players whose last fix lies in another room cell than the one
+    times a second: those that somebody listens to (`listen`), or all while `tells_every_cell`. Packed frames of what is
+    around a player come from `interest`. `on_crossed` after a pass with the players whose last fix lies in another room cell than the one
     before. `tick`, `cadence` and `engine` are public for what is measured of them; `judged` counts verdicts by
     the number of their reason, (256,), 0 being accepted; `expired` players who left for want of a fix.
     """
@@ -57,6 +59,8 @@ class World:
         sources: Sequence[NearbySource] = (),
     ) -> None:
         self.engine = engine
+        self.interest = engine.interest
+        self.tells_every_cell = True
         self.expired = 0
         self.judged: I64 = np.zeros(_REASONS, np.int64)
         self.on_cells_changed: Callable[[Sequence[int]], None] = _nobody_listens
@@ -91,6 +95,7 @@ class World:
             every_s=1 / settings.interest_hz,
             slices=settings.interest_slices,
         )
+        self.interest.on_stir = self.cadence.wake
 
     def add_source(self, source: NearbySource) -> None:
         """Shows another domain's entities in `nearby` too, under the source's type."""
@@ -235,6 +240,19 @@ class World:
             lng=players.lng_deg[given].round(_PLACE_DIGITS).tolist(),
         )
 
+    def listen(self, cell: int) -> None:
+        """Has `on_cells_changed` tell of a room cell; as many times as asked for, `unlisten` must end it."""
+        self.engine.index.listen(cell, 1)
+
+    def unlisten(self, cell: int) -> None:
+        """Takes one `listen` back."""
+        self.engine.index.listen(cell, -1)
+        self.cadence.wake()
+
+    def around_cells(self, lat_deg: float, lng_deg: float, radius_m: float, cells_max: int) -> list[int]:
+        """The room cells within a radius of anywhere in the room cell of a place, nearest first; at most so many."""
+        return self.engine.around_cells(lat_deg, lng_deg, radius_m, cells_max)
+
     def leave(self, player_id: UUID) -> None:
         """Takes a player out of sight of others. Its track and its last fix are kept."""
         slot = self.engine.players.slot(player_id)
@@ -276,10 +294,22 @@ class World:
             self.on_crossed([self.engine.players.id(slot) for slot in crossed])
 
     def _publish(self, part: int) -> bool:
-        changed = self.engine.take_changed(part)
+        began_s = self._clock.monotonic_s()
+        if part == 0:
+            began_s = self._begin_period(began_s)
+        self.interest.serve(part)
+        self.interest.serve_s += self._clock.monotonic_s() - began_s
+        return self.interest.busy
+
+    def _begin_period(self, began_s: float) -> float:
+        """Encodes what changed and tells listeners of it; gives when that was done."""
+        self.interest.encode(now_ms=self._clock.now_us() // _MS_US)
+        changed = self.engine.index.take_changed(every=self.tells_every_cell)
+        encoded_s = self._clock.monotonic_s()
+        self.interest.encode_s += encoded_s - began_s
         if changed:
             self.on_cells_changed(changed)
-        return self.engine.index.changed > 0
+        return encoded_s
 
     def _kept_fix(self, slot: int) -> Fix | None:
         """The last accepted fix in a slot, or in none, if it is young enough."""
