@@ -51,7 +51,7 @@ EVENTS_MAX = 1_024
 # One connection. `mode` and `left` say what of a message of the server comes next, and `carry` holds the `have` bytes
 # of it that came; `rest` are the `unsent` bytes of a frame that the server has not taken. The verdicts number
 # `answered` to `asked` must still come, in this order; `fix_us` and `due_ns` are of their fixes. `room` is the number
-# of the room that it is a member of, -1 for none; `steps` counts what it heard there in the round, or what a mover moved.
+# of the room that it is a member of, -1 for none; `steps` is what it heard there in the round, or how often it moved.
 LINE = np.dtype(
     [("fd", "<i4"), ("mode", "<i4"), ("have", "<i4"), ("unsent", "<i4"), ("left", "<i8"), ("answered", "<i8"),
      ("asked", "<i8"), ("cut", "<i8"), ("room", "<i8"), ("steps", "<i8"), ("fix_us", "<i8", OWED_MAX),
