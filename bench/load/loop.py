@@ -8,6 +8,7 @@ monotonic clock in nanoseconds; `base_us` added to its microseconds is the wall 
 
 from __future__ import annotations
 
+import ctypes
 import math
 import platform
 from typing import Any
@@ -124,6 +125,13 @@ _epoll_wait = _libc("epoll_wait", types.int32, types.int32, _words, types.int32,
 _epoll_ctl = _libc("epoll_ctl", types.int32, types.int32, types.int32, types.int32, _words)
 
 
+def errno_here() -> Any:
+    """The C library's `errno` of this thread, int32 (1,): kernels read there why a call failed."""
+    where = ctypes.CDLL(None).__errno_location
+    where.restype = ctypes.POINTER(ctypes.c_int)
+    return np.ctypeslib.as_array(where(), shape=(1,))
+
+
 @kernel
 def now_ns(state: Any) -> int:
     """The monotonic clock."""
@@ -151,7 +159,7 @@ def drive(
 
     An open loop: what is due while others are sent late follows at once. `records` are part of `frame`, and
     `step` of `move`, which is the frame of a mover.
-    `errno` is the C library's own of this thread; only the thread that asked where it is may call.
+    `errno` is that of `errno_here`, by the same thread.
     """
     frames, moves = 0, 0
     random = plan.seed

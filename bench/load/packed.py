@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ctypes
 import select
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -66,12 +65,12 @@ class PackedPlan(Struct, frozen=True, kw_only=True):
 
 
 class _Place(Struct, frozen=True):
-    """Where somebody is who is connected, whether it listens, and the room that it is a member of, -1 for none."""
+    """Who is connected, the street it walks or else where it stands, and the room it is a member of, -1 for none."""
 
     seat: Seat
-    lat_deg: float
-    lng_deg: float
     listens: bool
+    street: Any = None
+    stands_deg: tuple[float, float] = (0.0, 0.0)
     room: int = -1
 
 
@@ -89,7 +88,7 @@ class PackedLoad:
         self._state = np.zeros(1, loop.STATE)
         self._events = np.zeros(loop.EVENTS_MAX * loop.EVENT_WORDS, np.int32)
         self._frames = *_ready_frame(plan.records), *_ready_frame(1)
-        self._errno = _errno()
+        self._errno = loop.errno_here()
         self._round = np.zeros(1, loop.PLAN)
         self._samples_s = {name: np.zeros(1) for name in ("latencies", "lags", "delays")}
         for i, line in enumerate(opened):
@@ -249,24 +248,24 @@ def _circles(plan: PackedPlan) -> Any:
 
 def _places(plan: PackedPlan, streets: Any) -> Iterator[_Place]:
     """Everybody, in the order of the loop's lines: players, movers, then the members of one room after the other."""
-    now_us = time_ns() // 1_000
     for seat, street in zip(plan.players, streets[: len(plan.players)], strict=True):
-        lat_deg, lng_deg, _ = loop.walked(street, now_us)
-        yield _Place(seat, lat_deg, lng_deg, listens=plan.listen is not None and not plan.rooms)
+        yield _Place(seat, plan.listen is not None and not plan.rooms, street=street)
     for room in plan.rooms:
         east_deg = loop.CIRCLE_M / (_DEGREE_M * cos(radians(room.lat_deg)))
-        yield _Place(room.mover, room.lat_deg, room.lng_deg + east_deg, listens=False)
+        yield _Place(room.mover, listens=False, stands_deg=(room.lat_deg, room.lng_deg + east_deg))
     for i, room in enumerate(plan.rooms):
         for seat in room.members:
-            yield _Place(seat, room.lat_deg, room.lng_deg, listens=True, room=i)
+            yield _Place(seat, listens=True, stands_deg=(room.lat_deg, room.lng_deg), room=i)
 
 
 async def _opened(plan: PackedPlan, place: _Place, turns: asyncio.Semaphore) -> BareLine:
-    """The connection of somebody who stands there."""
+    """The connection of somebody who is there."""
     async with turns:
         line = await BareLine.connect(plan.realtime, token=place.seat.token)
-        now = datetime.now(UTC)
-        fix = {"lat": place.lat_deg, "lng": place.lng_deg, "accuracy_m": 5, "timestamp": now}
+        now_us = time_ns() // 1_000
+        lat_deg, lng_deg = place.stands_deg if place.street is None else loop.walked(place.street, now_us)[:2]
+        at = datetime.fromtimestamp(now_us / 1e6, UTC)
+        fix = {"lat": lat_deg, "lng": lng_deg, "accuracy_m": 5, "timestamp": at}
         await _ask(line, {"type": "location.update", "ack": True, "data": fix}, b'"accepted":true')
         if place.listens:
             await _ask(line, {"type": "subscribe", **(plan.listen or {})}, b'"refused":[]')
@@ -284,13 +283,6 @@ def _ready_frame(records: int) -> tuple[Any, Any]:
     payload = HEADER.pack(POSITIONS, VERSION, records) + bytes(records * POSITION.itemsize)
     frame = np.frombuffer(bytearray(masked(payload, binary=True)), np.uint8)
     return frame, frame[len(frame) - records * POSITION.itemsize :].view(POSITION)
-
-
-def _errno() -> Any:
-    """The C library's `errno` of this thread."""
-    where = ctypes.CDLL(None).__errno_location
-    where.restype = ctypes.POINTER(ctypes.c_int)
-    return np.ctypeslib.as_array(where(), shape=(1,))
 
 
 def _ms(taken_s: Any, share: float) -> float:

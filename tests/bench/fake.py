@@ -9,13 +9,15 @@ from contextlib import asynccontextmanager
 import msgspec
 import numpy as np
 from msgspec import Struct, field
-from picows import WSFrame, WSListener, WSMsgType, WSTransport, WSUpgradeRequest, ws_create_server
+from picows import WSCloseCode, WSFrame, WSListener, WSMsgType, WSTransport, WSUpgradeRequest, ws_create_server
 
 from overworld.kernel.packed import (
     FLAG_ACK,
     HEADER,
+    MOVED,
     POSITION,
     POSITIONS,
+    SECTION,
     SURROUNDINGS,
     SURROUNDINGS_HEADER,
     VERDICT,
@@ -25,15 +27,21 @@ from overworld.kernel.packed import (
 
 
 class Answers(Struct, kw_only=True):
-    """How the server answers, and what it got. `refuses` says whether a fix is refused, by its number on its line."""
+    """How the server answers, and what it got. `refuses` says whether a fix is refused, by its number on its line.
+
+    With `tells_rooms` a fix that comes alone is a mover's, and all who listen on its parallel are told; with `closes` a
+    refusal ends the connection.
+    """
 
     refuses: Callable[[int], bool] = lambda number: False
     surroundings_bytes: int = 0
     pings: bool = False
     keeps: bool = True
+    tells_rooms: bool = False
+    closes: bool = False
     fixes: dict[int, list[np.ndarray]] = field(default_factory=dict)
     pongs: list[bytes] = field(default_factory=list)
-    listeners: list[WSTransport] = field(default_factory=list)
+    listeners: dict[int, list[WSTransport]] = field(default_factory=dict)
 
 
 class _Line(WSListener):
@@ -41,6 +49,7 @@ class _Line(WSListener):
         self._answers = answers
         self._fixes: list[np.ndarray] = []
         self._count = 0
+        self._parallel = 0
 
     def on_ws_connected(self, transport: WSTransport) -> None:
         self._answers.fixes[len(self._answers.fixes)] = self._fixes
@@ -60,6 +69,8 @@ class _Line(WSListener):
         fixes = np.frombuffer(payload, POSITION, offset=HEADER.size)
         if self._answers.keeps:
             self._fixes.append(fixes)
+        if self._answers.tells_rooms and len(fixes) == 1:
+            self._tell_room(round(fixes[0]["lat_e7"] / 1e7))
         verdicts = []
         for fix in fixes:
             refused = self._answers.refuses(self._count)
@@ -71,16 +82,27 @@ class _Line(WSListener):
             transport.send(WSMsgType.BINARY, head + bytes(self._answers.surroundings_bytes - len(head)))
         if self._answers.pings:
             transport.send_ping(b"%d" % self._count)
-        if verdicts:
+        if self._answers.closes and any(not accepted for _, accepted, *_ in verdicts):
+            transport.send_close(WSCloseCode.GOING_AWAY, b"enough")
+            transport.disconnect()
+        elif verdicts:
             packed = np.array(verdicts, VERDICT).tobytes()
             transport.send(WSMsgType.BINARY, HEADER.pack(VERDICTS, VERSION, len(verdicts)) + packed)
+
+    def _tell_room(self, parallel: int) -> None:
+        section = np.zeros(1, SECTION)
+        section["moved"] = 1
+        head = SURROUNDINGS_HEADER.pack(SURROUNDINGS, VERSION, 1, 0)
+        for listener in self._answers.listeners[parallel]:
+            listener.send(WSMsgType.BINARY, head + section.tobytes() + bytes(MOVED.itemsize))
 
     def _told(self, transport: WSTransport, message: dict[str, object]) -> None:
         match message:
             case {"type": "subscribe", "cid": cid}:
-                self._answers.listeners.append(transport)
+                self._answers.listeners.setdefault(self._parallel, []).append(transport)
                 transport.send(WSMsgType.TEXT, f'{{"type":"subscribed","refused":[],"cid":"{cid}"}}'.encode())
-            case {"type": "location.update", "cid": cid}:
+            case {"type": "location.update", "cid": cid, "data": {"lat": float(lat_deg)}}:
+                self._parallel = round(lat_deg)
                 answer = f'{{"type":"location.verdict","cid":"{cid}","data":{{"accepted":true}}}}'
                 transport.send(WSMsgType.TEXT, answer.encode())
 

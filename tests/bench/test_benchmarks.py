@@ -75,6 +75,47 @@ def test_fixes_are_sent_at_the_rate_asked_for():
 
 
 @slow
+@pytest.mark.parametrize("records", [1, 8])
+def test_packed_fixes_are_all_judged_and_players_are_told_of_each_other(records: int):
+    of = ["location-single"] if records == 1 else ["location", "--ack-share", "0.1", "--city-km", "0.3"]
+    line = told(*of, "--connections", "20", "--rate", "2000", "--seconds", "3", "--rounds", "3")
+    holds(line, "updates_per_s")
+    assert line["updates_per_s"] == pytest.approx(2_000, rel=0.2)
+    assert line["settings"]["records"] == records
+    assert line["refusals"] == {}
+    assert line["max_ms"] >= line["p999_ms"] >= line["p99_ms"]
+    assert line["lag_p99_ms"] > 0
+    if records > 1:
+        assert line["surroundings_per_s"] > 0
+        assert line["surroundings_bytes_per_s"] > 0
+
+
+@slow
+def test_each_move_is_delivered_to_everybody_in_the_room_while_others_report():
+    line = told(
+        "fanout",
+        "--members",
+        "20",
+        "--room-size",
+        "5",
+        "--others",
+        "4",
+        "--rate",
+        "400",
+        "--seconds",
+        "3",
+        "--rounds",
+        "3",
+    )
+    holds(line, "deliveries_per_s")
+    assert line["deliveries_per_s"] == pytest.approx(20 * 4, rel=0.2)
+    assert line["updates_per_s"] == pytest.approx(400, rel=0.2)
+    assert line["settings"]["rooms"] == 4
+    assert line["kb_per_connection"] > 0
+    assert line["refusals"] == {}
+
+
+@slow
 @needs_wrk
 def test_fixes_over_http_are_accepted():
     line = told("location-json", "--over", "http", "--connections", "2", "--seconds", "1")
