@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import ssl
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, cast
@@ -17,13 +18,23 @@ from msgspec import Struct
 
 from overworld.domains.realtime import Gateway, RealtimeSettings, build
 from overworld.geo import cells
+from overworld.kernel import packed
 from overworld.kernel.clock import SystemClock
 from overworld.kernel.identity import Answer, Principal, Scope
 from overworld.kernel.ids import IdSource
 from overworld.kernel.refusals import Refusal
+from overworld.platform.limiter import MemoryLimiter
 
 PLAYER_SCOPES = frozenset(
-    {Scope.REALTIME_CONNECT, Scope.GAME_PLAY, Scope.GAME_READ, Scope.LOCATION_READ, Scope.LOCATION_WRITE}
+    {
+        Scope.REALTIME_CONNECT,
+        Scope.CHAT_READ,
+        Scope.CHAT_WRITE,
+        Scope.GAME_PLAY,
+        Scope.GAME_READ,
+        Scope.LOCATION_READ,
+        Scope.LOCATION_WRITE,
+    }
 )
 WAIT_S = 5
 MSGPACK = "overworld.v1.msgpack"
@@ -112,6 +123,10 @@ class Reporter:
         assert not self.closed
         if self.house.packed_refusal is not None:
             raise self.house.packed_refusal
+        count = (len(frame) - packed.HEADER.size) // packed.POSITION.itemsize
+        sized = count > 0 and len(frame) == packed.HEADER.size + count * packed.POSITION.itemsize
+        if not sized or not frame.startswith(packed.HEADER.pack(packed.POSITIONS, packed.VERSION, count)):
+            raise BadPosition
         self.frames.append(frame)
         if not self.house.judge_at_once and self.waiting is None:
             self.waiting = asyncio.get_running_loop().create_future()
@@ -151,6 +166,7 @@ class House:
         self.gate.set()
         self.acting = 0
         self.acted: list[str] = []
+        self.invisible: set[UUID] = set()
         self.actions = {"collect": self.collect, "fail": self.fail}
 
     def token(self, name: str = "token", *, account: UUID | None = None, **fields: Any) -> str:
@@ -200,6 +216,9 @@ class House:
     ) -> OutOfSight | None:
         hidden = cells.cell_of(lat_deg, lng_deg, 15) in self.hidden
         return OutOfSight() if hidden or place is None else None
+
+    def is_visible(self, player_id: UUID) -> bool:
+        return player_id not in self.invisible
 
     async def collect(
         self, principal: Principal, target: str, request_id: str | None, data: msgspec.Raw
@@ -344,7 +363,9 @@ class Site:
 
 
 @asynccontextmanager
-async def _opened(*, limits_enabled: bool = True, **settings: Any) -> AsyncIterator[Site]:
+async def _opened(
+    *, limits_enabled: bool = True, tls: ssl.SSLContext | None = None, friends: Any = None, **settings: Any
+) -> AsyncIterator[Site]:
     house = House()
     gateway = build(
         settings=RealtimeSettings(**settings),
@@ -355,12 +376,15 @@ async def _opened(*, limits_enabled: bool = True, **settings: Any) -> AsyncItera
         cell_views=house,
         actions=house.actions,
         sight=house,
+        presence=house,
+        limiter=MemoryLimiter(monotonic_s=house.clock.monotonic_s),
         clock=house.clock,
         ids=house.ids,
         limits_enabled=limits_enabled,
         collectible_noun="coins",
+        friends=friends,
     )
-    await gateway.start("127.0.0.1", 0)
+    await gateway.start("127.0.0.1", 0, tls=tls)
     try:
         yield Site(gateway, house)
     finally:

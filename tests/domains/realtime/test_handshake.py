@@ -7,6 +7,7 @@ import pytest
 
 from overworld.domains.realtime import RealtimeSettings, build
 from overworld.domains.realtime.errors import PortTaken
+from overworld.platform.limiter import MemoryLimiter
 
 
 async def refusal(site, **options):
@@ -90,9 +91,12 @@ async def test_a_taken_port_gives_a_clear_message(site):
         verifier=house,
         keys=house,
         locations=house,
+        packed_fixes=house,
         cell_views=house,
         actions={},
         sight=house,
+        presence=house,
+        limiter=MemoryLimiter(monotonic_s=house.clock.monotonic_s),
         clock=house.clock,
         ids=house.ids,
         limits_enabled=True,

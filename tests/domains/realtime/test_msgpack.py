@@ -48,6 +48,12 @@ client_messages = st.one_of(
     st.builds(messages.LocationUpdate, data=plain, ack=st.booleans(), cid=cids),
     st.builds(messages.GameAction, data=plain, cid=cids),
     st.builds(messages.Ping, cid=cids),
+    st.builds(
+        messages.ChatMessage,
+        data=st.builds(messages.ChatText, channel=st.text("abc", min_size=1), text=texts),
+        cid=cids,
+    ),
+    st.builds(messages.PeerMessage, data=st.builds(messages.PeerPayload, to=st.uuids(), payload=plain), cid=cids),
 )
 ids, names = st.text("abc"), st.lists(st.text("abc"), max_size=3)
 server_messages = st.one_of(
@@ -70,6 +76,8 @@ server_messages = st.one_of(
     st.builds(messages.GameResult, data=rich, replayed=st.just(msgspec.UNSET) | st.booleans(), cid=cids),
     st.builds(messages.Error, error=st.dictionaries(texts, rich, max_size=3), cid=cids),
     st.builds(messages.Pong, cid=cids),
+    st.builds(messages.ChatSent, id=st.uuids(), at=st.datetimes(timezones=st.just(UTC)), cid=cids),
+    st.builds(messages.PeerSent, cid=cids),
 )
 
 
@@ -97,9 +105,15 @@ def test_every_type_of_message_is_among_those_compared():
         example.__origin__ if hasattr(example, "__origin__") else example
         for example in get_args(messages.AnyClientMessage)
     }
-    built = {"auth", "resume", "subscribe", "unsubscribe", "location.update", "game.action", "ping"}
+    built = {
+        "auth", "resume", "subscribe", "unsubscribe", "location.update", "game.action", "ping", "chat.message",
+        "peer.message",
+    }  # fmt: skip
     assert {kind.__struct_config__.tag for kind in of_client} == built
-    replies = {"auth_result", "resumed", "resync", "subscribed", "location.verdict", "game.result", "error", "pong"}
+    replies = {
+        "auth_result", "resumed", "resync", "subscribed", "location.verdict", "game.result", "error", "pong",
+        "chat.sent", "peer.sent",
+    }  # fmt: skip
     assert {kind.__struct_config__.tag for kind in messages.ServerMessage.__subclasses__()} == replies
 
 
@@ -158,7 +172,7 @@ def ping(cid):
 
 MALFORMED = {
     "nothing": b"",
-    "no map": b"\x01",
+    "no map": b"\x10",
     "an integer of zero": b"\x00",
     "an opcode nobody has": b"\xc1",
     "more than one": b"\x80\x80",

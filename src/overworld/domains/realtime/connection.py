@@ -158,6 +158,14 @@ class Connection(WSListener):
         self._heard_s = now_s = self._monotonic_s()
         if self._rate is not None and not self._rate.take(now_s):
             self.close(CloseCode.TOO_FAST, "too many frames")
+        elif (
+            kind is _BINARY
+            and frame.fin
+            and self._fragments is None
+            and frame.payload_size <= self._frame_bytes_max
+            and not (frame.rsv1 or frame.rsv2 or frame.rsv3)
+        ):
+            self._whole(kind, frame.get_payload_as_bytes())
         elif kind is _PING:
             if self._room_for(frame.payload_size):
                 transport.send_pong(frame.get_payload_as_bytes())
@@ -222,12 +230,11 @@ class Connection(WSListener):
         self._write(frame, _BINARY)
 
     def positions(self, frame: bytes | bytearray | memoryview) -> bool:
-        """Writes a packed frame of positions; False, and nothing written, for a slow reader."""
+        """Writes a packed frame of positions; False, and nothing written, for a slow reader or a line that ends."""
         if self.congested:
             self._counters.positions_dropped += 1
             return False
-        self._write(frame, _BINARY)
-        return True
+        return self._write(frame, _BINARY)
 
     def position_dropped(self) -> None:
         """Counts positions that a slow reader did not get."""
@@ -342,10 +349,12 @@ class Connection(WSListener):
         else:
             self._counters.closes[cast(int, handshake.sent.code)] += 1
 
-    def _write(self, payload: bytes | bytearray | memoryview, kind: WSMsgType | None = None) -> None:
-        if self.is_open and self._room_for(len(payload)):
-            self._counters.frames_out += 1
-            self._transport.send(self._message_kind if kind is None else kind, payload)
+    def _write(self, payload: bytes | bytearray | memoryview, kind: WSMsgType | None = None) -> bool:
+        if not self.is_open or not self._room_for(len(payload)):
+            return False
+        self._counters.frames_out += 1
+        self._transport.send(self._message_kind if kind is None else kind, payload)
+        return True
 
     def _room_for(self, size: int) -> bool:
         waiting = self.waiting_bytes

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import logging
+import ssl
 from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
@@ -79,8 +80,8 @@ class Gateway:
             owner=self, settings=settings, limits_enabled=limits_enabled, clock=clock, ids=ids, counters=counters
         )
 
-    async def start(self, host: str, port: int) -> None:
-        """Listens. Port 0 takes a free one; `port` then tells which.
+    async def start(self, host: str, port: int, *, tls: ssl.SSLContext | None = None) -> None:
+        """Listens, with `tls` to `wss` alone. Port 0 takes a free one; `port` then tells which.
 
         Raises: PortTaken when another program has the port; OSError when the address cannot be used.
         """
@@ -95,6 +96,11 @@ class Gateway:
                 max_frame_size=self._settings.frame_bytes_max * _FRAME_BYTES_SLACK,
                 read_buffer_init_size=_READ_BUFFER_BYTES,
                 backlog=_BACKLOG,
+                ssl=tls,
+                ssl_handshake_timeout=self._settings.handshake_s if tls else None,
+                # picows' own transports report a failed TLS handshake with a class in the place of an exception,
+                # on which logging breaks; the loop's do not.
+                use_aiofastnet=False if tls else None,
             )
         except OSError as error:
             if error.errno != errno.EADDRINUSE:

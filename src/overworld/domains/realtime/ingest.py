@@ -12,35 +12,29 @@ from overworld.domains.realtime.ports import PackedFixes, Reporter
 from overworld.domains.realtime.types import RealtimeSettings
 from overworld.kernel.identity import Scope
 from overworld.kernel.ids import IdSource
-from overworld.kernel.packed import HEADER, POSITION, POSITIONS, VERSION
+from overworld.kernel.packed import HEADER, POSITION, POSITIONS
 from overworld.kernel.refusals import Refusal
 
 _log = logging.getLogger(__name__)
 
-_HEADER_BYTES = HEADER.size
-
 
 class Ingest:
-    """Gives the packed frames of connections to the world, each connection's through a reporter of its own.
+    """Gives the packed frames of connections to the world, each connection's through a reporter of its own."""
 
-    Where no `fixes` are taken, every packed frame is malformed.
-    """
-
-    def __init__(self, *, settings: RealtimeSettings, fixes: PackedFixes | None, ids: IdSource) -> None:
+    def __init__(self, *, settings: RealtimeSettings, fixes: PackedFixes, ids: IdSource) -> None:
         self._fixes = fixes
         self._ids = ids
         self._count_max = settings.positions_per_frame_max
-        # Kind, version and count follow from the length: one look-up and one comparison check them all.
-        self._header_of = {
-            _HEADER_BYTES + count * POSITION.itemsize: HEADER.pack(POSITIONS, VERSION, count)
-            for count in (range(1, self._count_max + 1) if fixes is not None else ())
-        }
+        self._bytes_max = HEADER.size + self._count_max * POSITION.itemsize
 
     def packed(self, connection: Connection, payload: bytes) -> None:
-        """Takes one packed frame. Refusals and bugs both become an `error`; nothing is raised."""
+        """Takes one packed frame. Refusals and bugs both become an `error`; nothing is raised.
+
+        Whether its length fits its count the reporter looks at, which must be sure of it.
+        """
         try:
-            if self._header_of.get(len(payload)) != payload[:_HEADER_BYTES]:
-                connection.malformed(BadFrame(f"no packed frame of 1 to {self._count_max} fixes"))
+            if payload[0] != POSITIONS or len(payload) > self._bytes_max:
+                connection.malformed(BadFrame(f"no packed frame of at most {self._count_max} fixes"))
                 return
             reporter = connection.reporter
             if reporter is None:
@@ -57,8 +51,6 @@ class Ingest:
             connection.refuse(Failed(), trace_id=trace_id)
 
     def _reporter(self, connection: Connection) -> Reporter:
-        if self._fixes is None:
-            raise BadFrame
         principal = required(connection, Scope.LOCATION_WRITE)
         own_timeline = principal.may(Scope.WORLD_REPLAY)
         connection.reporter = self._fixes.open(principal.account_id, own_timeline=own_timeline, tell=connection.tell)

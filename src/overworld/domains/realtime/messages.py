@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
-from msgspec import UNSET, Meta, Raw, Struct, UnsetType
+from msgspec import UNSET, Meta, Raw, Struct, UnsetType, field
 
 CID_LENGTH_MAX = 64
 Cid = Annotated[str, Meta(max_length=CID_LENGTH_MAX)] | UnsetType
@@ -66,7 +66,35 @@ class Resume(ClientMessage, frozen=True, kw_only=True, tag="resume"):
     seq: Annotated[int, Meta(ge=0)]
 
 
-AnyClientMessage = Auth | Resume | Subscribe | Unsubscribe | LocationUpdate | GameAction | Ping
+class ChatText(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What to say, and where. Its length is judged by the service, after trimming."""
+
+    channel: ChannelName
+    text: str
+
+
+class PeerPayload(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Whatever two clients agree on, for the account `to`."""
+
+    to: UUID
+    payload: Any
+
+
+class ChatMessage(ClientMessage, frozen=True, kw_only=True, tag="chat.message"):
+    """Say this to everybody who listens to a chat channel."""
+
+    data: ChatText
+
+
+class PeerMessage(ClientMessage, frozen=True, kw_only=True, tag="peer.message"):
+    """Hand this to one other player."""
+
+    data: PeerPayload
+
+
+AnyClientMessage = (
+    Auth | Resume | Subscribe | Unsubscribe | LocationUpdate | GameAction | Ping | ChatMessage | PeerMessage
+)
 
 
 class Action(Struct, frozen=True, kw_only=True):
@@ -148,6 +176,17 @@ class Error(ServerMessage, frozen=True, kw_only=True, tag="error"):
     replayed: bool | UnsetType = UNSET
 
 
+class ChatSent(ServerMessage, frozen=True, kw_only=True, tag="chat.sent"):
+    """The message went out to the channel under this id."""
+
+    id: UUID
+    at: datetime
+
+
+class PeerSent(ServerMessage, frozen=True, kw_only=True, tag="peer.sent"):
+    """The payload was handed to every connection of the other player."""
+
+
 class Event(Struct, frozen=True):
     """Something that happened: `type` as in `docs/protocol.md`, `data` a Struct or dict."""
 
@@ -173,3 +212,20 @@ class Reconnect(Struct, frozen=True):
     """Come back after this long; another gateway will take you."""
 
     after_ms: int
+
+
+class ChatSaid(Struct, frozen=True, kw_only=True):
+    """What somebody said in a chat channel; `sender` is the account, `from` on the wire."""
+
+    channel: str
+    sender: UUID = field(name="from")
+    text: str
+    at: datetime
+    id: UUID
+
+
+class PeerSaid(Struct, frozen=True, kw_only=True):
+    """What another player sent; `sender` is its account, `from` on the wire."""
+
+    sender: UUID = field(name="from")
+    payload: Any

@@ -51,9 +51,9 @@ class Reporter(Protocol):
     """Where the packed fixes of one connection go."""
 
     def put(self, frame: bytes) -> None:
-        """Takes a frame of kind 1 whose length and count are right. Judged in the order of the calls.
+        """Takes a frame that begins as kind 1, whole or not at all. Judged in the order of the calls.
 
-        Raises: a Refusal of status 400 when it is malformed; `Busy` when no more fixes are taken.
+        Raises: a Refusal of status 400 when it is no such frame; `Busy` when no more fixes are taken.
         """
         ...
 
@@ -134,6 +134,22 @@ class ActionHandler(Protocol):
 
         Raises: Refusals. It runs to its end also when the connection goes away meanwhile.
         """
+        ...
+
+
+class Presence(Protocol):
+    """Who lets others see that it is there."""
+
+    def is_visible(self, player_id: UUID) -> bool:
+        """Whether others may notice the player. Asked for every message between players: no I/O."""
+        ...
+
+
+class Friends(Protocol):
+    """Who may write to whom without sharing a room."""
+
+    def are_friends(self, account_id: UUID, other_id: UUID) -> bool:
+        """Whether both accept messages of each other. Asked for every message between players: no I/O."""
         ...
 
 

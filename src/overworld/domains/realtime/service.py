@@ -11,9 +11,9 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from overworld.domains.realtime import channels
 from overworld.domains.realtime.connection import Connection
 from overworld.domains.realtime.errors import (
-    ChannelRefused,
     Draining,
     Failed,
     OtherAccount,
@@ -27,10 +27,12 @@ from overworld.domains.realtime.messages import (
     AnyClientMessage,
     Auth,
     AuthResult,
+    ChatMessage,
     GameAction,
     GameResult,
     LocationUpdate,
     LocationVerdict,
+    PeerMessage,
     Ping,
     Pong,
     RefusedChannel,
@@ -47,7 +49,8 @@ from overworld.domains.realtime.roster import Roster
 from overworld.domains.realtime.sight import SightKeeper
 from overworld.domains.realtime.snapshots import Snapshots
 from overworld.domains.realtime.streams import Streams
-from overworld.domains.realtime.subscriptions import CELL_PREFIX, SYSTEM, USER_PREFIX, Subscriptions, cell_of_channel
+from overworld.domains.realtime.subscriptions import CELL_PREFIX, Subscriptions, cell_of_channel
+from overworld.domains.realtime.talk import Talk
 from overworld.domains.realtime.types import CloseCode, Counters, RealtimeSettings
 from overworld.geo import cells as geo_cells
 from overworld.kernel.clock import from_us
@@ -81,6 +84,7 @@ class RealtimeService:
         subscriptions: Subscriptions,
         snapshots: Snapshots,
         resumption: Resumption,
+        talk: Talk,
         counters: Counters,
         room_level: int,
     ) -> None:
@@ -97,6 +101,7 @@ class RealtimeService:
         self._subscriptions = subscriptions
         self._snapshots = snapshots
         self._resumption = resumption
+        self._talk = talk
         self._counters = counters
         self._room_level = room_level
         self.draining = False
@@ -163,6 +168,12 @@ class RealtimeService:
             case Resume():
                 authenticated(connection)
                 self._in_turn(connection, message.cid, self._resumption.resume(connection, message))
+            case ChatMessage():
+                principal = required(connection, Scope.CHAT_WRITE)
+                self._in_turn(connection, message.cid, self._talk.chat(connection, principal, message))
+            case PeerMessage():
+                principal = required(connection, Scope.CHAT_WRITE)
+                self._in_turn(connection, message.cid, self._talk.peer(connection, principal, message))
 
     def _auth(self, connection: Connection, message: Auth) -> None:
         before = connection.principal
@@ -258,8 +269,8 @@ class RealtimeService:
             if refusal := self._sight.sight_refusal(place, lat_deg, lng_deg, principal.scopes):
                 raise refusal
             stream.seen_from = None
-        elif channel not in {SYSTEM, f"{USER_PREFIX}{principal.account_id}"}:
-            raise ChannelRefused
+        else:
+            channels.require_listener(principal, channel)
         self._subscriptions.add(stream, channel)
         return cell
 

@@ -81,7 +81,8 @@ class Stream:
         self._history: deque[bytes] = deque()
         self._history_bytes = 0
         self._history_max = settings.history_max
-        self._bytes_max = settings.unsent_bytes_max // 2  # so that all of it, told at once, still fits
+        # All of it is told at once, and must then fit into what may wait for the reader.
+        self._bytes_max = min(settings.history_bytes_max, settings.unsent_bytes_max // 2)
 
     def event(self, tail: bytes) -> None:
         """Numbers an event, keeps it, and writes it where there is a line."""

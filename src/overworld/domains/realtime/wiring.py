@@ -7,7 +7,16 @@ from typing import Any
 from overworld.domains.realtime.gateway import Gateway
 from overworld.domains.realtime.ingest import Ingest
 from overworld.domains.realtime.msgpack import MsgpackSubprotocol
-from overworld.domains.realtime.ports import Actions, CellViews, KeyScopes, Locations, PackedFixes, Sight
+from overworld.domains.realtime.ports import (
+    Actions,
+    CellViews,
+    Friends,
+    KeyScopes,
+    Locations,
+    PackedFixes,
+    Presence,
+    Sight,
+)
 from overworld.domains.realtime.protocol import JsonSubprotocol
 from overworld.domains.realtime.publishing import Publisher
 from overworld.domains.realtime.resuming import Resumption
@@ -17,10 +26,11 @@ from overworld.domains.realtime.sight import SightKeeper
 from overworld.domains.realtime.snapshots import Snapshots
 from overworld.domains.realtime.streams import Streams
 from overworld.domains.realtime.subscriptions import Subscriptions
+from overworld.domains.realtime.talk import Talk
 from overworld.domains.realtime.types import Counters, RealtimeSettings
 from overworld.kernel.clock import Clock
 from overworld.kernel.ids import IdSource
-from overworld.kernel.ports import TokenVerifier
+from overworld.kernel.ports import Limiter, TokenVerifier
 
 
 def build(
@@ -29,20 +39,23 @@ def build(
     verifier: TokenVerifier,
     keys: KeyScopes,
     locations: Locations,
+    packed_fixes: PackedFixes,
     cell_views: CellViews,
     actions: Actions,
     sight: Sight[Any],
+    presence: Presence,
+    limiter: Limiter,
     clock: Clock,
     ids: IdSource,
     limits_enabled: bool,
     collectible_noun: str,
     room_level: int = 15,
-    packed_fixes: PackedFixes | None = None,
+    friends: Friends | None = None,
 ) -> Gateway:
     """A gateway that is not listening yet; call it inside the event loop.
 
-    `collectible_noun` names the game's collectibles in event types (`coins` gives `coins.nearby`). Without `packed_fixes` no packed
-    frames are taken.
+    `collectible_noun` names the game's collectibles in event types (`coins` gives `coins.nearby`). Without `friends`
+    players reach only those who share a room with them.
     """
     json = JsonSubprotocol()
     counters = Counters()
@@ -56,6 +69,10 @@ def build(
         sight=sight, streams=streams, subscriptions=subscriptions, settings=settings, room_level=room_level
     )
     snapshots = Snapshots(publisher=publisher, views=cell_views, collectible_noun=collectible_noun)
+    talk = Talk(
+        settings=settings, limiter=limiter if limits_enabled else None, clock=clock, ids=ids, roster=roster,
+        streams=streams, publisher=publisher, presence=presence, friends=friends,
+    )  # fmt: skip
     service = RealtimeService(
         settings=settings,
         verifier=verifier,
@@ -70,21 +87,13 @@ def build(
         subscriptions=subscriptions,
         snapshots=snapshots,
         resumption=Resumption(streams=streams, keeper=keeper, snapshots=snapshots, counters=counters),
+        talk=talk,
         counters=counters,
         room_level=room_level,
     )
     return Gateway(
-        settings=settings,
-        limits_enabled=limits_enabled,
-        clock=clock,
-        ids=ids,
-        subprotocols=(json, MsgpackSubprotocol(json)),
-        service=service,
-        ingest=Ingest(settings=settings, fixes=packed_fixes, ids=ids),
-        publisher=publisher,
-        keeper=keeper,
-        roster=roster,
-        streams=streams,
-        subscriptions=subscriptions,
-        counters=counters,
-    )
+        settings=settings, limits_enabled=limits_enabled, clock=clock, ids=ids,
+        subprotocols=(json, MsgpackSubprotocol(json)), service=service,
+        ingest=Ingest(settings=settings, fixes=packed_fixes, ids=ids), publisher=publisher, keeper=keeper,
+        roster=roster, streams=streams, subscriptions=subscriptions, counters=counters,
+    )  # fmt: skip

@@ -177,9 +177,7 @@ def _new_cell(cells: Cells, bits: int) -> int:
 
 @kernel
 def has_room_for_cell(cells: Cells) -> bool:
-    return bool(
-        (cells.used[_FREE] > 0 or cells.used[_CELLS] < cells.cell.size) and _can_take_block(cells, ROOM_MIN)
-    )
+    return bool((cells.used[_FREE] > 0 or cells.used[_CELLS] < cells.cell.size) and _can_take_block(cells, ROOM_MIN))
 
 
 @kernel

@@ -18,7 +18,7 @@ from overworld.domains.world.engine import cell_index, inbox, interest, motion, 
 from overworld.domains.world.engine.cell_index import NOWHERE, CellIndex
 from overworld.domains.world.engine.inbox import VerdictFrames
 from overworld.domains.world.engine.interest import Interest
-from overworld.domains.world.engine.players import Players
+from overworld.domains.world.engine.players import NO_SLOT, Players
 from overworld.domains.world.engine.verdicts import EXACT, Judged, judged_columns
 from overworld.domains.world.rules import MOCK, OWN_TIMELINE, SECOND_US
 from overworld.domains.world.types import InterestRules, MovementRules, WorldSettings
@@ -97,7 +97,7 @@ class Engine:
         while True:
             done = verdicts.move_batch(
                 done, batch.fix, batch.judged, batch.now_us, players.lat_deg, players.lng_deg, players.at_us,
-                players.unshared, players.room, players.tracks, self._seen_level, self.index.cells,
+                players.unshared, players.room, players.hidden, players.tracks, self._seen_level, self.index.cells,
             )  # fmt: skip
             if done == batch.fix.size:
                 return batch
@@ -180,6 +180,13 @@ class Engine:
     def leave(self, slot: int) -> None:
         """Takes a player out of sight; its track is kept."""
         cell_index.unseat(self.index.cells, slot)
+
+    def hide(self, player_id: UUID, *, hidden: bool) -> None:
+        """Takes a player out of sight until it is shown again; the first fix after that brings it back."""
+        self.players.hide(player_id, hidden=hidden)
+        slot = self.players.slot(player_id)
+        if hidden and slot != NO_SLOT:
+            self.leave(slot)
 
     def expire(self, *, now_us: int) -> int:
         """Takes out of sight who has no accepted fix for too long; gives how many."""

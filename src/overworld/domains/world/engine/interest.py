@@ -42,9 +42,7 @@ class Interest:
     (each once, however many watch), and `bytes`; `encode_s` and `serve_s` are kept by the caller, who has a clock.
     """
 
-    def __init__(
-        self, *, index: CellIndex, players: Players, settings: WorldSettings, rules: InterestRules
-    ) -> None:
+    def __init__(self, *, index: CellIndex, players: Players, settings: WorldSettings, rules: InterestRules) -> None:
         self.on_frames: OnFrames = _nobody_reads
         self.on_stir: Callable[[], None] = _nobody_wakes
         self.frames = self.sections = self.bytes = 0

@@ -28,7 +28,8 @@ TOLD = np.dtype(
 
 
 _COLUMNS = (
-    "tracks", "told", "generation", "lat_deg", "lng_deg", "at_us", "room", "seen_us", "unshared", "reporters", "account"
+    "tracks", "told", "generation", "lat_deg", "lng_deg", "at_us", "room", "seen_us", "unshared", "reporters", "hidden",
+    "account",
 )  # fmt: skip
 _ACCOUNT_WORDS = 8
 
@@ -38,7 +39,8 @@ class Players:
 
     `lat_deg`, `lng_deg` and `at_us` tell the last accepted fix, `at_us` by the server's clock (0 when there is none);
     `room` the room cell it lies in, as bits (0 when there is none); `seen_us` when a fix last came, accepted or not;
-    `unshared` marks what other servers have not been told; `reporters` counts those who report for the player.
+    `unshared` marks what other servers have not been told; `reporters` counts those who report for the player;
+    `hidden` marks those whom others may not see. Who is hidden stays so when its slot is given away.
     """
 
     def __init__(self, *, slots: int = 1_024, players_max: int = 1_000_000, on_grow: Callable[[int], None]) -> None:
@@ -53,6 +55,8 @@ class Players:
         self.unshared: U8 = np.zeros(slots, np.uint8)
         self.account: NDArray[np.uint16] = np.zeros((slots, _ACCOUNT_WORDS), np.uint16)
         self.reporters: I32 = np.zeros(slots, np.int32)
+        self.hidden: U8 = np.zeros(slots, np.uint8)
+        self._hidden: set[UUID] = set()
         self._ids: list[UUID | None] = [None] * slots
         self._slots: dict[UUID, int] = {}
         self._free = list(range(slots - 1, -1, -1))
@@ -87,7 +91,19 @@ class Players:
         self._ids[slot] = player_id
         self.account[slot] = np.frombuffer(player_id.bytes, np.uint16)
         self.seen_us[slot] = now_us
+        self.hidden[slot] = player_id in self._hidden
         return slot
+
+    def is_hidden(self, player_id: UUID) -> bool:
+        """Whether others may not see the player; known also of those without a slot."""
+        return player_id in self._hidden
+
+    def hide(self, player_id: UUID, *, hidden: bool) -> None:
+        """Marks a player, with or without a slot, as one whom others may not see, or may see again."""
+        (self._hidden.add if hidden else self._hidden.discard)(player_id)
+        slot = self._slots.get(player_id)
+        if slot is not None:
+            self.hidden[slot] = hidden
 
     def forget(self, slot: int) -> None:
         """Frees a slot that is not in the index and that nobody reports for.
@@ -101,6 +117,7 @@ class Players:
         self.tracks[slot] = np.zeros((), TRACK)
         self.told[slot] = np.zeros((), TOLD)
         self.at_us[slot] = self.room[slot] = self.seen_us[slot] = self.unshared[slot] = 0
+        self.hidden[slot] = 0
 
     def _grow(self, slots: int) -> None:
         before = len(self._ids)

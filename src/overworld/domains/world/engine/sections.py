@@ -442,9 +442,7 @@ def fill_whole(cells: Cells, sections: Sections, account: NDArray[Any], words: U
     """Writes the section of everybody whom a cell shows."""
     ready = sections.ready[i]
     ready.wanted = 0
-    at = write_head(
-        words, ready.whole_start, cells.cell[i].id, ready.number, SECTION_WHOLE, ready.count, 0, 0
-    )
+    at = write_head(words, ready.whole_start, cells.cell[i].id, ready.number, SECTION_WHOLE, ready.count, 0, 0)
     for row in range(cells.cell[i].start, cells.cell[i].start + cells.cell[i].taken):
         slot = cells.row[row].slot
         one = cells.shown.entity[slot]

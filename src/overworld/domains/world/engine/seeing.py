@@ -14,7 +14,6 @@ from overworld.geo.columns import F64, I32, I64, U64
 from overworld.geo.compiled import kernel
 from overworld.geo.kernels import chord2_of_metres, chord2_to_cell, degrees_of, metres_of_chord2, xyz_in_cell
 
-
 _TIE = 1e-6  # cells that touch the same corner are equally far; their centres then decide
 
 

@@ -260,6 +260,18 @@ class World:
             self.engine.leave(slot)
             self.cadence.wake()
 
+    def show(self, player_id: UUID, *, visible: bool) -> None:
+        """Lets others see a player from its next fix on, or takes it out of their sight now.
+
+        What is kept for the player itself, its track, its last fix and its place to look from, is the same either way.
+        """
+        self.engine.hide(player_id, hidden=not visible)
+        self.cadence.wake()
+
+    def is_visible(self, player_id: UUID) -> bool:
+        """Whether others may see a player, wherever it is."""
+        return not self.engine.players.is_hidden(player_id)
+
     def expire(self) -> None:
         """Takes out of sight who has no accepted fix for 5 minutes."""
         gone = self.engine.expire(now_us=self._clock.now_us())
