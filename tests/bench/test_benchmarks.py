@@ -92,21 +92,8 @@ def test_packed_fixes_are_all_judged_and_players_are_told_of_each_other(records:
 
 @slow
 def test_each_move_is_delivered_to_everybody_in_the_room_while_others_report():
-    line = told(
-        "fanout",
-        "--members",
-        "20",
-        "--room-size",
-        "5",
-        "--others",
-        "4",
-        "--rate",
-        "400",
-        "--seconds",
-        "3",
-        "--rounds",
-        "3",
-    )
+    of = ["--members", "20", "--room-size", "5", "--others", "4", "--rate", "400"]
+    line = told("fanout", *of, "--seconds", "3", "--rounds", "3")
     holds(line, "deliveries_per_s")
     assert line["deliveries_per_s"] == pytest.approx(20 * 4, rel=0.2)
     assert line["updates_per_s"] == pytest.approx(400, rel=0.2)
