@@ -84,7 +84,7 @@ class PackedLoad:
         self._epoll = select.epoll()
         self._lines = np.zeros(len(opened), loop.LINE)
         self._lines["room"] = rooms
-        self._line_of_fd = np.zeros(max(line.socket.fileno() for line in opened) + 1, np.int64)
+        self._line_of_fd = np.zeros(max((line.socket.fileno() for line in opened), default=0) + 1, np.int64)
         self._state = np.zeros(1, loop.STATE)
         self._events = np.zeros(loop.EVENTS_MAX * loop.EVENT_WORDS, np.int32)
         self._frames = *_ready_frame(plan.records), *_ready_frame(1)
@@ -99,16 +99,15 @@ class PackedLoad:
 
     @classmethod
     async def make(cls, plan: PackedPlan) -> Self:
-        """Connects everybody, subscribes, compiles the loop. Raises: RuntimeError when the server does not agree."""
+        """Compiles the loop, connects everybody and subscribes. Raises: RuntimeError when the server does not agree."""
         streets = np.concatenate([streets_of(len(plan.players), city_km=plan.city_km, seed=plan.seed), _circles(plan)])
         places = list(_places(plan, streets))
         allow_files(len(places))
+        cls(plan, streets, [], [])._drive(0.0)  # while nobody waits for an answer to a ping
         turns = asyncio.Semaphore(_AT_ONCE)
         async with asyncio.TaskGroup() as opening:
             tasks = [opening.create_task(_opened(plan, place, turns)) for place in places]
-        load = cls(plan, streets, [task.result() for task in tasks], [place.room for place in places])
-        load._drive(0.0)
-        return load
+        return cls(plan, streets, [task.result() for task in tasks], [place.room for place in places])
 
     async def prepare(self, units: int) -> None:
         """Nothing: what a round needs depends on how long it takes."""
@@ -160,7 +159,7 @@ class PackedLoad:
         wanted["rooms"] = max(len(plan.rooms), 1)
         wanted["room_size"] = len(plan.rooms[0].members) if plan.rooms else 0
         wanted["move_ns"] = 1e9 / plan.moves_per_s if plan.moves_per_s else 0.0
-        wanted["seed"] = plan.seed * 2 + 1
+        wanted["seed"] = Random(plan.seed).getrandbits(64) | 1
         self._make_room()
         # The first frames tell of the time before they are sent: it must lie behind the last fix so far.
         begins_ns = monotonic_ns() + int(wanted["step_ns"] * plan.records)
