@@ -14,8 +14,10 @@ from bench.location import location, location_single
 from bench.location_json import location_json
 from bench.nearby import nearby
 from bench.start import start
+from bench.tick import tick
 
 app = App(name="script/bench", help="Measures the product on this machine.", version_flags=())
+
 app.command(claims)
 app.command(fanout)
 app.command(location)
@@ -23,12 +25,13 @@ app.command(location_json)
 app.command(location_single)
 app.command(nearby)
 app.command(start)
+app.command(tick)
 
 
 @app.command(name="list")
 def list_benchmarks() -> None:
     """Name the benchmarks."""
-    for name in ("claims", "fanout", "location", "location-json", "location-single", "nearby", "start"):
+    for name in ("claims", "fanout", "location", "location-json", "location-single", "nearby", "start", "tick"):
         print(f"{name:<24}{app[name].help.partition(chr(10))[0]}")
 
 

@@ -146,7 +146,7 @@ def test_without_wrk_a_benchmark_is_skipped_and_in_ci_fails(ci: str, code: int, 
 def test_the_benchmarks_are_listed_each_with_what_it_measures():
     lines = bench("list").stdout.splitlines()
     assert [line.split()[0] for line in lines] == [
-        "claims", "fanout", "location", "location-json", "location-single", "nearby", "start",
+        "claims", "fanout", "location", "location-json", "location-single", "nearby", "start", "tick",
     ]  # fmt: skip
     assert all(len(line) > 40 for line in lines)
 
