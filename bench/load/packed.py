@@ -32,7 +32,7 @@ _AT_ONCE = 200
 _DEGREE_M = 111_195.0
 _STREET_M = (150.0, 600.0)
 _SPARE, _SPARE_COUNT = 1.3, 1_000
-_EXPECTED = ("players.nearby", "coins.nearby")
+_EXPECTED = ("players.nearby", "coins.nearby", "around.changed")
 
 
 class Room(Struct, frozen=True, kw_only=True):
