@@ -61,23 +61,51 @@ def test_every_claim_is_counted_once(over: str):
 
 @slow
 def test_fixes_are_sent_as_fast_as_they_are_answered():
-    line = told("location", "--connections", "4", "--seconds", "1")
+    line = told("location-json", "--connections", "4", "--seconds", "1")
     holds(line, "updates_per_s")
     assert line["settings"]["loop"] == "closed"
 
 
 @slow
 def test_fixes_are_sent_at_the_rate_asked_for():
-    line = told("location", "--connections", "4", "--rate", "200", "--seconds", "3")
+    line = told("location-json", "--connections", "4", "--rate", "200", "--seconds", "3")
     holds(line, "updates_per_s")
     assert line["settings"]["loop"] == "open"
     assert line["updates_per_s"] == pytest.approx(200, rel=0.2)
 
 
 @slow
+@pytest.mark.parametrize("records", [1, 8])
+def test_packed_fixes_are_all_judged_and_players_are_told_of_each_other(records: int):
+    of = ["location-single"] if records == 1 else ["location", "--ack-share", "0.1", "--city-km", "0.3"]
+    line = told(*of, "--connections", "20", "--rate", "2000", "--seconds", "9", "--rounds", "3")
+    holds(line, "updates_per_s")
+    assert line["updates_per_s"] == pytest.approx(2_000, rel=0.2)
+    assert line["settings"]["records"] == records
+    assert line["refusals"] == {}
+    assert line["max_ms"] >= line["p999_ms"] >= line["p99_ms"]
+    assert line["lag_p99_ms"] > 0
+    if records > 1:  # in a round of 3 s everybody is told of again, as nobody is moved on by itself for more than 2 s
+        assert line["surroundings_per_s"] > 0
+        assert line["surroundings_bytes_per_s"] > 0
+
+
+@slow
+def test_each_move_is_delivered_to_everybody_in_the_room_while_others_report():
+    of = ["--members", "20", "--room-size", "5", "--others", "4", "--rate", "400"]
+    line = told("fanout", *of, "--seconds", "3", "--rounds", "3")
+    holds(line, "deliveries_per_s")
+    assert line["deliveries_per_s"] == pytest.approx(20 * 4, rel=0.2)
+    assert line["updates_per_s"] == pytest.approx(400, rel=0.2)
+    assert line["settings"]["rooms"] == 4
+    assert line["kb_per_connection"] > 0
+    assert line["refusals"] == {}
+
+
+@slow
 @needs_wrk
 def test_fixes_over_http_are_accepted():
-    line = told("location", "--over", "http", "--connections", "2", "--seconds", "1")
+    line = told("location-json", "--over", "http", "--connections", "2", "--seconds", "1")
     holds(line, "updates_per_s")
     assert line["settings"]["over"] == "http"
 
@@ -117,13 +145,15 @@ def test_without_wrk_a_benchmark_is_skipped_and_in_ci_fails(ci: str, code: int, 
 @slow
 def test_the_benchmarks_are_listed_each_with_what_it_measures():
     lines = bench("list").stdout.splitlines()
-    assert [line.split()[0] for line in lines] == ["bandwidth", "claims", "location", "nearby", "start", "tick"]
+    assert [line.split()[0] for line in lines] == [
+        "claims", "fanout", "location", "location-json", "location-single", "nearby", "start", "tick",
+    ]  # fmt: skip
     assert all(len(line) > 40 for line in lines)
 
 
 @slow
 def test_a_benchmark_that_is_told_to_end_leaves_no_server_behind():
-    command = [sys.executable, "-m", "bench", "location", "--connections", "2", "--seconds", "60"]
+    command = [sys.executable, "-m", "bench", "location-json", "--connections", "2", "--seconds", "60"]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:  # noqa: S603 - our own words
         assert process.stdout is not None
         for line in process.stdout:
