@@ -14,9 +14,10 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 from overworld.domains.world import rules
-from overworld.domains.world.engine import cell_index, seeing, verdicts
+from overworld.domains.world.engine import cell_index, nearest, seeing, verdicts
 from overworld.domains.world.engine.cell_index import NOWHERE, CellIndex
-from overworld.domains.world.engine.players import Players
+from overworld.domains.world.engine.players import NO_SLOT, Players
+from overworld.domains.world.engine.search import FIRST, Near, Search
 from overworld.domains.world.engine.verdicts import EXACT, Judged, judged_columns
 from overworld.domains.world.rules import FIX, MOCK, OWN_TIMELINE, SECOND_US
 from overworld.domains.world.types import InterestRules, MovementRules, WorldSettings
@@ -25,9 +26,8 @@ from overworld.geo import kernels as geo_kernels
 from overworld.geo.box import Box
 from overworld.geo.columns import F64, I32, I64, U64
 
-KERNELS = (*geo_kernels.ALL, *rules.ALL, *cell_index.ALL, *verdicts.ALL, *seeing.ALL)
+KERNELS = (*geo_kernels.ALL, *rules.ALL, *cell_index.ALL, *verdicts.ALL, *seeing.ALL, *nearest.ALL)
 
-NEARBY_CELLS_MAX = 32_768
 SLOTS_FIRST = 1_024
 _FOUND_MAX = 65_536
 _CHANGED_MAX = 4_096
@@ -43,12 +43,11 @@ class Pass(Struct, frozen=True):
 
 
 class Seen(Struct, frozen=True):
-    """Players at the places that others may see, aligned, (n,); `distance_m` is from the place that was asked about."""
+    """Players at the places that others may see, aligned, (n,)."""
 
     slot: I32
     lat_deg: F64
     lng_deg: F64
-    distance_m: F64
 
 
 class Engine:
@@ -64,6 +63,7 @@ class Engine:
         self.index = CellIndex(players=SLOTS_FIRST)
         self.players = Players(slots=SLOTS_FIRST, players_max=settings.players_max, on_grow=self.index.grow_players)
         self._changed: U64 = np.empty(_CHANGED_MAX, np.uint64)
+        self._search = Search(settings=settings, interest=chosen)
 
     def ingest(self, records: bytearray, *, now_us: int) -> Pass:
         """The records of a batch as columns."""
@@ -126,17 +126,22 @@ class Engine:
         )  # fmt: skip
         return _first(found, count)
 
-    def near(self, lat_deg: float, lng_deg: float, radius_m: float) -> Seen:
-        """Who is seen within a radius of a place; of a crowded cell only so many."""
-        settings = self._settings
-        x, y, z = geo_kernels.unit_xyz(float(lat_deg), float(lng_deg))
-        cover = geo_cells.cover_cap(lat_deg, lng_deg, radius_m, settings.room_level, NEARBY_CELLS_MAX)
-        found = _seen(_FOUND_MAX)
-        count = seeing.fill_near(
-            self.index.cells, np.array(cover, np.uint64), x, y, z, float(radius_m),
-            settings.seen_per_cell_max, found.slot, found.distance_m, found.lat_deg, found.lng_deg,
-        )  # fmt: skip
-        return _first(found, count)
+    def near(
+        self,
+        lat_deg: float,
+        lng_deg: float,
+        radius_m: float,
+        *,
+        limit: int,
+        viewer: int = NO_SLOT,
+        after: tuple[float, str] = FIRST,
+    ) -> Near:
+        """The first players but the viewer within a radius of a place, after a (distance, id).
+
+        Of a crowded cell only so many are looked at.
+        """
+        cells, words = self.index.cells, self.players.id_words
+        return self._search.around(cells, words, (lat_deg, lng_deg), radius_m, limit=limit, viewer=viewer, after=after)
 
     def within(self, box: Box) -> I64:
         """The slots of the players in sight whose last accepted fix lies in a box, in order, (n,). Looks at all."""
@@ -186,7 +191,7 @@ def warm(settings: WorldSettings) -> None:
     batch = engine.ingest(bytearray(records.tobytes()), now_us=SECOND_US)
     engine.choose_told(engine.move(engine.validate(batch)))
     cell_index.enter_keys(CellIndex(players=1).cells)
-    engine.near(0.0, 0.0, 100.0)
+    engine.near(0.0, 0.0, 100.0, limit=1)
     engine.present([geo_cells.cell_of(0.0, 0.0, settings.room_level)])
     engine.leave(slot)
     engine.expire(now_us=SECOND_US)
@@ -195,8 +200,8 @@ def warm(settings: WorldSettings) -> None:
 
 
 def _seen(size: int) -> Seen:
-    return Seen(np.empty(size, np.int32), np.empty(size), np.empty(size), np.empty(size))
+    return Seen(np.empty(size, np.int32), np.empty(size), np.empty(size))
 
 
 def _first(seen: Seen, count: int) -> Seen:
-    return Seen(seen.slot[:count], seen.lat_deg[:count], seen.lng_deg[:count], seen.distance_m[:count])
+    return Seen(seen.slot[:count], seen.lat_deg[:count], seen.lng_deg[:count])

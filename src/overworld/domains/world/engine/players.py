@@ -8,10 +8,13 @@ from uuid import UUID
 import numpy as np
 from numpy.typing import NDArray
 
+from overworld.domains.world.engine.nearest import ID_WORDS
 from overworld.domains.world.rules import TRACK
 from overworld.geo.columns import F64, I64, U8, U32
 
 NO_SLOT = -1
+_LOW_WORD = 2**64 - 1
+_COLUMNS = ("tracks", "told", "id_words", "generation", "lat_deg", "lng_deg", "at_us", "seen_us", "unshared")
 
 # What was last told about a player: the place of the last `events.location.updated` and the time of its fix, and when,
 # by the server's clock, a refusal was last told and how many came since.
@@ -31,12 +34,14 @@ class Players:
     """The slots. `tracks` and `told` are records; the columns are aligned with them, (slots,).
 
     `lat_deg`, `lng_deg` and `at_us` tell the last accepted fix, `at_us` by the server's clock (0 when there is none);
-    `seen_us` when a fix last came, accepted or not; `unshared` marks what other servers have not been told.
+    `seen_us` when a fix last came, accepted or not; `unshared` marks what other servers have not been told;
+    `id_words` are the two halves of the id.
     """
 
     def __init__(self, *, slots: int = 1_024, players_max: int = 1_000_000, on_grow: Callable[[int], None]) -> None:
         self.tracks: NDArray[np.void] = np.zeros(slots, TRACK)
         self.told: NDArray[np.void] = np.zeros(slots, TOLD)
+        self.id_words: NDArray[np.void] = np.zeros(slots, ID_WORDS)
         self.generation: U32 = np.zeros(slots, np.uint32)
         self.lat_deg: F64 = np.zeros(slots)
         self.lng_deg: F64 = np.zeros(slots)
@@ -75,6 +80,7 @@ class Players:
         slot = self._free.pop()
         self._slots[player_id] = slot
         self._ids[slot] = player_id
+        self.id_words[slot] = player_id.int >> 64, player_id.int & _LOW_WORD
         self.seen_us[slot] = now_us
         return slot
 
@@ -90,7 +96,7 @@ class Players:
 
     def _grow(self, slots: int) -> None:
         before = len(self._ids)
-        for name in ("tracks", "told", "generation", "lat_deg", "lng_deg", "at_us", "seen_us", "unshared"):
+        for name in _COLUMNS:
             column = getattr(self, name)
             setattr(self, name, np.concatenate([column, np.zeros(slots - before, column.dtype)]))
         self._ids += [None] * (slots - before)
