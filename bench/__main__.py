@@ -11,19 +11,21 @@ from cyclopts import App
 from bench.claims import claims
 from bench.location import location
 from bench.nearby import nearby
+from bench.peers import peers
 from bench.start import start
 
 app = App(name="script/bench", help="Measures the product on this machine.", version_flags=())
 app.command(claims)
 app.command(location)
 app.command(nearby)
+app.command(peers)
 app.command(start)
 
 
 @app.command(name="list")
 def list_benchmarks() -> None:
     """Name the benchmarks."""
-    for name in ("claims", "location", "nearby", "start"):
+    for name in ("claims", "location", "nearby", "peers", "start"):
         print(f"{name:<24}{app[name].help.partition(chr(10))[0]}")
 
 

@@ -18,7 +18,7 @@ from bench.load.http import request
 from bench.load.paced import PacedLoad, PacedPlan
 from bench.load.process import Generator
 from bench.machine import machine, rss_mb
-from bench.players import Seat, ask_all, fix_request, sign_in
+from bench.players import ask_all, fix_request, sign_in
 from bench.prove.outcome import percentile, say
 from bench.report import Report
 from bench.rounds import Rounds, cpu_us, measure, spans
@@ -40,7 +40,7 @@ _QUERIES = 2_000
 _WARM_QUERIES = 200
 _MIXED = "mixed"
 _PLAYERS = "players"
-_ENVIRONMENT = {
+ENVIRONMENT = {
     "OVERWORLD_WORLD__FIX_KEPT_S": "3600",  # nobody of the crowd moves again
     "OVERWORLD_WORLD__PLAYERS_MAX": str(PLAYERS_MAX),
 }
@@ -67,11 +67,11 @@ async def measure_dense(wanted: Dense, folder: Path) -> Report:
     server = ServerProcess(
         folder / "data",
         dsn=wanted.database,
-        environment=_ENVIRONMENT,
+        environment=ENVIRONMENT,
         program=(sys.executable, "-m", "bench.load.crowded", str(wanted.entities), str(wanted.seed)),
     )
     async with server:
-        requests = await _viewers(server, wanted, lat_deg, lng_deg)
+        requests = await viewers(server, wanted.entities, wanted.seed, wanted.paths)
         rounds = {
             kind: await _paced(wanted, server, requests[kind], seconds=wanted.seconds / 2)
             for kind in (_PLAYERS, _MIXED)
@@ -79,7 +79,7 @@ async def measure_dense(wanted: Dense, folder: Path) -> Report:
         measured = rounds[_MIXED].measured
         return Report(
             benchmark="nearby",
-            spans=spans(measured, rate="requests_per_s") | {"p95_ms": _p95_ms(rounds[_MIXED])},
+            spans=spans(measured, rate="requests_per_s") | {"p95_ms": p95_ms(rounds[_MIXED])},
             cpu=[one.cpu for kind in rounds.values() for one in kind.measured],
             rss_mb=rss_mb(server),
             machine=await machine(server.dsn),
@@ -143,25 +143,26 @@ def world_of(lat_deg: F64, lng_deg: F64, *, seed: int) -> World:
     return world
 
 
-async def _viewers(server: ServerProcess, wanted: Dense, lat_deg: F64, lng_deg: F64) -> dict[str, list[bytes]]:
-    """Signs players in and puts them among the crowd; gives their requests: for players alone, and for all by turns."""
-    seats = await sign_in(server.http, min(_VIEWERS_MAX, wanted.entities))
-    chosen = np.random.default_rng(wanted.seed).integers(0, wanted.entities, len(seats))
+async def viewers(server: ServerProcess, entities: int, seed: int, paths: dict[str, str]) -> dict[str, list[bytes]]:
+    """Signs players in and puts them among the crowd; gives their requests of each kind, and of all by turns."""
+    lat_deg, lng_deg = crowd.city(entities, seed=seed)
+    seats = await sign_in(server.http, min(_VIEWERS_MAX, entities))
+    chosen = np.random.default_rng(seed).integers(0, entities, len(seats))
     places = list(zip(lat_deg[chosen].tolist(), lng_deg[chosen].tolist(), strict=True))
     fixes = [fix_request(seat, lat, lng).encode() for seat, (lat, lng) in zip(seats, places, strict=True)]
     for verdict in await ask_all(server.http, "players placed", fixes):
         if b'"accepted":true' not in verdict:
             raise RuntimeError(f"a fix was answered {verdict!r}")
 
-    def asked(path: str, seat: Seat, lat: float, lng: float) -> bytes:
-        query = f"lat={lat:.6f}&lng={lng:.6f}&radius_m={RADIUS_M:.0f}&limit={LIMIT}"
-        return request("GET", f"{path}{query}", token=seat.token).encode()
+    def asked(path: str) -> list[bytes]:
+        queries = [f"lat={lat:.6f}&lng={lng:.6f}&radius_m={RADIUS_M:.0f}&limit={LIMIT}" for lat, lng in places]
+        return [
+            request("GET", f"{path}{query}", token=seat.token).encode()
+            for seat, query in zip(seats, queries, strict=True)
+        ]
 
-    viewers = [(seat, *place) for seat, place in zip(seats, places, strict=True)]
-    return {
-        _PLAYERS: [asked(wanted.paths[_PLAYERS], *viewer) for viewer in viewers],
-        _MIXED: [asked(path, *viewer) for viewer in viewers for path in wanted.paths.values()],
-    }
+    kinds = {kind: asked(path) for kind, path in paths.items()}
+    return kinds | {_MIXED: [one for turn in zip(*kinds.values(), strict=True) for one in turn]}
 
 
 async def _paced(wanted: Dense, server: ServerProcess, requests: Sequence[bytes], *, seconds: float) -> Rounds:
@@ -172,13 +173,11 @@ async def _paced(wanted: Dense, server: ServerProcess, requests: Sequence[bytes]
         )
 
 
-def _p95_ms(rounds: Rounds) -> list[float]:
-    """Of each measured round; the first tally is the warm-up's."""
+def p95_ms(rounds: Rounds) -> list[float]:
+    """The latency within which 95 % were answered, of each measured round; the first tally is the warm-up's."""
     return [round(1e3 * percentile(tally.latencies_s, 0.95), 3) for tally in rounds.tallies[1:]]
 
 
 def _figures(rounds: Rounds) -> dict[str, Any]:
-    over_rounds = spans(rounds.measured, rate="requests_per_s") | {"p95_ms": _p95_ms(rounds)}
-    return {name: float(np.median(values)) for name, values in over_rounds.items()} | cpu_us(
-        rounds.measured, "request"
-    )
+    over_rounds = spans(rounds.measured, rate="requests_per_s") | {"p95_ms": p95_ms(rounds)}
+    return {name: float(np.median(values)) for name, values in over_rounds.items()} | cpu_us(rounds.measured, "request")

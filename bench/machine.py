@@ -9,12 +9,12 @@ from contextlib import suppress
 from pathlib import Path
 from statistics import fmean
 from time import perf_counter
+from typing import Protocol
 
 import asyncpg
 import psutil
 from msgspec import Struct
 
-from bench.servers import ServerProcess
 
 _ROOT = Path(__file__).parents[1]
 _BUSY = ("user", "nice", "system", "irq", "softirq", "steal")
@@ -55,6 +55,15 @@ def mean_cores(used: Sequence[CpuUse]) -> dict[str, float]:
     return {name: round(fmean(getattr(one, name) for one in used), 2) for name in names}
 
 
+class Running(Protocol):
+    """A server whose processor time is measured."""
+
+    @property
+    def family(self) -> list[psutil.Process]:
+        """The server's process first, then what it has started."""
+        ...
+
+
 class Meter:
     """Adds up processor time from one reading to the next.
 
@@ -62,7 +71,7 @@ class Meter:
     generators, which whatever has ended is counted with. A PostgreSQL that was given by DSN counts as others.
     """
 
-    def __init__(self, server: ServerProcess) -> None:
+    def __init__(self, server: Running) -> None:
         self._server = server
         self._at_s = perf_counter()
         self._before = self._reading()
@@ -85,7 +94,7 @@ class Meter:
         return busy, _cpu_s(*family[:1]), _cpu_s(*family[1:]), _cpu_s(*rest)
 
 
-def rss_mb(server: ServerProcess) -> float:
+def rss_mb(server: Running) -> float:
     """Resident memory of the server's own processes, PostgreSQL and its supervisor left out, in 10**6 bytes."""
     own = [process for process in server.family if process.name() not in _SUPERVISION]
     return round(sum(int(process.memory_info().rss) for process in own) / 1e6, 1)

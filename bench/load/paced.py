@@ -4,33 +4,42 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from time import perf_counter
-from typing import Self
+from typing import Protocol, Self
 
 from msgspec import Struct
 
-from bench.load.http import HttpLine
+from bench.load.http import Answered, HttpLine
 from bench.load.process import Tally
 
 _OK = 200
 _LAST_ANSWERS_S = 10.0
 
 
+class Line(Protocol):
+    """A connection that calls back with a status and a body; status 0 says that it was cut."""
+
+    def send(self, request: bytes, answered: Answered, /) -> None: ...
+
+    def close(self) -> None: ...
+
+
 class PacedPlan(Struct, frozen=True, kw_only=True):
-    """Whole requests, sent in turn at a rate over so many connections."""
+    """Whole requests, sent in turn at a rate over so many connections; `connect` makes one, by default of HTTP."""
 
     url: str
     requests: Sequence[bytes]
     per_s: float
     connections: int
+    connect: Callable[[str], Awaitable[Line]] = HttpLine.connect
 
 
 class PacedLoad:
     """Sends each request when it is due, or as soon after as a connection is free. A latency begins when it was due."""
 
-    def __init__(self, plan: PacedPlan, lines: list[HttpLine]) -> None:
+    def __init__(self, plan: PacedPlan, lines: list[Line]) -> None:
         self._plan = plan
         self._lines = lines
         self._free = deque(lines)
@@ -43,7 +52,7 @@ class PacedLoad:
     @classmethod
     async def connect(cls, plan: PacedPlan) -> Self:
         """The load, connected. Raises: OSError."""
-        return cls(plan, [await HttpLine.connect(plan.url) for _ in range(plan.connections)])
+        return cls(plan, [await plan.connect(plan.url) for _ in range(plan.connections)])
 
     async def prepare(self, units: int) -> None:
         """Nothing takes time here."""
@@ -87,7 +96,7 @@ class PacedLoad:
             self._next += 1
             line.send(request, partial(self._answered, line, self._due.popleft()))
 
-    def _answered(self, line: HttpLine, due_s: float, status: int, body: bytes) -> None:
+    def _answered(self, line: Line, due_s: float, status: int, body: bytes) -> None:
         tally = self._tally
         self._open -= 1
         if status != _OK:
