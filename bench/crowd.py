@@ -7,6 +7,7 @@ from uuid import UUID
 
 import numpy as np
 
+from overworld.domains.world.engine.engine import pass_of
 from overworld.domains.world.rules import FIX
 from overworld.domains.world.service import World
 from overworld.geo.columns import F64
@@ -51,7 +52,7 @@ def fill(world: World, lat_deg: F64, lng_deg: F64, *, now_us: int, seed: int) ->
         records["time_us"] = now_us
         records["lat_deg"], records["lng_deg"] = lat_deg[first:last], lng_deg[first:last]
         records["accuracy_m"], records["altitude_m"] = 5.0, math.nan
-        batch = world.engine.ingest(bytearray(records.tobytes()), now_us=now_us)
-        judged = world.engine.move(world.engine.validate(batch)).judged
+        records["speed_m_s"] = records["heading_deg"] = math.nan
+        judged = world.engine.move(world.engine.validate(pass_of(records, now_us=now_us))).judged
         if refused := int(np.count_nonzero(judged.reason)):
             raise RuntimeError(f"{refused} fixes of the crowd were refused")

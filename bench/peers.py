@@ -105,13 +105,13 @@ class PeerProcess:
         self._process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # noqa: ASYNC220, S603
         try:
             async with asyncio.timeout(_START_S):
-                while not await self._answers():
-                    if self._process.poll() is not None:
-                        raise RuntimeError(f"{self._peer.name} ended with {self._process.returncode}")
+                while self.family and not await self._answers():
                     await asyncio.sleep(_POLL_S)
         except BaseException:
             self._process.kill()
             raise
+        if not self.family:
+            raise RuntimeError(f"{self._peer.name} ended with {self._process.returncode}")
         return self
 
     async def __aexit__(

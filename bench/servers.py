@@ -58,7 +58,8 @@ class ServerProcess:
 
     With a DSN it shares that database; without one it starts its own in `data`. Rate limits are off unless
     `environment` says otherwise. It takes any free ports, and others at each start; `ports` (HTTP, realtime,
-    operations) fixes them. `program` runs another command line that has `serve` too. With `own_group` a signal to its process group, as Ctrl-C is one, reaches nobody else.
+    operations) fixes them. `program` is another command line that has `serve` too. With `own_group` a signal to its
+    process group, as Ctrl-C is one, reaches nobody else.
     """
 
     def __init__(

@@ -120,10 +120,7 @@ class RespLine(asyncio.Protocol):
 
 
 class UpdatesPlan(Struct, frozen=True, kw_only=True):
-    """Members to move, at their first places in degrees; a batch of commands is under way on each connection.
-
-    `lng_first` is Redis's order; `words` come before the member, `point` between it and the place.
-    """
+    """Members to move, each with its first place in degrees; a batch of commands is under way on each connection."""
 
     url: str
     connections: int

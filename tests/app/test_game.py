@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from overworld.app.game import GameErrors, check, found
+from overworld.domains.world.types import InterestRules
 from overworld.kernel.money import Currency
 
 GOOD = """\
@@ -54,6 +55,17 @@ def test_ore_has_the_documented_defaults():
     assert (rules.window_s, rules.cell_level, rules.mean_per_cell) == (1800, 15, 4)
     assert (rules.reach_m, rules.daily_cap) == (50, 500)
     assert ore.currencies == (Currency("coin"),) and len(ore.progression.levels) == 49
+
+
+def test_a_game_says_what_players_see_of_each_other(tmp_path):
+    """What it does not say stands in spec/world.md: 200 m around, 200 others, strangers coarse, half a metre."""
+    written_out = '[interest]\nradius_m = 200\nvisible_max = 200\nstrangers = "coarse"\nerror_m = 0.5\n'
+    silent, spoken = check(written(tmp_path, GOOD)), check(written(tmp_path, GOOD + written_out))
+    assert silent.interest == spoken.interest == InterestRules()
+    assert silent.digest == spoken.digest
+    own = check(written(tmp_path, GOOD + '[interest]\nradius_m = 80\nstrangers = "exact"\nerror_m = 0\n'))
+    assert own.interest == InterestRules(radius_m=80, strangers="exact", error_m=0)
+    assert own.digest != silent.digest, "clients see that the rules have changed"
 
 
 def test_a_good_definition_becomes_values(tmp_path):
@@ -126,6 +138,27 @@ def test_everything_wrong_is_found_at_once_with_its_line(tmp_path):
         ("[currencies.pearl]\nscale = 2", "[currencies]", "line 8: currencies: has 0 entries; allowed: at least 1"),
         ("[currencies.pearl]\nscale = 2", "[currencies]\npearl = 2", "line 9: currencies.pearl: must be a table"),
         ("[routes]", "[movement]\nspeed_max_km_h = 900\nteleport_km_h = 800\n[routes]", "line 5: movement: teleport_"),
+        (
+            "[routes]",
+            "[interest]\nvisible_max = 0\n[routes]",
+            "line 6: interest.visible_max: Expected `int` >= 1; allowed",
+        ),
+        ("[routes]", "[interest]\nradius_m = 4_000\n[routes]", "line 6: interest.radius_m: Expected `float` <= 3000.0"),
+        (
+            "[routes]",
+            "[interest]\nerror_m = -1\n[routes]",
+            "line 6: interest.error_m: Expected `float` >= 0.0; allowed",
+        ),
+        (
+            "[routes]",
+            '[interest]\nstrangers = "exactly"\n[routes]',
+            "line 6: interest.strangers: Invalid enum value 'exactly'; allowed: one of coarse",
+        ),
+        (
+            "[routes]",
+            "[interest]\nradius = 9\n[routes]",
+            "line 6: interest.radius: unknown key; did you mean `radius_m`?",
+        ),
         ("reach_m = 30", "reach_m = nan", "line 12: collectibles.reach_m: Expected `float` > 0.0; allowed: a number"),
         ("weight = 3", "weight = 3 4", "line 15: Expected newline or end of document after a statement"),
     ],

@@ -72,7 +72,6 @@ class World:
         self.fault = None
         self.tick = Tick(
             name="test",
-            record_bytes=8,
             stages=[Stage("take", self.take), Stage("double", lambda n: n * 2), Stage("keep", self.keep)],
             failed=self.failures.append,
             loop=self.loop,
@@ -81,7 +80,7 @@ class World:
         )
 
     def take(self, batch):
-        assert batch.count * 8 == len(batch.records)
+        assert batch.count * 8 == len(batch.inbox)
         self.started_s = self.loop.now_s
         self.loop.now_s += self.cost_s
         if self.fault:
@@ -103,7 +102,7 @@ def test_a_lonely_record_runs_in_the_next_turn_of_the_loop():
 
 def test_a_pass_takes_everything_that_waits():
     world = World()
-    world.tick.put(RECORD * 3)
+    world.tick.put(RECORD * 3, 3)
     world.tick.put(RECORD)
     assert world.tick.waiting == 4
     world.loop.advance(0)
@@ -132,7 +131,7 @@ def test_no_input_means_no_pass():
 
 def test_a_record_put_during_a_pass_belongs_to_the_next():
     world = World()
-    world.after = lambda: world.tick.put(RECORD * 2) if world.tick.passes == 1 else None
+    world.after = lambda: world.tick.put(RECORD * 2, 2) if world.tick.passes == 1 else None
     world.tick.put(RECORD)
     world.loop.advance(1)
     assert world.passes == [(0.0, 1), (0.002, 2)]
@@ -140,14 +139,14 @@ def test_a_record_put_during_a_pass_belongs_to_the_next():
 
 def test_a_full_inbox_is_a_typed_refusal_that_queues_nothing_and_is_counted():
     world = World(records_max=4)
-    world.tick.put(RECORD * 3)
+    world.tick.put(RECORD * 3, 3)
     with pytest.raises(Busy) as refused:
-        world.tick.put(RECORD * 2)
+        world.tick.put(RECORD * 2, 2)
     assert refused.value.retryable
     assert world.tick.waiting == 3
     assert world.tick.refused_full == 2
     world.loop.advance(0)
-    world.tick.put(RECORD * 4)
+    world.tick.put(RECORD * 4, 4)
     world.loop.advance(1)
     assert [count for _, count in world.passes] == [3, 4]
 
@@ -189,7 +188,7 @@ def test_a_stage_that_raises_loses_its_pass_and_no_other():
     assert world.failures == [world.fault]
     assert world.tick.broken == 1
     world.fault = None
-    world.tick.put(RECORD * 2)
+    world.tick.put(RECORD * 2, 2)
     world.loop.advance(1)
     assert [count for _, count in world.passes] == [2]
 
@@ -209,7 +208,7 @@ def test_every_record_is_taken_once_and_passes_keep_their_gap(inputs, cost_s):
     world.cost_s = cost_s
     for wait_s, count in inputs:
         world.loop.advance(wait_s)
-        world.tick.put(RECORD * count)
+        world.tick.put(RECORD * count, count)
     world.loop.advance(1)
     assert sum(count for _, count in world.passes) == sum(count for _, count in inputs)
     assert all(later[0] - earlier[0] >= cost_s + 0.0015 - 1e-6 for earlier, later in pairwise(world.passes))
@@ -219,7 +218,6 @@ async def test_it_runs_on_a_real_event_loop():
     done = asyncio.Event()
     tick = Tick(
         name="real",
-        record_bytes=8,
         stages=[Stage("end", lambda batch: done.set())],
         failed=lambda error: None,
         loop=asyncio.get_running_loop(),

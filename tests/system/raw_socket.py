@@ -84,9 +84,11 @@ class RawSocket:
         while True:
             kind, payload = await self.next()
             assert kind != CLOSE, f"closed: {payload!r}"
-            if kind == TEXT and "seq" not in (message := json.loads(payload)):
-                answer: dict[str, Any] = message
-                return answer
+            if kind != TEXT:
+                continue
+            message: dict[str, Any] = json.loads(payload)
+            if "seq" not in message and message["type"] != "players.nearby":
+                return message
 
     async def ask(self, message: dict[str, Any] | bytes) -> dict[str, Any]:
         """The answer to a message."""

@@ -144,6 +144,11 @@ def part(socket: RawSocket, i: int, payload: bytes) -> None:
 
 ENDINGS: dict[str, tuple[Callable[[RawSocket], None], int]] = {
     "three binary frames": (again(3, lambda socket, i: socket.frame(BINARY, b"{}")), 4400),
+    "three packed frames of an unknown kind": (again(3, lambda socket, i: socket.frame(BINARY, b"\x0f\x01\0\0")), 4400),
+    "three packed frames that promise more": (
+        again(3, lambda socket, i: socket.frame(BINARY, b"\x01\x01\xff\xff" + bytes(24))),
+        4400,
+    ),
     "three times no JSON": (again(3, lambda socket, i: socket.send(b"{")), 4400),
     "three times no UTF-8": (again(3, lambda socket, i: socket.send(b"\xff")), 4400),
     "three lone continuations": (again(3, lambda socket, i: socket.frame(CONTINUATION, b"{}")), 4400),

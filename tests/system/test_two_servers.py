@@ -146,3 +146,29 @@ async def test_a_token_of_one_server_is_good_on_the_other_until_it_is_revoked(se
     assert (refused.status_code, refused.json()["code"]) == (401, "accounts.token_revoked")
     with pytest.raises(Refused):
         await player.api.me()
+
+
+async def test_a_player_that_hides_on_one_server_is_gone_from_the_other(servers, joins):
+    lat, lng = 45.5481, 13.7302
+    watcher, hider = await joins(servers[0]), await joins(servers[0])
+    await asyncio.gather(*(player.stand(lat, lng) for player in (watcher, hider)))
+    assert await seen_around(watcher, lat, lng) == [hider.api.session.user.id]
+    async with httpx.AsyncClient(base_url=servers[1].http, headers=hider.raw.headers) as elsewhere:
+        hidden = await elsewhere.put("/v1/location/visibility", json={"visible": False})
+        assert (hidden.status_code, hidden.json()) == (200, {"visible": False})
+    async with asyncio.timeout(WAIT_S):
+        while await seen_around(watcher, lat, lng):
+            continue
+    await hider.stand(lat, lng)
+    assert await seen_around(watcher, lat, lng) == []
+    shown = await hider.raw.put("/v1/location/visibility", json={"visible": True})
+    assert shown.json() == {"visible": True}
+    await hider.stand(lat, lng)
+    assert await seen_around(watcher, lat, lng) == [hider.api.session.user.id], "at once on the server that was asked"
+
+
+async def seen_around(player, lat: float, lng: float) -> list[str]:
+    """The players that one is shown."""
+    params = {"lat": lat, "lng": lng, "radius_m": 500, "types": "player"}
+    page = (await player.raw.get("/v1/location/nearby", params=params)).json()
+    return [item["id"] for item in page["items"]]

@@ -31,6 +31,7 @@ from overworld.domains.ledger.wiring import LedgerDomain
 from overworld.domains.realtime import wiring as realtime_wiring
 from overworld.domains.realtime.gateway import Gateway
 from overworld.domains.world import wiring as world_wiring
+from overworld.domains.world.consumers import TOPICS as VISIBILITY_TOPICS
 from overworld.domains.world.wiring import WorldParts
 from overworld.flows import collections_to_sockets, revocations_to_sockets
 from overworld.kernel.clock import Clock
@@ -150,6 +151,7 @@ async def _domains(platform: Platform) -> Domains:
         outbox=platform.outbox,
         settings=replace(settings.world, share_fixes=settings.world.share_fixes or bool(settings.database.dsn)),
         rules=game.movement,
+        interest=game.interest,
     )
     gameplay = await gameplay_wiring.build(
         database=platform.database,
@@ -180,9 +182,12 @@ async def _domains(platform: Platform) -> Domains:
         verifier=accounts.verifier,
         keys=platform.keys,
         locations=world.service,
+        packed_fixes=world.service,
         cell_views=CellViews(world=world.service, gameplay=gameplay.service, clock=platform.clock),
         actions={"collect": CollectAction(gameplay.service)},
         sight=world.service,
+        presence=world.service,
+        limiter=platform.limiter,
         clock=platform.clock,
         ids=platform.ids,
         limits_enabled=settings.limits.enabled,
@@ -220,7 +225,10 @@ def _http(platform: Platform, domains: Domains, metrics: Metrics, live: LiveMap)
 def socket_address(settings: Settings, gateway: Gateway) -> str:
     """Where clients find the socket: the address set for them, else the one it listens on."""
     host = settings.realtime.host
-    return settings.realtime.public_url or f"ws://{f'[{host}]' if ':' in host else host}:{gateway.port}/v1/realtime"
+    scheme = "wss" if settings.realtime.tls_certificate else "ws"
+    if settings.realtime.public_url:
+        return settings.realtime.public_url
+    return f"{scheme}://{f'[{host}]' if ':' in host else host}:{gateway.port}/v1/realtime"
 
 
 def readers(house: House, *, game: Game, room_level: int) -> Sequence[tuple[str, Sequence[str], Handle]]:
@@ -242,6 +250,7 @@ def readers(house: House, *, game: Game, room_level: int) -> Sequence[tuple[str,
 
     return [
         ("revocations", sorted(REVOCATION_TOPICS), revoke),
+        ("visibility", sorted(VISIBILITY_TOPICS), house.world.on_events),
         ("collections", sorted(collections_to_sockets.TOPICS), show_collected),
     ]
 

@@ -14,7 +14,7 @@ from msgspec import Meta, Struct
 import overworld
 from overworld.app.definition import DefinitionError, Located, did_you_mean
 from overworld.domains.gameplay.types import CollectibleRules, ProgressionRules
-from overworld.domains.world.types import MovementRules
+from overworld.domains.world.types import InterestRules, MovementRules
 from overworld.kernel.money import Currency
 
 FILE_NAME = "game.toml"
@@ -63,6 +63,7 @@ class GameFile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     routes: RouteNames = RouteNames()
     currencies: Annotated[dict[CurrencyCode, CurrencyRules], Meta(min_length=1, max_length=64)]
     movement: MovementRules = MovementRules()
+    interest: InterestRules = InterestRules()
     collectibles: CollectibleRules
     progression: ProgressionRules
 
@@ -76,6 +77,7 @@ class Game(Struct, frozen=True, kw_only=True):
     routes: RouteNames
     currencies: tuple[Currency, ...]
     movement: MovementRules
+    interest: InterestRules
     collectibles: CollectibleRules
     progression: ProgressionRules
     digest: str
@@ -103,6 +105,7 @@ def check(path: Path) -> Game:
         routes=written.routes,
         currencies=tuple(Currency(code, rules.scale) for code, rules in written.currencies.items()),
         movement=written.movement,
+        interest=written.interest,
         collectibles=written.collectibles,
         progression=written.progression,
         digest=sha256(msgspec.json.encode(written, order="deterministic")).hexdigest(),

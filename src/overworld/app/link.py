@@ -75,6 +75,7 @@ class Link:
         self.drops = 0
         self.replayed = 0
         self._api = Api(server, key=key, tls=tls)
+        self._tls = tls
         self._key = key if own_timeline else None
         self._device_id = device_id or f"replay-{uuid4()}"
         self._start = start
@@ -209,7 +210,9 @@ class Link:
 
     async def _connect(self) -> Socket:
         self._socket = await self._patiently(
-            lambda: Socket.connect(self.start.addresses.realtime, token=self._api.access_token, key=self._key)
+            lambda: Socket.connect(
+                self.start.addresses.realtime, token=self._api.access_token, key=self._key, tls=self._tls
+            )
         )
         if self._key is not None and Scope.WORLD_REPLAY not in self._socket.auth.scopes:
             await self._hang_up()

@@ -91,8 +91,11 @@ def _judged(world: World, reason: Reason) -> float:
 def _sockets(metrics: Metrics, house: House) -> None:
     gateway, counted = house.gateway, house.gateway.counters
     metrics.gauge("overworld_sockets", "Connections open.", lambda: gateway.connections)
+    metrics.gauge("overworld_sockets_detached", "Streams that may be resumed.", lambda: gateway.detached)
     metrics.gauge("overworld_sockets_channels", "Channels listened to.", lambda: gateway.channels)
     metrics.gauge("overworld_sockets_actions_in_flight", "Actions under way.", lambda: gateway.in_flight)
+    metrics.gauge("overworld_sockets_resumed", "Streams resumed with all that was missed.", lambda: counted.resumed)
+    metrics.gauge("overworld_sockets_resynced", "Streams resumed without.", lambda: counted.resynced)
     metrics.gauge("overworld_sockets_frames_in", "Frames received.", lambda: counted.frames_in)
     metrics.gauge("overworld_sockets_frames_out", "Frames sent.", lambda: counted.frames_out)
     metrics.gauge(

@@ -29,6 +29,8 @@ from overworld.app.settings_sources import Resolved
 from overworld.app.signals import end_after, reload_on_signal, stop_on_signal
 from overworld.app.upkeep import ROWS_MAX, old_answers, throw_away
 from overworld.domains.realtime.errors import PortTaken
+from overworld.domains.realtime.tls import ServerTls, TlsUnusable
+from overworld.domains.realtime.types import RealtimeSettings
 from overworld.kernel.clock import SystemClock
 from overworld.kernel.refusals import Refusal
 from overworld.platform.http import KeyScopes
@@ -56,6 +58,13 @@ class PortUnusable(Refusal):
     status = 503
 
 
+class TlsRefused(Refusal):
+    """The socket's certificate or its key cannot be used."""
+
+    code = "platform.tls"
+    status = 503
+
+
 def serve(read: Callable[[], Resolved[Settings]]) -> None:
     """Serves until SIGTERM or SIGINT, then drains; SIGHUP calls `read` again.
 
@@ -72,7 +81,7 @@ def serve(read: Callable[[], Resolved[Settings]]) -> None:
 
 async def _serve(resolved: Resolved[Settings], game: Game, *, read: Callable[[], Resolved[Settings]]) -> None:
     settings = resolved.tree
-    stop = stop_on_signal()
+    stop, tls = stop_on_signal(), _tls(settings.realtime)
     allow_open_files(connections_max=settings.realtime.connections_max)
     async with AsyncExitStack() as stack:
         keys = _prepare(settings)
@@ -89,14 +98,23 @@ async def _serve(resolved: Resolved[Settings], game: Game, *, read: Callable[[],
         await stack.enter_async_context(_running(house, settings, game))
         house.collector.take_over()
         house.loops.run("collector", house.collector.run)
-        where = await stack.enter_async_context(_listening(house, settings))
-        reload_on_signal(Reload(resolved, read=read, http=house.http), stop=stop)
+        where = await stack.enter_async_context(_listening(house, settings, tls))
+        reload_on_signal(Reload(resolved, read=read, http=house.http, tls=tls), stop=stop)
         await stack.enter_async_context(walkers(settings.demo, data=settings.data))
         _welcome(where, settings, game)
         await stop.wait()
         end_after(settings.stop_max_s)
         house.health.drain()
         structlog.get_logger("overworld.server").info("draining")
+
+
+def _tls(settings: RealtimeSettings) -> ServerTls | None:
+    if not settings.tls_certificate:
+        return None
+    try:
+        return ServerTls(certificate=Path(settings.tls_certificate), key=Path(settings.tls_key))
+    except TlsUnusable as error:
+        raise TlsRefused(str(error)) from error
 
 
 def _prepare(settings: Settings) -> KeyScopes:
@@ -157,6 +175,7 @@ async def _running(house: House, settings: Settings, game: Game) -> AsyncIterato
         sessions = partial(house.accounts.sessions.forget_ended, rows_max=ROWS_MAX)
         house.loops.run("upkeep", partial(throw_away, answers, sessions))
         await house.accounts.load()
+        await house.world.load()
         stack.push_async_callback(house.accounts.close)
         with step("Preparing the kernels; the very first start compiles them, for some ten seconds"):
             await house.world.start()
@@ -166,14 +185,14 @@ async def _running(house: House, settings: Settings, game: Game) -> AsyncIterato
 
 
 @asynccontextmanager
-async def _listening(house: House, settings: Settings) -> AsyncIterator[Addresses]:
+async def _listening(house: House, settings: Settings, tls: ServerTls | None) -> AsyncIterator[Addresses]:
     """The three ports. Leaving drains HTTP, then the socket; operations answers until the end."""
     async with AsyncExitStack() as stack:
         operations = OperationsApp(health=house.health, metrics=house.metrics)
         watched = await stack.enter_async_context(
             serving(operations, settings=_operations_settings(settings), name="operations")
         )
-        await _listen_realtime(house, settings)
+        await _listen_realtime(house, settings, tls)
         stack.push_async_callback(house.gateway.drain, settings.realtime.drain_s)
         public = await stack.enter_async_context(serving(house.http, settings=settings.http))
         where = _addresses(house, settings, public=public, watched=watched)
@@ -190,10 +209,10 @@ def _write(where: Addresses, data: Path) -> None:
         raise DataFolderUnusable(f"cannot write {file}: {error.strerror}") from error
 
 
-async def _listen_realtime(house: House, settings: Settings) -> None:
+async def _listen_realtime(house: House, settings: Settings, tls: ServerTls | None) -> None:
     host, port = settings.realtime.host, settings.realtime.port
     try:
-        await house.gateway.start(host, port)
+        await house.gateway.start(host, port, tls=tls.context if tls else None)
     except PortTaken as error:
         raise PortUnusable(str(error)) from error
     except OSError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import Awaitable, Callable, Sequence
 from types import TracebackType
 from typing import Any, Self, TypeVar, cast
@@ -60,13 +61,15 @@ class Socket(WSListener):
         *,
         token: Token,
         key: str | None = None,
+        tls: ssl.SSLContext | None = None,
         clock: Clock | None = None,
         timeout_s: float = 10.0,
         events_max: int = 10_000,
     ) -> Socket:
         """An authenticated connection; `token` is asked for again before the old one expires.
 
-        `key` is a developer key that adds scopes. Raises: Refused when the handshake or the token is refused;
+        `key` is a developer key that adds scopes; `tls` says whom to trust at `wss` addresses, and may be shared among
+        many. Raises: Refused when the handshake or the token is refused;
         Unreachable when there is no such server; Closed when it hangs up.
         """
         socket = cls(token=token, key=key, clock=clock or SystemClock(), timeout_s=timeout_s, events_max=events_max)
@@ -74,6 +77,9 @@ class Socket(WSListener):
             await ws_connect(
                 lambda: socket,
                 url,
+                ssl_context=tls,
+                # As in the gateway: with TLS it breaks logging.
+                use_aiofastnet=False if url.startswith("wss") else None,
                 websocket_handshake_timeout=timeout_s,
                 max_frame_size=_FRAME_BYTES_MAX,
                 extra_headers={"Sec-WebSocket-Protocol": _SUBPROTOCOL},

@@ -32,6 +32,8 @@ class Scope:
     """The scopes that routes and socket commands name. A role is a set of them; accounts says which."""
 
     ACCOUNT_SELF = "account.self"
+    CHAT_READ = "chat.read"
+    CHAT_WRITE = "chat.write"
     GAME_PLAY = "game.play"
     GAME_READ = "game.read"
     LEDGER_READ = "ledger.read"

@@ -50,7 +50,7 @@ SECTION_WHOLE, SECTION_GONE = 1, 2
 
 LEFT = np.dtype([("id", "<u4")])
 MOVED = np.dtype([("id", "<u4"), ("east", "<i2"), ("north", "<i2"), ("heading", "u1"), ("speed", "u1")])
-ENTERED = np.dtype(MOVED.descr + [("account", "V16")])
+ENTERED = np.dtype([*MOVED.descr, ("account", "V16")])
 """Offsets from the cell's centre in `offset_unit_m`; heading in 256ths of a turn from north over east; speed in
 `SPEED_UNIT_M_S`, 0 also when it is not known."""
 

@@ -1,7 +1,8 @@
 """The tick: what is true only now (positions, zones, presence) moves in passes over columns.
 
-Inputs land as records of one fixed size. A pass takes all of them through the stages at once; what became visible is
-published at a slower cadence. Nothing in either may wait: no I/O, no await. The event loop's thread owns the state.
+Inputs land as bytes side by side, each of one or more records. A pass takes all of them through the stages at once;
+what became visible is published at a slower cadence. Nothing in either may wait: no I/O, no await. The event loop's
+thread owns the state.
 """
 
 from __future__ import annotations
@@ -31,9 +32,11 @@ class Timers(Protocol):
 
 
 class Batch(Struct, frozen=True):
-    """What the first stage gets: the records of one pass side by side, how many, and the pass's number from 1."""
+    """What the first stage gets: what was put since the last pass side by side, how many records that is, and the
+    pass's number from 1.
+    """
 
-    records: bytearray
+    inbox: bytearray
     count: int
     tick: int
 
@@ -52,15 +55,15 @@ class Tick:
     `over_budget`; both are counted, never hidden, and nothing is skipped to catch up. When a stage raises, `failed` is
     called with the error, the pass's records are lost, and the error goes to the loop's exception handler.
 
-    The counters are public: `passes`, `records`, `late`, `late_max_s`, `over_budget`, `longest_s`, `refused_full`,
-    `broken`, and `stage_s`, the seconds spent in each stage so far.
+    `waiting` is how many records the coming pass will take. The counters are public: `passes`, `records`, `late`,
+    `late_max_s`, `over_budget`, `longest_s`, `refused_full`, `broken`, and `stage_s`, the seconds spent in each
+    stage so far.
     """
 
     def __init__(
         self,
         *,
         name: str,
-        record_bytes: int,
         stages: Sequence[Stage],
         failed: Callable[[Exception], None],
         loop: Timers,
@@ -73,31 +76,27 @@ class Tick:
         self.passes = self.records = self.late = self.over_budget = self.refused_full = self.broken = 0
         self.late_max_s = self.longest_s = 0.0
         self.stage_s = dict.fromkeys((stage.name for stage in stages), 0.0)
-        self._record_bytes = record_bytes
         self._stages = tuple(stages)
         self._failed = failed
         self._loop = loop
         self._monotonic_s = monotonic_s
-        self._bytes_max = records_max * record_bytes
+        self._records_max = records_max
         self._gap_s = gap_s
         self._budget_s = budget_s
         self._inbox = bytearray()
+        self.waiting = 0
         self._timer: Timer | None = None
         self._running = False
         self._due_s = 0.0
         self._ended_s = float("-inf")
 
-    @property
-    def waiting(self) -> int:
-        """How many records the coming pass will take."""
-        return len(self._inbox) // self._record_bytes
-
-    def put(self, records: bytes) -> None:
-        """Queues one record, or several side by side. Raises: Busy when they do not all fit; then none is queued."""
-        if len(self._inbox) + len(records) > self._bytes_max:
-            self.refused_full += len(records) // self._record_bytes
+    def put(self, data: bytes, records: int = 1) -> None:
+        """Queues one input of so many records. Raises: Busy when they do not all fit; then none is queued."""
+        if self.waiting + records > self._records_max:
+            self.refused_full += records
             raise Busy(f"{self.name} takes no more for the moment")
-        self._inbox += records
+        self._inbox += data
+        self.waiting += records
         if self._timer is None and not self._running:
             self._schedule()
 
@@ -119,13 +118,14 @@ class Tick:
 
     def _run(self) -> None:
         taken, self._inbox = self._inbox, bytearray()
+        count, self.waiting = self.waiting, 0
         self._timer = None
         self._running = True
         self.passes += 1
-        self.records += len(taken) // self._record_bytes
+        self.records += count
         started_s = self._monotonic_s()
         try:
-            self._through_stages(Batch(taken, len(taken) // self._record_bytes, self.passes), started_s)
+            self._through_stages(Batch(taken, count, self.passes), started_s)
         except Exception as error:
             self.broken += 1
             self._failed(error)
@@ -155,8 +155,8 @@ class Cadence:
     """Publishes what changed, a slice every `every_s / slices`, so that no burst blocks the loop.
 
     `publish(i)` publishes what changed of slice i and answers whether anything is left in any slice. While something
-    is, each slice has its turn once in `every_s`; when nothing is left the cadence sleeps until `wake`. A turn that
-    begins more than `every_s` late is counted in `late`.
+    is, each slice has its turn once in `every_s`; when nothing is left the cadence sleeps until `wake`, and then begins
+    with slice 0. A turn that begins more than `every_s` late is counted in `late`.
     """
 
     def __init__(
@@ -182,6 +182,7 @@ class Cadence:
     def wake(self) -> None:
         """Says that something changed; cheap, and without effect while the cadence runs."""
         if self._timer is None:
+            self._slice = 0
             self._due_s = self._monotonic_s() + self._step_s
             self._timer = self._loop.call_later(self._step_s, self._turn)
 

@@ -96,7 +96,8 @@ def test_every_role_has_scopes_and_none_may_replay():
 
 def test_players_play_and_sponsors_only_see_their_account():
     assert rules.scope_claim(rules.scopes_of(Role.PLAYER)) == (
-        "account.self game.play game.read ledger.read location.read location.write realtime.connect"
+        "account.self chat.read chat.write game.play game.read ledger.read location.read location.write "
+        "realtime.connect"
     )
     assert rules.scopes_of(Role.SPONSOR) == {Scope.ACCOUNT_SELF}
 

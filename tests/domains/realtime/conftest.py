@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Sequence
+import ssl
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, cast
 from uuid import UUID
@@ -17,15 +18,26 @@ from msgspec import Struct
 
 from overworld.domains.realtime import Gateway, RealtimeSettings, build
 from overworld.geo import cells
+from overworld.kernel import packed
 from overworld.kernel.clock import SystemClock
 from overworld.kernel.identity import Answer, Principal, Scope
 from overworld.kernel.ids import IdSource
 from overworld.kernel.refusals import Refusal
+from overworld.platform.limiter import MemoryLimiter
 
 PLAYER_SCOPES = frozenset(
-    {Scope.REALTIME_CONNECT, Scope.GAME_PLAY, Scope.GAME_READ, Scope.LOCATION_READ, Scope.LOCATION_WRITE}
+    {
+        Scope.REALTIME_CONNECT,
+        Scope.CHAT_READ,
+        Scope.CHAT_WRITE,
+        Scope.GAME_PLAY,
+        Scope.GAME_READ,
+        Scope.LOCATION_READ,
+        Scope.LOCATION_WRITE,
+    }
 )
 WAIT_S = 5
+MSGPACK = "overworld.v1.msgpack"
 
 
 def pytest_asyncio_loop_factories():
@@ -95,6 +107,42 @@ class Fix(Struct, forbid_unknown_fields=True):
     cell: str | None = None
 
 
+class Reporter:
+    """Takes packed fixes; the test settles them."""
+
+    def __init__(self, house: House, player_id: UUID, own_timeline: bool, tell: Callable[[bytes], None]) -> None:
+        self.house = house
+        self.player_id = player_id
+        self.own_timeline = own_timeline
+        self.tell = tell
+        self.frames: list[bytes] = []
+        self.waiting: asyncio.Future[None] | None = None
+        self.closed = False
+
+    def put(self, frame: bytes) -> None:
+        assert not self.closed
+        if self.house.packed_refusal is not None:
+            raise self.house.packed_refusal
+        count = (len(frame) - packed.HEADER.size) // packed.POSITION.itemsize
+        sized = count > 0 and len(frame) == packed.HEADER.size + count * packed.POSITION.itemsize
+        if not sized or not frame.startswith(packed.HEADER.pack(packed.POSITIONS, packed.VERSION, count)):
+            raise BadPosition
+        self.frames.append(frame)
+        if not self.house.judge_at_once and self.waiting is None:
+            self.waiting = asyncio.get_running_loop().create_future()
+
+    def settled(self) -> asyncio.Future[None] | None:
+        return self.waiting
+
+    def settle(self) -> None:
+        assert self.waiting is not None
+        self.waiting.set_result(None)
+        self.waiting = None
+
+    def close(self) -> None:
+        self.closed = True
+
+
 class House:
     """The fakes behind a gateway; tests read and set them."""
 
@@ -105,6 +153,8 @@ class House:
         self.reports: list[tuple[UUID, int, bool]] = []
         self.verdicts: list[asyncio.Future[Verdict]] = []
         self.judge_at_once = True
+        self.reporters: list[Reporter] = []
+        self.packed_refusal: Exception | None = None
         self.players_in: dict[int, list[Seen]] = {}
         self.views_asked = 0
         self.coins = [Coin("c1"), Coin("c2")]
@@ -116,6 +166,7 @@ class House:
         self.gate.set()
         self.acting = 0
         self.acted: list[str] = []
+        self.invisible: set[UUID] = set()
         self.actions = {"collect": self.collect, "fail": self.fail}
 
     def token(self, name: str = "token", *, account: UUID | None = None, **fields: Any) -> str:
@@ -145,6 +196,10 @@ class House:
             future.set_result(Verdict(fix.number >= 0, fix.number, fix.cell))
         return future
 
+    def open(self, player_id: UUID, *, own_timeline: bool, tell: Callable[[bytes], None]) -> Reporter:
+        self.reporters.append(Reporter(self, player_id, own_timeline, tell))
+        return self.reporters[-1]
+
     def players(self, cell: int) -> list[Seen]:
         self.views_asked += 1
         return self.players_in.get(cell, [])
@@ -161,6 +216,9 @@ class House:
     ) -> OutOfSight | None:
         hidden = cells.cell_of(lat_deg, lng_deg, 15) in self.hidden
         return OutOfSight() if hidden or place is None else None
+
+    def is_visible(self, player_id: UUID) -> bool:
+        return player_id not in self.invisible
 
     async def collect(
         self, principal: Principal, target: str, request_id: str | None, data: msgspec.Raw
@@ -188,12 +246,24 @@ class Peer(picows.WSListener):
         self.pings = 0
         self.answers_pings = True
         self.raw: list[bytes] = []
+        self.packed: list[bytes] = []
+        self.binary = False
 
     def on_ws_connected(self, transport: picows.WSTransport) -> None:
         self.transport = transport
+        self.binary = transport.response.headers.get("Sec-WebSocket-Protocol") == MSGPACK
 
     def on_ws_frame(self, transport: picows.WSTransport, frame: picows.WSFrame) -> None:
-        if frame.msg_type == picows.WSMsgType.TEXT:
+        if frame.msg_type == picows.WSMsgType.BINARY:
+            payload = frame.get_payload_as_bytes()
+            if 0 < payload[0] < 16:
+                self.packed.append(payload)
+            else:
+                assert self.binary
+                self.raw.append(payload)
+                self.inbox.put_nowait(msgspec.msgpack.decode(payload))
+        elif frame.msg_type == picows.WSMsgType.TEXT:
+            assert not self.binary
             self.raw.append(frame.get_payload_as_bytes())
             self.inbox.put_nowait(json.loads(self.raw[-1]))
         elif frame.msg_type == picows.WSMsgType.PING:
@@ -210,8 +280,24 @@ class Peer(picows.WSListener):
             self.closed.set_result((None, ""))
 
     def send(self, message: dict[str, Any] | str | bytes) -> None:
-        payload = json.dumps(message) if isinstance(message, dict) else message
-        self.transport.send(picows.WSMsgType.TEXT, payload)
+        """Sends a message in the peer's subprotocol, or a payload as it is."""
+        if self.binary:
+            payload = msgspec.msgpack.encode(message) if isinstance(message, dict) else message
+            self.transport.send(picows.WSMsgType.BINARY, payload)
+        else:
+            payload = json.dumps(message) if isinstance(message, dict) else message
+            self.transport.send(picows.WSMsgType.TEXT, payload)
+
+    def send_packed(self, frame: bytes) -> None:
+        self.transport.send(picows.WSMsgType.BINARY, frame)
+
+    def leave(self) -> None:
+        """Ends the connection as one who does not mean to come back."""
+        self.transport.send_close(picows.WSCloseCode.OK)
+
+    def drop(self) -> None:
+        """Loses the line without a word."""
+        self.transport.underlying_transport.abort()
 
     async def receive(self, type_: str | None = None) -> dict[str, Any]:
         """The next frame, or the next of a type."""
@@ -252,18 +338,20 @@ class Site:
         self.house = house
         self.peers: list[Peer] = []
 
-    async def connect(self, *, path: str = "/v1/realtime", **options: Any) -> Peer:
+    async def connect(self, *, path: str = "/v1/realtime", subprotocol: str | None = None, **options: Any) -> Peer:
+        if subprotocol is not None:
+            options["extra_headers"] = [("Sec-WebSocket-Protocol", subprotocol)]
         url = f"ws://127.0.0.1:{self.gateway.port}{path}"
         _, peer = await picows.ws_connect(Peer, url, enable_auto_pong=False, **options)
         assert isinstance(peer, Peer)
         self.peers.append(peer)  # one that is paused is referenced by nothing else
         return peer
 
-    async def player(self, name: str = "token", **fields: Any) -> Peer:
+    async def player(self, name: str = "token", *, subprotocol: str | None = None, **fields: Any) -> Peer:
         """A connected and authenticated peer; a new token is made unless the name is known."""
         if name not in self.house.principals:
             self.house.token(name, **fields)
-        peer = await self.connect()
+        peer = await self.connect(subprotocol=subprotocol)
         assert (await peer.ask({"type": "auth", "token": name}))["success"]
         return peer
 
@@ -275,22 +363,28 @@ class Site:
 
 
 @asynccontextmanager
-async def _opened(*, limits_enabled: bool = True, **settings: Any) -> AsyncIterator[Site]:
+async def _opened(
+    *, limits_enabled: bool = True, tls: ssl.SSLContext | None = None, friends: Any = None, **settings: Any
+) -> AsyncIterator[Site]:
     house = House()
     gateway = build(
         settings=RealtimeSettings(**settings),
         verifier=house,
         keys=house,
         locations=house,
+        packed_fixes=house,
         cell_views=house,
         actions=house.actions,
         sight=house,
+        presence=house,
+        limiter=MemoryLimiter(monotonic_s=house.clock.monotonic_s),
         clock=house.clock,
         ids=house.ids,
         limits_enabled=limits_enabled,
         collectible_noun="coins",
+        friends=friends,
     )
-    await gateway.start("127.0.0.1", 0)
+    await gateway.start("127.0.0.1", 0, tls=tls)
     try:
         yield Site(gateway, house)
     finally:

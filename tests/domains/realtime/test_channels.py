@@ -22,10 +22,11 @@ async def test_a_cell_is_granted_with_snapshots_of_what_is_there(site, seen, squ
     peer.send({"type": "subscribe", "channels": [channel], "cid": "7"})
     assert await peer.receive() == {"type": "subscribed", "channels": [channel], "refused": [], "cid": "7"}
     players, coins = await peer.receive(), await peer.receive()
+    assert "seq" not in players
     assert (players["type"], players["data"]["cells"]) == ("players.nearby", [token])
     assert [player["id"] for player in players["data"]["items"]] == ["p1", "p2"]
     assert coins == {
-        "seq": 2,
+        "seq": 1,
         "type": "coins.nearby",
         "data": {"cells": [token], "items": [{"id": "c1"}, {"id": "c2"}]},
     }
@@ -47,7 +48,9 @@ async def test_others_channels_and_missing_ones_get_one_answer(site):
         f"user:{site.house.principals['other'].account_id}",
         f"user:{uuid.uuid4()}",
         "user:",
-        "chat:global",
+        "chat:team",
+        "chat:global:1",
+        "system:1",
         "match:1",
         "location:region:1",
         "nonsense",
@@ -152,6 +155,6 @@ async def test_unsubscribing_ends_the_events(site):
 async def test_a_connection_that_left_holds_no_channel(site, square):
     peer = await site.player()
     await peer.ask({"type": "subscribe", "channels": [square[2], "system"]})
-    peer.transport.disconnect()
+    peer.leave()
     await site.until(lambda: site.gateway.connections == 0)
     assert site.gateway.channels == 0

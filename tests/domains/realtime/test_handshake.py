@@ -7,6 +7,7 @@ import pytest
 
 from overworld.domains.realtime import RealtimeSettings, build
 from overworld.domains.realtime.errors import PortTaken
+from overworld.platform.limiter import MemoryLimiter
 
 
 async def refusal(site, **options):
@@ -25,15 +26,16 @@ async def test_without_an_offer_the_socket_speaks_json(site):
     assert (await peer.ask({"type": "ping"}))["type"] == "pong"
 
 
-async def test_the_offered_subprotocol_is_named_in_the_answer(site):
-    peer = await site.connect(**offering("chat", "overworld.v1.json"))
-    assert peer.transport.response.headers["Sec-WebSocket-Protocol"] == "overworld.v1.json"
+@pytest.mark.parametrize("name", ["overworld.v1.json", "overworld.v1.msgpack"])
+async def test_the_first_offered_subprotocol_that_is_spoken_is_named_in_the_answer(site, name):
+    peer = await site.connect(**offering("chat", name, "overworld.v1.json", "overworld.v1.msgpack"))
+    assert peer.transport.response.headers["Sec-WebSocket-Protocol"] == name
 
 
 async def test_an_unknown_subprotocol_is_refused(site):
     status, problem = await refusal(site, **offering("graphql-ws"))
     assert (status, problem["code"]) == (400, "realtime.unknown_subprotocol")
-    assert problem["supported"] == ["overworld.v1.json"]
+    assert problem["supported"] == ["overworld.v1.json", "overworld.v1.msgpack"]
 
 
 async def test_another_path_is_not_found(site):
@@ -89,9 +91,12 @@ async def test_a_taken_port_gives_a_clear_message(site):
         verifier=house,
         keys=house,
         locations=house,
+        packed_fixes=house,
         cell_views=house,
         actions={},
         sight=house,
+        presence=house,
+        limiter=MemoryLimiter(monotonic_s=house.clock.monotonic_s),
         clock=house.clock,
         ids=house.ids,
         limits_enabled=True,

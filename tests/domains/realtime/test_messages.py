@@ -164,7 +164,7 @@ async def test_each_command_needs_its_scope(site, scope):
 async def test_an_unknown_type_is_an_error_with_its_cid(site):
     peer = await site.player()
     for _ in range(10):
-        reply = await peer.ask({"type": "chat.message", "data": {}, "cid": "5"})
+        reply = await peer.ask({"type": "chat.whisper", "data": {}, "cid": "5"})
         assert (reply["error"]["code"], reply["cid"]) == ("realtime.unknown_type", "5")
 
 

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from overworld.domains.realtime.msgpack import MsgpackSubprotocol
 from overworld.domains.realtime.protocol import JsonSubprotocol
 
 
@@ -82,15 +83,17 @@ async def test_a_view_that_fails_stops_nobody_else(open_site, square, seen, monk
         assert ids(await peer.receive("players.nearby")) == ["p"]
 
 
+@pytest.mark.parametrize(
+    "protocol", [JsonSubprotocol(), MsgpackSubprotocol(JsonSubprotocol())], ids=["json", "msgpack"]
+)
 @pytest.mark.parametrize("own", [0, 1, 2, None])
 @given(notes=st.lists(st.text(max_size=8), min_size=0, max_size=4))
-def test_leaving_one_out_is_the_same_as_encoding_without_it(own, notes):
+def test_leaving_one_out_is_the_same_as_encoding_without_it(protocol, own, notes):
     """The cut through the shared bytes is exact, whatever stands in the entries."""
-    protocol = JsonSubprotocol()
     seen = [Other(f"p{i}", note) for i, note in enumerate(notes)]
     player = f"p{own}"
-    expected = protocol.players_tail(cell="89c", seen=[one for one in seen if one.id != player]).whole
-    assert protocol.players_tail(cell="89c", seen=seen).without(player) == expected
+    expected = protocol.players_frame(cell="89c", seen=[one for one in seen if one.id != player]).whole
+    assert protocol.players_frame(cell="89c", seen=seen).without(player) == expected
 
 
 async def test_a_burst_is_written_in_slices_in_order(open_site, square):

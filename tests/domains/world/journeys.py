@@ -7,7 +7,7 @@ from uuid import UUID
 
 import numpy as np
 
-from overworld.domains.world.engine.engine import Engine, Pass, flags_of
+from overworld.domains.world.engine.engine import Engine, Pass, flags_of, pass_of
 from overworld.domains.world.rules import FIX
 from overworld.domains.world.types import InterestRules, MovementRules, Reason, WorldSettings
 from overworld.geo.sphere import destination_deg
@@ -61,8 +61,7 @@ class Journey:
 
     def judge(self, records, *, now_us) -> Pass:
         """A whole pass."""
-        batch = self.engine.ingest(bytearray(records.tobytes()), now_us=now_us)
-        return self.engine.choose_told(self.engine.move(self.engine.validate(batch)))
+        return self.engine.choose_told(self.engine.move(self.engine.validate(pass_of(records, now_us=now_us))))
 
     @property
     def anchored(self):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import asynccontextmanager
 from typing import Any
 from uuid import UUID
 
@@ -9,10 +10,13 @@ import httpx
 import pytest
 from prometheus_client import CollectorRegistry
 
+from overworld.domains.world.wiring import SCHEMA
 from overworld.geo import cells
 from overworld.geo.sphere import destination_deg
 from overworld.kernel.clock import SystemClock, rfc3339
 from overworld.kernel.identity import Principal, Scope
+from overworld.platform.eventlog import SCHEMA as LOG_SCHEMA
+from overworld.platform.eventlog import PostgresOutbox
 from overworld.platform.http import HttpSettings, LimitSettings, build_http
 from overworld.platform.limiter import MemoryLimiter
 from overworld.platform.observability import Metrics
@@ -40,6 +44,12 @@ class OneKey:
 @pytest.fixture
 async def client(field):
     """Plays as account 1."""
+    async with opened(field) as client:
+        yield client
+
+
+@asynccontextmanager
+async def opened(field):
     app: Any = build_http(
         routes=field.parts.routes,
         verifier=Tokens(),
@@ -172,3 +182,32 @@ async def test_types_are_filtered_by_name(client, field):
     await field.stand(2, 300)
     reply = await client.get("/v1/location/nearby", params={**AROUND, "types": "player"})
     assert len(reply.json()["items"]) == 1
+
+
+@pytest.fixture
+async def kept(open_database, open_field, ids):
+    """A world whose database is there."""
+    async with open_database(SCHEMA, LOG_SCHEMA) as database:
+        yield open_field(database=database, outbox=PostgresOutbox(ids=ids))
+
+
+async def test_a_player_hides_and_shows_itself(kept):
+    async with opened(kept) as client:
+        assert (await client.get("/v1/location/visibility")).json() == {"visible": True}
+        await client.post("/v1/location/update", json=fix())
+        hidden = await client.put("/v1/location/visibility", json={"visible": False})
+        assert (hidden.status_code, hidden.json()) == (200, {"visible": False})
+        assert kept.world.players_in([cells.cell_of(*HOME, 15)]) == []
+        assert (await client.get("/v1/location/visibility")).json() == {"visible": False}
+        assert (await client.get("/v1/location/nearby", params=AROUND)).status_code == 200, "it looks around as ever"
+        shown = await client.put("/v1/location/visibility", json={"visible": True})
+        assert (shown.status_code, shown.json()) == (200, {"visible": True})
+        assert (await client.get("/v1/location/visibility")).json() == {"visible": True}
+
+
+@pytest.mark.parametrize(
+    "body", [{}, {"visible": None}, {"visible": 0}, {"visible": "no"}, {"visible": True, "x": 1}, []]
+)
+async def test_a_choice_of_another_shape_is_refused(client, body):
+    reply = await client.put("/v1/location/visibility", json=body)
+    assert (reply.status_code, reply.json()["code"]) == (400, "http.bad_request")

@@ -255,6 +255,6 @@ def test_the_numbers_and_names_of_the_reasons_never_change():
     }  # fmt: skip
 
 
-def test_a_record_of_the_inbox_is_48_bytes_without_gaps():
-    assert FIX.itemsize == 48
-    assert sum(FIX[name].itemsize for name in FIX.names or ()) == 48
+def test_a_row_of_fixes_is_64_bytes_without_gaps():
+    assert FIX.itemsize == 64
+    assert sum(FIX[name].itemsize for name in FIX.names or ()) == 64

@@ -15,7 +15,7 @@ from overworld.app.game import Game
 from overworld.app.scenarios.written import Collect, Collectible, Collector, LevelUp, Move, Scenario
 from overworld.domains.gameplay.rules import Stand, attempted, credited, decide, level_of, spawn_table
 from overworld.domains.gameplay.types import GameplaySettings, Player, Spawn
-from overworld.domains.world.engine.engine import Engine, flags_of
+from overworld.domains.world.engine.engine import Engine, flags_of, pass_of
 from overworld.domains.world.rules import FIX
 from overworld.domains.world.types import Reason, WorldSettings
 from overworld.geo import cells
@@ -149,7 +149,7 @@ def _record(
 
 
 def _judged(engine: Engine, record: NDArray[Any], *, now_us: int) -> Reason:
-    batch = engine.validate(engine.ingest(bytearray(record.tobytes()), now_us=now_us))
+    batch = engine.validate(pass_of(record, now_us=now_us))
     return Reason(int(batch.judged.reason[0]))
 
 

@@ -33,6 +33,8 @@ _UNSEEN_CATEGORIES = ("C", "Z")
 _PLAYER = frozenset(
     {
         Scope.ACCOUNT_SELF,
+        Scope.CHAT_READ,
+        Scope.CHAT_WRITE,
         Scope.GAME_PLAY,
         Scope.GAME_READ,
         Scope.LEDGER_READ,

@@ -1,11 +1,12 @@
 """realtime: the sockets of clients, and what is published to them.
 
-Owns connections, channels, limits on both, and the subprotocol `overworld.v1.json` (docs/protocol.md). It never
-decides anything about the game: fixes, actions, sight and views are ports. It stores nothing; what is lost with a
-process is rebuilt by its clients, who reconnect and subscribe again.
+Owns connections, the streams they carry, channels, limits on all of these, and the subprotocols (docs/protocol.md).
+It never decides anything about the game: fixes, actions, sight and views are ports. It stores nothing; what is lost
+with a process is rebuilt by its clients, who reconnect and subscribe again.
 
 Invariants: one account has at most so many connections; what waits for one reader is bounded, and never delays
-another; fixes of one connection reach the world in their order; an action that has started ends, also when its
+another; events of one stream come in order, without gaps, over whatever lines; fixes of one connection reach the
+world in their order; an action that has started ends, also when its
 connection does not live to hear of it.
 
 Events in and out: none of its own. Flows publish through `Gateway.publish`.

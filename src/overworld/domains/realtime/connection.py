@@ -1,7 +1,8 @@
-"""One socket: what may come in, what may wait to go out, and when it ends.
+"""One line: what may come in, what may wait to go out, and when it ends.
 
 It owns bytes, bounds and times. What a message means is for the service; it gets each one as `handle(connection, ...)`.
-All of it runs in the event loop's thread.
+Packed frames come a hundred thousand times a second and take the shortest way to it, as `packed(connection, ...)`. What
+outlives the line is its `stream`. All of it runs in the event loop's thread.
 """
 
 from __future__ import annotations
@@ -16,15 +17,24 @@ from picows import WSCloseCode, WSFrame, WSListener, WSMsgType, WSTransport
 from overworld.domains.realtime.errors import BadFrame, TokenExpired
 from overworld.domains.realtime.limits import FrameRate
 from overworld.domains.realtime.messages import AnyClientMessage, Error, ServerMessage
+from overworld.domains.realtime.ports import Reporter
 from overworld.domains.realtime.protocol import Subprotocol, Undecodable
+from overworld.domains.realtime.stream import Stream
 from overworld.domains.realtime.types import CloseCode, Counters, RealtimeSettings
 from overworld.kernel.clock import Clock
 from overworld.kernel.identity import Principal
 from overworld.kernel.ids import IdSource
+from overworld.kernel.packed import KIND_MAX
 from overworld.kernel.refusals import Refusal, problem
 
-NOTHING_SENT = -1  # no bytes hash to it
 _TIMER_S_MIN = 0.001
+# An attribute of the enum costs more than a packed frame's whole check.
+_BINARY, _TEXT, _CONTINUATION = WSMsgType.BINARY, WSMsgType.TEXT, WSMsgType.CONTINUATION
+_CLOSE, _PING, _PONG = WSMsgType.CLOSE, WSMsgType.PING, WSMsgType.PONG
+# The ends after which somebody may want to go on: the line was lost, or was too slow.
+_BROKEN = frozenset({None, CloseCode.IDLE})
+# A peer that means to leave closes with 1000 or, as browsers do without being told a code, with none.
+_LEAVES = frozenset({WSCloseCode.OK, WSCloseCode.NO_INFO})
 
 
 class Owner(Protocol):
@@ -36,6 +46,10 @@ class Owner(Protocol):
 
     def handle(self, connection: Connection, message: AnyClientMessage) -> None:
         """A message came in. Never raises."""
+        ...
+
+    def packed(self, connection: Connection, payload: bytes) -> None:
+        """A packed frame came in, whole and not empty. Never raises."""
         ...
 
     def drained(self, connection: Connection) -> None:
@@ -59,60 +73,66 @@ class Surroundings(Struct, frozen=True, kw_only=True):
 
 
 class Connection(WSListener):
-    """A connected client. The service sets `principal`; the publisher writes events.
+    """A connected client. The service sets `principal`, `stream` and `reporter`; streams write events.
 
-    `channels` maps each channel held to the digest of the last snapshot of positions written for it. `last_cell` is the
-    room cell of the last fix that came this way; `seen_from` the one from which all its cell channels are known to be
-    in sight, None when that is to be found out.
+    `last_cell` is the room cell of the last fix that came this way, in a message; `reporter` takes its packed fixes.
     """
 
     __slots__ = (
         "_around",
         "_bad_frames",
-        "_congested",
+        "_counters",
+        "_fragment_kind",
         "_fragments",
+        "_frame_bytes_max",
         "_gone",
         "_heard_s",
+        "_left",
+        "_message_kind",
+        "_monotonic_s",
         "_opened_s",
+        "_packed",
         "_pinged_s",
         "_rate",
         "_timer",
         "_transport",
-        "channels",
         "closing",
-        "epoch",
+        "congested",
         "in_flight",
         "last_cell",
         "last_report",
         "last_subscription",
         "principal",
-        "seen_from",
-        "seq",
-        "stale",
+        "reporter",
+        "stream",
         "subprotocol",
     )
 
     def __init__(self, around: Surroundings, subprotocol: Subprotocol, principal: Principal | None) -> None:
+        settings = around.settings
         self._around = around
         self.subprotocol = subprotocol
         self.principal = principal
-        self.epoch = around.ids().hex
-        self.seq = 0
-        self.channels: dict[str, int] = {}
-        self.stale: set[str] = set()
+        self.stream = Stream(epoch=around.ids().hex, subprotocol=subprotocol, settings=settings)
+        self.reporter: Reporter | None = None
         self.in_flight = 0
         self.last_report: asyncio.Future[Any] | None = None
         self.last_subscription: asyncio.Future[Any] | None = None
         self.last_cell: str | None = None
-        self.seen_from: int | None = None
         self.closing: CloseCode | None = None
-        settings = around.settings
+        self.congested = False
+        self._counters = around.counters
+        self._packed = around.owner.packed
+        self._monotonic_s = around.clock.monotonic_s
+        self._frame_bytes_max = settings.frame_bytes_max
+        self._message_kind = _BINARY if subprotocol.binary else _TEXT
         self._rate = (
             FrameRate(per_s=settings.frames_per_s, burst=settings.frames_burst) if around.limits_enabled else None
         )
         self._fragments: bytearray | None = None
+        self._fragment_kind = _TEXT
         self._bad_frames = 0
-        self._congested = False
+        self._left = False
         self._gone = False
         self._timer: asyncio.TimerHandle | None = None
 
@@ -123,25 +143,33 @@ class Connection(WSListener):
         watermark = settings.unsent_bytes_max // 4
         line.set_write_buffer_limits(high=watermark, low=watermark // 4)
         line.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, settings.send_buffer_bytes)
-        self._around.counters.opened += 1
+        self._counters.opened += 1
         self._around.owner.opened(self)
         self.check_times()
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         kind = frame.msg_type
-        if kind == WSMsgType.CLOSE:
-            self._peer_closed()
+        if kind is _CLOSE:
+            self._peer_closed(frame)
             return
         if self.closing is not None:
             return
-        self._around.counters.frames_in += 1
-        self._heard_s = self._around.clock.monotonic_s()
-        if self._rate is not None and not self._rate.take(self._heard_s):
+        self._counters.frames_in += 1
+        self._heard_s = now_s = self._monotonic_s()
+        if self._rate is not None and not self._rate.take(now_s):
             self.close(CloseCode.TOO_FAST, "too many frames")
-        elif kind == WSMsgType.PING:
+        elif (
+            kind is _BINARY
+            and frame.fin
+            and self._fragments is None
+            and frame.payload_size <= self._frame_bytes_max
+            and not (frame.rsv1 or frame.rsv2 or frame.rsv3)
+        ):
+            self._whole(kind, frame.get_payload_as_bytes())
+        elif kind is _PING:
             if self._room_for(frame.payload_size):
                 transport.send_pong(frame.get_payload_as_bytes())
-        elif kind != WSMsgType.PONG:
+        elif kind is not _PONG:
             self._data_frame(kind, frame)
 
     def on_ws_disconnected(self, transport: WSTransport) -> None:
@@ -153,17 +181,24 @@ class Connection(WSListener):
         self._around.owner.gone(self)
 
     def pause_writing(self) -> None:
-        self._congested = True
+        self.congested = True
 
     def resume_writing(self) -> None:
-        self._congested = False
-        if self.stale and self.is_open:
+        self.congested = False
+        if self.is_open and self.stream.stale:
             self._around.owner.drained(self)
 
     @property
     def is_open(self) -> bool:
         """Whether messages still go both ways."""
         return self.closing is None and not self._gone
+
+    @property
+    def resumable(self) -> bool:
+        """Whether its client may go on elsewhere: it has neither left nor been sent away."""
+        handshake = self._transport.close_handshake
+        broke_the_protocol = self.closing is None and handshake is not None and not handshake.recv_then_sent
+        return self.closing in _BROKEN and not self._left and not broke_the_protocol
 
     @property
     def waiting_bytes(self) -> int:
@@ -176,38 +211,55 @@ class Connection(WSListener):
 
     def refuse(self, refusal: Refusal, cid: str | None = None, *, trace_id: str | None = None) -> None:
         """Writes a refusal as an `error` and counts it."""
-        self._around.counters.refusals[refusal.code] += 1
+        self._counters.refusals[refusal.code] += 1
         trouble = problem(refusal, trace_id=trace_id or self._around.ids().hex)
         self.reply(
             Error(error=trouble.as_dict(), replayed=refusal.replayed or UNSET, cid=UNSET if cid is None else cid)
         )
 
-    def event(self, tail: bytes) -> None:
+    def event(self, seq: int, tail: bytes) -> None:
         """Writes an event that must arrive: a reader too slow for it is closed."""
-        self.seq += 1
-        self._write(self.subprotocol.stamped(self.seq, tail))
+        self._write(self.subprotocol.stamped(seq, tail))
 
-    def position_event(self, channel: str, tail: bytes) -> None:
-        """Writes a snapshot of positions of a channel held, unless it says what the last one said.
+    def snapshot(self, frame: bytes) -> None:
+        """Writes a message of positions; whether the reader is too slow for it, its stream has looked."""
+        self._write(frame)
 
-        A slow reader does not get it; the channel is then `stale` until the newest snapshot can be written.
-        """
-        digest = hash(tail)
-        if self.channels.get(channel, digest) == digest:
-            return
-        if self._congested:
-            self.stale.add(channel)
-            self._around.counters.positions_dropped += 1
-            return
-        self.channels[channel] = digest
-        self.event(tail)
+    def tell(self, frame: bytes) -> None:
+        """Writes a packed frame that must arrive: a reader too slow for it is closed."""
+        self._write(frame, _BINARY)
+
+    def positions(self, frame: bytes | bytearray | memoryview) -> bool:
+        """Writes a packed frame of positions; False, and nothing written, for a slow reader or a line that ends."""
+        if self.congested:
+            self._counters.positions_dropped += 1
+            return False
+        return self._write(frame, _BINARY)
+
+    def position_dropped(self) -> None:
+        """Counts positions that a slow reader did not get."""
+        self._counters.positions_dropped += 1
+
+    def close_reporter(self) -> None:
+        """Takes no more packed fixes the way they went; those under way are still waited for."""
+        if self.reporter is not None:
+            self.last_report = self.reporter.settled() or self.last_report
+            self.reporter.close()
+            self.reporter = None
+
+    def malformed(self, refusal: Refusal, cid: str | None = None) -> None:
+        """Refuses a frame that is none of this protocol; one too many closes the connection."""
+        self.refuse(refusal, cid)
+        self._bad_frames += 1
+        if self._bad_frames >= self._around.settings.bad_frames_max:
+            self.close(CloseCode.BAD_FRAME, "malformed frames")
 
     def close(self, code: CloseCode, reason: str) -> None:
         """Says why, then hangs up: when the peer answers, or after `close_s`. Closing twice does nothing."""
         if not self.is_open:
             return
         self.closing = code
-        self._around.counters.closes[code] += 1
+        self._counters.closes[code] += 1
         self._transport.send_close(cast(WSCloseCode, int(code)), reason)
         self._cut_later()
 
@@ -252,56 +304,57 @@ class Connection(WSListener):
         return now_s + (self.principal.expires_us - self._around.clock.now_us()) / 1e6
 
     def _data_frame(self, kind: WSMsgType, frame: WSFrame) -> None:
-        size = frame.payload_size + len(self._fragments or b"")
-        if size > self._around.settings.frame_bytes_max:
+        if frame.payload_size + len(self._fragments or b"") > self._frame_bytes_max:
             self.close(CloseCode.TOO_BIG, "frame too big")
             return
-        continued = kind == WSMsgType.CONTINUATION
-        if continued != (self._fragments is not None) or frame.rsv1 or frame.rsv2 or frame.rsv3:
-            self._malformed(BadFrame("fragments out of order, or reserved bits set"))
-        elif kind == WSMsgType.BINARY:
-            self._malformed(BadFrame(f"{self.subprotocol.name} is text"))
+        continued = kind is _CONTINUATION
+        if continued is (self._fragments is None) or frame.rsv1 or frame.rsv2 or frame.rsv3:
+            self.malformed(BadFrame("fragments out of order, or reserved bits set"))
         elif frame.fin and not continued:
-            self._text(frame.get_payload_as_bytes())
+            self._whole(kind, frame.get_payload_as_bytes())
         else:
-            self._fragment(frame)
+            self._fragment(kind, frame)
 
-    def _fragment(self, frame: WSFrame) -> None:
-        self._fragments = (self._fragments or bytearray()) + frame.get_payload_as_bytes()
+    def _fragment(self, kind: WSMsgType, frame: WSFrame) -> None:
+        if self._fragments is None:
+            self._fragments, self._fragment_kind = bytearray(), kind
+        self._fragments += frame.get_payload_as_bytes()
         if frame.fin:
             whole, self._fragments = bytes(self._fragments), None
-            self._text(whole)
+            self._whole(self._fragment_kind, whole)
 
-    def _text(self, payload: bytes) -> None:
+    def _whole(self, kind: WSMsgType, payload: bytes) -> None:
+        if kind is _BINARY and payload and 0 < payload[0] <= KIND_MAX:
+            self._packed(self, payload)
+        elif kind is self._message_kind:
+            self._message(payload)
+        else:
+            self.malformed(BadFrame(f"{self.subprotocol.name} is {'binary' if self.subprotocol.binary else 'text'}"))
+
+    def _message(self, payload: bytes) -> None:
         try:
-            message = self.subprotocol.decode(payload.decode())
-        except UnicodeDecodeError:
-            self._malformed(BadFrame("not UTF-8"))
+            message = self.subprotocol.decode(payload)
         except Undecodable as undecodable:
             if isinstance(undecodable.refusal, BadFrame):
-                self._malformed(undecodable.refusal, undecodable.cid)
+                self.malformed(undecodable.refusal, undecodable.cid)
             else:
                 self.refuse(undecodable.refusal, undecodable.cid)
         else:
             self._around.owner.handle(self, message)
 
-    def _malformed(self, refusal: BadFrame, cid: str | None = None) -> None:
-        self.refuse(refusal, cid)
-        self._bad_frames += 1
-        if self._bad_frames >= self._around.settings.bad_frames_max:
-            self.close(CloseCode.BAD_FRAME, "malformed frames")
-
     def _count_end(self, transport: WSTransport) -> None:
         handshake = transport.close_handshake
         if handshake is None or handshake.sent is None or handshake.recv_then_sent:
-            self._around.counters.left += 1
+            self._counters.left += 1
         else:
-            self._around.counters.closes[cast(int, handshake.sent.code)] += 1
+            self._counters.closes[cast(int, handshake.sent.code)] += 1
 
-    def _write(self, payload: bytes) -> None:
-        if self.is_open and self._room_for(len(payload)):
-            self._around.counters.frames_out += 1
-            self._transport.send(WSMsgType.TEXT, payload)
+    def _write(self, payload: bytes | bytearray | memoryview, kind: WSMsgType | None = None) -> bool:
+        if not self.is_open or not self._room_for(len(payload)):
+            return False
+        self._counters.frames_out += 1
+        self._transport.send(self._message_kind if kind is None else kind, payload)
+        return True
 
     def _room_for(self, size: int) -> bool:
         waiting = self.waiting_bytes
@@ -310,8 +363,9 @@ class Connection(WSListener):
             return False
         return True
 
-    def _peer_closed(self) -> None:
+    def _peer_closed(self, frame: WSFrame) -> None:
         if self.closing is None:
+            self._left = frame.get_close_code() in _LEAVES
             self._transport.send_close(WSCloseCode.OK)
         self._transport.disconnect()
         self._cut_later()

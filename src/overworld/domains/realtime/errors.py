@@ -96,6 +96,53 @@ class TooManyInFlight(Refusal):
     public = ("in_flight_max",)
 
 
+class BadText(Refusal):
+    """The text is empty, too long, or holds characters that steer a screen.
+
+    It is judged after trimming: 1 to `length_max` characters.
+    """
+
+    code = "realtime.bad_text"
+    status = 400
+    public = ("length_max",)
+
+
+class ChatTooFast(Refusal):
+    """The account has said too much in a short time."""
+
+    code = "realtime.chat_too_fast"
+    status = 429
+    retryable = True
+    public = ("retry_after_s",)
+
+
+class PeerUnreachable(Refusal):
+    """This player cannot be reached.
+
+    One answer for players who are away, in no common room, invisible, unknown, or oneself, so that nobody learns which.
+    """
+
+    code = "realtime.peer_unreachable"
+    status = 404
+
+
+class PayloadTooBig(Refusal):
+    """The payload is larger than players may send each other."""
+
+    code = "realtime.payload_too_big"
+    status = 413
+    public = ("bytes_max",)
+
+
+class PeerTooFast(Refusal):
+    """The account has sent other players too much in a short time."""
+
+    code = "realtime.peer_too_fast"
+    status = 429
+    retryable = True
+    public = ("retry_after_s",)
+
+
 class Draining(Refusal):
     """The gateway is shutting down; reconnect."""
 

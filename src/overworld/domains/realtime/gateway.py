@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import logging
+import ssl
 from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
@@ -15,12 +16,15 @@ from picows import WSUpgradeRequest, WSUpgradeResponseWithListener, ws_create_se
 from overworld.domains.realtime import handshake
 from overworld.domains.realtime.connection import Connection, Surroundings
 from overworld.domains.realtime.errors import Draining, Failed, Full, PortTaken, SessionRevoked, Unauthenticated
+from overworld.domains.realtime.ingest import Ingest
 from overworld.domains.realtime.messages import AnyClientMessage, Event, Reconnect
 from overworld.domains.realtime.protocol import Subprotocol
 from overworld.domains.realtime.publishing import Publisher
 from overworld.domains.realtime.roster import Roster
 from overworld.domains.realtime.service import RealtimeService
 from overworld.domains.realtime.sight import SightKeeper
+from overworld.domains.realtime.stream import Stream
+from overworld.domains.realtime.streams import Streams
 from overworld.domains.realtime.subscriptions import Subscriptions
 from overworld.domains.realtime.types import CloseCode, Counters, RealtimeSettings
 from overworld.kernel.clock import Clock
@@ -46,23 +50,28 @@ class Gateway:
         limits_enabled: bool,
         clock: Clock,
         ids: IdSource,
-        subprotocol: Subprotocol,
+        subprotocols: Sequence[Subprotocol],
         service: RealtimeService,
+        ingest: Ingest,
         publisher: Publisher,
         keeper: SightKeeper,
         roster: Roster,
+        streams: Streams,
         subscriptions: Subscriptions,
         counters: Counters,
     ) -> None:
         self.counters = counters
         self._settings = settings
         self._ids = ids
-        self._subprotocol = subprotocol
+        self._subprotocols = {one.name: one for one in subprotocols}
+        self._spoken_unasked = subprotocols[0]
         self._service = service
         self._publisher = publisher
         self._keeper = keeper
         self._keeping: asyncio.Task[None] | None = None
         self._roster = roster
+        self._streams = streams
+        self.packed = ingest.packed  # the very method: a call less for every packed frame
         self._subscriptions = subscriptions
         self._server: asyncio.Server | None = None
         self._empty = asyncio.Event()
@@ -71,8 +80,8 @@ class Gateway:
             owner=self, settings=settings, limits_enabled=limits_enabled, clock=clock, ids=ids, counters=counters
         )
 
-    async def start(self, host: str, port: int) -> None:
-        """Listens. Port 0 takes a free one; `port` then tells which.
+    async def start(self, host: str, port: int, *, tls: ssl.SSLContext | None = None) -> None:
+        """Listens, with `tls` to `wss` alone. Port 0 takes a free one; `port` then tells which.
 
         Raises: PortTaken when another program has the port; OSError when the address cannot be used.
         """
@@ -87,6 +96,11 @@ class Gateway:
                 max_frame_size=self._settings.frame_bytes_max * _FRAME_BYTES_SLACK,
                 read_buffer_init_size=_READ_BUFFER_BYTES,
                 backlog=_BACKLOG,
+                ssl=tls,
+                ssl_handshake_timeout=self._settings.handshake_s if tls else None,
+                # picows' own transports report a failed TLS handshake with a class in the place of an exception,
+                # on which logging breaks; the loop's do not.
+                use_aiofastnet=False if tls else None,
             )
         except OSError as error:
             if error.errno != errno.EADDRINUSE:
@@ -116,6 +130,11 @@ class Gateway:
         return len(self._subscriptions)
 
     @property
+    def detached(self) -> int:
+        """Streams without a connection that may be resumed."""
+        return self._streams.waiting
+
+    @property
     def in_flight(self) -> int:
         """Actions and snapshots that have started and not ended."""
         return len(self._service.in_flight)
@@ -137,13 +156,16 @@ class Gateway:
         self._publisher.players_changed(cells)
 
     def revoked(self, account_id: UUID, sid: UUID) -> None:
-        """Ends the connections of a session of an account."""
-        mine = self._roster.of_account(account_id)
-        self._end([one for one in mine if one.principal is not None and one.principal.sid == sid])
+        """Ends the connections and streams of a session of an account."""
+        mine, waiting = self._roster.of_account(account_id), self._streams.waiting_of(account_id)
+        self._end(
+            [one for one in mine if one.principal is not None and one.principal.sid == sid],
+            [one for one in waiting if one.principal is not None and one.principal.sid == sid],
+        )
 
     def account_revoked(self, account_id: UUID) -> None:
-        """Ends all connections of an account."""
-        self._end(self._roster.of_account(account_id))
+        """Ends all connections and streams of an account."""
+        self._end(self._roster.of_account(account_id), self._streams.waiting_of(account_id))
 
     async def drain(self, seconds: float) -> None:
         """Stops: no new connections or actions; clients are told to reconnect, each after its own delay; actions in
@@ -152,9 +174,10 @@ class Gateway:
         Returns when the last connection is gone.
         """
         self._service.draining = True
+        self._streams.close()
         if self._server is not None:
             self._server.close()
-        told = tuple(self._roster.connections)
+        told = [one.stream for one in self._roster.connections]
         self._publisher.broadcast(told, [self._reconnect(i, len(told)) for i in range(len(told))])
         await self._publisher.written()
         if self._service.in_flight:
@@ -172,6 +195,7 @@ class Gateway:
     def opened(self, connection: Connection) -> None:
         """A connection has finished its upgrade."""
         self._roster.add(connection)
+        self._streams.begin(connection.stream, connection)
         self._empty.clear()
         if connection.principal is not None:
             self._service.admit(connection, connection.principal)
@@ -182,11 +206,12 @@ class Gateway:
 
     def drained(self, connection: Connection) -> None:
         """A slow reader has caught up."""
-        self._publisher.catch_up(connection)
+        self._publisher.catch_up(connection.stream)
 
     def gone(self, connection: Connection) -> None:
         """A connection is cut."""
-        self._subscriptions.remove_all(connection)
+        connection.close_reporter()
+        self._streams.line_gone(connection, connection.stream)
         self._roster.remove(connection)
         if not self._roster.connections:
             self._empty.set()
@@ -201,14 +226,15 @@ class Gateway:
             trace_id = self._ids().hex
             _log.exception("an upgrade failed", extra={"trace_id": trace_id})
             return handshake.refused(Failed(), trace_id=trace_id)
-        connection = Connection(self._around, self._subprotocol, principal)
+        subprotocol = self._spoken_unasked if name is None else self._subprotocols[name]
+        connection = Connection(self._around, subprotocol, principal)
         return WSUpgradeResponseWithListener(handshake.accepted(name), connection)
 
     def _admission(self, request: WSUpgradeRequest) -> tuple[str | None, Principal | None]:
         handshake.read_connection_options(request)
         handshake.require_path(request)
         handshake.require_origin(request, self._settings.origins)
-        name = handshake.chosen_subprotocol(request, (self._subprotocol.name,))
+        name = handshake.chosen_subprotocol(request, tuple(self._subprotocols))
         if self._service.draining:
             raise Draining
         if len(self._roster.connections) >= self._settings.connections_max:
@@ -223,7 +249,9 @@ class Gateway:
     def _reconnect(self, i: int, n: int) -> Event:
         return Event(type="reconnect", data=Reconnect(after_ms=int(self._settings.reconnect_spread_s * 1_000 * i / n)))
 
-    def _end(self, connections: Sequence[Connection]) -> None:
+    def _end(self, connections: Sequence[Connection], waiting: Sequence[Stream]) -> None:
+        for stream in waiting:
+            self._streams.end(stream)
         for connection in connections:
             connection.refuse(SessionRevoked())
             connection.close(CloseCode.UNAUTHENTICATED, "session revoked")

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
-from msgspec import UNSET, Meta, Raw, Struct, UnsetType
+from msgspec import UNSET, Meta, Raw, Struct, UnsetType, field
 
 CID_LENGTH_MAX = 64
 Cid = Annotated[str, Meta(max_length=CID_LENGTH_MAX)] | UnsetType
@@ -59,7 +59,42 @@ class Ping(ClientMessage, frozen=True, kw_only=True, tag="ping"):
     """Are you there?"""
 
 
-AnyClientMessage = Auth | Subscribe | Unsubscribe | LocationUpdate | GameAction | Ping
+class Resume(ClientMessage, frozen=True, kw_only=True, tag="resume"):
+    """Go on with the stream of an earlier connection; `seq` is the last event of it that I have."""
+
+    epoch: Annotated[str, Meta(min_length=1, max_length=64)]
+    seq: Annotated[int, Meta(ge=0)]
+
+
+class ChatText(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What to say, and where. Its length is judged by the service, after trimming."""
+
+    channel: ChannelName
+    text: str
+
+
+class PeerPayload(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Whatever two clients agree on, for the account `to`."""
+
+    to: UUID
+    payload: Any
+
+
+class ChatMessage(ClientMessage, frozen=True, kw_only=True, tag="chat.message"):
+    """Say this to everybody who listens to a chat channel."""
+
+    data: ChatText
+
+
+class PeerMessage(ClientMessage, frozen=True, kw_only=True, tag="peer.message"):
+    """Hand this to one other player."""
+
+    data: PeerPayload
+
+
+AnyClientMessage = (
+    Auth | Resume | Subscribe | Unsubscribe | LocationUpdate | GameAction | Ping | ChatMessage | PeerMessage
+)
 
 
 class Action(Struct, frozen=True, kw_only=True):
@@ -77,7 +112,7 @@ class ServerMessage(Struct, frozen=True, kw_only=True, tag_field="type"):
 
 
 class AuthResult(ServerMessage, frozen=True, kw_only=True, tag="auth_result"):
-    """Whether the token was taken. `epoch` names this connection's stream of events; `scopes` is what it may do."""
+    """Whether the token was taken. `epoch` names the stream of events; `scopes` is what it may do."""
 
     success: bool
     epoch: str | UnsetType = UNSET
@@ -99,6 +134,22 @@ class Subscribed(ServerMessage, frozen=True, kw_only=True, tag="subscribed"):
 
     channels: list[str]
     refused: list[RefusedChannel] = []
+
+
+class Resumed(ServerMessage, frozen=True, kw_only=True, tag="resumed"):
+    """The stream goes on. `seq` is its last event; those missed follow, then snapshots of the positions."""
+
+    epoch: str
+    seq: int
+    channels: list[str]
+
+
+class Resync(ServerMessage, frozen=True, kw_only=True, tag="resync"):
+    """What was missed cannot be told. Events go on after `seq` of the `epoch`; snapshots follow of `channels` held."""
+
+    epoch: str
+    seq: int
+    channels: list[str]
 
 
 class LocationVerdict(ServerMessage, frozen=True, kw_only=True, tag="location.verdict"):
@@ -123,6 +174,17 @@ class Error(ServerMessage, frozen=True, kw_only=True, tag="error"):
 
     error: dict[str, Any]
     replayed: bool | UnsetType = UNSET
+
+
+class ChatSent(ServerMessage, frozen=True, kw_only=True, tag="chat.sent"):
+    """The message went out to the channel under this id."""
+
+    id: UUID
+    at: datetime
+
+
+class PeerSent(ServerMessage, frozen=True, kw_only=True, tag="peer.sent"):
+    """The payload was handed to every connection of the other player."""
 
 
 class Event(Struct, frozen=True):
@@ -150,3 +212,20 @@ class Reconnect(Struct, frozen=True):
     """Come back after this long; another gateway will take you."""
 
     after_ms: int
+
+
+class ChatSaid(Struct, frozen=True, kw_only=True):
+    """What somebody said in a chat channel; `sender` is the account, `from` on the wire."""
+
+    channel: str
+    sender: UUID = field(name="from")
+    text: str
+    at: datetime
+    id: UUID
+
+
+class PeerSaid(Struct, frozen=True, kw_only=True):
+    """What another player sent; `sender` is its account, `from` on the wire."""
+
+    sender: UUID = field(name="from")
+    payload: Any

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 from uuid import UUID
 
@@ -43,6 +43,36 @@ class Locations(Protocol):
 
         `own_timeline` leaves out the comparison with the server's clock. Raises: a Refusal when the data is malformed,
         whatever its bytes; `Busy` when no more fixes are taken.
+        """
+        ...
+
+
+class Reporter(Protocol):
+    """Where the packed fixes of one connection go."""
+
+    def put(self, frame: bytes) -> None:
+        """Takes a frame that begins as kind 1, whole or not at all. Judged in the order of the calls.
+
+        Raises: a Refusal of status 400 when it is no such frame; `Busy` when no more fixes are taken.
+        """
+        ...
+
+    def settled(self) -> asyncio.Future[None] | None:
+        """Done when all that was put so far has its verdict; None when nothing waits for one."""
+        ...
+
+    def close(self) -> None:
+        """Nothing more will be put, and nothing more may be told."""
+        ...
+
+
+class PackedFixes(Protocol):
+    """Where packed fixes go."""
+
+    def open(self, player_id: UUID, *, own_timeline: bool, tell: Callable[[bytes], None]) -> Reporter:
+        """A way in for one connection's fixes; `tell` writes a verdict frame to it.
+
+        `own_timeline` leaves out the comparison with the server's clock. Raises: `Busy`.
         """
         ...
 
@@ -104,6 +134,22 @@ class ActionHandler(Protocol):
 
         Raises: Refusals. It runs to its end also when the connection goes away meanwhile.
         """
+        ...
+
+
+class Presence(Protocol):
+    """Who lets others see that it is there."""
+
+    def is_visible(self, player_id: UUID) -> bool:
+        """Whether others may notice the player. Asked for every message between players: no I/O."""
+        ...
+
+
+class Friends(Protocol):
+    """Who may write to whom without sharing a room."""
+
+    def are_friends(self, account_id: UUID, other_id: UUID) -> bool:
+        """Whether both accept messages of each other. Asked for every message between players: no I/O."""
         ...
 
 

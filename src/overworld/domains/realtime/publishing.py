@@ -1,4 +1,4 @@
-"""Events on their way out: encoded once, written in slices, positions coalesced.
+"""Events on their way out: encoded once for each subprotocol, written in slices, positions coalesced.
 
 One queue holds what does not go out at once, and a pump writes at most `slice_sends` frames before the event loop gets
 to serve others; so a room of ten thousand delays nobody, and events of one channel keep their order.
@@ -10,13 +10,14 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from uuid import UUID
 
 from msgspec import Struct
 
-from overworld.domains.realtime.connection import Connection
 from overworld.domains.realtime.ports import CellViews
-from overworld.domains.realtime.protocol import PlayersTail, Subprotocol
+from overworld.domains.realtime.protocol import OncePerSubprotocol, PlayersFrame, Subprotocol
+from overworld.domains.realtime.stream import Stream
 from overworld.domains.realtime.subscriptions import CELL_PREFIX, Subscriptions, cell_channel
 from overworld.domains.realtime.types import Counters, RealtimeSettings
 from overworld.geo import cells as geo_cells
@@ -32,14 +33,12 @@ class Publisher:
         self,
         *,
         settings: RealtimeSettings,
-        subprotocol: Subprotocol,
         subscriptions: Subscriptions,
         views: CellViews,
         clock: Clock,
         counters: Counters,
     ) -> None:
         self._settings = settings
-        self._subprotocol = subprotocol
         self._subscriptions = subscriptions
         self._views = views
         self._clock = clock
@@ -68,12 +67,12 @@ class Publisher:
         if not listeners:
             return
         self._counters.published += 1
-        tail = self._subprotocol.tail(message, channel=channel)
-        self._add(_to_all(listeners, tail, except_account), at_once=len(listeners) <= self._settings.slice_sends)
+        tails = OncePerSubprotocol(partial(_tail, message, channel))
+        self._add(_to_all(listeners, tails, except_account), at_once=len(listeners) <= self._settings.slice_sends)
 
-    def broadcast(self, connections: Sequence[Connection], messages: Iterable[Struct]) -> None:
-        """Sends each connection its own event; the two are aligned."""
-        pairs = zip(connections, messages, strict=True)
+    def broadcast(self, streams: Sequence[Stream], messages: Iterable[Struct]) -> None:
+        """Sends each stream its own event; the two are aligned."""
+        pairs = zip(streams, messages, strict=True)
         self._add(self._to_each(pairs), at_once=False)
 
     def players_changed(self, cells: Sequence[int]) -> None:
@@ -84,15 +83,15 @@ class Publisher:
         due_s = self._players_done_s + self._settings.players_interval_s - self._clock.monotonic_s()
         self._players_timer = asyncio.get_running_loop().call_later(max(0.0, due_s), self._queue_changed)
 
-    def players_snapshot(self, connection: Connection, cells: Sequence[int]) -> None:
-        """Sends one connection who is in the cells now."""
-        self._add(self._to_one(connection, cells), at_once=len(cells) <= self._settings.slice_sends)
+    def players_snapshot(self, stream: Stream, cells: Sequence[int]) -> None:
+        """Sends one stream who is in the cells now."""
+        self._add(self._to_one(stream, cells), at_once=len(cells) <= self._settings.slice_sends)
 
-    def catch_up(self, connection: Connection) -> None:
+    def catch_up(self, stream: Stream) -> None:
         """Sends a reader that was slow the newest snapshots of what it missed."""
-        missed = [geo_cells.from_token(channel.removeprefix(CELL_PREFIX)) for channel in sorted(connection.stale)]
-        connection.stale.clear()
-        self._add(self._to_one(connection, missed), at_once=False)
+        missed = [geo_cells.from_token(channel.removeprefix(CELL_PREFIX)) for channel in sorted(stream.stale)]
+        stream.stale.clear()
+        self._add(self._to_one(stream, missed), at_once=False)
 
     async def written(self) -> None:
         """Returns when nothing is queued any more."""
@@ -116,8 +115,9 @@ class Publisher:
                 self._queued.add(cell)
                 self._add(self._to_cell(cell), at_once=False)
 
-    def _players(self, cell: int) -> PlayersTail:
-        return self._subprotocol.players_tail(cell=geo_cells.token(cell), seen=self._views.players(cell))
+    def _players(self, cell: int) -> OncePerSubprotocol[PlayersFrame]:
+        token, seen = geo_cells.token(cell), self._views.players(cell)
+        return OncePerSubprotocol(lambda subprotocol: subprotocol.players_frame(cell=token, seen=seen))
 
     def _to_cell(self, cell: int) -> Iterator[None]:
         self._queued.discard(cell)
@@ -126,18 +126,18 @@ class Publisher:
         if not listeners:
             return
         players = self._players(cell)
-        for connection in listeners:
-            _write_players(connection, channel, players)
+        for stream in listeners:
+            _write_players(stream, channel, players)
             yield
 
-    def _to_one(self, connection: Connection, cells: Sequence[int]) -> Iterator[None]:
+    def _to_one(self, stream: Stream, cells: Sequence[int]) -> Iterator[None]:
         for cell in cells:
-            _write_players(connection, cell_channel(cell), self._players(cell))
+            _write_players(stream, cell_channel(cell), self._players(cell))
             yield
 
-    def _to_each(self, pairs: Iterable[tuple[Connection, Struct]]) -> Iterator[None]:
-        for connection, message in pairs:
-            connection.event(self._subprotocol.tail(message))
+    def _to_each(self, pairs: Iterable[tuple[Stream, Struct]]) -> Iterator[None]:
+        for stream, message in pairs:
+            stream.event(stream.subprotocol.tail(message))
             yield
 
     def _add(self, job: Iterator[None], *, at_once: bool) -> None:
@@ -168,17 +168,23 @@ class Publisher:
         self._pump = asyncio.get_running_loop().call_soon(self._run_slice)
 
 
-def _to_all(listeners: Sequence[Connection], tail: bytes, except_account: UUID | None) -> Iterator[None]:
-    for connection in listeners:
-        principal = connection.principal
+def _tail(message: Struct | bytes, channel: str, subprotocol: Subprotocol) -> bytes:
+    return subprotocol.tail(message, channel=channel)
+
+
+def _to_all(
+    listeners: Sequence[Stream], tails: OncePerSubprotocol[bytes], except_account: UUID | None
+) -> Iterator[None]:
+    for stream in listeners:
+        principal = stream.principal
         if except_account is None or principal is None or principal.account_id != except_account:
-            connection.event(tail)
+            stream.event(tails(stream.subprotocol))
             yield
 
 
-def _write_players(connection: Connection, channel: str, players: PlayersTail) -> None:
-    if connection.principal is not None:
-        connection.position_event(channel, players.without(connection.principal.account_id))
+def _write_players(stream: Stream, channel: str, players: OncePerSubprotocol[PlayersFrame]) -> None:
+    if stream.principal is not None and stream.line is not None:
+        stream.position_event(channel, players(stream.subprotocol).without(stream.principal.account_id))
 
 
 def _finish(job: Iterator[None]) -> None:

@@ -30,7 +30,7 @@ class Roster:
         """Makes the connection the account's; one too many closes the oldest as replaced."""
         if connection.principal is not None:
             self._leave(connection)
-        connection.principal = principal
+        connection.principal = connection.stream.principal = principal
         mine = self._by_account.setdefault(principal.account_id, [])
         mine.append(connection)
         while len(mine) > self._sockets_per_account_max:

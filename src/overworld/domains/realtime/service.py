@@ -11,16 +11,15 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from overworld.domains.realtime import channels
 from overworld.domains.realtime.connection import Connection
 from overworld.domains.realtime.errors import (
-    ChannelRefused,
     Draining,
     Failed,
     OtherAccount,
     ScopeMissing,
     TooManyChannels,
     TooManyInFlight,
-    Unauthenticated,
     UnknownAction,
 )
 from overworld.domains.realtime.messages import (
@@ -28,24 +27,30 @@ from overworld.domains.realtime.messages import (
     AnyClientMessage,
     Auth,
     AuthResult,
-    Event,
+    ChatMessage,
     GameAction,
     GameResult,
     LocationUpdate,
     LocationVerdict,
-    Nearby,
+    PeerMessage,
     Ping,
     Pong,
     RefusedChannel,
+    Resume,
     Subscribe,
     Subscribed,
     Unsubscribe,
 )
-from overworld.domains.realtime.ports import ActionHandler, Actions, CellViews, KeyScopes, Locations, Place, Sight
-from overworld.domains.realtime.publishing import Publisher
+from overworld.domains.realtime.permission import authenticated, required
+from overworld.domains.realtime.ports import ActionHandler, Actions, KeyScopes, Locations, Place, Sight
+from overworld.domains.realtime.protocol import decode_action
+from overworld.domains.realtime.resuming import Resumption
 from overworld.domains.realtime.roster import Roster
 from overworld.domains.realtime.sight import SightKeeper
-from overworld.domains.realtime.subscriptions import CELL_PREFIX, SYSTEM, USER_PREFIX, Subscriptions, cell_of_channel
+from overworld.domains.realtime.snapshots import Snapshots
+from overworld.domains.realtime.streams import Streams
+from overworld.domains.realtime.subscriptions import CELL_PREFIX, Subscriptions, cell_of_channel
+from overworld.domains.realtime.talk import Talk
 from overworld.domains.realtime.types import CloseCode, Counters, RealtimeSettings
 from overworld.geo import cells as geo_cells
 from overworld.kernel.clock import from_us
@@ -70,32 +75,34 @@ class RealtimeService:
         verifier: TokenVerifier,
         keys: KeyScopes,
         locations: Locations,
-        views: CellViews,
         actions: Actions,
         sight: Sight[Any],
         keeper: SightKeeper,
         ids: IdSource,
         roster: Roster,
+        streams: Streams,
         subscriptions: Subscriptions,
-        publisher: Publisher,
+        snapshots: Snapshots,
+        resumption: Resumption,
+        talk: Talk,
         counters: Counters,
-        collectible_noun: str,
         room_level: int,
     ) -> None:
         self._settings = settings
         self._verifier = verifier
         self._keys = keys
         self._locations = locations
-        self._views = views
         self._actions = actions
         self._sight = sight
         self._keeper = keeper
         self._ids = ids
         self._roster = roster
+        self._streams = streams
         self._subscriptions = subscriptions
-        self._publisher = publisher
+        self._snapshots = snapshots
+        self._resumption = resumption
+        self._talk = talk
         self._counters = counters
-        self._collectibles_type = f"{collectible_noun}.nearby"
         self._room_level = room_level
         self.draining = False
         self.in_flight: set[asyncio.Task[None]] = set()
@@ -127,12 +134,14 @@ class RealtimeService:
 
     def admit(self, connection: Connection, principal: Principal, cid: _Cid = UNSET) -> None:
         """Makes the connection the principal's and says so."""
+        if connection.principal is not None and connection.principal.scopes != principal.scopes:
+            connection.close_reporter()
         self._roster.admit(connection, principal)
         known_end = principal.expires_us <= _EXPIRES_US_SHOWN_MAX
         connection.reply(
             AuthResult(
                 success=True,
-                epoch=connection.epoch,
+                epoch=connection.stream.epoch,
                 user_id=principal.account_id,
                 scopes=sorted(principal.scopes),
                 expires_at=from_us(principal.expires_us) if known_end else UNSET,
@@ -151,11 +160,20 @@ class RealtimeService:
             case GameAction():
                 self._action(connection, message)
             case Subscribe():
-                principal = _authenticated(connection)
+                principal = authenticated(connection)
                 self._in_turn(connection, message.cid, self._subscribe(connection, principal, message))
             case Unsubscribe():
-                _authenticated(connection)
+                authenticated(connection)
                 self._in_turn(connection, message.cid, self._unsubscribe(connection, message))
+            case Resume():
+                authenticated(connection)
+                self._in_turn(connection, message.cid, self._resumption.resume(connection, message))
+            case ChatMessage():
+                principal = required(connection, Scope.CHAT_WRITE)
+                self._in_turn(connection, message.cid, self._talk.chat(connection, principal, message))
+            case PeerMessage():
+                principal = required(connection, Scope.CHAT_WRITE)
+                self._in_turn(connection, message.cid, self._talk.peer(connection, principal, message))
 
     def _auth(self, connection: Connection, message: Auth) -> None:
         before = connection.principal
@@ -175,7 +193,7 @@ class RealtimeService:
         connection.check_times()
 
     def _location(self, connection: Connection, message: LocationUpdate) -> None:
-        principal = _required(connection, Scope.LOCATION_WRITE)
+        principal = required(connection, Scope.LOCATION_WRITE)
         own_timeline = principal.may(Scope.WORLD_REPLAY)
         report = self._locations.report(principal.account_id, message.data, own_timeline=own_timeline)
         connection.last_report = report
@@ -195,13 +213,16 @@ class RealtimeService:
             self._failed(connection, cid, self._ids().hex)
 
     def _moved(self, connection: Connection) -> None:
-        """The player is in another room cell: all its connections are looked at, whichever the fix came by."""
-        if connection.principal is not None:
-            self._follow(self._keeper.look(self._roster.of_account(connection.principal.account_id)))
+        """The player is in another room cell: all its streams are looked at, whichever way the fix came."""
+        if connection.principal is None:
+            return
+        account_id = connection.principal.account_id
+        carried = [one.stream for one in self._roster.of_account(account_id)]
+        self._follow(self._keeper.look(carried + self._streams.waiting_of(account_id)))
 
     def _action(self, connection: Connection, message: GameAction) -> None:
-        principal = _required(connection, Scope.GAME_PLAY)
-        head = connection.subprotocol.decode_action(message.data)
+        principal = required(connection, Scope.GAME_PLAY)
+        head = decode_action(message.data)
         handler = self._actions.get(head.action)
         if handler is None:
             raise UnknownAction
@@ -233,34 +254,32 @@ class RealtimeService:
                 cells.append(cell)
         connection.reply(Subscribed(channels=granted, refused=refused, cid=message.cid))
         if cells:
-            self._publisher.players_snapshot(connection, cells)
-            self._start(connection, UNSET, self._collectibles(connection, principal, cells))
+            self._snapshots.players(connection.stream, cells)
+            self._start(connection, UNSET, self._snapshots.collectibles(connection.stream, cells))
 
     def _grant(self, connection: Connection, principal: Principal, channel: str, place: Place | None) -> int | None:
-        if channel not in connection.channels and len(connection.channels) >= self._settings.channels_max:
+        stream = connection.stream
+        if channel not in stream.channels and len(stream.channels) >= self._settings.channels_max:
             raise TooManyChannels(channels_max=self._settings.channels_max)
         cell = None
         if channel.startswith(CELL_PREFIX):
             cell = cell_of_channel(channel, room_level=self._room_level)
-            _required(connection, Scope.LOCATION_READ)
+            required(connection, Scope.LOCATION_READ)
             lat_deg, lng_deg = geo_cells.centre_deg(cell)
             if refusal := self._sight.sight_refusal(place, lat_deg, lng_deg, principal.scopes):
                 raise refusal
-            connection.seen_from = None
-        elif channel not in {SYSTEM, f"{USER_PREFIX}{principal.account_id}"}:
-            raise ChannelRefused
-        self._subscriptions.add(connection, channel)
+            stream.seen_from = None
+        else:
+            channels.require_listener(principal, channel)
+        self._subscriptions.add(stream, channel)
         return cell
 
-    async def _collectibles(self, connection: Connection, principal: Principal, cells: list[int]) -> None:
-        items = await self._views.collectibles(cells, player_id=principal.account_id)
-        nearby = Nearby(cells=[geo_cells.token(cell) for cell in cells], items=list(items))
-        connection.event(connection.subprotocol.tail(Event(type=self._collectibles_type, data=nearby)))
-
     async def _unsubscribe(self, connection: Connection, message: Unsubscribe) -> None:
+        if not connection.is_open:
+            return
         for channel in message.channels:
-            self._subscriptions.remove(connection, channel)
-        connection.reply(Subscribed(channels=sorted(connection.channels), cid=message.cid))
+            self._subscriptions.remove(connection.stream, channel)
+        connection.reply(Subscribed(channels=sorted(connection.stream.channels), cid=message.cid))
 
     def _in_turn(self, connection: Connection, cid: _Cid, work: Coroutine[Any, Any, None]) -> None:
         """Runs work as `_start` does, and after the subscriptions that the connection asked for before."""
@@ -281,7 +300,8 @@ class RealtimeService:
             raise refusal
         connection.in_flight += 1
         self._counters.started += 1
-        before = [one for one in (connection.last_report, after) if one is not None and not one.done()]
+        packed = None if connection.reporter is None else connection.reporter.settled()
+        before = [one for one in (connection.last_report, packed, after) if one is not None and not one.done()]
         return self._follow(self._run(connection, cid, work, before))
 
     def _follow(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
@@ -320,19 +340,6 @@ class RealtimeService:
     def _failed(self, connection: Connection, cid: _Cid, trace_id: str) -> None:
         _log.exception("a frame failed", extra={"trace_id": trace_id})
         connection.refuse(Failed(), _known(cid), trace_id=trace_id)
-
-
-def _authenticated(connection: Connection) -> Principal:
-    if connection.principal is None:
-        raise Unauthenticated
-    return connection.principal
-
-
-def _required(connection: Connection, scope: str) -> Principal:
-    principal = _authenticated(connection)
-    if not principal.may(scope):
-        raise ScopeMissing(scope=scope)
-    return principal
 
 
 def _known(cid: _Cid) -> str | None:

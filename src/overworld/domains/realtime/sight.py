@@ -8,10 +8,10 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
-from overworld.domains.realtime.connection import Connection
 from overworld.domains.realtime.messages import Event, Unsubscribed
 from overworld.domains.realtime.ports import Place, Sight
-from overworld.domains.realtime.roster import Roster
+from overworld.domains.realtime.stream import Stream
+from overworld.domains.realtime.streams import Streams
 from overworld.domains.realtime.subscriptions import Subscriptions, watched_cells
 from overworld.domains.realtime.types import RealtimeSettings
 from overworld.geo import cells as geo_cells
@@ -25,20 +25,21 @@ _NOWHERE = 0
 class SightKeeper:
     """Looks again when a fix lands in another room cell, and at everybody from time to time.
 
-    The second finds those whose fixes come over HTTP or on another server, and those whose last fix is too old.
+    The second finds those whose fixes come packed, over HTTP or on another server, and those whose last fix is too
+    old. Streams without a line are looked at like the others.
     """
 
     def __init__(
         self,
         *,
         sight: Sight[Any],
-        roster: Roster,
+        streams: Streams,
         subscriptions: Subscriptions,
         settings: RealtimeSettings,
         room_level: int,
     ) -> None:
         self._sight = sight
-        self._roster = roster
+        self._streams = streams
         self._subscriptions = subscriptions
         self._settings = settings
         self._room_level = room_level
@@ -47,14 +48,14 @@ class SightKeeper:
         """Looks at everybody, some at a time, every `sight_every_s`; until cancelled."""
         while True:
             await asyncio.sleep(self._settings.sight_every_s)
-            everybody = tuple(self._roster.connections)
+            everybody = tuple(self._streams)
             for first in range(0, len(everybody), self._settings.slice_sends):
                 await self.look(everybody[first : first + self._settings.slice_sends])
                 await asyncio.sleep(0)
 
-    async def look(self, connections: Sequence[Connection]) -> None:
-        """Takes away what these connections no longer see. Nothing while it cannot be known where they are."""
-        watching = [(one, one.principal) for one in connections if one.principal is not None and _watches(one)]
+    async def look(self, streams: Sequence[Stream]) -> None:
+        """Takes away what these streams may no longer see. Nothing while it cannot be known where they are."""
+        watching = [(one, one.principal) for one in streams if one.principal is not None and _watches(one)]
         if not watching:
             return
         try:
@@ -62,25 +63,25 @@ class SightKeeper:
         except (Fault, Busy) as error:
             _log.warning("cannot tell who is still in sight of what: %s", error)
             return
-        for (connection, principal), place in zip(watching, places, strict=True):
-            self._keep(connection, place, principal.scopes)
+        for (stream, principal), place in zip(watching, places, strict=True):
+            self._keep(stream, place, principal.scopes)
 
-    def _keep(self, connection: Connection, place: Place | None, scopes: frozenset[str]) -> None:
+    def _keep(self, stream: Stream, place: Place | None, scopes: frozenset[str]) -> None:
         cell = _NOWHERE if place is None else geo_cells.cell_of(place.lat_deg, place.lng_deg, self._room_level)
-        if cell == connection.seen_from:
+        if cell == stream.seen_from:
             return
-        connection.seen_from = cell
+        stream.seen_from = cell
         lost: defaultdict[str, list[str]] = defaultdict(list)
-        for channel, watched in watched_cells(connection):
+        for channel, watched in watched_cells(stream):
             refusal = self._sight.sight_refusal(place, *geo_cells.centre_deg(watched), scopes)
             if refusal is not None:
                 lost[refusal.code].append(channel)
         for code, channels in lost.items():
             for channel in channels:
-                self._subscriptions.remove(connection, channel)
+                self._subscriptions.remove(stream, channel)
             event = Event(type="unsubscribed", data=Unsubscribed(channels, code))
-            connection.event(connection.subprotocol.tail(event))
+            stream.event(stream.subprotocol.tail(event))
 
 
-def _watches(connection: Connection) -> bool:
-    return any(True for _ in watched_cells(connection))
+def _watches(stream: Stream) -> bool:
+    return any(True for _ in watched_cells(stream))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from overworld.domains.realtime.connection import NOTHING_SENT, Connection
 from overworld.domains.realtime.errors import BadChannel
+from overworld.domains.realtime.stream import NOTHING_SENT, Stream
 from overworld.geo import cells
 
 CELL_PREFIX = "location:cell:"
@@ -33,9 +33,9 @@ def cell_of_channel(channel: str, *, room_level: int) -> int:
     return cell
 
 
-def watched_cells(connection: Connection) -> Iterator[tuple[str, int]]:
-    """The cell channels that a connection holds, each with its cell."""
-    for channel in tuple(connection.channels):
+def watched_cells(stream: Stream) -> Iterator[tuple[str, int]]:
+    """The cell channels that a stream holds, each with its cell."""
+    for channel in tuple(stream.channels):
         if channel.startswith(CELL_PREFIX):
             yield channel, cells.from_token(channel.removeprefix(CELL_PREFIX))
 
@@ -44,32 +44,32 @@ class Subscriptions:
     """The listeners of each channel of this process. A channel exists while somebody listens."""
 
     def __init__(self) -> None:
-        self._listeners: dict[str, dict[Connection, None]] = {}
+        self._listeners: dict[str, dict[Stream, None]] = {}
 
     def __len__(self) -> int:
         return len(self._listeners)
 
-    def add(self, connection: Connection, channel: str) -> None:
+    def add(self, stream: Stream, channel: str) -> None:
         """Adds a listener; once is enough."""
-        connection.channels.setdefault(channel, NOTHING_SENT)
-        self._listeners.setdefault(channel, {})[connection] = None
+        stream.channels.setdefault(channel, NOTHING_SENT)
+        self._listeners.setdefault(channel, {})[stream] = None
 
-    def remove(self, connection: Connection, channel: str) -> None:
+    def remove(self, stream: Stream, channel: str) -> None:
         """Removes a listener; one that never listened is no error."""
-        connection.stale.discard(channel)
-        if connection.channels.pop(channel, None) is None:
+        stream.stale.discard(channel)
+        if stream.channels.pop(channel, None) is None:
             return
         listeners = self._listeners[channel]
-        del listeners[connection]
+        del listeners[stream]
         if not listeners:
             del self._listeners[channel]
 
-    def remove_all(self, connection: Connection) -> None:
-        """Removes a connection from every channel."""
-        for channel in list(connection.channels):
-            self.remove(connection, channel)
+    def remove_all(self, stream: Stream) -> None:
+        """Removes a stream from every channel."""
+        for channel in list(stream.channels):
+            self.remove(stream, channel)
 
-    def listeners(self, channel: str) -> tuple[Connection, ...]:
+    def listeners(self, channel: str) -> tuple[Stream, ...]:
         """Those who listen now, in the order in which they came."""
         return tuple(self._listeners.get(channel, ()))
 

@@ -60,8 +60,18 @@ class RealtimeSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     send_buffer_bytes: Annotated[
         int, Meta(ge=4_096, le=2**24, description="send buffer asked of the kernel per connection")
     ] = 131_072
+    positions_per_frame_max: Annotated[
+        int, Meta(ge=1, le=1_024, description="fixes in one packed frame of a client")
+    ] = 128
     channels_max: Annotated[int, Meta(ge=1, le=4_096, description="channels per connection")] = 64
     in_flight_max: Annotated[int, Meta(ge=1, le=4_096, description="actions at once per connection")] = 32
+    resume_s: Annotated[
+        float, Meta(ge=0, le=3_600, description="how long a stream whose line broke may be resumed; 0 never")
+    ] = 60.0
+    history_max: Annotated[int, Meta(ge=0, le=65_536, description="events kept per stream to be told again")] = 256
+    detached_max: Annotated[
+        int, Meta(ge=1, le=1_000_000, description="streams without a line per process; the oldest makes room")
+    ] = 10_000
     players_interval_s: Annotated[
         float, Meta(ge=0, le=60, description="least time between two publications of the players of a cell")
     ] = 0.1
@@ -70,17 +80,31 @@ class RealtimeSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     ] = 5.0
     slice_sends: Annotated[int, Meta(ge=1, le=100_000, description="sends before other work gets its turn")] = 256
     publish_queue_max: Annotated[int, Meta(ge=1, le=1_000_000, description="publications that may wait")] = 4_096
+    chat_per_s: Annotated[float, Meta(gt=0, le=1_000, description="chat messages per second and account")] = 1.0
+    chat_burst: Annotated[int, Meta(ge=1, le=10_000, description="chat messages at once per account")] = 5
+    peer_per_s: Annotated[float, Meta(gt=0, le=1_000, description="messages to peers per second and account")] = 10.0
+    peer_burst: Annotated[int, Meta(ge=1, le=10_000, description="messages to peers at once per account")] = 20
+    peer_bytes_max: Annotated[
+        int, Meta(ge=2, le=2**20, description="largest payload of a message to a peer, encoded as JSON")
+    ] = 4_096
+    tls_certificate: Annotated[
+        str, Meta(max_length=4_096, description="file with the certificate chain (PEM); with it the socket is wss only")
+    ] = ""
+    tls_key: Annotated[str, Meta(max_length=4_096, description="file with the certificate's private key (PEM)")] = ""
 
     def __post_init__(self) -> None:
         if self.ping_s >= self.idle_s:
             raise ValueError("ping_s must be less than idle_s, or quiet clients are closed before they are asked")
+        if bool(self.tls_certificate) != bool(self.tls_key):
+            raise ValueError("tls_certificate and tls_key belong together: set both, or neither")
 
 
 class Counters:
     """What the gateway counted since it started, for the metrics; only the gateway writes it.
 
     `left` are clients that ended the connection themselves, `started` actions and snapshots, `publications_hurried`
-    those written at once because the queue was full. `closes` is by code, the others by code of the refusal.
+    those written at once because the queue was full. `resumed` streams went on with what they had missed, `resynced`
+    ones with new snapshots or from nothing. `closes` is by code, the others by code of the refusal.
     """
 
     __slots__ = (
@@ -94,6 +118,8 @@ class Counters:
         "publications_hurried",
         "published",
         "refusals",
+        "resumed",
+        "resynced",
         "started",
     )
 
@@ -106,6 +132,8 @@ class Counters:
         self.published = 0
         self.publications_hurried = 0
         self.positions_dropped = 0
+        self.resumed = 0
+        self.resynced = 0
         self.refusals: Counter[str] = Counter()
         self.closes: Counter[int] = Counter()
         self.handshakes_refused: Counter[str] = Counter()

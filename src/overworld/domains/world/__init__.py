@@ -4,8 +4,9 @@ Owns live positions, the index of room cells, and the judgement of every fix. It
 of a fix, never tells a stranger a player's exact place, and never believes a client: a place counts when the rules of
 movement accepted it. Positions live in memory and do not survive the process; the next fix brings them back.
 
-Invariants: a player is in one cell or in none; a cell's list holds exactly the players whose last accepted fix lies in
-it and is younger than five minutes; fixes of one player are judged in the order in which they came.
-Tables: `world.last_fix` (unlogged, only with several servers).
-Publishes `events.location.updated` and `events.movement.rejected`, both sampled. Consumes nothing.
+Invariants: a player is in one cell or in none; a cell's list holds exactly the visible players whose last accepted fix
+lies in it and is younger than five minutes; fixes of one player are judged in the order in which they came.
+Tables: `world.last_fix` (unlogged, only with several servers), `world.invisible`.
+Publishes `events.location.updated` and `events.movement.rejected`, both sampled, and `events.visibility.changed`, which
+every server also consumes.
 """

@@ -84,6 +84,12 @@ class EntityNearby(Struct, frozen=True, kw_only=True):
     distance_m: float
 
 
+class Visibility(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Whether others may see a player."""
+
+    visible: bool
+
+
 class LocationUpdated(Event, frozen=True, kw_only=True):
     """A player moved: sent every 25 m or 60 s by default, with the metres walked since the last one.
 
@@ -118,6 +124,19 @@ class MovementRejected(Event, frozen=True, kw_only=True):
     lng_deg: float
     accuracy_m: float | None
     recorded_at: datetime
+
+    @property
+    def key(self) -> str:
+        return str(self.player_id)
+
+
+class VisibilityChanged(Event, frozen=True, kw_only=True):
+    """A player chose to be seen by others again, or no longer. Every server hears of it and reads the choice anew."""
+
+    topic: ClassVar[str] = "events.visibility.changed"
+
+    player_id: UUID
+    visible: bool
 
     @property
     def key(self) -> str:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from litestar import Request, get, post
+from litestar import Request, get, post, put
 from litestar.exceptions import ValidationException
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import Parameter
 from litestar.response import Response
 
 from overworld.domains.world.errors import BadPosition
-from overworld.domains.world.messages import EntityNearby, FixReport, Verdict
-from overworld.domains.world.service import World
+from overworld.domains.world.messages import EntityNearby, FixReport, Verdict, Visibility
+from overworld.domains.world.service import Hiding, World
 from overworld.kernel.identity import Scope
 from overworld.platform.http import Caller, CursorQuery, LimitQuery, Page, decode_cursor, encode_cursor, needs
 from overworld.platform.http.errors import BadRequest
@@ -30,7 +30,7 @@ TypesQuery = Annotated[
 ]
 
 
-def routes(world: World) -> list[HTTPRouteHandler]:
+def routes(world: World, hiding: Hiding) -> list[HTTPRouteHandler]:
     """The handlers."""
 
     @post(
@@ -72,7 +72,21 @@ def routes(world: World) -> list[HTTPRouteHandler]:
         page = found[:limit]
         return Page(page, encode_cursor(page[-1].distance_m, page[-1].id) if len(found) > limit else None)
 
-    return [location_update, location_nearby]
+    @get("/v1/location/visibility", opt=needs(Scope.LOCATION_READ))
+    async def visibility(*, caller: Caller) -> Visibility:
+        """Whether others may see the player."""
+        return Visibility(visible=await hiding.chosen(caller.principal.account_id))
+
+    @put("/v1/location/visibility", opt=needs(Scope.LOCATION_WRITE))
+    async def set_visibility(*, caller: Caller, data: Visibility) -> Visibility:
+        """Lets others see the player from its next fix on, or takes it out of their sight at once; kept until changed.
+
+        An invisible player sees, claims and listens as ever; no answer, room or message tells others that it is there.
+        """
+        await hiding.choose(caller.principal.account_id, visible=data.visible)
+        return data
+
+    return [location_update, location_nearby, visibility, set_visibility]
 
 
 def _bad_position(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:

@@ -22,11 +22,13 @@ KM_H = 1 / 3.6
 
 OWN_TIMELINE = 1
 MOCK = 2
+ACK = 4
 
 LAT_MAX_DEG = 90.0
 LNG_MAX_DEG = 180.0
 
-# One fix as it waits in the inbox and is judged. Unknown accuracy and altitude are NaN; `flags` as above.
+# One fix as it is judged. What the client does not tell is NaN; `flags` as above; `reporter` and `entry` tell whose it
+# is and in which entry of the inbox it came.
 FIX = np.dtype(
     [
         ("slot", "<u4"),
@@ -36,7 +38,11 @@ FIX = np.dtype(
         ("lng_deg", "<f8"),
         ("accuracy_m", "<f4"),
         ("altitude_m", "<f4"),
+        ("speed_m_s", "<f4"),
+        ("heading_deg", "<f4"),
         ("flags", "<u4"),
+        ("reporter", "<u4"),
+        ("entry", "<u4"),
         ("spare", "<u4"),
     ]
 )

@@ -1,8 +1,12 @@
-"""The last fixes that several servers share. Unlogged: after a crash of the database the next fixes bring them back."""
+"""What the world keeps: last fixes that several servers share, and who is invisible.
+
+The fixes are unlogged: after a crash of the database the next ones bring them back.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from uuid import UUID
 
 from msgspec import Struct
@@ -61,3 +65,40 @@ async def read_fixes(tx: Tx, player_ids: Sequence[UUID], *, since_us: int) -> di
 async def delete_fixes(tx: Tx, *, before_us: int) -> None:
     """Deletes the fixes accepted before a moment, but those that are being replaced just now. One round trip."""
     await tx.execute(_DELETE, before_us)
+
+
+_HIDE = """
+INSERT INTO world.invisible (player_id, since)
+VALUES ($1, $2)
+ON CONFLICT (player_id) DO NOTHING
+RETURNING true"""
+
+_SHOW = """
+DELETE FROM world.invisible
+WHERE player_id = $1
+RETURNING true"""
+
+_READ_INVISIBLE = """
+SELECT player_id
+FROM world.invisible
+WHERE player_id = ANY($1::uuid[])"""
+
+_READ_ALL_INVISIBLE = """
+SELECT player_id
+FROM world.invisible"""
+
+
+async def write_visible(tx: Tx, player_id: UUID, *, visible: bool, at: datetime) -> bool:
+    """Keeps a player's choice; gives whether it is another one than before. One round trip; locks the player's row."""
+    changed = await (tx.fetchval(_SHOW, player_id) if visible else tx.fetchval(_HIDE, player_id, at))
+    return bool(changed)
+
+
+async def read_invisible(tx: Tx, player_ids: Sequence[UUID]) -> set[UUID]:
+    """Those of the players who are invisible. One round trip."""
+    return {row["player_id"] for row in await tx.fetch(_READ_INVISIBLE, player_ids)}
+
+
+async def read_all_invisible(tx: Tx) -> set[UUID]:
+    """Everybody who is invisible. One round trip."""
+    return {row["player_id"] for row in await tx.fetch(_READ_ALL_INVISIBLE)}

@@ -90,7 +90,7 @@ class WorldSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     inbox_max: Annotated[int, Meta(ge=1, le=1_000_000, description="fixes that may wait for the next pass")] = 65_536
     pass_gap_ms: Annotated[float, Meta(ge=0, le=1_000, description="pause between two verdict passes")] = 2.0
     pass_budget_ms: Annotated[float, Meta(gt=0, le=1_000, description="a longer pass is counted as over budget")] = 10.0
-    interest_hz: Annotated[float, Meta(ge=1, le=60, description="how often a changed cell is published")] = 10.0
+    interest_hz: Annotated[float, Meta(ge=1, le=60, description="how often a changed cell is published")] = 20.0
     interest_slices: Annotated[int, Meta(ge=1, le=100, description="parts in which a publication is spread out")] = 20
     fix_kept_s: Annotated[
         int, Meta(ge=60, le=3_600, description="how long a player without a new fix is seen, and its last fix counts")

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 from litestar.handlers import HTTPRouteHandler
 
+from overworld.domains.world.consumers import visibility_tail
 from overworld.domains.world.engine.engine import Engine, warm
 from overworld.domains.world.jobs import Job, jobs_of
 from overworld.domains.world.ports import NearbySource
 from overworld.domains.world.routes import routes
-from overworld.domains.world.service import FixSharing, MovementEvents, World
+from overworld.domains.world.service import FixSharing, Hiding, MovementEvents, World
 from overworld.domains.world.types import InterestRules, MovementRules, WorldSettings
 from overworld.kernel.clock import Clock
+from overworld.kernel.events import Envelope
 from overworld.kernel.ports import Outbox
 from overworld.kernel.refusals import Fault
 from overworld.platform.postgres import Database, Schema
@@ -24,7 +26,10 @@ _STOP_S = 5.0
 
 
 class WorldParts:
-    """What the world contributes to the app. Start it before the ports open, stop it before the database closes."""
+    """What the world contributes to the app.
+
+    Load and start it before the ports open, load it after `on_events` is fed; stop it before the database closes.
+    """
 
     def __init__(
         self,
@@ -33,6 +38,7 @@ class WorldParts:
         routes: list[HTTPRouteHandler],
         events: MovementEvents,
         sharing: FixSharing | None,
+        hiding: Hiding,
         jobs: Sequence[Job],
         settings: WorldSettings,
     ) -> None:
@@ -40,9 +46,15 @@ class WorldParts:
         self.routes = routes
         self.events = events
         self.sharing = sharing
+        self.hiding = hiding
+        self.on_events: Callable[[Sequence[Envelope]], Awaitable[None]] = visibility_tail(hiding)
         self.jobs = tuple(jobs)
         self._settings = settings
         self._tasks: list[asyncio.Task[None]] = []
+
+    async def load(self) -> None:
+        """Reads who is invisible. Raises: Fault."""
+        await self.hiding.load()
 
     async def start(self) -> None:
         """Warms the kernels (seconds at the very first start, else half of one) and starts the jobs.
@@ -98,7 +110,14 @@ def build(
         settings=chosen,
         sources=sources,
     )
+    hiding = Hiding(world=service, database=database, outbox=outbox, clock=clock)
     jobs = jobs_of(world=service, events=events, sharing=sharing, settings=chosen)
     return WorldParts(
-        service=service, routes=routes(service), events=events, sharing=sharing, jobs=jobs, settings=chosen
+        service=service,
+        routes=routes(service, hiding),
+        events=events,
+        sharing=sharing,
+        hiding=hiding,
+        jobs=jobs,
+        settings=chosen,
     )

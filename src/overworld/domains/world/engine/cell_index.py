@@ -5,8 +5,9 @@
     row     the vectors: each a block of 4, 8, 16, ... rows with the slot of a player and the unit vector to the
             place at which others may see it
     seat    per slot: the cell number (-1 is nowhere) and the place in the cell's vector
+    shown   per slot: what watchers were told
 
-A cell that becomes empty keeps its number until its change has been published. Kernels never grow a column: they stop
+A cell that becomes empty keeps its number until its change has been published, and while somebody watches or listens. Kernels never grow a column: they stop
 and say so, and `CellIndex.grow` makes room. The columns are records, because a move touches every field of a few rows.
 """
 
@@ -17,6 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from overworld.domains.world.engine.shown import Shown, depart, longer, shown_columns
 from overworld.geo.columns import I32, I64, U64
 from overworld.geo.compiled import kernel
 
@@ -24,17 +26,29 @@ NOWHERE = -1
 ROOM_MIN = 4
 
 ENTRY = np.dtype([("key", "<i8"), ("at", "<i8")])
-CELL = np.dtype([("id", "<i8"), ("start", "<i8"), ("taken", "<i4"), ("room", "<i4"), ("changed", "<i8")])
+CELL = np.dtype(
+    [
+        ("id", "<i8"),
+        ("start", "<i8"),
+        ("taken", "<i4"),
+        ("room", "<i4"),
+        ("changed", "<i4"),
+        ("watchers", "<i4"),
+        ("listeners", "<i4"),
+        ("spare", "<i4"),
+    ]
+)
 ROW = np.dtype([("x", "<f8"), ("y", "<f8"), ("z", "<f8"), ("slot", "<i8")])
 SEAT = np.dtype([("cell", "<i4"), ("row", "<i4")])
 
-_CELLS, _ROWS, _FREE, _CHANGED = 0, 1, 2, 3
+_CELLS, _ROWS, _FREE, N_CHANGED = 0, 1, 2, 3
 _SPREAD = -7046029254386353131  # 2**64 / golden ratio, odd, as int64: Knuth's multiplicative hashing
 _BLOCK_SIZES = 40
 
 
 class Cells(NamedTuple):
-    """The columns of the index; cell ids are int64 bits.
+    """The columns of the index; cell ids are int64 bits. Of each cell, `watchers` get packed frames and `listeners`
+    messages.
 
     `used` counts cells ever numbered, rows ever given out, free numbers in `free_cell`, and entries of `changed_cell`.
     `free_block` heads a list of freed blocks for each size.
@@ -48,6 +62,7 @@ class Cells(NamedTuple):
     changed_cell: I32
     free_block: I64
     used: I64
+    shown: Shown
 
 
 @kernel
@@ -57,7 +72,7 @@ def _home(entry: NDArray[Any], bits: int) -> int:
 
 @kernel
 def find(entry: NDArray[Any], bits: int) -> int:
-    """The number of a cell, or -1 when nobody is in it and no change of it waits."""
+    """The number of a cell, or -1 when it has none: nobody is in it, minds it, or waits for a change of it."""
     place = _home(entry, bits)
     while entry[place].key != 0:
         if entry[place].key == bits:
@@ -139,8 +154,8 @@ def _free_block(cells: Cells, start: int, room: int) -> None:
 def note_change(cells: Cells, i: int) -> None:
     if cells.cell[i].changed == 0:
         cells.cell[i].changed = 1
-        cells.changed_cell[cells.used[_CHANGED]] = i
-        cells.used[_CHANGED] += 1
+        cells.changed_cell[cells.used[N_CHANGED]] = i
+        cells.used[N_CHANGED] += 1
 
 
 @kernel
@@ -155,9 +170,32 @@ def _new_cell(cells: Cells, bits: int) -> int:
     cells.cell[i].taken = 0
     cells.cell[i].room = ROOM_MIN
     cells.cell[i].start = _take_block(cells, ROOM_MIN)
-    cells.cell[i].changed = 0
+    cells.cell[i].changed = cells.cell[i].watchers = cells.cell[i].listeners = 0
     _enter_key(cells.entry, bits, i)
     return i
+
+
+@kernel
+def has_room_for_cell(cells: Cells) -> bool:
+    return bool((cells.used[_FREE] > 0 or cells.used[_CELLS] < cells.cell.size) and _can_take_block(cells, ROOM_MIN))
+
+
+@kernel
+def number_cells(cells: Cells, first: int, cell: U64, number: I32) -> int:
+    """Writes the numbers of cells, from `first` on, giving them to those that have none; gives how far it came.
+
+    Such a cell counts as changed, so it loses its number at the next publication unless somebody minds it by then.
+    """
+    for k in range(first, cell.size):
+        bits = int(np.int64(cell[k]))
+        i = find(cells.entry, bits)
+        if i == NOWHERE:
+            if not has_room_for_cell(cells):
+                return k
+            i = _new_cell(cells, bits)
+            note_change(cells, i)
+        number[k] = i
+    return int(cell.size)
 
 
 @kernel
@@ -185,6 +223,7 @@ def unseat(cells: Cells, slot: int) -> None:
     moved = cells.row[mine].slot
     cells.seat[moved].row = cells.seat[slot].row
     cells.seat[slot].cell = NOWHERE
+    depart(cells.shown, slot, i)
     note_change(cells, i)
 
 
@@ -195,9 +234,7 @@ def change_cell(cells: Cells, slot: int, bits: int, i: int) -> bool:
     The caller then writes the row's unit vector and notes the change.
     """
     if i == NOWHERE:
-        if cells.used[_FREE] == 0 and cells.used[_CELLS] == cells.cell.size:
-            return False
-        if not _can_take_block(cells, ROOM_MIN):
+        if not has_room_for_cell(cells):
             return False
         i = _new_cell(cells, bits)
     elif cells.cell[i].taken == cells.cell[i].room:
@@ -213,28 +250,26 @@ def change_cell(cells: Cells, slot: int, bits: int, i: int) -> bool:
 
 
 @kernel
-def fill_changed(cells: Cells, part: int, parts: int, cell: U64) -> int:
-    """Writes the changed cells of one part of `parts` and marks them as published; gives how many.
+def take_changed(cells: Cells, every: bool, cell: U64) -> int:
+    """Marks all changed cells as published and writes those that somebody listens to, or every one; gives how many.
 
-    What does not fit stays for the next time. Cells that are empty by now give back their number and their block.
+    `cell` is as long as `changed_cell`. Empty cells that nobody minds give back their number and their block.
     """
-    found = kept = 0
-    for k in range(cells.used[_CHANGED]):
+    found = 0
+    for k in range(cells.used[N_CHANGED]):
         i = cells.changed_cell[k]
-        if i % parts != part or found == cell.size:
-            cells.changed_cell[kept] = i
-            kept += 1
-            continue
-        cell[found] = np.uint64(cells.cell[i].id)
-        found += 1
-        cells.cell[i].changed = 0
-        if cells.cell[i].taken == 0:
-            _remove_key(cells.entry, cells.cell[i].id)
-            _free_block(cells, cells.cell[i].start, cells.cell[i].room)
-            cells.cell[i].id = 0
+        one = cells.cell[i]
+        one.changed = 0
+        if every or one.listeners > 0:
+            cell[found] = np.uint64(one.id)
+            found += 1
+        if one.taken == 0 and one.watchers == 0 and one.listeners == 0:
+            _remove_key(cells.entry, one.id)
+            _free_block(cells, one.start, one.room)
+            one.id = 0
             cells.free_cell[cells.used[_FREE]] = i
             cells.used[_FREE] += 1
-    cells.used[_CHANGED] = kept
+    cells.used[N_CHANGED] = 0
     return found
 
 
@@ -251,17 +286,40 @@ class CellIndex:
             changed_cell=np.zeros(cells, np.int32),
             free_block=np.zeros(_BLOCK_SIZES, np.int64),
             used=np.zeros(4, np.int64),
+            shown=shown_columns(players),
         )
+        self._taken: U64 = np.empty(cells, np.uint64)
 
     @property
     def changed(self) -> int:
         """How many cells have changed since they were last published."""
-        return int(self.cells.used[_CHANGED])
+        return int(self.cells.used[N_CHANGED])
 
     @property
     def occupied(self) -> int:
-        """How many cells somebody is in, or was when last published."""
+        """How many cells somebody is in or minds, or was when last published."""
         return int(self.cells.used[_CELLS] - self.cells.used[_FREE])
+
+    def take_changed(self, *, every: bool) -> list[int]:
+        """The changed cells that somebody listens to, or all, each once; no cell counts as changed afterwards."""
+        if self._taken.size < self.cells.changed_cell.size:
+            self._taken = np.empty(self.cells.changed_cell.size, np.uint64)
+        count = take_changed(self.cells, every, self._taken)
+        taken: list[int] = self._taken[:count].tolist()
+        return taken
+
+    def numbers(self, cell: U64) -> I32:
+        """The numbers of cells, aligned with them, (n,); valid until the next `take_changed` unless somebody minds."""
+        number, done = np.empty(cell.size, np.int32), 0
+        while (done := number_cells(self.cells, done, cell, number)) < cell.size:
+            self.grow()
+        return number
+
+    def listen(self, cell: int, more: int) -> None:
+        """Changes by 1 or -1 how many listen to a cell."""
+        [i] = self.numbers(np.array([cell], np.uint64)).tolist()
+        self.cells.cell["listeners"][i] += more
+        note_change(self.cells, i)
 
     def grow(self) -> None:
         """Doubles what a kernel found too short."""
@@ -279,8 +337,10 @@ class CellIndex:
 
     def grow_players(self, players: int) -> None:
         """Makes room for more slots."""
-        seat = self.cells.seat
-        self.cells = self.cells._replace(seat=np.concatenate([seat, _nobody(players - seat.size)]))
+        cells = self.cells
+        self.cells = cells._replace(
+            seat=np.concatenate([cells.seat, _nobody(players - cells.seat.size)]), shown=longer(cells.shown, players)
+        )
 
 
 def _entries(cells: int) -> NDArray[Any]:
@@ -299,5 +359,5 @@ def _doubled(column: NDArray[Any]) -> Any:
 
 ALL = (
     _home, find, _enter_key, _remove_key, enter_keys, _size_of, _can_take_block, _take_block, _free_block,
-    note_change, _new_cell, _widen, unseat, change_cell, fill_changed,
+    note_change, _new_cell, has_room_for_cell, number_cells, _widen, unseat, change_cell, take_changed,
 )  # fmt: skip

@@ -14,23 +14,29 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 from overworld.domains.world import rules
-from overworld.domains.world.engine import cell_index, nearest, seeing, verdicts
+from overworld.domains.world.engine import cell_index, inbox, interest, motion, nearest, seeing, verdicts
 from overworld.domains.world.engine.cell_index import NOWHERE, CellIndex
+from overworld.domains.world.engine.inbox import VerdictFrames
+from overworld.domains.world.engine.interest import Interest
 from overworld.domains.world.engine.players import NO_SLOT, Players
 from overworld.domains.world.engine.search import FIRST, Near, Search
 from overworld.domains.world.engine.verdicts import EXACT, Judged, judged_columns
-from overworld.domains.world.rules import FIX, MOCK, OWN_TIMELINE, SECOND_US
+from overworld.domains.world.rules import MOCK, OWN_TIMELINE, SECOND_US
 from overworld.domains.world.types import InterestRules, MovementRules, WorldSettings
 from overworld.geo import cells as geo_cells
 from overworld.geo import kernels as geo_kernels
 from overworld.geo.box import Box
-from overworld.geo.columns import F64, I32, I64, U64
+from overworld.geo.columns import F64, I32, I64
+from overworld.geo.sphere import distance_between_m
+from overworld.kernel.tick import Batch
 
-KERNELS = (*geo_kernels.ALL, *rules.ALL, *cell_index.ALL, *verdicts.ALL, *seeing.ALL, *nearest.ALL)
+KERNELS = (
+    *geo_kernels.ALL, *rules.ALL, *cell_index.ALL, *inbox.ALL, *motion.ALL, *verdicts.ALL, *seeing.ALL, *nearest.ALL,
+    *interest.KERNELS,
+)  # fmt: skip
 
 SLOTS_FIRST = 1_024
 _FOUND_MAX = 65_536
-_CHANGED_MAX = 4_096
 _FORGOTTEN_MAX = 1_000  # a few ms; once a minute, that is more than a million a day
 
 
@@ -40,6 +46,12 @@ class Pass(Struct, frozen=True):
     fix: NDArray[Any]
     judged: Judged
     now_us: int
+    tick: int = 0
+
+
+def pass_of(fix: NDArray[Any], *, now_us: int, tick: int = 0) -> Pass:
+    """A pass over rows of `FIX`, not judged yet."""
+    return Pass(fix=fix, judged=judged_columns(fix.size), now_us=now_us, tick=tick)
 
 
 class Seen(Struct, frozen=True):
@@ -62,13 +74,13 @@ class Engine:
         self._limits = rules.limits_of(movement)
         self.index = CellIndex(players=SLOTS_FIRST)
         self.players = Players(slots=SLOTS_FIRST, players_max=settings.players_max, on_grow=self.index.grow_players)
-        self._changed: U64 = np.empty(_CHANGED_MAX, np.uint64)
+        self._verdict_frames = VerdictFrames()
+        self.interest = Interest(index=self.index, players=self.players, settings=settings, rules=chosen)
         self._search = Search(settings=settings, interest=chosen)
 
-    def ingest(self, records: bytearray, *, now_us: int) -> Pass:
-        """The records of a batch as columns."""
-        fix = np.frombuffer(records, FIX)
-        return Pass(fix=fix, judged=judged_columns(fix.size), now_us=now_us)
+    def ingest(self, batch: Batch, *, now_us: int) -> Pass:
+        """The entries of an inbox as columns."""
+        return pass_of(inbox.read(batch.inbox, count=batch.count), now_us=now_us, tick=batch.tick)
 
     def validate(self, batch: Pass) -> Pass:
         """Judges every fix, and moves the tracks of players on."""
@@ -85,7 +97,7 @@ class Engine:
         while True:
             done = verdicts.move_batch(
                 done, batch.fix, batch.judged, batch.now_us, players.lat_deg, players.lng_deg, players.at_us,
-                players.unshared, self._seen_level, self.index.cells,
+                players.unshared, players.room, players.hidden, players.tracks, self._seen_level, self.index.cells,
             )  # fmt: skip
             if done == batch.fix.size:
                 return batch
@@ -100,12 +112,26 @@ class Engine:
         )  # fmt: skip
         return batch
 
-    def take_changed(self, part: int) -> list[int]:
-        """The room cells of one slice that changed since they were last taken, at most 4,096."""
-        parts = self._settings.interest_slices
-        count = cell_index.fill_changed(self.index.cells, part, parts, self._changed)
-        taken: list[int] = self._changed[:count].tolist()
-        return taken
+    def verdict_frames(self, batch: Pass) -> list[tuple[int, bytes]]:
+        """What reporters are told of a pass: their numbers and frames of kind 2, in the order of their frames."""
+        return self._verdict_frames.fill(batch.fix, batch.judged.reason, tick=batch.tick)
+
+    def crossed(self, batch: Pass) -> list[int]:
+        """The slots of the players who came into another room cell, each once."""
+        slots: list[int] = np.unique(batch.fix["slot"][batch.judged.crosses.nonzero()[0]]).tolist()
+        return slots
+
+    def around_cells(self, lat_deg: float, lng_deg: float, radius_m: float, cells_max: int) -> list[int]:
+        """The room cells within a radius of anywhere in the room cell of a place, nearest first; at most so many."""
+        level = self._settings.room_level
+        home = geo_cells.cell_of(lat_deg, lng_deg, level)
+        middle = geo_cells.centre_deg(home)
+        corners = geo_cells.vertices_deg(home)
+        reach_m = max(distance_between_m(*middle, *corner) for corner in corners)
+        cover = np.array(geo_cells.cover_cap(*middle, radius_m + reach_m, level, NEARBY_CELLS_MAX), np.uint64)
+        order = seeing.nearest_first(cover, *geo_kernels.unit_xyz(*middle))
+        nearest: list[int] = cover[order][:cells_max].tolist()
+        return nearest
 
     def is_anchored(self, slot: int) -> bool:
         """Whether the last good fix still speaks for the player: not when refused ones agree on another place."""
@@ -140,7 +166,7 @@ class Engine:
 
         Of a crowded cell only so many are looked at.
         """
-        cells, words = self.index.cells, self.players.id_words
+        cells, words = self.index.cells, self.players.account.view(np.uint64)
         return self._search.around(cells, words, (lat_deg, lng_deg), radius_m, limit=limit, viewer=viewer, after=after)
 
     def within(self, box: Box) -> I64:
@@ -160,6 +186,13 @@ class Engine:
         """Takes a player out of sight; its track is kept."""
         cell_index.unseat(self.index.cells, slot)
 
+    def hide(self, player_id: UUID, *, hidden: bool) -> None:
+        """Takes a player out of sight until it is shown again; the first fix after that brings it back."""
+        self.players.hide(player_id, hidden=hidden)
+        slot = self.players.slot(player_id)
+        if hidden and slot != NO_SLOT:
+            self.leave(slot)
+
     def expire(self, *, now_us: int) -> int:
         """Takes out of sight who has no accepted fix for too long; gives how many."""
         return verdicts.expire(self.index.cells, self.players.at_us, now_us - self._settings.fix_kept_s * SECOND_US)
@@ -169,6 +202,7 @@ class Engine:
         players = self.players
         before_us = now_us - self._settings.track_kept_s * SECOND_US
         gone = (players.seen_us > 0) & (players.seen_us < before_us) & (self.index.cells.seat["cell"] == NOWHERE)
+        gone &= players.reporters == 0
         slots = np.flatnonzero(gone)[:_FORGOTTEN_MAX].tolist()
         for slot in slots:
             players.forget(slot)
@@ -185,18 +219,18 @@ def warm(settings: WorldSettings) -> None:
     geo_cells.warm()
     engine = Engine(settings=settings, movement=MovementRules())
     slot = engine.players.admit(UUID(int=1), now_us=1)
-    records = np.zeros(2, FIX)
-    records["slot"] = slot
-    records["time_us"] = 1, 2 * SECOND_US
-    batch = engine.ingest(bytearray(records.tobytes()), now_us=SECOND_US)
+    waiting = inbox.single(
+        slot=slot, generation=0, time_us=1, lat_deg=0.0, lng_deg=0.0, accuracy_m=None, altitude_m=None,
+        speed_m_s=None, heading_deg=None, flags=0,
+    )  # fmt: skip
+    batch = engine.ingest(Batch(bytearray(waiting), 1, 1), now_us=SECOND_US)
     engine.choose_told(engine.move(engine.validate(batch)))
+    engine.verdict_frames(batch)
     cell_index.enter_keys(CellIndex(players=1).cells)
     engine.near(0.0, 0.0, 100.0, limit=1)
     engine.present([geo_cells.cell_of(0.0, 0.0, settings.room_level)])
     engine.leave(slot)
     engine.expire(now_us=SECOND_US)
-    for part in range(settings.interest_slices):
-        engine.take_changed(part)
 
 
 def _seen(size: int) -> Seen:

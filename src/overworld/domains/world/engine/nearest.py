@@ -20,10 +20,10 @@ from overworld.geo.compiled import kernel
 from overworld.geo.kernels import chord2_of_metres, degrees_of, fill_cover, metres_of_chord2
 
 ID_CHARACTERS = 36
-ID_WORDS = np.dtype([("high", "<u8"), ("low", "<u8")])
 FOUND = np.dtype([("distance_m", "<f8"), ("high", "<u8"), ("low", "<u8"), ("row", "<i8")])
 
 _CHORD_SLACK = 1e-12  # a few micrometres: more than rounding can move a row or the edge of a cell
+_BYTES, _PAIRS = np.uint64(0x00FF00FF00FF00FF), np.uint64(0x0000FFFF0000FFFF)
 _DASH, _ZERO, _BEFORE_A = ord("-"), ord("0"), ord("a") - 10
 
 
@@ -54,6 +54,14 @@ class Scratch(NamedTuple):
     cell: U64
     chord2: F64
     number: I64
+
+
+@kernel
+def number_of(word: int) -> int:
+    """The number that eight bytes write, the first one highest, from their word in this machine's order."""
+    word = ((word & _BYTES) << np.uint64(8)) | ((word >> np.uint64(8)) & _BYTES)
+    word = ((word & _PAIRS) << np.uint64(16)) | ((word >> np.uint64(16)) & _PAIRS)
+    return (word << np.uint64(32)) | (word >> np.uint64(32))
 
 
 @kernel
@@ -146,7 +154,7 @@ def put(found: NDArray[Any], count: int, distance_m: float, high: int, low: int,
 
 @kernel
 def search_cell(
-    cells: Cells, i: int, words: NDArray[Any], asked: Asked, reach: float, found: NDArray[Any], count: int
+    cells: Cells, i: int, words: U64, asked: Asked, reach: float, found: NDArray[Any], count: int
 ) -> int:
     """Takes in who is in one cell, no farther than `reach`; gives how many entries there are then."""
     start = cells.cell[i].start
@@ -164,7 +172,7 @@ def search_cell(
             known_chord2 = chord2
         if distance_m < first_m or (count == found.size and distance_m > last_m):
             continue
-        high, low = words[at.slot].high, words[at.slot].low
+        high, low = number_of(words[at.slot, 0]), number_of(words[at.slot, 1])
         if distance_m == first_m and (high < first_high or (high == first_high and low < first_low)):
             continue
         if (
@@ -179,10 +187,10 @@ def search_cell(
 
 
 @kernel
-def fill_nearest(cells: Cells, words: NDArray[Any], asked: Asked, scratch: Scratch, found: NDArray[Any]) -> int:
+def fill_nearest(cells: Cells, words: U64, asked: Asked, scratch: Scratch, found: NDArray[Any]) -> int:
     """Writes the first `found.size` entries within the radius, in order; gives how many, or -1 for too many cells.
 
-    `words` has the ids by slot. Of a crowded cell the first `per_cell_max` rows are looked at.
+    `words` has the bytes of the ids by slot, eight in a word. Of a crowded cell the first `per_cell_max` rows are looked at.
     """
     waiting = heap_cells(cells, asked, scratch)
     if waiting < 0:
@@ -230,5 +238,5 @@ def tell_found(cells: Cells, found: NDArray[Any], count: int, lat_deg: F64, lng_
 
 
 ALL = (
-    is_before, swap, sink_last, sink_near, heap_cells, reach_of, put, search_cell, fill_nearest, write_id, tell_found,
+    number_of, is_before, swap, sink_last, sink_near, heap_cells, reach_of, put, search_cell, fill_nearest, write_id, tell_found,
 )  # fmt: skip

@@ -8,13 +8,10 @@ from uuid import UUID
 import numpy as np
 from numpy.typing import NDArray
 
-from overworld.domains.world.engine.nearest import ID_WORDS
 from overworld.domains.world.rules import TRACK
-from overworld.geo.columns import F64, I64, U8, U32
+from overworld.geo.columns import F64, I32, I64, U8, U32
 
 NO_SLOT = -1
-_LOW_WORD = 2**64 - 1
-_COLUMNS = ("tracks", "told", "id_words", "generation", "lat_deg", "lng_deg", "at_us", "seen_us", "unshared")
 
 # What was last told about a player: the place of the last `events.location.updated` and the time of its fix, and when,
 # by the server's clock, a refusal was last told and how many came since.
@@ -30,24 +27,36 @@ TOLD = np.dtype(
 )
 
 
+_COLUMNS = (
+    "tracks", "told", "generation", "lat_deg", "lng_deg", "at_us", "room", "seen_us", "unshared", "reporters", "hidden",
+    "account",
+)  # fmt: skip
+_ACCOUNT_WORDS = 8
+
+
 class Players:
     """The slots. `tracks` and `told` are records; the columns are aligned with them, (slots,).
 
     `lat_deg`, `lng_deg` and `at_us` tell the last accepted fix, `at_us` by the server's clock (0 when there is none);
-    `seen_us` when a fix last came, accepted or not; `unshared` marks what other servers have not been told;
-    `id_words` are the two halves of the id.
+    `room` the room cell it lies in, as bits (0 when there is none); `seen_us` when a fix last came, accepted or not;
+    `unshared` marks what other servers have not been told; `reporters` counts those who report for the player;
+    `hidden` marks those whom others may not see. Who is hidden stays so when its slot is given away.
     """
 
     def __init__(self, *, slots: int = 1_024, players_max: int = 1_000_000, on_grow: Callable[[int], None]) -> None:
         self.tracks: NDArray[np.void] = np.zeros(slots, TRACK)
         self.told: NDArray[np.void] = np.zeros(slots, TOLD)
-        self.id_words: NDArray[np.void] = np.zeros(slots, ID_WORDS)
         self.generation: U32 = np.zeros(slots, np.uint32)
         self.lat_deg: F64 = np.zeros(slots)
         self.lng_deg: F64 = np.zeros(slots)
         self.at_us: I64 = np.zeros(slots, np.int64)
+        self.room: I64 = np.zeros(slots, np.int64)
         self.seen_us: I64 = np.zeros(slots, np.int64)
         self.unshared: U8 = np.zeros(slots, np.uint8)
+        self.account: NDArray[np.uint16] = np.zeros((slots, _ACCOUNT_WORDS), np.uint16)
+        self.reporters: I32 = np.zeros(slots, np.int32)
+        self.hidden: U8 = np.zeros(slots, np.uint8)
+        self._hidden: set[UUID] = set()
         self._ids: list[UUID | None] = [None] * slots
         self._slots: dict[UUID, int] = {}
         self._free = list(range(slots - 1, -1, -1))
@@ -80,25 +89,41 @@ class Players:
         slot = self._free.pop()
         self._slots[player_id] = slot
         self._ids[slot] = player_id
-        self.id_words[slot] = player_id.int >> 64, player_id.int & _LOW_WORD
+        self.account[slot] = np.frombuffer(player_id.bytes, np.uint16)
         self.seen_us[slot] = now_us
+        self.hidden[slot] = player_id in self._hidden
         return slot
 
+    def is_hidden(self, player_id: UUID) -> bool:
+        """Whether others may not see the player; known also of those without a slot."""
+        return player_id in self._hidden
+
+    def hide(self, player_id: UUID, *, hidden: bool) -> None:
+        """Marks a player, with or without a slot, as one whom others may not see, or may see again."""
+        (self._hidden.add if hidden else self._hidden.discard)(player_id)
+        slot = self._slots.get(player_id)
+        if slot is not None:
+            self.hidden[slot] = hidden
+
     def forget(self, slot: int) -> None:
-        """Frees a slot that is not in the index; fixes still queued for it will find another generation."""
+        """Frees a slot that is not in the index and that nobody reports for.
+
+        Fixes still queued for it will find another generation.
+        """
         del self._slots[self.id(slot)]
         self._ids[slot] = None
         self._free.append(slot)
         self.generation[slot] += 1
         self.tracks[slot] = np.zeros((), TRACK)
         self.told[slot] = np.zeros((), TOLD)
-        self.at_us[slot] = self.seen_us[slot] = self.unshared[slot] = 0
+        self.at_us[slot] = self.room[slot] = self.seen_us[slot] = self.unshared[slot] = 0
+        self.hidden[slot] = 0
 
     def _grow(self, slots: int) -> None:
         before = len(self._ids)
         for name in _COLUMNS:
             column = getattr(self, name)
-            setattr(self, name, np.concatenate([column, np.zeros(slots - before, column.dtype)]))
+            setattr(self, name, np.concatenate([column, np.zeros((slots - before, *column.shape[1:]), column.dtype)]))
         self._ids += [None] * (slots - before)
         self._free.extend(range(slots - 1, before - 1, -1))
         self._on_grow(slots)

@@ -15,7 +15,7 @@ from overworld.domains.world.engine.cell_index import Cells
 from overworld.domains.world.engine.nearest import FOUND, ID_CHARACTERS, Asked, Scratch
 from overworld.domains.world.types import InterestRules, WorldSettings
 from overworld.geo import kernels as geo_kernels
-from overworld.geo.columns import F64, U8
+from overworld.geo.columns import F64, U8, U64
 
 FIRST = (-1.0, "")
 CELLS_MAX = 32_768
@@ -47,7 +47,7 @@ class Search:
     def around(
         self,
         cells: Cells,
-        id_words: NDArray[Any],
+        id_words: U64,
         place: tuple[float, float],
         radius_m: float,
         *,

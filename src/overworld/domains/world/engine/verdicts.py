@@ -13,6 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from overworld.domains.world.engine.cell_index import NOWHERE, Cells, change_cell, find, note_change, unseat
+from overworld.domains.world.engine.motion import motion_of
+from overworld.domains.world.engine.shown import note_fix
 from overworld.domains.world.rules import Limits, judge
 from overworld.domains.world.types import Reason
 from overworld.geo.columns import F64, I64, U8, U32, U64
@@ -31,7 +33,8 @@ TELL_MOVED, TELL_REFUSED = 1, 2
 
 class Judged(NamedTuple):
     """A batch after judgement, one row per fix: the reason (0 is accepted), the unit vector, the room cell, whether a
-    track begins with it; then what to tell of it, with the metres walked or the refusals since the last word."""
+    track begins with it, and whether it leads into another room cell; then what to tell of it, with the metres walked
+    or the refusals since the last word."""
 
     reason: U8
     x: F64
@@ -39,6 +42,7 @@ class Judged(NamedTuple):
     z: F64
     cell: U64
     begins: U8
+    crosses: U8
     tell: U8
     amount: F64
 
@@ -52,6 +56,7 @@ def judged_columns(count: int) -> Judged:
         z=np.empty(count),
         cell=np.zeros(count, np.uint64),
         begins=np.zeros(count, np.uint8),
+        crosses=np.zeros(count, np.uint8),
         tell=np.zeros(count, np.uint8),
         amount=np.zeros(count),
     )
@@ -85,13 +90,36 @@ def judge_batch(
 
 
 @kernel
+def seat(fix: Any, judged: Judged, i: int, bits: int, tracks: NDArray[Any], seen_level: int, cells: Cells) -> bool:
+    """Puts the player of an accepted fix, row `i`, where others see it; False, and nothing done, without room."""
+    slot = int(fix.slot)
+    k = find(cells.entry, bits)
+    if (k == NOWHERE or cells.seat[slot].cell != k) and not change_cell(cells, slot, bits, k):
+        return False
+    k = int(cells.seat[slot].cell)
+    row = cells.cell[k].start + cells.seat[slot].row
+    x, y, z = judged.x[i], judged.y[i], judged.z[i]
+    heading = speed = 0
+    if seen_level != EXACT:
+        x, y, z = centre_xyz(x, y, z, seen_level)
+    elif cells.cell[k].watchers > 0:
+        heading, speed = motion_of(fix, tracks[slot], x, y, z)
+    cells.row[row].x, cells.row[row].y, cells.row[row].z = x, y, z
+    note_change(cells, k)
+    if cells.cell[k].watchers > 0:
+        note_fix(cells.shown, slot, heading, speed)
+    return True
+
+
+@kernel
 def move_batch(
     first: int, fix: NDArray[Any], judged: Judged, now_us: int, lat_deg: F64, lng_deg: F64, at_us: I64, unshared: U8,
-    seen_level: int, cells: Cells,
+    room: I64, hidden: U8, tracks: NDArray[Any], seen_level: int, cells: Cells,
 ) -> int:  # fmt: skip
     """Moves who was accepted, from row `first` on; gives the row it came to, not the end if `cells` is too short.
 
-    The index gets the places that others may see: centres of cells of `seen_level`, or exact ones for `EXACT`.
+    The index gets the places that others may see: centres of cells of `seen_level`, or exact ones for `EXACT`, and only
+    then speed and heading are shown. Of those who are hidden it gets none.
     """
     for i in range(first, fix.size):
         slot = int(fix[i].slot)
@@ -101,16 +129,10 @@ def move_batch(
         if judged.reason[i] != 0:
             continue
         bits = int(np.int64(judged.cell[i]))
-        k = find(cells.entry, bits)
-        if (k == NOWHERE or cells.seat[slot].cell != k) and not change_cell(cells, slot, bits, k):
+        if hidden[slot] == 0 and not seat(fix[i], judged, i, bits, tracks, seen_level, cells):
             return i
-        k = int(cells.seat[slot].cell)
-        row = cells.cell[k].start + cells.seat[slot].row
-        x, y, z = judged.x[i], judged.y[i], judged.z[i]
-        if seen_level != EXACT:
-            x, y, z = centre_xyz(x, y, z, seen_level)
-        cells.row[row].x, cells.row[row].y, cells.row[row].z = x, y, z
-        note_change(cells, k)
+        judged.crosses[i] = room[slot] != bits
+        room[slot] = bits
         lat_deg[slot] = fix[i].lat_deg
         lng_deg[slot] = fix[i].lng_deg
         at_us[slot] = now_us
@@ -164,4 +186,4 @@ def expire(cells: Cells, at_us: I64, before_us: int) -> int:
     return gone
 
 
-ALL = (judge_batch, move_batch, choose_told, expire)
+ALL = (judge_batch, seat, move_batch, choose_told, expire)

@@ -3,43 +3,34 @@
 from __future__ import annotations
 
 import asyncio
-import math
-import struct
 from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
 from uuid import UUID
 
-import msgspec
 import numpy as np
 from msgspec import Raw
 
-from overworld.domains.world.engine.engine import Engine, Pass, flags_of
+from overworld.domains.world.engine.engine import Engine, Pass
 from overworld.domains.world.engine.players import NO_SLOT
 from overworld.domains.world.engine.search import FIRST
-from overworld.domains.world.engine.verdicts import GONE
-from overworld.domains.world.errors import BadPosition, OutOfSight, RadiusTooWide, UnknownEntityType
+from overworld.domains.world.errors import OutOfSight, RadiusTooWide, UnknownEntityType
 from overworld.domains.world.messages import PLAYER, EntityNearby, Fix, FixReport, Located, PlayerSeen, Verdict
 from overworld.domains.world.ports import NearbySource
-from overworld.domains.world.rules import LAT_MAX_DEG, LNG_MAX_DEG, SECOND_US
+from overworld.domains.world.rules import SECOND_US
 from overworld.domains.world.service.events import MovementEvents
+from overworld.domains.world.service.intake import Intake, Reporter
 from overworld.domains.world.service.sharing import FixSharing
-from overworld.domains.world.types import Reason, WorldSettings
-from overworld.geo import cells as geo_cells
+from overworld.domains.world.types import WorldSettings
 from overworld.geo.box import Box
 from overworld.geo.columns import I64
 from overworld.geo.sphere import distance_between_m
-from overworld.kernel.clock import FIRST_US, LAST_US, Clock, to_us
+from overworld.kernel.clock import Clock
 from overworld.kernel.identity import Scope
 from overworld.kernel.ports import FixColumns
-from overworld.kernel.refusals import Busy
 from overworld.kernel.tick import Batch, Cadence, Stage, Tick, Timers
 
-_RECORD = struct.Struct("<IIqddffII")
-_REFUSED: dict[Reason, Verdict] = {
-    reason: Verdict(accepted=False, reason=reason.wire) for reason in Reason if reason is not Reason.NONE
-}
-_REPORT = msgspec.json.Decoder(FixReport)
 _REASONS = 256
+_MS_US = 1_000
 # A place in memory is a slot below 2**24 and a generation: together a number that JSON holds exactly, below 2**53.
 _SLOT_BITS = 24
 _GENERATIONS = 2**29
@@ -50,7 +41,9 @@ class World:
     """Where everybody is. One per process; its state belongs to the event loop's thread.
 
     `on_cells_changed` is called with the room cells in which players came, moved or left, each at most `interest_hz`
-    times a second. `tick`, `cadence` and `engine` are public for what is measured of them; `judged` counts verdicts by
+    times a second: those that somebody listens to (`listen`), or all while `tells_every_cell`. Packed frames of what is
+    around a player come from `interest`. `on_crossed` after a pass with the players whose last fix lies in another room cell than the one
+    before. `tick`, `cadence` and `engine` are public for what is measured of them; `judged` counts verdicts by
     the number of their reason, (256,), 0 being accepted; `expired` players who left for want of a fix.
     """
 
@@ -66,19 +59,20 @@ class World:
         sources: Sequence[NearbySource] = (),
     ) -> None:
         self.engine = engine
+        self.interest = engine.interest
+        self.tells_every_cell = True
         self.expired = 0
         self.judged: I64 = np.zeros(_REASONS, np.int64)
         self.on_cells_changed: Callable[[Sequence[int]], None] = _nobody_listens
+        self.on_crossed: Callable[[Sequence[UUID]], None] = _nobody_minds
         self._events = events
         self._sharing = sharing
         self._clock = clock
         self._settings = settings
         self._sources = {source.type: source for source in sources}
-        self._waiting: list[asyncio.Future[Verdict]] = []
-        self._taken: list[asyncio.Future[Verdict]] = []
+        self._intake = Intake(engine=engine, clock=clock)
         self.tick = Tick(
             name="world",
-            record_bytes=_RECORD.size,
             stages=[
                 Stage("ingest", self._ingest),
                 Stage("validate", engine.validate),
@@ -86,13 +80,14 @@ class World:
                 Stage("interest", self._interest),
                 Stage("emit", self._emit),
             ],
-            failed=self._fail,
+            failed=self._intake.fail,
             loop=loop,
             monotonic_s=clock.monotonic_s,
             records_max=settings.inbox_max,
             gap_s=settings.pass_gap_ms / 1_000,
             budget_s=settings.pass_budget_ms / 1_000,
         )
+        self._intake.tick = self.tick
         self.cadence = Cadence(
             publish=self._publish,
             loop=loop,
@@ -100,6 +95,7 @@ class World:
             every_s=1 / settings.interest_hz,
             slices=settings.interest_slices,
         )
+        self.interest.on_stir = self.cadence.wake
 
     def add_source(self, source: NearbySource) -> None:
         """Shows another domain's entities in `nearby` too, under the source's type."""
@@ -112,36 +108,18 @@ class World:
         own time, and leaves the comparison with the server's clock out. To change between the two begins a new track.
         Raises: BadPosition when the place or the time is none; Busy when no more fixes, or players, are taken.
         """
-        time_us = to_us(report.timestamp)
-        if not (abs(report.lat) <= LAT_MAX_DEG and abs(report.lng) <= LNG_MAX_DEG and FIRST_US <= time_us <= LAST_US):
-            raise BadPosition(errors=_out_of_bounds(report, time_us))
-        players = self.engine.players
-        slot = players.admit(player_id, now_us=self._clock.now_us())
-        if slot == NO_SLOT:
-            raise Busy("world takes no more players for the moment")
-        record = _RECORD.pack(
-            slot,
-            int(players.generation[slot]),
-            time_us,
-            report.lat,
-            report.lng,
-            math.nan if report.accuracy_m is None else report.accuracy_m,
-            math.nan if report.altitude_m is None else report.altitude_m,
-            flags_of(own_timeline=own_timeline, mock=report.mock),
-            0,
-        )
-        self.tick.put(record)
-        verdict: asyncio.Future[Verdict] = asyncio.get_running_loop().create_future()
-        self._waiting.append(verdict)
-        return verdict
+        return self._intake.submit(player_id, report, own_timeline=own_timeline)
 
     def report(self, player_id: UUID, data: Raw | bytes, *, own_timeline: bool = False) -> asyncio.Future[Verdict]:
         """The same for a fix that is still JSON. Raises: BadPosition when it is malformed; as `submit`."""
-        try:
-            report = _REPORT.decode(data)
-        except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
-            raise BadPosition(errors=[{"path": "data", "reason": str(error)[:200]}]) from error
-        return self.submit(player_id, report, own_timeline=own_timeline)
+        return self._intake.report(player_id, data, own_timeline=own_timeline)
+
+    def open(self, player_id: UUID, *, own_timeline: bool = False, tell: Callable[[bytes], None]) -> Reporter:
+        """A way in for packed fixes of a player, judged in order with all others. `tell` gets frames of verdicts.
+
+        Raises: Busy when no more players are taken.
+        """
+        return self._intake.open(player_id, own_timeline=own_timeline, tell=tell)
 
     def last_fix(self, player_id: UUID) -> Fix | None:
         """The last fix of a player accepted by this process, if it is younger than 5 minutes.
@@ -261,12 +239,37 @@ class World:
             lng=players.lng_deg[given].round(_PLACE_DIGITS).tolist(),
         )
 
+    def listen(self, cell: int) -> None:
+        """Has `on_cells_changed` tell of a room cell; as many times as asked for, `unlisten` must end it."""
+        self.engine.index.listen(cell, 1)
+
+    def unlisten(self, cell: int) -> None:
+        """Takes one `listen` back."""
+        self.engine.index.listen(cell, -1)
+        self.cadence.wake()
+
+    def around_cells(self, lat_deg: float, lng_deg: float, radius_m: float, cells_max: int) -> list[int]:
+        """The room cells within a radius of anywhere in the room cell of a place, nearest first; at most so many."""
+        return self.engine.around_cells(lat_deg, lng_deg, radius_m, cells_max)
+
     def leave(self, player_id: UUID) -> None:
         """Takes a player out of sight of others. Its track and its last fix are kept."""
         slot = self.engine.players.slot(player_id)
         if slot != NO_SLOT:
             self.engine.leave(slot)
             self.cadence.wake()
+
+    def show(self, player_id: UUID, *, visible: bool) -> None:
+        """Lets others see a player from its next fix on, or takes it out of their sight now.
+
+        What is kept for the player itself, its track, its last fix and its place to look from, is the same either way.
+        """
+        self.engine.hide(player_id, hidden=not visible)
+        self.cadence.wake()
+
+    def is_visible(self, player_id: UUID) -> bool:
+        """Whether others may see a player, wherever it is."""
+        return not self.engine.players.is_hidden(player_id)
 
     def expire(self) -> None:
         """Takes out of sight who has no accepted fix for 5 minutes."""
@@ -285,8 +288,8 @@ class World:
         self.cadence.stop()
 
     def _ingest(self, batch: Batch) -> Pass:
-        self._taken, self._waiting = self._waiting, []
-        return self.engine.ingest(batch.records, now_us=self._clock.now_us())
+        self._intake.take()
+        return self.engine.ingest(batch, now_us=self._clock.now_us())
 
     def _interest(self, batch: Pass) -> Pass:
         if self.engine.index.changed:
@@ -296,30 +299,28 @@ class World:
     def _emit(self, batch: Pass) -> None:
         self.judged += np.bincount(batch.judged.reason, minlength=_REASONS)
         self._events.tell(self.engine.choose_told(batch))
-        for verdict, reason, cell in zip(
-            self._taken, batch.judged.reason.tolist(), batch.judged.cell.tolist(), strict=True
-        ):
-            if verdict.done():
-                continue
-            if reason == 0:
-                verdict.set_result(Verdict(accepted=True, cell=geo_cells.token(cell)))
-            elif reason == GONE:
-                verdict.set_exception(Busy("the player was forgotten meanwhile; send the fix again"))
-            else:
-                verdict.set_result(_REFUSED[Reason(reason)])
-        self._taken = []
-
-    def _fail(self, error: Exception) -> None:
-        for verdict in self._taken:
-            if not verdict.done():
-                verdict.set_exception(error)
-        self._taken = []
+        self._intake.tell(batch)
+        crossed = self.engine.crossed(batch)
+        if crossed:
+            self.on_crossed([self.engine.players.id(slot) for slot in crossed])
 
     def _publish(self, part: int) -> bool:
-        changed = self.engine.take_changed(part)
+        began_s = self._clock.monotonic_s()
+        if part == 0:
+            began_s = self._begin_period(began_s)
+        self.interest.serve(part)
+        self.interest.serve_s += self._clock.monotonic_s() - began_s
+        return self.interest.busy
+
+    def _begin_period(self, began_s: float) -> float:
+        """Encodes what changed and tells listeners of it; gives when that was done."""
+        self.interest.encode(now_ms=self._clock.now_us() // _MS_US)
+        changed = self.engine.index.take_changed(every=self.tells_every_cell)
+        encoded_s = self._clock.monotonic_s()
+        self.interest.encode_s += encoded_s - began_s
         if changed:
             self.on_cells_changed(changed)
-        return self.engine.index.changed > 0
+        return encoded_s
 
     def _kept_fix(self, slot: int) -> Fix | None:
         """The last accepted fix in a slot, or in none, if it is young enough."""
@@ -347,18 +348,9 @@ class World:
         ]
 
 
-def _out_of_bounds(report: FixReport, time_us: int) -> list[dict[str, str]]:
-    """What is wrong with the place, and with a time that its offset moves out of the years there are."""
-    bounds = (("lat", report.lat, LAT_MAX_DEG), ("lng", report.lng, LNG_MAX_DEG))
-    errors = [
-        {"path": name, "reason": f"Expected a number of degrees between -{bound:g} and {bound:g}"}
-        for name, value, bound in bounds
-        if not abs(value) <= bound
-    ]
-    if not FIRST_US <= time_us <= LAST_US:
-        errors.append({"path": "timestamp", "reason": "Expected a time in the years 1 to 9999 UTC"})
-    return errors
-
-
 def _nobody_listens(_cells: Sequence[int]) -> None:
     """What `on_cells_changed` is until the socket asks to be told."""
+
+
+def _nobody_minds(_player_ids: Sequence[UUID]) -> None:
+    """What `on_crossed` is until the socket asks to be told."""

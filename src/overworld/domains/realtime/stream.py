@@ -1,0 +1,135 @@
+"""What outlives a line: whose it is, which channels it holds, and the events it was sent, to be told again.
+
+A connection carries one stream. When its line breaks, the stream goes on without one for a while: it stays subscribed,
+numbers and keeps what it is sent, and the same account may take it over on another connection.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Protocol
+
+from overworld.domains.realtime.protocol import Subprotocol
+from overworld.domains.realtime.types import CloseCode, RealtimeSettings
+from overworld.kernel.identity import Principal
+
+NOTHING_SENT = -1  # no bytes hash to it
+
+
+class Line(Protocol):
+    """What a stream writes to."""
+
+    @property
+    def congested(self) -> bool:
+        """Whether so much waits for the reader that it gets no positions."""
+        ...
+
+    @property
+    def resumable(self) -> bool:
+        """Whether its client may go on elsewhere: it has neither left nor been sent away."""
+        ...
+
+    def event(self, seq: int, tail: bytes) -> None:
+        """Writes an event that must arrive."""
+        ...
+
+    def snapshot(self, frame: bytes) -> None:
+        """Writes positions."""
+        ...
+
+    def position_dropped(self) -> None:
+        """Counts positions that were not written."""
+        ...
+
+    def close(self, code: CloseCode, reason: str) -> None:
+        """Says why, then hangs up."""
+        ...
+
+
+class Stream:
+    """The events of one client, numbered without gaps, whatever lines they went over.
+
+    `channels` maps each channel held to the digest of the last snapshot of positions written for it; `stale` are those
+    whose newest snapshot could not be written. `seen_from` is the room cell from which all its cell channels are known
+    to be in sight, None when that is to be found out. Only `Streams` sets `line`.
+    """
+
+    __slots__ = (
+        "_bytes_max",
+        "_history",
+        "_history_bytes",
+        "_history_max",
+        "channels",
+        "epoch",
+        "line",
+        "principal",
+        "seen_from",
+        "seq",
+        "stale",
+        "subprotocol",
+    )
+
+    def __init__(self, *, epoch: str, subprotocol: Subprotocol, settings: RealtimeSettings) -> None:
+        self.epoch = epoch
+        self.subprotocol = subprotocol
+        self.principal: Principal | None = None
+        self.line: Line | None = None
+        self.seq = 0
+        self.channels: dict[str, int] = {}
+        self.stale: set[str] = set()
+        self.seen_from: int | None = None
+        self._history: deque[bytes] = deque()
+        self._history_bytes = 0
+        self._history_max = settings.history_max
+        self._bytes_max = settings.unsent_bytes_max // 2  # so that all of it, told at once, still fits
+
+    def event(self, tail: bytes) -> None:
+        """Numbers an event, keeps it, and writes it where there is a line."""
+        self.seq += 1
+        self._keep(tail)
+        if self.line is not None:
+            self.line.event(self.seq, tail)
+
+    def position_event(self, channel: str, frame: bytes) -> None:
+        """Writes a snapshot of positions of a channel held, unless it says what the last one said.
+
+        A slow reader does not get it; the channel is then `stale` until the newest snapshot can be written. Without a
+        line it is nothing: whoever takes the stream over gets new ones.
+        """
+        digest = hash(frame)
+        if self.line is None or self.channels.get(channel, digest) == digest:
+            return
+        if self.line.congested:
+            self.stale.add(channel)
+            self.line.position_dropped()
+            return
+        self.channels[channel] = digest
+        self.line.snapshot(frame)
+
+    def since(self, seq: int) -> list[tuple[int, bytes]] | None:
+        """The events after a number, each with its own; None when they are no longer kept, or were never sent."""
+        missed = self.seq - seq
+        if not 0 <= missed <= len(self._history):
+            return None
+        first = len(self._history) - missed
+        return [(seq + 1 + i - first, self._history[i]) for i in range(first, len(self._history))]
+
+    def speak(self, subprotocol: Subprotocol) -> None:
+        """Goes on in a subprotocol; what was kept in another one is forgotten."""
+        if subprotocol is not self.subprotocol:
+            self.subprotocol = subprotocol
+            self._history.clear()
+            self._history_bytes = 0
+
+    def begin_line(self, line: Line | None) -> None:
+        """Goes on over a line that has been told no positions, or over none."""
+        self.line = line
+        self.stale.clear()
+        self.channels = dict.fromkeys(self.channels, NOTHING_SENT)
+
+    def _keep(self, tail: bytes) -> None:
+        history = self._history
+        history.append(tail)
+        self._history_bytes += len(tail)
+        while len(history) > self._history_max or self._history_bytes > self._bytes_max:
+            self._history_bytes -= len(history.popleft())

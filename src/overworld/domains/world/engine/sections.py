@@ -1,0 +1,463 @@
+"""From what was shown to what is now: all changed cells that somebody watches, as sections of kind 3, once a period.
+
+    choose_told    who left, came and moved; changes what is shown, and counts per cell
+    measure        where each section will stand
+    fill           the sections, ready to be copied into frames
+
+A section of everybody is made only where a watcher waits for it, and at that moment those who coast are told of anew to
+all others. So at the end of each publication every watcher of a cell holds the same as one who just came.
+Sections are written in words of 16 bits: every field of theirs begins at an even byte, or shares a word with the next.
+"""
+# ruff: noqa: PLR0917 - kernels call each other by position
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from overworld.domains.world.engine.cell_index import N_CHANGED, Cells, note_change
+from overworld.domains.world.engine.shown import (
+    COAST_FIRST,
+    COAST_MS,
+    FRESH,
+    N_DEPARTED,
+    N_FRESH,
+    SHOWN,
+    coast_off,
+    coast_on,
+)
+from overworld.geo.columns import I32, I64, U16, U32
+from overworld.geo.compiled import kernel
+from overworld.geo.kernels import EARTH_RADIUS_M, xyz_in_cell
+from overworld.kernel.packed import (
+    ENTERED,
+    LEFT,
+    MOVED,
+    SECTION,
+    SECTION_GONE,
+    SECTION_WHOLE,
+    SPEED_UNIT_M_S,
+    SURROUNDINGS_HEADER,
+)
+
+# Per cell number: the plane that touches the sphere at the cell's centre, with east (which has no z) and north in it.
+PLANE = np.dtype([(name, "<f8") for name in ("x", "y", "z", "east_x", "east_y", "north_x", "north_y", "north_z")])
+
+# Per cell number: where its sections of this period are and how long, how many it shows, what its section tells, how
+# often it was published, and what is only meant for the call that sets it: `mark`.
+READY = np.dtype(
+    [
+        ("start", "<i4"),
+        ("words", "<i4"),
+        ("whole_start", "<i4"),
+        ("whole_words", "<i4"),
+        ("count", "<i4"),
+        ("left", "<i4"),
+        ("entered", "<i4"),
+        ("moved", "<i4"),
+        ("mark", "<i4"),
+        ("number", "u1"),
+        ("wanted", "u1"),
+        ("out", "u1"),
+        ("spare", "u1"),
+    ]
+)
+
+HEADER_WORDS = SURROUNDINGS_HEADER.size // 2
+SECTION_WORDS = SECTION.itemsize // 2
+_LEFT_WORDS, _ENTERED_WORDS, _MOVED_WORDS = LEFT.itemsize // 2, ENTERED.itemsize // 2, MOVED.itemsize // 2
+
+N_OUT, N_ENTERED, N_MOVED, N_WORDS, LONGEST, N_TOLD = 0, 1, 2, 3, 4, 5
+_OFFSET_MAX = 32_767
+_ID_BITS = 24
+_TURN = 256
+_NEAR_POLE = 0.99999  # 28 km; farther off, the norths within a cell differ by less than a heading's unit
+_RADIANS = 2.0 * math.pi / _TURN
+
+
+class Sections(NamedTuple):
+    """Columns of a publication: per cell number `plane`, `ready` and the list `out` of what is published; the lists of
+    slots that `entered` and `moved`; the sections in `words`.
+
+    `used` counts entries of the lists and words, the longest section, and how many were told of so far.
+    """
+
+    plane: NDArray[Any]
+    ready: NDArray[Any]
+    out: I32
+    entered: I32
+    moved: I32
+    used: I64
+
+
+class Sight(NamedTuple):
+    """What is shown: how many of a cell, how far off, and the metres of an offset's unit."""
+
+    per_cell_max: int
+    error_m: float
+    unit_m: float
+
+
+@kernel
+def lay_plane(cells: Cells, sections: Sections, i: int) -> None:
+    """Writes the plane of a cell."""
+    x, y, z = xyz_in_cell(cells.cell[i].id, 0.5, 0.5)
+    scale = 1.0 / math.sqrt(x * x + y * y + z * z)
+    x, y, z = x * scale, y * scale, z * scale
+    across = math.sqrt(x * x + y * y)
+    east_x, east_y = (-y / across, x / across) if across > 0.0 else (0.0, 1.0)
+    plane = sections.plane[i]
+    plane.x, plane.y, plane.z = x, y, z
+    plane.east_x, plane.east_y = east_x, east_y
+    plane.north_x, plane.north_y, plane.north_z = -z * east_y, z * east_x, x * east_y - y * east_x
+
+
+@kernel
+def offset_m(plane: Any, row: Any) -> tuple[float, float]:
+    """Where a place lies from a cell's centre, east and north in its plane, in metres."""
+    east = row.x * plane.east_x + row.y * plane.east_y
+    north = row.x * plane.north_x + row.y * plane.north_y + row.z * plane.north_z
+    return east * EARTH_RADIUS_M, north * EARTH_RADIUS_M
+
+
+@kernel
+def in_units(metres: float, unit_m: float) -> int:
+    return int(max(-_OFFSET_MAX, min(_OFFSET_MAX, round(metres / unit_m))))
+
+
+@kernel
+def heading_in(plane: Any, row: Any, heading: int) -> int:
+    """A heading at a place, from the north of its cell: near a pole the two differ."""
+    if abs(row.z) < _NEAR_POLE or (row.x == 0.0 and row.y == 0.0):
+        return heading
+    east = row.x * plane.east_y - row.y * plane.east_x
+    north = row.x * plane.north_y - row.y * plane.north_x
+    return int(heading - round(math.atan2(north, east) / _RADIANS)) % _TURN
+
+
+@kernel
+def coasted_to_m(one: Any, now_ms: int, unit_m: float) -> tuple[float, float]:
+    """Where watchers have an entity by now, in metres."""
+    east, north = one.east * unit_m, one.north * unit_m
+    if one.speed == 0:
+        return east, north
+    moved_m = one.speed * SPEED_UNIT_M_S * max(0, min(now_ms - one.when_ms, COAST_MS)) / 1_000
+    angle = one.heading * _RADIANS
+    return east + moved_m * math.sin(angle), north + moved_m * math.cos(angle)
+
+
+@kernel
+def note_out(sections: Sections, i: int) -> None:
+    if sections.ready[i].out == 0:
+        sections.ready[i].out = 1
+        sections.out[sections.used[N_OUT]] = i
+        sections.used[N_OUT] += 1
+
+
+@kernel
+def want_whole(cells: Cells, sections: Sections, i: int) -> None:
+    """Has a section of everybody in a cell made at the next publication."""
+    sections.ready[i].wanted = 1
+    note_change(cells, i)
+
+
+@kernel
+def open_cell(cells: Cells, sections: Sections, i: int) -> None:
+    """Begins to show a cell, for its first watcher."""
+    lay_plane(cells, sections, i)
+    ready = sections.ready[i]
+    ready.start = ready.words = ready.whole_start = ready.whole_words = ready.count = 0
+    ready.left = ready.entered = ready.moved = 0
+
+
+@kernel
+def close_cell(cells: Cells, sections: Sections, i: int) -> None:
+    """Shows a cell no longer, because nobody watches it."""
+    shown = cells.shown
+    for row in range(cells.cell[i].start, cells.cell[i].start + cells.cell[i].taken):
+        slot = cells.row[row].slot
+        coast_off(shown, slot)
+        shown.entity[slot].flags &= ~SHOWN
+    for k in range(shown.used[N_DEPARTED]):
+        if shown.departed[k].cell == i:
+            shown.departed[k].cell = -1
+    sections.ready[i].count = 0
+    sections.ready[i].wanted = 0
+    note_change(cells, i)
+
+
+@kernel
+def begin(sections: Sections) -> None:
+    """Forgets the sections of the last period."""
+    for k in range(sections.used[N_OUT]):
+        ready = sections.ready[sections.out[k]]
+        ready.words = ready.whole_words = 0
+        ready.left = ready.entered = ready.moved = 0
+        ready.out = 0
+    sections.used[:N_TOLD] = 0
+
+
+@kernel
+def place(cells: Cells, sections: Sections, slot: int, i: int, speed: int, now_ms: int, unit_m: float) -> None:
+    """Shows a player where its row says, on its way with a speed."""
+    plane, row = sections.plane[i], cells.row[cells.cell[i].start + cells.seat[slot].row]
+    east_m, north_m = offset_m(plane, row)
+    one = cells.shown.entity[slot]
+    one.east, one.north = in_units(east_m, unit_m), in_units(north_m, unit_m)
+    one.heading = heading_in(plane, row, one.fix_heading)
+    one.speed = speed
+    one.when_ms = now_ms
+    one.coasted_ms = 0
+    if speed > 0:
+        coast_on(cells.shown, slot)
+    else:
+        coast_off(cells.shown, slot)
+
+
+@kernel
+def tell_moved(sections: Sections, slot: int, i: int) -> None:
+    note_out(sections, i)
+    sections.ready[i].moved += 1
+    sections.moved[sections.used[N_MOVED]] = slot
+    sections.used[N_MOVED] += 1
+
+
+@kernel
+def off_m(cells: Cells, sections: Sections, slot: int, i: int, now_ms: int, unit_m: float) -> float:
+    """How far a player is from where watchers have it, in metres."""
+    row = cells.row[cells.cell[i].start + cells.seat[slot].row]
+    east_m, north_m = offset_m(sections.plane[i], row)
+    seen_east_m, seen_north_m = coasted_to_m(cells.shown.entity[slot], now_ms, unit_m)
+    return math.sqrt((east_m - seen_east_m) ** 2 + (north_m - seen_north_m) ** 2)
+
+
+@kernel
+def is_news(cells: Cells, sections: Sections, slot: int, i: int, now_ms: int, sight: Sight) -> bool:
+    """Whether watchers must be told of a fresh fix."""
+    if sight.error_m > 0.0:
+        return off_m(cells, sections, slot, i, now_ms, sight.unit_m) > sight.error_m
+    one = cells.shown.entity[slot]
+    if one.speed != 0 or one.fix_speed != 0:
+        return True
+    plane, row = sections.plane[i], cells.row[cells.cell[i].start + cells.seat[slot].row]
+    east_m, north_m = offset_m(plane, row)
+    return (
+        in_units(east_m, sight.unit_m) != one.east
+        or in_units(north_m, sight.unit_m) != one.north
+        or heading_in(plane, row, one.fix_heading) != one.heading
+    )
+
+
+@kernel
+def choose_left(cells: Cells, sections: Sections) -> None:
+    shown = cells.shown
+    for k in range(shown.used[N_DEPARTED]):
+        i = shown.departed[k].cell
+        if i >= 0:
+            note_out(sections, i)
+            sections.ready[i].left += 1
+            sections.ready[i].count -= 1
+
+
+@kernel
+def choose_moved(cells: Cells, sections: Sections, now_ms: int, sight: Sight) -> None:
+    """Tells of fresh fixes, and of those who have coasted for as long as they may and ended up elsewhere."""
+    shown = cells.shown
+    for k in range(shown.used[N_FRESH]):
+        slot = shown.fresh[k]
+        one = shown.entity[slot]
+        if one.flags & SHOWN != 0:
+            i = cells.seat[slot].cell
+            if is_news(cells, sections, slot, i, now_ms, sight):
+                place(cells, sections, slot, i, one.fix_speed, now_ms, sight.unit_m)
+                tell_moved(sections, slot, i)
+    while shown.used[COAST_FIRST] != 0:
+        slot = shown.used[COAST_FIRST] - 1
+        one = shown.entity[slot]
+        if now_ms - one.when_ms + one.coasted_ms < COAST_MS:
+            break
+        i = cells.seat[slot].cell
+        coast_off(shown, slot)
+        if one.coasted_ms > 0 or off_m(cells, sections, slot, i, now_ms, sight.unit_m) > sight.error_m:
+            place(cells, sections, slot, i, 0, now_ms, sight.unit_m)
+            tell_moved(sections, slot, i)
+
+
+@kernel
+def choose_entered(cells: Cells, sections: Sections, generation: U32, i: int, now_ms: int, sight: Sight) -> None:
+    """Shows more of a cell while there are any, up to the most of a cell."""
+    ready, cell = sections.ready[i], cells.cell[i]
+    most = min(sight.per_cell_max, cell.taken)
+    for row in range(cell.start, cell.start + cell.taken):
+        if ready.count >= most:
+            break
+        slot = cells.row[row].slot
+        one = cells.shown.entity[slot]
+        if one.flags & SHOWN != 0:
+            continue
+        one.flags |= SHOWN
+        one.id = slot | (generation[slot] & 255) << _ID_BITS
+        speed = one.fix_speed if one.flags & FRESH != 0 else 0
+        place(cells, sections, slot, i, speed, now_ms, sight.unit_m)
+        note_out(sections, i)
+        ready.count += 1
+        ready.entered += 1
+        sections.entered[sections.used[N_ENTERED]] = slot
+        sections.used[N_ENTERED] += 1
+
+
+@kernel
+def stop_clocks(cells: Cells, sections: Sections, i: int, now_ms: int, unit_m: float) -> None:
+    """Tells anew of all in a cell who move on by themselves, from where watchers have them now.
+
+    So a section of everybody needs no times. Such a coast is ended by word, because clients would go on.
+    """
+    shown = cells.shown
+    for row in range(cells.cell[i].start, cells.cell[i].start + cells.cell[i].taken):
+        slot = cells.row[row].slot
+        one = shown.entity[slot]
+        if one.flags & SHOWN == 0 or one.speed == 0 or one.when_ms == now_ms:
+            continue
+        east_m, north_m = coasted_to_m(one, now_ms, unit_m)
+        one.east, one.north = in_units(east_m, unit_m), in_units(north_m, unit_m)
+        coasted_ms = now_ms - one.when_ms + one.coasted_ms
+        one.when_ms = now_ms
+        if 0 <= coasted_ms < COAST_MS:
+            one.coasted_ms = coasted_ms
+        else:
+            one.speed = 0
+            one.coasted_ms = 0
+            coast_off(shown, slot)
+        tell_moved(sections, slot, i)
+
+
+@kernel
+def choose_told(cells: Cells, sections: Sections, generation: U32, now_ms: int, sight: Sight) -> None:
+    """Brings what is shown up to what is, and lists who left, entered and moved in each watched cell."""
+    begin(sections)
+    choose_left(cells, sections)
+    choose_moved(cells, sections, now_ms, sight)
+    for k in range(cells.used[N_CHANGED]):
+        i = cells.changed_cell[k]
+        if cells.cell[i].watchers > 0:
+            choose_entered(cells, sections, generation, i, now_ms, sight)
+            if sections.ready[i].wanted != 0:
+                note_out(sections, i)
+                stop_clocks(cells, sections, i, now_ms, sight.unit_m)
+    shown = cells.shown
+    for k in range(shown.used[N_FRESH]):
+        shown.entity[shown.fresh[k]].flags &= ~FRESH
+    shown.used[N_FRESH] = 0
+
+
+@kernel
+def measure(sections: Sections) -> int:
+    """Lays the sections side by side; gives how many words they take."""
+    at = longest = 0
+    for k in range(sections.used[N_OUT]):
+        ready = sections.ready[sections.out[k]]
+        told = ready.left + ready.entered + ready.moved
+        sections.used[N_TOLD] += told
+        ready.start = at
+        if told > 0:
+            ready.words = (
+                SECTION_WORDS + ready.left * _LEFT_WORDS + ready.entered * _ENTERED_WORDS + ready.moved * _MOVED_WORDS
+            )
+            ready.number += 1
+        at += ready.words
+        ready.whole_start = at
+        if ready.wanted != 0:
+            ready.whole_words = SECTION_WORDS + ready.count * _ENTERED_WORDS
+        at += ready.whole_words
+        longest = max(longest, ready.words, ready.whole_words)
+    sections.used[N_WORDS] = at
+    sections.used[LONGEST] = longest
+    return at
+
+
+@kernel
+def write_head(words: U16, at: int, bits: int, number: int, flags: int, entered: int, moved: int, left: int) -> int:
+    """Writes the head of a section; gives where its records begin."""
+    for k in range(4):
+        words[at + k] = (bits >> (16 * k)) & 0xFFFF
+    words[at + 4] = number | flags << 8
+    words[at + 5], words[at + 6], words[at + 7] = entered, moved, left
+    return at + SECTION_WORDS
+
+
+@kernel
+def write_entity(words: U16, at: int, one: Any) -> int:
+    words[at], words[at + 1] = one.id & 0xFFFF, one.id >> 16
+    words[at + 2], words[at + 3] = one.east & 0xFFFF, one.north & 0xFFFF
+    words[at + 4] = one.heading | one.speed << 8
+    return at + _MOVED_WORDS
+
+
+@kernel
+def write_account(words: U16, at: int, account: NDArray[Any], slot: int) -> int:
+    for k in range(_ENTERED_WORDS - _MOVED_WORDS):
+        words[at + k] = account[slot, k]
+    return at + _ENTERED_WORDS - _MOVED_WORDS
+
+
+@kernel
+def fill(cells: Cells, sections: Sections, account: NDArray[Any], words: U16) -> None:
+    """Writes the sections that `measure` laid out; `left`, `entered` and `moved` then tell where theirs end."""
+    shown = cells.shown
+    for k in range(sections.used[N_OUT]):
+        i = sections.out[k]
+        ready = sections.ready[i]
+        if ready.wanted != 0:
+            fill_whole(cells, sections, account, words, i)
+        if ready.words > 0:
+            at = write_head(
+                words, ready.start, cells.cell[i].id, ready.number, 0, ready.entered, ready.moved, ready.left
+            )
+            entered_at = at + ready.left * _LEFT_WORDS
+            moved_at = entered_at + ready.entered * _ENTERED_WORDS
+            ready.left, ready.entered, ready.moved = at, entered_at, moved_at
+    for k in range(shown.used[N_DEPARTED]):
+        i = shown.departed[k].cell
+        if i >= 0:
+            at = sections.ready[i].left
+            words[at], words[at + 1] = shown.departed[k].id & 0xFFFF, shown.departed[k].id >> 16
+            sections.ready[i].left = at + _LEFT_WORDS
+    shown.used[N_DEPARTED] = 0
+    for k in range(sections.used[N_ENTERED]):
+        slot = sections.entered[k]
+        ready = sections.ready[cells.seat[slot].cell]
+        at = write_entity(words, ready.entered, shown.entity[slot])
+        ready.entered = write_account(words, at, account, slot)
+    for k in range(sections.used[N_MOVED]):
+        slot = sections.moved[k]
+        ready = sections.ready[cells.seat[slot].cell]
+        ready.moved = write_entity(words, ready.moved, shown.entity[slot])
+
+
+@kernel
+def fill_whole(cells: Cells, sections: Sections, account: NDArray[Any], words: U16, i: int) -> None:
+    """Writes the section of everybody whom a cell shows."""
+    ready = sections.ready[i]
+    ready.wanted = 0
+    at = write_head(words, ready.whole_start, cells.cell[i].id, ready.number, SECTION_WHOLE, ready.count, 0, 0)
+    for row in range(cells.cell[i].start, cells.cell[i].start + cells.cell[i].taken):
+        slot = cells.row[row].slot
+        one = cells.shown.entity[slot]
+        if one.flags & SHOWN != 0:
+            at = write_account(words, write_entity(words, at, one), account, slot)
+
+
+@kernel
+def write_gone(words: U16, at: int, bits: int) -> int:
+    """Writes the section that takes a cell away."""
+    return write_head(words, at, bits, 0, SECTION_GONE, 0, 0, 0)
+
+
+ALL = (
+    lay_plane, offset_m, in_units, heading_in, coasted_to_m, note_out, want_whole, open_cell, close_cell, begin, place,
+    tell_moved, off_m, is_news, choose_left, choose_moved, choose_entered, stop_clocks, choose_told, measure,
+    write_head, write_entity, write_account, fill, fill_whole, write_gone,
+)  # fmt: skip

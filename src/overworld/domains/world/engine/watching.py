@@ -1,0 +1,194 @@
+"""Who watches which cells, and what each watcher reads of a publication.
+
+    watcher   per number: the block of `watched` it has, how many cells it watches and how many more must be taken away
+              from it, and whether it is closed, open or paused
+    watched   the blocks: cells in the order of importance, then those to be taken away, of which the id alone counts
+
+A watcher gets the cells in their order for as long as the players in them are not more than it may see; the others are
+muted. So the muted ones are always the last, and one comes back only when there is room to spare.
+"""
+# ruff: noqa: PLR0917 - kernels call each other by position
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from overworld.domains.world.engine.cell_index import Cells
+from overworld.domains.world.engine.sections import (
+    HEADER_WORDS,
+    LONGEST,
+    SECTION_WORDS,
+    Sections,
+    close_cell,
+    open_cell,
+    want_whole,
+    write_gone,
+)
+from overworld.geo.columns import I32, I64, U16, U64
+from overworld.geo.compiled import kernel
+from overworld.kernel.packed import SURROUNDINGS, VERSION
+
+WATCHER = np.dtype([("start", "<i4"), ("room", "<i4"), ("active", "<i4"), ("gone", "<i4"), ("state", "<i4")])
+WATCHED = np.dtype([("id", "<i8"), ("cell", "<i4"), ("state", "<i4")])
+
+CLOSED, OPEN, PAUSED = 0, 1, 2
+"""In a watcher's `state`."""
+
+NEW, TOLD, AGAIN, MUTED = 0, 1, 2, 3
+"""In `state` of what is watched: to be told everything; told; told, but to be told everything anew; kept back."""
+
+_KIND = SURROUNDINGS | VERSION << 8
+_SPARE_SHARE = 8  # a muted cell comes back when an eighth of what may be seen stays free
+
+
+class Frames(NamedTuple):
+    """Frames side by side in `words`, with the watcher of each, and where each begins and the last ends, in bytes."""
+
+    words: U16
+    watcher: I32
+    offset: I32
+
+
+@kernel
+def replace_watched(
+    cells: Cells, sections: Sections, watcher: NDArray[Any], watched: NDArray[Any], number: int, cell: U64, at: I32,
+    new: NDArray[Any],
+) -> None:  # fmt: skip
+    """Writes into `new` what a watcher watches from now on: `cell`, whose numbers are `at`; what it no longer does and
+    was told of follows. Sets its counts."""
+    one, ready = watcher[number], sections.ready
+    first, middle, end = one.start, one.start + one.active, one.start + one.active + one.gone
+    for k in range(first, middle):
+        ready[watched[k].cell].mark = k + 1
+    for j in range(at.size):
+        i = at[j]
+        new[j].id, new[j].cell, new[j].state = np.int64(cell[j]), i, NEW
+        if ready[i].mark > 0:
+            new[j].state = watched[ready[i].mark - 1].state
+            ready[i].mark = 0
+            continue
+        for k in range(middle, end):
+            if watched[k].id == new[j].id:
+                new[j].state = AGAIN
+                watched[k].id = 0
+        if cells.cell[i].watchers == 0:
+            open_cell(cells, sections, i)
+        cells.cell[i].watchers += 1
+        want_whole(cells, sections, i)
+    n = int(at.size)
+    for k in range(first, end):
+        old = watched[k]
+        if k < middle:
+            if ready[old.cell].mark == 0:
+                continue
+            ready[old.cell].mark = 0
+            leave_cell(cells, sections, old.cell)
+            if old.state in (NEW, MUTED):
+                continue
+        if old.id != 0:
+            new[n].id = old.id
+            n += 1
+    one.active, one.gone = at.size, n - at.size
+
+
+@kernel
+def leave_cell(cells: Cells, sections: Sections, i: int) -> None:
+    """Takes one watcher from a cell."""
+    cells.cell[i].watchers -= 1
+    if cells.cell[i].watchers == 0:
+        close_cell(cells, sections, i)
+
+
+@kernel
+def leave_all(cells: Cells, sections: Sections, watcher: NDArray[Any], watched: NDArray[Any], number: int) -> None:
+    """Takes a watcher from all its cells."""
+    one = watcher[number]
+    for k in range(one.start, one.start + one.active):
+        leave_cell(cells, sections, watched[k].cell)
+    one.active = one.gone = 0
+
+
+@kernel
+def begin_anew(cells: Cells, sections: Sections, watcher: NDArray[Any], watched: NDArray[Any], number: int) -> None:
+    """Has everything that a watcher was told told again."""
+    one = watcher[number]
+    one.state = OPEN
+    for k in range(one.start, one.start + one.active):
+        if watched[k].state == TOLD:
+            watched[k].state = AGAIN
+        if watched[k].state != MUTED:
+            want_whole(cells, sections, watched[k].cell)
+
+
+@kernel
+def write_frame(
+    cells: Cells, sections: Sections, ready_words: U16, one: Any, watched: NDArray[Any], visible_max: int, words: U16,
+    at: int,
+) -> tuple[int, int]:  # fmt: skip
+    """Writes the sections for a watcher from word `at` on; gives where they end and how many they are."""
+    begin, count, visible = at, 0, 0
+    full = False
+    for k in range(one.start + one.active, one.start + one.active + one.gone):
+        at = write_gone(words, at, watched[k].id)
+        count += 1
+    one.gone = 0
+    for k in range(one.start, one.start + one.active):
+        mine = watched[k]
+        ready = sections.ready[mine.cell]
+        visible += ready.count
+        if k > one.start and not full:
+            full = visible > (visible_max - visible_max // _SPARE_SHARE if mine.state == MUTED else visible_max)
+        if full:
+            if mine.state in (TOLD, AGAIN):
+                at = write_gone(words, at, mine.id)
+                count += 1
+            mine.state = MUTED
+            continue
+        if mine.state == MUTED:
+            mine.state = NEW
+            want_whole(cells, sections, mine.cell)
+        begin, length = ready.start, ready.words
+        if mine.state != TOLD:
+            begin, length = ready.whole_start, ready.whole_words
+        if length > 0:
+            mine.state = TOLD
+            for j in range(length):
+                words[at + j] = ready_words[begin + j]
+            at += length
+            count += 1
+    return at, count
+
+
+@kernel
+def gather(
+    cells: Cells, sections: Sections, ready_words: U16, watcher: NDArray[Any], watched: NDArray[Any], used: int,
+    first: int, step: int, visible_max: int, now_ms: int, frames: Frames, done: I64,
+) -> int:  # fmt: skip
+    """Writes the frames of every `step`-th watcher from `first` on; gives how far it came, not the end when `frames`
+    is too short. `done` counts frames, words and sections."""
+    longest = max(SECTION_WORDS, sections.used[LONGEST])
+    for number in range(first, used, step):
+        one = watcher[number]
+        if one.state != OPEN:
+            continue
+        at = done[1]
+        if frames.words.size - at < HEADER_WORDS + (one.active + one.gone) * longest or done[0] == frames.watcher.size:
+            return number
+        end, count = write_frame(
+            cells, sections, ready_words, one, watched, visible_max, frames.words, at + HEADER_WORDS
+        )
+        if count > 0:
+            frames.words[at], frames.words[at + 1] = _KIND, count
+            frames.words[at + 2], frames.words[at + 3] = now_ms & 0xFFFF, (now_ms >> 16) & 0xFFFF
+            frames.watcher[done[0]] = number
+            done[0] += 1
+            done[1] = end
+            done[2] += count
+            frames.offset[done[0]] = 2 * end
+    return used
+
+
+ALL = (replace_watched, leave_cell, leave_all, begin_anew, write_frame, gather)
