@@ -9,6 +9,7 @@ from __future__ import annotations
 from cyclopts import App
 
 from bench.claims import claims
+from bench.curves import curves
 from bench.location import location
 from bench.nearby import nearby
 from bench.peers import peers
@@ -16,6 +17,7 @@ from bench.start import start
 
 app = App(name="script/bench", help="Measures the product on this machine.", version_flags=())
 app.command(claims)
+app.command(curves)
 app.command(location)
 app.command(nearby)
 app.command(peers)
@@ -25,7 +27,7 @@ app.command(start)
 @app.command(name="list")
 def list_benchmarks() -> None:
     """Name the benchmarks."""
-    for name in ("claims", "location", "nearby", "peers", "start"):
+    for name in ("claims", "curves", "location", "nearby", "peers", "start"):
         print(f"{name:<24}{app[name].help.partition(chr(10))[0]}")
 
 

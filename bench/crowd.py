@@ -1,4 +1,4 @@
-"""A city full of players, put into a world at once: through the passes that judge and move every fix, without sockets."""
+"""A city full of players, put into a world at once: through the passes that judge and move fixes, without sockets."""
 
 from __future__ import annotations
 

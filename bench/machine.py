@@ -15,7 +15,6 @@ import asyncpg
 import psutil
 from msgspec import Struct
 
-
 _ROOT = Path(__file__).parents[1]
 _BUSY = ("user", "nice", "system", "irq", "softirq", "steal")
 _SUPERVISION = {"sh", "postgres"}

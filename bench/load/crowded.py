@@ -30,7 +30,7 @@ def main() -> None:
     async def composed(**parts: Any) -> House:
         return await _composed(count, seed, **parts)
 
-    compose.compose = composed  # type: ignore[assignment]
+    compose.compose = composed
     sys.argv = ["overworld", *sys.argv[3:]]
     cli.main()
 

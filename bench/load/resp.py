@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from bench.load.process import Tally
 
-Reply: TypeAlias = "int | bytes | list[Reply] | None | RespError"
+Reply: TypeAlias = "int | bytes | list[Reply] | RespError | None"
 Answered = Callable[[int, bytes], None]
 
 _OK, _FAILED, _CUT = 200, 500, 0
@@ -75,6 +75,8 @@ class RespLine(asyncio.Protocol):
     async def connect(cls, url: str) -> Self:
         """A connection to the server at an address such as `redis://127.0.0.1:6379`. Raises: OSError."""
         where = urlsplit(url)
+        assert where.hostname is not None, url
+        assert where.port is not None, url
         _, line = await asyncio.get_running_loop().create_connection(cls, where.hostname, where.port)
         return line
 
@@ -217,10 +219,10 @@ def search(command: str, lat_deg: float, lng_deg: float, *, radius_m: float, lim
 
 
 def found(command: str, body: bytes) -> list[Any]:
-    """The members that a search gave, in its order. Raises: ValueError when it gave something else."""
+    """The members that a search gave, in its order. Raises: TypeError when it gave something else."""
     reply, _ = decode(body)
     if command == "NEARBY" and isinstance(reply, list):
         reply = reply[1]
     if not isinstance(reply, list):
-        raise ValueError(f"a search was answered {reply!r}")
+        raise TypeError(f"a search was answered {reply!r}")
     return [item[0] if isinstance(item, list) else item for item in reply]

@@ -19,7 +19,7 @@ from overworld.domains.world.engine.cell_index import NOWHERE, CellIndex
 from overworld.domains.world.engine.inbox import VerdictFrames
 from overworld.domains.world.engine.interest import Interest
 from overworld.domains.world.engine.players import NO_SLOT, Players
-from overworld.domains.world.engine.search import FIRST, Near, Search
+from overworld.domains.world.engine.search import CELLS_MAX, FIRST, Near, Search
 from overworld.domains.world.engine.verdicts import EXACT, Judged, judged_columns
 from overworld.domains.world.rules import MOCK, OWN_TIMELINE, SECOND_US
 from overworld.domains.world.types import InterestRules, MovementRules, WorldSettings
@@ -128,7 +128,7 @@ class Engine:
         middle = geo_cells.centre_deg(home)
         corners = geo_cells.vertices_deg(home)
         reach_m = max(distance_between_m(*middle, *corner) for corner in corners)
-        cover = np.array(geo_cells.cover_cap(*middle, radius_m + reach_m, level, NEARBY_CELLS_MAX), np.uint64)
+        cover = np.array(geo_cells.cover_cap(*middle, radius_m + reach_m, level, CELLS_MAX), np.uint64)
         order = seeing.nearest_first(cover, *geo_kernels.unit_xyz(*middle))
         nearest: list[int] = cover[order][:cells_max].tolist()
         return nearest

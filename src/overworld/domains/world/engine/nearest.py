@@ -57,7 +57,7 @@ class Scratch(NamedTuple):
 
 
 @kernel
-def number_of(word: int) -> int:
+def number_of(word: np.uint64) -> np.uint64:
     """The number that eight bytes write, the first one highest, from their word in this machine's order."""
     word = ((word & _BYTES) << np.uint64(8)) | ((word >> np.uint64(8)) & _BYTES)
     word = ((word & _PAIRS) << np.uint64(16)) | ((word >> np.uint64(16)) & _PAIRS)
@@ -136,7 +136,7 @@ def reach_of(worst_m: float, step_m: float, per_step: float) -> float:
 
 
 @kernel
-def put(found: NDArray[Any], count: int, distance_m: float, high: int, low: int, row: int) -> int:
+def put(found: NDArray[Any], count: int, distance_m: float, high: np.uint64, low: np.uint64, row: int) -> int:
     """Takes an entry in, in the place of the last one when there is no room; gives how many there are."""
     place = count if count < found.size else 0
     found[place].distance_m = distance_m
@@ -153,9 +153,7 @@ def put(found: NDArray[Any], count: int, distance_m: float, high: int, low: int,
 
 
 @kernel
-def search_cell(
-    cells: Cells, i: int, words: U64, asked: Asked, reach: float, found: NDArray[Any], count: int
-) -> int:
+def search_cell(cells: Cells, i: int, words: U64, asked: Asked, reach: float, found: NDArray[Any], count: int) -> int:
     """Takes in who is in one cell, no farther than `reach`; gives how many entries there are then."""
     start = cells.cell[i].start
     first_m, first_high, first_low = asked.from_m, asked.from_high, asked.from_low
@@ -190,7 +188,8 @@ def search_cell(
 def fill_nearest(cells: Cells, words: U64, asked: Asked, scratch: Scratch, found: NDArray[Any]) -> int:
     """Writes the first `found.size` entries within the radius, in order; gives how many, or -1 for too many cells.
 
-    `words` has the bytes of the ids by slot, eight in a word. Of a crowded cell the first `per_cell_max` rows are looked at.
+    `words` has the bytes of the ids by slot, eight in a word. Of a crowded cell the first `per_cell_max` rows are
+    looked at.
     """
     waiting = heap_cells(cells, asked, scratch)
     if waiting < 0:
@@ -219,7 +218,7 @@ def write_id(high: int, low: int, text: U8) -> None:
     """Writes an id as RFC 9562 has it: 32 digits in groups of 8, 4, 4, 4 and 12."""
     place = 0
     for k in range(32):
-        if k == 8 or k == 12 or k == 16 or k == 20:
+        if k in (8, 12, 16, 20):
             text[place] = _DASH
             place += 1
         word = high if k < 16 else low
@@ -238,5 +237,6 @@ def tell_found(cells: Cells, found: NDArray[Any], count: int, lat_deg: F64, lng_
 
 
 ALL = (
-    number_of, is_before, swap, sink_last, sink_near, heap_cells, reach_of, put, search_cell, fill_nearest, write_id, tell_found,
+    number_of, is_before, swap, sink_last, sink_near, heap_cells, reach_of, put, search_cell, fill_nearest, write_id,
+    tell_found,
 )  # fmt: skip

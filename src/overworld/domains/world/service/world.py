@@ -343,8 +343,8 @@ class World:
         viewer = self.engine.players.slot(viewer_id)
         near = self.engine.near(lat_deg, lng_deg, radius_m, limit=limit, viewer=viewer, after=after)
         return [
-            EntityNearby(id=id, type=PLAYER, lat=lat, lng=lng, distance_m=distance_m)
-            for id, lat, lng, distance_m in zip(near.id, near.lat_deg, near.lng_deg, near.distance_m, strict=True)
+            EntityNearby(id=one, type=PLAYER, lat=lat, lng=lng, distance_m=distance_m)
+            for one, lat, lng, distance_m in zip(near.id, near.lat_deg, near.lng_deg, near.distance_m, strict=True)
         ]
 
 
