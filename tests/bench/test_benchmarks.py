@@ -118,7 +118,7 @@ def test_without_wrk_a_benchmark_is_skipped_and_in_ci_fails(ci: str, code: int, 
 @slow
 def test_the_benchmarks_are_listed_each_with_what_it_measures():
     lines = bench("list").stdout.splitlines()
-    assert [line.split()[0] for line in lines] == ["claims", "location", "nearby", "start"]
+    assert [line.split()[0] for line in lines] == ["claims", "curves", "location", "nearby", "peers", "start"]
     assert all(len(line) > 40 for line in lines)
 
 
