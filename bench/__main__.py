@@ -14,20 +14,23 @@ from bench.location import location
 from bench.nearby import nearby
 from bench.peers import peers
 from bench.start import start
+from bench.tick import tick
 
 app = App(name="script/bench", help="Measures the product on this machine.", version_flags=())
+
 app.command(claims)
 app.command(curves)
 app.command(location)
 app.command(nearby)
 app.command(peers)
 app.command(start)
+app.command(tick)
 
 
 @app.command(name="list")
 def list_benchmarks() -> None:
     """Name the benchmarks."""
-    for name in ("claims", "curves", "location", "nearby", "peers", "start"):
+    for name in ("claims", "curves", "location", "nearby", "peers", "start", "tick"):
         print(f"{name:<24}{app[name].help.partition(chr(10))[0]}")
 
 

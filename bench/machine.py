@@ -67,10 +67,11 @@ class Meter:
     """Adds up processor time from one reading to the next.
 
     Ours are this process and all that descends from it: the server, what the server started (PostgreSQL), and the
-    generators, which whatever has ended is counted with. A PostgreSQL that was given by DSN counts as others.
+    generators, which whatever has ended is counted with. A PostgreSQL that was given by DSN counts as others. Without a
+    server this process is what is measured.
     """
 
-    def __init__(self, server: Running) -> None:
+    def __init__(self, server: Running | None) -> None:
         self._server = server
         self._at_s = perf_counter()
         self._before = self._reading()
@@ -86,16 +87,21 @@ class Meter:
         return CpuUse(seconds, server, postgres, generator, others, _cores())
 
     def _reading(self) -> tuple[float, float, float, float]:
-        family, mine = self._server.family, psutil.Process()
-        rest = [mine, *(child for child in mine.children(recursive=True) if child not in family)]
+        mine = psutil.Process()
+        family = [mine] if self._server is None else self._server.family
+        rest = [one for one in (mine, *mine.children(recursive=True)) if one not in family]
         times = psutil.cpu_times()
         busy = sum(getattr(times, name, 0.0) for name in _BUSY)
         return busy, _cpu_s(*family[:1]), _cpu_s(*family[1:]), _cpu_s(*rest)
 
 
-def rss_mb(server: Running) -> float:
-    """Resident memory of the server's own processes, PostgreSQL and its supervisor left out, in 10**6 bytes."""
-    own = [process for process in server.family if process.name() not in _SUPERVISION]
+def rss_mb(server: Running | None) -> float:
+    """Resident memory of the server's own processes, PostgreSQL and its supervisor left out, in 10**6 bytes.
+
+    Without a server, of this process.
+    """
+    family = [psutil.Process()] if server is None else server.family
+    own = [process for process in family if process.name() not in _SUPERVISION]
     return round(sum(int(process.memory_info().rss) for process in own) / 1e6, 1)
 
 
@@ -104,13 +110,9 @@ def _cores() -> int:
     return int(psutil.cpu_count())
 
 
-async def machine(dsn: str) -> Machine:
-    """What this is, and which PostgreSQL is behind the DSN."""
-    connection = await asyncpg.connect(dsn)
-    try:
-        version = await connection.fetchval("SHOW server_version")
-    finally:
-        await connection.close()
+async def machine(dsn: str | None) -> Machine:
+    """What this is, and which PostgreSQL is behind the DSN, if any."""
+    version = "" if dsn is None else await _postgres(dsn)
     return Machine(
         cpu=_cpu_model(),
         cores=_cores(),
@@ -120,6 +122,15 @@ async def machine(dsn: str) -> Machine:
         postgres=version,
         commit=_commit(),
     )
+
+
+async def _postgres(dsn: str) -> str:
+    connection = await asyncpg.connect(dsn)
+    try:
+        version: str = await connection.fetchval("SHOW server_version")
+    finally:
+        await connection.close()
+    return version
 
 
 def _cpu_s(*processes: psutil.Process) -> float:

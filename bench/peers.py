@@ -106,7 +106,7 @@ class PeerProcess:
         try:
             async with asyncio.timeout(_START_S):
                 while self.family and not await self._answers():
-                    await asyncio.sleep(_POLL_S)  # noqa: ASYNC110 - another process tells no event
+                    await asyncio.sleep(_POLL_S)
         except BaseException:
             self._process.kill()
             raise

@@ -90,7 +90,8 @@ def tell(report: Report) -> None:
         _tell(name, ", ".join(f"{part} {amount}" for part, amount in parts) or str(value))
     where = report.machine
     _tell("machine", f"{where.cpu}, {where.cores} cores, {where.memory_gb:.0f} GB, {where.kernel}")
-    _tell("software", f"Python {where.python}, PostgreSQL {where.postgres}, commit {where.commit or 'unknown'}")
+    postgres = f"PostgreSQL {where.postgres}, " * bool(where.postgres)
+    _tell("software", f"Python {where.python}, {postgres}commit {where.commit or 'unknown'}")
     for warning in _warnings(report):
         say(f"WARNING: {warning}")
     for fault in report.faults[:_FAULTS_SHOWN_MAX]:

@@ -118,7 +118,7 @@ def test_without_wrk_a_benchmark_is_skipped_and_in_ci_fails(ci: str, code: int, 
 @slow
 def test_the_benchmarks_are_listed_each_with_what_it_measures():
     lines = bench("list").stdout.splitlines()
-    assert [line.split()[0] for line in lines] == ["claims", "curves", "location", "nearby", "peers", "start"]
+    assert [line.split()[0] for line in lines] == ["claims", "curves", "location", "nearby", "peers", "start", "tick"]
     assert all(len(line) > 40 for line in lines)
 
 
@@ -152,9 +152,7 @@ def test_a_dense_city_is_asked_at_a_rate_and_inside_the_process():
 @slow
 @pytest.mark.skipif(NO_REDIS, reason="redis-server is not installed: script/need redis-server")
 def test_redis_does_the_same_work_in_the_same_run():
-    line = told(
-        "peers", "--entities", "1000", "--connections", "4", "--rate", "50", "--seconds", "3", "--rounds", "3"
-    )
+    line = told("peers", "--entities", "1000", "--connections", "4", "--rate", "50", "--seconds", "3", "--rounds", "3")
     for server in ("overworld", "redis"):
         assert line[server]["updates_per_s"] > 0
         assert line[server]["search_us"] > 0

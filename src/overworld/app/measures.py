@@ -24,6 +24,16 @@ _PASSES = {
     "refused_full": "Fixes refused because the inbox was full.",
 }
 
+_INTEREST = {
+    "watchers": "Watchers of packed surroundings.",
+    "frames": "Frames of surroundings made.",
+    "sections": "Sections in these frames.",
+    "entities": "Players told of, each once a publication however many watch.",
+    "bytes": "Bytes of these frames.",
+    "encode_s": "Seconds spent on encoding changed cells.",
+    "serve_s": "Seconds spent on gathering frames and handing them over.",
+}
+
 
 def register(metrics: Metrics, *, house: House) -> None:
     """Registers the gauges; each is read when somebody scrapes."""
@@ -80,8 +90,17 @@ def _world(metrics: Metrics, house: House) -> None:
         )
     metrics.gauge("overworld_world_players", "Players with a track in memory.", world.engine.players.__len__)
     metrics.gauge("overworld_world_expired", "Players who left for want of a fix.", lambda: world.expired)
+    _interest(metrics, world)
     metrics.gauge("overworld_world_events_waiting", "Movement events not written.", lambda: house.world.events.waiting)
     metrics.gauge("overworld_world_events_dropped", "Movement events dropped.", lambda: house.world.events.dropped)
+
+
+def _interest(metrics: Metrics, world: World) -> None:
+    for name, meaning in _INTEREST.items():
+        metrics.gauge(f"overworld_interest_{name}", meaning, partial(getattr, world.interest, name))
+    metrics.gauge(
+        "overworld_interest_late", "Turns that began more than a whole period late.", lambda: world.cadence.late
+    )
 
 
 def _judged(world: World, reason: Reason) -> float:

@@ -111,8 +111,8 @@ def test_every_type_of_message_is_among_those_compared():
     }  # fmt: skip
     assert {kind.__struct_config__.tag for kind in of_client} == built
     replies = {
-        "auth_result", "resumed", "resync", "subscribed", "location.verdict", "game.result", "error", "pong", "chat.sent",
-        "peer.sent",
+        "auth_result", "resumed", "resync", "subscribed", "location.verdict", "game.result", "error", "pong",
+        "chat.sent", "peer.sent",
     }  # fmt: skip
     assert {kind.__struct_config__.tag for kind in messages.ServerMessage.__subclasses__()} == replies
 

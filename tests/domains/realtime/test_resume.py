@@ -162,9 +162,12 @@ async def test_what_the_history_no_longer_holds_is_a_resync_with_new_snapshots(o
         assert numbered(await back.settled()) == [(7, "e")]
 
 
-async def test_the_history_is_bounded_in_bytes_too(open_site):
+@pytest.mark.parametrize(
+    "bounds", [{"history_bytes_max": 32_768}, {"history_bytes_max": 2**20, "unsent_bytes_max": 65_536}]
+)
+async def test_the_history_is_bounded_in_bytes_too(open_site, bounds):
     """What is told again at once must fit into what may wait for a reader."""
-    async with open_site(unsent_bytes_max=65_536) as site:
+    async with open_site(**bounds) as site:
         peer, epoch = await listening(site)
         await lost(site, peer)
         tell(site, *("x" * 10_000 for _ in range(10)))
@@ -172,6 +175,18 @@ async def test_the_history_is_bounded_in_bytes_too(open_site):
         assert (await resumed(first, epoch, 6))["type"] == "resync"
         assert (await resumed(second, epoch, 7))["type"] == "resumed"
         assert [frame["seq"] for frame in await second.settled()] == [8, 9, 10]
+
+
+async def test_an_event_too_big_to_keep_is_a_resync_only_for_who_missed_it(site):
+    peer, epoch = await listening(site)
+    tell(site, "x" * 40_000)
+    await peer.receive("n")
+    await lost(site, peer)
+    tell(site, "a")
+    first, second = await site.player(), await site.player()
+    assert (await resumed(first, epoch, 1))["type"] == "resumed"
+    assert numbered(await first.settled()) == [(2, "a")]
+    assert (await resumed(second, epoch, 0))["type"] == "resync"
 
 
 async def test_unknown_names_and_those_of_others_get_one_answer(site):

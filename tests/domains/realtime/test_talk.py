@@ -1,6 +1,7 @@
 """What players say to each other reaches exactly those whom it may reach."""
 
 import uuid
+from typing import Any
 
 import msgspec
 import pytest
@@ -251,7 +252,7 @@ async def test_both_subprotocols_hear_the_same(site, square):
         said["id"],
         account(site, "a"),
     )
-    payload = {"offer": [1, 2.5, None, "ü", {}]}
+    payload: dict[str, Any] = {"offer": [1, 2.5, None, "ü", {}]}
     assert (await sender.ask(to(site, "b", payload)))["type"] == "peer.sent"
     assert (await packed.receive("peer.message"))["data"] == {"from": account(site, "a"), "payload": payload}
     assert (await packed.ask(to(site, "a", payload)))["type"] == "peer.sent"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from itertools import pairwise
 
 import numpy as np
@@ -42,9 +43,8 @@ def seat(index: CellIndex, slot, cell, x):
     cell_index.note_change(index.cells, i)
 
 
-def taken(index: CellIndex, part=0, parts=1, room=4_096):
-    out = np.empty(room, np.uint64)
-    return out[: cell_index.fill_changed(index.cells, part, parts, out)].tolist()
+def taken(index: CellIndex, *, every=True):
+    return index.take_changed(every=every)
 
 
 def inhabitants(index: CellIndex, cell):
@@ -65,6 +65,7 @@ class IndexMachine(RuleBasedStateMachine):
         self.index = CellIndex(players=SLOTS, cells=cells, rows=rows)
         self.where: dict[int, tuple[int, float]] = {}
         self.changed: set[int] = set()
+        self.listened: Counter[int] = Counter()
 
     @rule(slot=st.integers(0, SLOTS - 1), cell=st.sampled_from(ROOMS), x=st.floats(-1, 1))
     def move(self, slot, cell, x):
@@ -85,17 +86,24 @@ class IndexMachine(RuleBasedStateMachine):
             self.changed.add(self.where.pop(slot)[0])
         cell_index.unseat(self.index.cells, slot)
 
-    @rule(parts=st.integers(1, 4), room=st.sampled_from([1, 3, 4_096]))
-    def publish(self, parts, room):
-        for part in range(parts):
-            told = taken(self.index, part, parts, room)
-            assert len(told) == len(set(told))
-            assert set(told) <= self.changed
-            self.changed -= set(told)
+    @rule(cell=st.sampled_from(ROOMS))
+    def listen(self, cell):
+        self.listened[cell] += 1
+        self.changed.add(cell)
+        self.index.listen(cell, 1)
 
-    @rule()
-    def publish_all(self):
-        assert set(taken(self.index)) == self.changed
+    @rule(cell=st.sampled_from(ROOMS))
+    def unlisten(self, cell):
+        if self.listened[cell]:
+            self.listened[cell] -= 1
+            self.changed.add(cell)
+            self.index.listen(cell, -1)
+
+    @rule(every=st.booleans())
+    def publish(self, every):
+        told = taken(self.index, every=every)
+        assert len(told) == len(set(told))
+        assert set(told) == {cell for cell in self.changed if every or self.listened[cell]}
         self.changed = set()
 
     @invariant()
@@ -116,7 +124,9 @@ class IndexMachine(RuleBasedStateMachine):
         spans = sorted(zip(live["start"].tolist(), (live["start"] + live["room"]).tolist(), strict=True))
         assert all(end <= begin for (_, end), (begin, _) in pairwise(spans))
         assert self.index.changed == len(self.changed)
-        assert self.index.occupied == len(live) == len({cell for cell, _ in self.where.values()} | self.changed)
+        assert self.index.occupied == len(live) == len(
+            {cell for cell, _ in self.where.values()} | self.changed | set(+self.listened)
+        )
 
 
 IndexMachine.TestCase.settings = settings(max_examples=40, stateful_step_count=40, deadline=None)
@@ -142,6 +152,17 @@ def test_wandering_through_many_cells_keeps_the_columns_small():
             taken(index)
     assert index.cells.cell.size == 16
     assert index.cells.row.size == 64
+
+
+def test_a_cell_somebody_listens_to_keeps_its_number_although_it_is_empty():
+    index = CellIndex(players=1)
+    index.listen(ROOMS[0], 1)
+    assert taken(index, every=False) == [ROOMS[0]]
+    assert taken(index) == []
+    assert index.occupied == 1
+    index.listen(ROOMS[0], -1)
+    assert taken(index, every=False) == []
+    assert index.occupied == 0
 
 
 def test_growing_players_keeps_who_is_where():

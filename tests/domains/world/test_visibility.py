@@ -6,6 +6,7 @@ import asyncio
 from contextlib import asynccontextmanager
 from uuid import UUID
 
+import numpy as np
 import pytest
 
 from overworld.domains.world.messages import VisibilityChanged
@@ -67,6 +68,38 @@ async def test_those_who_watch_the_cell_are_told_that_somebody_left_and_nothing_
     await field.stand(1, 3)
     await field.stand(2, 2_000)
     assert await asyncio.wait_for(told.get(), 5) == [elsewhere], "not even that something moved in the room"
+
+
+async def test_watchers_are_told_by_packed_frames_that_somebody_left_and_nothing_after(field):
+    told: list[bytes] = []
+    interest = field.world.interest
+    interest.on_frames = lambda watchers, offsets, data: told.append(bytes(data))
+    watcher = interest.open()
+    interest.watch(watcher, [ROOM])
+
+    def published():
+        interest.encode(now_ms=now_us(field) // 1_000)
+        for part in range(20):
+            interest.serve(part)
+        frames = told[:]
+        told.clear()
+        return frames
+
+    await field.stand(1)
+    assert any(ANN.bytes in frame for frame in published())
+    field.world.show(ANN, visible=False)
+    [frame] = published()
+    section = np.frombuffer(frame, packed.SECTION, count=1, offset=packed.SURROUNDINGS_HEADER.size)[0]
+    assert (section["left"], section["entered"], section["moved"]) == (1, 0, 0)
+    field.wait(1)
+    await field.stand(1, 3)
+    assert published() == []
+    interest.resend(watcher)
+    assert not any(ANN.bytes in frame for frame in published())
+    field.world.show(ANN, visible=True)
+    field.wait(1)
+    await field.stand(1, 3)
+    assert any(ANN.bytes in frame for frame in published())
 
 
 async def test_an_invisible_player_is_judged_and_keeps_its_last_fix(field):

@@ -6,8 +6,7 @@ with a process is rebuilt by its clients, who reconnect and subscribe again.
 
 Invariants: one account has at most so many connections; what waits for one reader is bounded, and never delays
 another; events of one stream come in order, without gaps, over whatever lines; fixes of one connection reach the
-world in their order; an action that has started ends, also when its
-connection does not live to hear of it.
+world in their order; an action that has started ends, also when its connection does not live to hear of it.
 
 Events in and out: none of its own. Flows publish through `Gateway.publish`.
 """

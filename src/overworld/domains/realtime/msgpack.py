@@ -49,13 +49,13 @@ class MsgpackSubprotocol:
         return self._json.decode(text)
 
     def encode(self, message: ServerMessage) -> bytes:
-        return self._encoder.encode(self._modelled(message))
+        return self._encoded(self._modelled(message))
 
     def tail(self, message: Struct | bytes, *, channel: str | None = None) -> bytes:
         members = self._modelled(message)
         if channel is not None:
             members = {"channel": channel} | members
-        packed = self._encoder.encode(members)
+        packed = self._encoded(members)
         header_bytes = 1 if len(members) <= _FIXMAP_MAX else _MAP_16_HEADER_BYTES
         return _MAP_16 + (len(members) + 1).to_bytes(2, "big") + packed[header_bytes:]
 
@@ -64,8 +64,8 @@ class MsgpackSubprotocol:
         return head + _SEQ + self._encoder.encode(seq) + rest
 
     def players_frame(self, *, cell: str, seen: Sequence[PlayerSeen]) -> PlayersFrame:
-        before = self._encoder.encode(self._modelled(players_nearby(cell)))[:-1]  # the items' header is the last byte
-        entries = [(str(player.id), self._encoder.encode(self._modelled(player))) for player in seen]
+        before = self._encoded(self._modelled(players_nearby(cell)))[:-1]  # the items' header is the last byte
+        entries = [(str(player.id), self._encoded(self._modelled(player))) for player in seen]
 
         def head(count: int) -> bytes:
             return before + _ARRAY_16 + count.to_bytes(2, "big")
@@ -75,7 +75,13 @@ class MsgpackSubprotocol:
     def _modelled(self, message: Any) -> Any:
         """What the JSON of a message says, as plain values."""
         text = message if isinstance(message, bytes) else self._json_encoder.encode(message)
-        return _packable(self._json_decoder.decode(text))
+        return self._json_decoder.decode(text)
+
+    def _encoded(self, value: Any) -> bytes:
+        try:
+            return self._encoder.encode(value)
+        except OverflowError:
+            return self._encoder.encode(_packable(value))
 
 
 def _require_json(value: Any) -> None:

@@ -93,7 +93,7 @@ class Talk:
         connection.reply(PeerSent(cid=message.cid))
 
     def _reaches(self, account_id: UUID, other_id: UUID) -> bool:
-        if account_id == other_id or not self._streams_of(other_id):
+        if account_id == other_id or not self._roster.of_account(other_id):
             return False
         if not (self._presence.is_visible(account_id) and self._presence.is_visible(other_id)):
             return False

@@ -224,6 +224,7 @@ def warm(settings: WorldSettings) -> None:
         speed_m_s=None, heading_deg=None, flags=0,
     )  # fmt: skip
     batch = engine.ingest(Batch(bytearray(waiting), 1, 1), now_us=SECOND_US)
+    interest.warm(engine.interest, cells=engine.around_cells(0.0, 0.0, 10.0, 9))
     engine.choose_told(engine.move(engine.validate(batch)))
     engine.verdict_frames(batch)
     cell_index.enter_keys(CellIndex(players=1).cells)
@@ -231,6 +232,7 @@ def warm(settings: WorldSettings) -> None:
     engine.present([geo_cells.cell_of(0.0, 0.0, settings.room_level)])
     engine.leave(slot)
     engine.expire(now_us=SECOND_US)
+    engine.index.take_changed(every=True)
 
 
 def _seen(size: int) -> Seen:

@@ -217,6 +217,16 @@ class Interest:
             one["room"] = 0
 
 
+def warm(interest: Interest, *, cells: Sequence[int]) -> None:
+    """Runs every kernel here with the types it meets when it is live."""
+    watcher = interest.open()
+    interest.watch(watcher, cells)
+    interest.encode(now_ms=1)
+    interest.serve(watcher)
+    interest.resend(watcher)
+    interest.close(watcher)
+
+
 def _columns(index: CellIndex) -> Sections:
     cells, players = index.cells.cell.size, index.cells.seat.size
     return Sections(

@@ -129,13 +129,16 @@ def in_units(metres: float, unit_m: float) -> int:
 
 
 @kernel
-def heading_in(plane: Any, row: Any, heading: int) -> int:
-    """A heading at a place, from the north of its cell: near a pole the two differ."""
+def heading_in(plane: Any, row: Any, one: Any) -> int:
+    """The heading of a last fix, from the north of its cell: near a pole the two norths differ. 0 at rest."""
+    heading = int(one.fix_heading)
+    if one.fix_speed == 0:
+        return 0
     if abs(row.z) < _NEAR_POLE or (row.x == 0.0 and row.y == 0.0):
         return heading
     east = row.x * plane.east_y - row.y * plane.east_x
     north = row.x * plane.north_y - row.y * plane.north_x
-    return int(heading - round(math.atan2(north, east) / _RADIANS)) % _TURN
+    return (heading - int(round(math.atan2(north, east) / _RADIANS))) % _TURN
 
 
 @kernel
@@ -207,7 +210,7 @@ def place(cells: Cells, sections: Sections, slot: int, i: int, speed: int, now_m
     east_m, north_m = offset_m(plane, row)
     one = cells.shown.entity[slot]
     one.east, one.north = in_units(east_m, unit_m), in_units(north_m, unit_m)
-    one.heading = heading_in(plane, row, one.fix_heading)
+    one.heading = heading_in(plane, row, one)
     one.speed = speed
     one.when_ms = now_ms
     one.coasted_ms = 0
@@ -247,7 +250,7 @@ def is_news(cells: Cells, sections: Sections, slot: int, i: int, now_ms: int, si
     return (
         in_units(east_m, sight.unit_m) != one.east
         or in_units(north_m, sight.unit_m) != one.north
-        or heading_in(plane, row, one.fix_heading) != one.heading
+        or heading_in(plane, row, one) != one.heading
     )
 
 

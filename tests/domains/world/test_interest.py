@@ -1,0 +1,306 @@
+"""Watchers against the truth, over random worlds: what each was told adds up to what one who just came is told."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+from uuid import UUID
+
+import numpy as np
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+
+from overworld.domains.world.engine.cell_index import NOWHERE, CellIndex
+from overworld.domains.world.engine.engine import Engine, pass_of
+from overworld.domains.world.engine.interest import Interest
+from overworld.domains.world.engine.players import Players
+from overworld.domains.world.rules import FIX
+from overworld.domains.world.types import InterestRules, MovementRules, WorldSettings
+from overworld.geo import cells as geo_cells
+from overworld.geo import kernels as geo_kernels
+from overworld.geo.sphere import destination_deg, distance_between_m
+from tests.domains.world.eyes import EARTH_RADIUS_M, Eyes, axes
+
+PLAYERS = 24
+SLICES = 3
+LEVEL = 15
+CUBE_CORNER = (35.2643896828, 45.0)
+PLACES = [(37.5, 127.0), (90.0, 0.0), (-90.0, 0.0), (12.0, 180.0), (0.0, 45.0), CUBE_CORNER]
+ERRORS_M = [0.0, 0.5, 5.0]
+
+
+class Truth(NamedTuple):
+    """Where somebody is to be seen."""
+
+    cell: int
+    xyz: np.ndarray
+    fresh: bool
+
+
+class Watcher:
+    def __init__(self, number):
+        self.number = number
+        self.eyes = Eyes()
+        self.cells: list[int] = []
+        self.paused = False
+        self.settled = False  # it watches the same since before the last encode
+        self.roomy = 0  # for so many periods all it watches could be told: it is at the second
+
+
+class Stage:
+    """An engine in tiny columns, its watchers, and what the truth is."""
+
+    def __init__(self, *, error_m=0.0, strangers="exact", visible_max=200, slots=2, cells=1, rows=4):
+        config = WorldSettings(interest_slices=SLICES)
+        self.rules = InterestRules(error_m=error_m, strangers=strangers, visible_max=visible_max)
+        self.engine = Engine(settings=config, movement=MovementRules(), interest=self.rules)
+        self.engine.index = CellIndex(players=slots, cells=cells, rows=rows)
+        self.engine.players = Players(slots=slots, on_grow=lambda slots: self.engine.index.grow_players(slots))
+        self.interest = self.engine.interest = Interest(
+            index=self.engine.index, players=self.engine.players, settings=config, rules=self.rules
+        )
+        self.interest.on_frames = self.take
+        self.now_ms = 1_700_000_000_000
+        self.watchers: list[Watcher] = []
+        self.fresh: set[int] = set()
+        self.truth: dict[int, Truth] = {}
+
+    def take(self, numbers, offsets, frames):
+        assert len(offsets) == len(numbers) + 1
+        assert offsets[-1] == len(frames)
+        by_number = {watcher.number: watcher for watcher in self.watchers}
+        for k, number in enumerate(numbers):
+            assert not by_number[number].paused
+            by_number[number].eyes.read(bytes(frames[offsets[k] : offsets[k + 1]]))
+
+    def put(self, slot, place, *, speed_m_s=math.nan, heading_deg=math.nan):
+        """What the verdict pass does for an accepted fix, wherever it is."""
+        fix = np.zeros(1, FIX)
+        fix["slot"], fix["generation"] = slot, self.engine.players.generation[slot]
+        fix["lat_deg"], fix["lng_deg"] = place
+        fix["speed_m_s"], fix["heading_deg"] = speed_m_s, heading_deg
+        batch = pass_of(fix, now_us=self.now_ms * 1_000)
+        xyz = geo_kernels.unit_xyz(*map(float, place))
+        batch.judged.reason[:] = 0
+        batch.judged.x[:], batch.judged.y[:], batch.judged.z[:] = xyz
+        batch.judged.cell[:] = geo_cells.cell_of(*place, LEVEL)
+        self.engine.move(batch)
+        self.fresh.add(slot)
+
+    def watch(self, cells) -> Watcher:
+        watcher = Watcher(self.interest.open())
+        self.watchers.append(watcher)
+        self.change(watcher, cells)
+        return watcher
+
+    def change(self, watcher, cells):
+        watcher.cells = list(dict.fromkeys(cells))
+        watcher.settled, watcher.roomy = False, 0
+        self.interest.watch(watcher.number, cells)
+
+    def close(self, watcher):
+        self.interest.close(watcher.number)
+        self.watchers.remove(watcher)
+
+    def begin(self):
+        """Slice 0's first half."""
+        self.interest.encode(now_ms=self.now_ms)
+        self.engine.index.take_changed(every=False)
+        self.truth = self._truth()
+        self.fresh.clear()
+        for watcher in self.watchers:
+            watcher.settled = not watcher.paused
+
+    def period(self, elapsed_ms=50):
+        self.now_ms += elapsed_ms
+        self.begin()
+        for part in range(SLICES):
+            self.interest.serve(part)
+
+    def _truth(self):
+        cells, found = self.engine.index.cells, {}
+        for slot in np.flatnonzero(cells.seat["cell"] != NOWHERE).tolist():
+            seat = cells.seat[slot]
+            cell = cells.cell[seat["cell"]]
+            row = cells.row[cell["start"] + seat["row"]]
+            id_ = slot | int(self.engine.players.generation[slot] % 256) << 24
+            found[id_] = Truth(int(cell["id"]) % 2**64, np.array([row["x"], row["y"], row["z"]]), slot in self.fresh)
+        return found
+
+    def check(self):
+        """After a period: everybody who watched the same all the time sees what is there."""
+        for watcher in self.watchers:
+            if watcher.settled and not watcher.paused:
+                self._check_sums(watcher)
+                for cell in watcher.eyes.numbers:
+                    self._check_cell(watcher, cell)
+
+    def _check_sums(self, watcher):
+        """The first cells are told of, for as long as there is room, and no others."""
+        most, cap = self.rules.visible_max, min(200, self.rules.visible_max)
+        inside = [min(cap, sum(one.cell == cell for one in self.truth.values())) for cell in watcher.cells]
+        told = [cell in watcher.eyes.numbers for cell in watcher.cells]
+        assert len(watcher.eyes.known) <= most
+        assert set(watcher.eyes.numbers) <= set(watcher.cells)
+        assert told == sorted(told, reverse=True)
+        watcher.roomy = watcher.roomy + 1 if sum(inside) <= most - most // 8 else 0
+        assert all(told) or watcher.roomy < 2
+
+    def _check_cell(self, watcher, cell):
+        cap = min(200, self.rules.visible_max)
+        truth = {id_: one for id_, one in self.truth.items() if one.cell == cell}
+        seen = watcher.eyes.inside(cell)
+        assert seen.keys() <= truth.keys()
+        assert len(seen) == min(cap, len(truth))
+        for id_, sighting in seen.items():
+            account = self.engine.players.id(id_ & 0xFFFFFF)
+            assert sighting.account == account
+            if self.rules.strangers == "coarse":
+                assert (sighting.speed, sighting.heading) == (0, 0)
+                assert is_at(sighting, truth[id_].xyz)
+            elif truth[id_].fresh and self.rules.error_m == 0:
+                assert is_at(sighting, truth[id_].xyz)
+                assert sighting.told_ms == self.now_ms % 2**32 or sighting.speed == 0
+            elif truth[id_].fresh:
+                off_m = np.linalg.norm(watcher.eyes.place(id_, self.now_ms % 2**32) - truth[id_].xyz) * EARTH_RADIUS_M
+                assert off_m <= self.rules.error_m + 0.01
+
+
+def is_at(sighting, xyz):
+    """Whether a sighting is exactly the nearest step of the grid to a place."""
+    _, east, north = axes(sighting.cell)
+    steps = np.array([xyz @ east, xyz @ north]) * EARTH_RADIUS_M / 0.01
+    return np.all(np.abs(steps - [sighting.east, sighting.north]) <= 0.5 + 1e-4)
+
+
+places = st.builds(
+    lambda place, bearing, away_m: destination_deg(*place, bearing, away_m),
+    st.sampled_from(PLACES),
+    st.floats(0, 360),
+    st.one_of(st.floats(0, 30), st.floats(0, 700)),
+)
+speeds = st.one_of(st.just(math.nan), st.just(0.0), st.floats(0, 80))
+headings = st.one_of(st.just(math.nan), st.floats(0, 360))
+spans_ms = st.sampled_from([0, 16, 50, 50, 400, 1_999, 2_000, 2_100])
+
+
+class InterestMachine(RuleBasedStateMachine):
+    """Random lives of players and watchers. Checks after each publication."""
+
+    @initialize(
+        error_m=st.sampled_from(ERRORS_M), strangers=st.sampled_from(["exact", "exact", "coarse"]),
+        visible_max=st.sampled_from([1, 3, 10, 200]),
+    )  # fmt: skip
+    def begin(self, error_m, strangers, visible_max):
+        self.stage = Stage(error_m=error_m, strangers=strangers, visible_max=visible_max)
+        self.names = 0
+        self.slots = [self._new() for _ in range(PLAYERS)]
+
+    def _new(self):
+        self.names += 1
+        return self.stage.engine.players.admit(UUID(int=self.names), now_us=1)
+
+    @rule(k=st.integers(0, PLAYERS - 1), place=places, speed_m_s=speeds, heading_deg=headings)
+    def go(self, k, place, speed_m_s, heading_deg):
+        self.stage.put(self.slots[k], place, speed_m_s=speed_m_s, heading_deg=heading_deg)
+
+    @rule(place=places, away_m=st.floats(0, 50), speed_m_s=speeds, heading_deg=headings)
+    def crowd(self, place, away_m, speed_m_s, heading_deg):
+        for k, slot in enumerate(self.slots):
+            there = destination_deg(*place, 15.0 * k, away_m)
+            self.stage.put(slot, there, speed_m_s=speed_m_s, heading_deg=heading_deg)
+
+    @rule(bearing=st.floats(0, 360), step_m=st.floats(0, 3), speed_m_s=speeds)
+    def walk(self, bearing, step_m, speed_m_s):
+        players = self.stage.engine.players
+        for slot in self.slots:
+            if players.at_us[slot]:
+                there = destination_deg(players.lat_deg[slot], players.lng_deg[slot], bearing, step_m)
+                self.stage.put(slot, there, speed_m_s=speed_m_s, heading_deg=bearing)
+
+    @rule(k=st.integers(0, PLAYERS - 1))
+    def leave(self, k):
+        self.stage.engine.leave(self.slots[k])
+        self.stage.fresh.discard(self.slots[k])
+
+    @rule(k=st.integers(0, PLAYERS - 1))
+    def be_forgotten(self, k):
+        self.leave(k)
+        self.stage.engine.players.forget(self.slots[k])
+        self.slots[k] = self._new()
+
+    @rule(seconds=st.sampled_from([1, 400]))
+    def expire(self, seconds):
+        self.stage.engine.expire(now_us=(self.stage.now_ms + seconds * 1_000) * 1_000)
+
+    @rule(place=places, radius_m=st.sampled_from([1.0, 200.0, 600.0]), cells_max=st.sampled_from([1, 5, 40]))
+    def come(self, place, radius_m, cells_max):
+        if len(self.stage.watchers) < 6:
+            self.stage.watch(self.stage.engine.around_cells(*place, radius_m, cells_max))
+
+    @precondition(lambda self: self.stage.watchers)
+    @rule(k=st.integers(0, 5), place=places, cells_max=st.sampled_from([0, 1, 5, 40]))
+    def turn(self, k, place, cells_max):
+        watcher = self.stage.watchers[k % len(self.stage.watchers)]
+        self.stage.change(watcher, self.stage.engine.around_cells(*place, 200.0, cells_max))
+
+    @precondition(lambda self: self.stage.watchers)
+    @rule(k=st.integers(0, 5), what=st.sampled_from(["pause", "resend", "close"]))
+    def break_off(self, k, what):
+        watcher = self.stage.watchers[k % len(self.stage.watchers)]
+        if what == "close":
+            self.stage.close(watcher)
+            return
+        watcher.paused = what == "pause"
+        watcher.settled, watcher.roomy = False, 0
+        getattr(self.stage.interest, what)(watcher.number)
+
+    @rule(elapsed_ms=spans_ms)
+    def publish(self, elapsed_ms):
+        self.stage.period(elapsed_ms)
+        self.stage.check()
+
+    @rule(elapsed_ms=spans_ms, k=st.integers(0, 5), place=places, slot=st.integers(0, PLAYERS - 1), after=st.integers(0, 2))
+    def publish_with_changes_on_the_way(self, elapsed_ms, k, place, slot, after):
+        self.stage.now_ms += elapsed_ms
+        self.stage.begin()
+        for part in range(SLICES):
+            self.stage.interest.serve(part)
+            if part == after:
+                self.stage.put(self.slots[slot], place)
+                if self.stage.watchers:
+                    self.turn(k, place, 5)
+        self.stage.check()
+
+    @rule(elapsed_ms=spans_ms)
+    def compare_with_newcomers(self, elapsed_ms):
+        pairs = [(old, self.stage.watch(old.cells)) for old in list(self.stage.watchers) if not old.paused]
+        self.stage.period(elapsed_ms)
+        self.stage.check()
+        for old, new in pairs:
+            assert set(old.eyes.numbers) <= set(new.eyes.numbers)
+            for cell in old.eyes.numbers:
+                assert heard(old.eyes, cell) == heard(new.eyes, cell)
+                assert old.eyes.numbers[cell] == new.eyes.numbers[cell]
+            self.stage.close(new)
+
+    def teardown(self):
+        """A world in which nothing happens goes to sleep."""
+        if hasattr(self, "stage"):
+            for _ in range(3):
+                self.stage.period(2_100)
+            self.stage.check()
+            assert not self.stage.interest.busy
+
+
+def heard(eyes, cell):
+    """Who is in a cell; the time of those who stand does not matter."""
+    return {
+        id_: one if one.speed else one._replace(told_ms=0) for id_, one in eyes.inside(cell).items()
+    }
+
+
+InterestMachine.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestInterest = pytest.mark.slow(InterestMachine.TestCase)
