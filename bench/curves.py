@@ -40,8 +40,8 @@ def curves(
 ) -> int:  # fmt: skip
     """What an update and a nearby search cost over the number of entities, inside the process, with a picture.
 
-    Everything is processor time in this process, without a socket: a pass of 5,000 fixes through verdict and index, and the
-    50 nearest within 1 km.
+    Everything is processor time in this process, without a socket: a pass of 5,000 fixes through verdict and index, and
+    the 50 nearest within 1 km.
 
     Parameters
     ----------
@@ -73,7 +73,7 @@ async def _measured(size: int, *, rounds: int, seed: int) -> dict[str, Any]:
 
 
 def update_us(lat_deg: F64, lng_deg: F64, *, rounds: int, seed: int) -> float:
-    """Microseconds of a fix that is unpacked already: it is judged and moved together with 4,999 others, as in a pass under load."""
+    """Microseconds of a fix, unpacked already, that is judged and moved together with 4,999 others, as under load."""
     world = world_of(lat_deg, lng_deg, seed=seed)
     engine, now_us = world.engine, int(world.engine.players.at_us.max())
     took_us = []

@@ -105,7 +105,7 @@ class PeerProcess:
         self._process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # noqa: ASYNC220, S603
         try:
             async with asyncio.timeout(_START_S):
-                while self.family and not await self._answers():
+                while self.family and not await self._answers():  # noqa: ASYNC110 - another process tells no event
                     await asyncio.sleep(_POLL_S)
         except BaseException:
             self._process.kill()
