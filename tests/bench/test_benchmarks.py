@@ -15,6 +15,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 NO_WRK = shutil.which("wrk") is None and os.environ.get("CI") != "true"
+NO_REDIS = shutil.which("redis-server") is None and os.environ.get("CI") != "true"
 
 slow = pytest.mark.slow
 needs_wrk = pytest.mark.skipif(NO_WRK, reason="wrk is not installed: script/need wrk")
@@ -146,7 +147,8 @@ def test_without_wrk_a_benchmark_is_skipped_and_in_ci_fails(ci: str, code: int, 
 def test_the_benchmarks_are_listed_each_with_what_it_measures():
     lines = bench("list").stdout.splitlines()
     assert [line.split()[0] for line in lines] == [
-        "claims", "fanout", "location", "location-json", "location-single", "nearby", "start", "tick",
+        "claims", "curves", "fanout", "location", "location-json", "location-single", "nearby", "peers", "start",
+        "tick",
     ]  # fmt: skip
     assert all(len(line) > 40 for line in lines)
 
@@ -165,3 +167,25 @@ def test_a_benchmark_that_is_told_to_end_leaves_no_server_behind():
         process.stdout.read()
     assert process.returncode != 0
     assert psutil.wait_procs(started, timeout=30)[1] == []
+
+
+@slow
+def test_a_dense_city_is_asked_at_a_rate_and_inside_the_process():
+    line = told("nearby", "--entities", "2000", "--rate", "50", "--seconds", "3", "--rounds", "3")
+    holds(line, "requests_per_s")
+    assert line["requests_per_s"] == pytest.approx(50, rel=0.2)
+    assert line["p50_ms"] <= line["p95_ms"] <= line["p99_ms"]
+    assert line["players_over_http"]["server_request_us"] > 0
+    assert 0 < line["in_process_p50_ms"] <= line["in_process_p99_ms"]
+    assert line["in_process_p50_ms"] < line["players_over_http"]["p50_ms"]
+
+
+@slow
+@pytest.mark.skipif(NO_REDIS, reason="redis-server is not installed: script/need redis-server")
+def test_redis_does_the_same_work_in_the_same_run():
+    line = told("peers", "--entities", "1000", "--connections", "4", "--rate", "50", "--seconds", "3", "--rounds", "3")
+    for server in ("overworld", "redis"):
+        assert line[server]["updates_per_s"] > 0
+        assert line[server]["search_us"] > 0
+    expected = line["overworld"]["search_us"] / line["redis"]["search_us"]
+    assert line["ours_to_redis"]["search_us"] == pytest.approx(expected, abs=0.01)
