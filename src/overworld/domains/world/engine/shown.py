@@ -90,10 +90,12 @@ def coast_off(shown: Shown, slot: int) -> None:
 
 
 @kernel
-def coast_on(shown: Shown, slot: int) -> None:
-    """Puts a player at the end of the list of those who coast."""
+def coast(shown: Shown, slot: int) -> None:
+    """Puts a player at the end of the list of those who coast, or takes it out when it has no speed."""
     coast_off(shown, slot)
     one = shown.entity[slot]
+    if one.speed == 0:
+        return
     last = shown.used[COAST_LAST]
     one.before = last
     if last == 0:
@@ -130,4 +132,4 @@ def note_fix(shown: Shown, slot: int, heading: int, speed: int) -> None:
         shown.used[N_FRESH] += 1
 
 
-ALL = (coast_off, coast_on, depart, note_fix)
+ALL = (coast_off, coast, depart, note_fix)
