@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from cyclopts import App
 
-
+from bench.bandwidth import bandwidth
 from bench.claims import claims
 from bench.location import location
 from bench.nearby import nearby
@@ -17,6 +17,7 @@ from bench.tick import tick
 
 app = App(name="script/bench", help="Measures the product on this machine.", version_flags=())
 
+app.command(bandwidth)
 app.command(claims)
 app.command(location)
 app.command(nearby)

@@ -124,8 +124,10 @@ class IndexMachine(RuleBasedStateMachine):
         spans = sorted(zip(live["start"].tolist(), (live["start"] + live["room"]).tolist(), strict=True))
         assert all(end <= begin for (_, end), (begin, _) in pairwise(spans))
         assert self.index.changed == len(self.changed)
-        assert self.index.occupied == len(live) == len(
-            {cell for cell, _ in self.where.values()} | self.changed | set(+self.listened)
+        assert (
+            self.index.occupied
+            == len(live)
+            == len({cell for cell, _ in self.where.values()} | self.changed | set(+self.listened))
         )
 
 

@@ -165,8 +165,9 @@ class Interest:
         first = part
         while first < self._used:
             first = watching.gather(
-                self._index.cells, self._columns, self._ready_words, self._watcher, self._watched, self._group, self._used,
-                first, self._slices, self._visible_max, self._period, self._now_ms, self._frames, self._done,
+                self._index.cells, self._columns, self._ready_words, self._watcher, self._watched, self._group,
+                self._used, first, self._slices, self._visible_max, self._period, self._now_ms, self._frames,
+                self._done,
             )  # fmt: skip
             if first < self._used:
                 self._frames = _longer(self._frames, self._done)
@@ -178,7 +179,7 @@ class Interest:
             frames = self._frames
             self.on_frames(
                 frames.watcher[:count].tolist(), frames.offset[: count + 1].tolist(),
-                memoryview(frames.words).cast("B")[: 2 * words],
+                frames.words.view(np.uint8).data[: 2 * words],
             )  # fmt: skip
 
     def _require(self, watcher: int) -> None:
@@ -194,8 +195,9 @@ class Interest:
         columns, cells = self._columns, self._index.cells
         if columns.ready.size < cells.cell.size or columns.moved.size < cells.seat.size:
             fitting = _columns(self._index)
-            for old, new in zip(columns, fitting, strict=True):
-                new[: old.size] = old
+            for name in Sections._fields:
+                column = getattr(columns, name)
+                getattr(fitting, name)[: column.size] = column
             self._columns = fitting
         return self._columns
 

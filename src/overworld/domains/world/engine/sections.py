@@ -138,7 +138,7 @@ def heading_in(plane: Any, row: Any, one: Any) -> int:
         return heading
     east = row.x * plane.east_y - row.y * plane.east_x
     north = row.x * plane.north_y - row.y * plane.north_x
-    return (heading - int(round(math.atan2(north, east) / _RADIANS))) % _TURN
+    return (heading - round(math.atan2(north, east) / _RADIANS)) % _TURN
 
 
 @kernel
@@ -238,7 +238,7 @@ def is_news(plane: Any, row: Any, one: Any, now_ms: int, sight: Sight) -> bool:
     if one.speed != 0 or one.fix_speed != 0:
         return True
     east_m, north_m = offset_m(plane, row)
-    return (
+    return bool(
         in_units(east_m, sight.unit_m) != one.east
         or in_units(north_m, sight.unit_m) != one.north
         or heading_in(plane, row, one) != one.heading

@@ -32,9 +32,7 @@ from overworld.geo.columns import I32, I64, U16, U64
 from overworld.geo.compiled import kernel
 from overworld.kernel.packed import SURROUNDINGS, VERSION
 
-WATCHER = np.dtype(
-    [(name, "<i4") for name in ("start", "room", "active", "gone", "state", "group", "plain", "spare")]
-)
+WATCHER = np.dtype([(name, "<i4") for name in ("start", "room", "active", "gone", "state", "group", "plain", "spare")])
 GROUP = np.dtype([("period", "<i8"), ("start", "<i4"), ("words", "<i4"), ("count", "<i4"), ("fits", "<i4")])
 WATCHED = np.dtype([("id", "<i8"), ("cell", "<i4"), ("state", "<i4")])
 
@@ -210,10 +208,10 @@ def share_frame(
 @kernel
 def is_plain(one: Any, watched: NDArray[Any]) -> bool:
     """Whether a watcher was told all it watches."""
+    waiting = 0
     for k in range(one.start, one.start + one.active):
-        if watched[k].state != TOLD:
-            return False
-    return True
+        waiting += watched[k].state != TOLD
+    return waiting == 0
 
 
 @kernel
@@ -236,17 +234,13 @@ def gather(
         mine = group[one.group]
         if one.plain != 0 and mine.period != period:
             mine.period = period
-            done[3] = share_frame(
-                ready, ready_words, one, watched, visible_max, now_ms, mine, shared, done[3]
-            )
+            done[3] = share_frame(ready, ready_words, one, watched, visible_max, now_ms, mine, shared, done[3])
         if one.plain != 0 and mine.fits != 0:
             count, end = mine.count, at + mine.words
             if count > 0:
                 copy_words(shared, mine.start, mine.words, words, at)
         else:
-            end, count = write_frame(
-                cells, sections, ready_words, one, watched, visible_max, words, at + HEADER_WORDS
-            )
+            end, count = write_frame(cells, sections, ready_words, one, watched, visible_max, words, at + HEADER_WORDS)
             write_header(words, at, count, now_ms)
             one.plain = is_plain(one, watched)
         if count > 0:
@@ -258,4 +252,15 @@ def gather(
     return used
 
 
-ALL = (replace_watched, leave_cell, leave_all, begin_anew, copy_words, write_frame, write_header, share_frame, is_plain, gather)
+ALL = (
+    replace_watched,
+    leave_cell,
+    leave_all,
+    begin_anew,
+    copy_words,
+    write_frame,
+    write_header,
+    share_frame,
+    is_plain,
+    gather,
+)
