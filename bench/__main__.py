@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from cyclopts import App
 
+from bench.bandwidth import bandwidth
 from bench.claims import claims
 from bench.curves import curves
 from bench.fanout import fanout
@@ -19,11 +20,13 @@ from bench.start import start
 from bench.tick import tick
 
 _NAMES = (
-    "claims", "curves", "fanout", "location", "location-json", "location-single", "nearby", "peers", "start", "tick",
+    "bandwidth", "claims", "curves", "fanout", "location", "location-json", "location-single", "nearby", "peers", "start",
+    "tick",
 )  # fmt: skip
 
 app = App(name="script/bench", help="Measures the product on this machine.", version_flags=())
 
+app.command(bandwidth)
 app.command(claims)
 app.command(curves)
 app.command(fanout)

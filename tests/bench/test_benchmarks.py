@@ -147,8 +147,8 @@ def test_without_wrk_a_benchmark_is_skipped_and_in_ci_fails(ci: str, code: int, 
 def test_the_benchmarks_are_listed_each_with_what_it_measures():
     lines = bench("list").stdout.splitlines()
     assert [line.split()[0] for line in lines] == [
-        "claims", "curves", "fanout", "location", "location-json", "location-single", "nearby", "peers", "start",
-        "tick",
+        "bandwidth", "claims", "curves", "fanout", "location", "location-json", "location-single", "nearby", "peers",
+        "start", "tick",
     ]  # fmt: skip
     assert all(len(line) > 40 for line in lines)
 

@@ -79,14 +79,14 @@ class Eyes:
             if id_ in self.known and self.known[id_].cell == cell:
                 del self.known[id_]
         for _ in range(entered):
-            id_, *told, account = struct.unpack_from("<IhhBB16s", frame, at)
+            id_, east, north, heading, speed, account = struct.unpack_from("<IhhBB16s", frame, at)
             at += 26
-            self.known[id_] = Sighting(cell, *told, UUID(bytes=account), now_ms)
+            self.known[id_] = Sighting(cell, east, north, heading, speed, UUID(bytes=account), now_ms)
         for _ in range(moved):
-            id_, *told = struct.unpack_from("<IhhBB", frame, at)
+            id_, east, north, heading, speed = struct.unpack_from("<IhhBB", frame, at)
             at += 10
             assert self.known[id_].cell == cell, "somebody moved who is not there"
-            self.known[id_] = Sighting(cell, *told, self.known[id_].account, now_ms)
+            self.known[id_] = Sighting(cell, east, north, heading, speed, self.known[id_].account, now_ms)
         return at
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import tracemalloc
 from typing import NamedTuple
 from uuid import UUID
 
@@ -20,7 +21,7 @@ from overworld.domains.world.rules import FIX
 from overworld.domains.world.types import InterestRules, MovementRules, WorldSettings
 from overworld.geo import cells as geo_cells
 from overworld.geo import kernels as geo_kernels
-from overworld.geo.sphere import destination_deg, distance_between_m
+from overworld.geo.sphere import destination_deg
 from tests.domains.world.eyes import EARTH_RADIUS_M, Eyes, axes
 
 PLAYERS = 24
@@ -82,10 +83,10 @@ class Stage:
         fix["lat_deg"], fix["lng_deg"] = place
         fix["speed_m_s"], fix["heading_deg"] = speed_m_s, heading_deg
         batch = pass_of(fix, now_us=self.now_ms * 1_000)
-        xyz = geo_kernels.unit_xyz(*map(float, place))
+        xyz = geo_kernels.unit_xyz(float(place[0]), float(place[1]))
         batch.judged.reason[:] = 0
         batch.judged.x[:], batch.judged.y[:], batch.judged.z[:] = xyz
-        batch.judged.cell[:] = geo_cells.cell_of(*place, LEVEL)
+        batch.judged.cell[:] = geo_cells.cell_of(place[0], place[1], LEVEL)
         self.engine.move(batch)
         self.fresh.add(slot)
 
@@ -176,7 +177,7 @@ def is_at(sighting, xyz):
 
 
 places = st.builds(
-    lambda place, bearing, away_m: destination_deg(*place, bearing, away_m),
+    lambda place, bearing, away_m: destination_deg(place[0], place[1], bearing, away_m),
     st.sampled_from(PLACES),
     st.floats(0, 360),
     st.one_of(st.floats(0, 30), st.floats(0, 700)),
@@ -209,7 +210,7 @@ class InterestMachine(RuleBasedStateMachine):
     @rule(place=places, away_m=st.floats(0, 50), speed_m_s=speeds, heading_deg=headings)
     def crowd(self, place, away_m, speed_m_s, heading_deg):
         for k, slot in enumerate(self.slots):
-            there = destination_deg(*place, 15.0 * k, away_m)
+            there = destination_deg(place[0], place[1], 15.0 * k, away_m)
             self.stage.put(slot, there, speed_m_s=speed_m_s, heading_deg=heading_deg)
 
     @rule(bearing=st.floats(0, 360), step_m=st.floats(0, 3), speed_m_s=speeds)
@@ -238,13 +239,13 @@ class InterestMachine(RuleBasedStateMachine):
     @rule(place=places, radius_m=st.sampled_from([1.0, 200.0, 600.0]), cells_max=st.sampled_from([1, 5, 40]))
     def come(self, place, radius_m, cells_max):
         if len(self.stage.watchers) < 6:
-            self.stage.watch(self.stage.engine.around_cells(*place, radius_m, cells_max))
+            self.stage.watch(self.stage.engine.around_cells(place[0], place[1], radius_m, cells_max))
 
     @precondition(lambda self: self.stage.watchers)
     @rule(k=st.integers(0, 5), place=places, cells_max=st.sampled_from([0, 1, 5, 40]))
     def turn(self, k, place, cells_max):
         watcher = self.stage.watchers[k % len(self.stage.watchers)]
-        self.stage.change(watcher, self.stage.engine.around_cells(*place, 200.0, cells_max))
+        self.stage.change(watcher, self.stage.engine.around_cells(place[0], place[1], 200.0, cells_max))
 
     @precondition(lambda self: self.stage.watchers)
     @rule(k=st.integers(0, 5), what=st.sampled_from(["pause", "resend", "close"]))
@@ -308,3 +309,117 @@ def heard(eyes, cell):
 
 InterestMachine.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
 TestInterest = pytest.mark.slow(InterestMachine.TestCase)
+
+
+HERE = (37.5, 127.0)
+
+
+def east_of(away_m):
+    return destination_deg(HERE[0], HERE[1], 90.0, away_m)
+
+
+def standing(count, **more) -> Stage:
+    """So many players side by side, a metre apart, all in one cell and watched."""
+    stage = Stage(slots=count, **more)
+    for k in range(count):
+        stage.put(stage.engine.players.admit(UUID(int=k + 1), now_us=1), east_of(float(k)))
+    stage.watch([geo_cells.cell_of(HERE[0], HERE[1], LEVEL)])
+    stage.period()
+    return stage
+
+
+def test_who_walks_on_as_told_is_not_told_again_and_who_turns_is():
+    stage = standing(1, error_m=0.5)
+    eyes = stage.watchers[0].eyes
+    stage.put(0, HERE, speed_m_s=2.0, heading_deg=90.0)
+    stage.period(1_000)
+    stage.put(0, east_of(1.0), speed_m_s=2.0, heading_deg=90.0)
+    stage.period()
+    told = eyes.bytes
+    stage.put(0, east_of(2.0), speed_m_s=2.0, heading_deg=90.0)
+    stage.period(500)
+    assert eyes.bytes == told
+    stage.put(0, east_of(0.0), speed_m_s=2.0, heading_deg=270.0)
+    stage.period(500)
+    assert eyes.bytes > told
+    stage.check()
+
+
+def test_who_falls_silent_stops_where_its_last_fix_was_and_the_world_sleeps():
+    stage = standing(1, error_m=0.5)
+    [watcher] = stage.watchers
+    stage.put(0, east_of(3.0), speed_m_s=5.0, heading_deg=0.0)
+    stage.period()
+    assert watcher.eyes.known[0].speed == 20
+    stage.period(1_990)
+    assert stage.interest.busy
+    stage.period(10)
+    assert watcher.eyes.known[0].speed == 0
+    assert is_at(watcher.eyes.known[0], stage.truth[0].xyz)
+    for _ in range(2):
+        stage.period()
+    assert not stage.interest.busy
+
+
+def test_a_newcomer_does_not_make_silent_ones_walk_for_longer():
+    stage = standing(1)
+    [watcher] = stage.watchers
+    stage.put(0, HERE, speed_m_s=5.0, heading_deg=0.0)
+    stage.period()
+    for _ in range(3):
+        stage.watch(watcher.cells)
+        stage.period(500)
+        assert watcher.eyes.known[0].speed == 20
+    stage.period(500)
+    assert [one.eyes.known[0].speed for one in stage.watchers] == [0] * 4
+
+
+def test_changes_that_nobody_watches_make_no_sections():
+    stage = Stage()
+    stage.put(stage.engine.players.admit(UUID(int=1), now_us=1), HERE)
+    stage.period()
+    assert (stage.interest.frames, stage.interest.entities) == (0, 0)
+
+
+def test_a_watcher_that_is_closed_is_no_watcher():
+    stage = standing(1)
+    [watcher] = stage.watchers
+    stage.close(watcher)
+    for call in (stage.interest.close, stage.interest.pause, stage.interest.resend):
+        with pytest.raises(LookupError):
+            call(watcher.number)
+    with pytest.raises(ValueError, match="not cells"):
+        stage.interest.watch(stage.interest.open(), [0])
+
+
+@pytest.mark.slow
+def test_a_publication_makes_no_object_for_each_player():
+    """Fifty thousand told of leave no more blocks behind, and need no more on the way, than ten."""
+    blocks = {}
+    for count in (10, 50_000):
+        stage = standing(10, visible_max=10_000)
+        stage.interest.on_frames = lambda numbers, offsets, frames: None
+        players = stage.engine.players
+        slots = [players.admit(UUID(int=100 + k), now_us=1) for k in range(count)]
+        fix = np.zeros(count, FIX)
+        fix["slot"] = slots
+        batch = pass_of(fix, now_us=1)
+        lat, lng = HERE
+        cells = stage.engine.around_cells(lat, lng, 3_000.0, 500)
+        batch.judged.reason[:] = 0
+        for k in range(count):
+            at = geo_cells.centre_deg(cells[k % len(cells)])
+            batch.judged.x[k], batch.judged.y[k], batch.judged.z[k] = geo_kernels.unit_xyz(at[0], at[1])
+            batch.judged.cell[k] = cells[k % len(cells)]
+        stage.change(stage.watchers[0], cells)
+        stage.period()
+        stage.engine.move(batch)
+        tracemalloc.start()
+        before = stage.interest.entities
+        stage.interest.encode(now_ms=stage.now_ms)
+        for part in range(SLICES):
+            stage.interest.serve(part)
+        blocks[count] = sum(of.count for of in tracemalloc.take_snapshot().statistics("filename"))
+        tracemalloc.stop()
+        assert stage.interest.entities - before == count
+    assert blocks[50_000] < blocks[10] + 200

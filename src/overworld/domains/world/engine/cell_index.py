@@ -7,8 +7,9 @@
     seat    per slot: the cell number (-1 is nowhere) and the place in the cell's vector
     shown   per slot: what watchers were told
 
-A cell that becomes empty keeps its number until its change has been published, and while somebody watches or listens. Kernels never grow a column: they stop
-and say so, and `CellIndex.grow` makes room. The columns are records, because a move touches every field of a few rows.
+A cell that becomes empty keeps its number until its change has been published, and while somebody watches or listens.
+Kernels never grow a column: they stop and say so, and `CellIndex.grow` makes room. The columns are records, because a
+move touches every field of a few rows.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ from overworld.domains.world.engine.cell_index import CellIndex
 from overworld.domains.world.engine.players import Players
 from overworld.domains.world.engine.sections import N_OUT, N_TOLD, PLANE, READY, Sections, Sight
 from overworld.domains.world.engine.shown import COAST_FIRST
-from overworld.domains.world.engine.watching import CLOSED, OPEN, PAUSED, WATCHED, WATCHER, Frames
+from overworld.domains.world.engine.watching import CLOSED, GROUP, OPEN, PAUSED, WATCHED, WATCHER, Frames
 from overworld.domains.world.types import InterestRules, WorldSettings
 from overworld.geo.columns import I32, I64, U16
 from overworld.kernel.packed import offset_unit_m
@@ -66,8 +66,11 @@ class Interest:
         self._watched_used = self._used = 0
         self._free: list[int] = []
         self._free_blocks: dict[int, list[int]] = {}
+        self._group: NDArray[Any] = np.zeros(_WATCHERS_FIRST, GROUP)
+        self._groups = Groups()
+        self._period = 0
         self._frames = _frames(_FRAME_WORDS_FIRST, _WATCHERS_FIRST)
-        self._done: I64 = np.zeros(3, np.int64)
+        self._done: I64 = np.zeros(4, np.int64)
 
     @property
     def entities(self) -> int:
@@ -94,6 +97,7 @@ class Interest:
                 self._watcher = np.concatenate([self._watcher, np.zeros_like(self._watcher)])
         self._watcher[number] = np.zeros((), WATCHER)
         self._watcher["state"][number] = OPEN
+        self._join(number, b"")
         return number
 
     def close(self, watcher: int) -> None:
@@ -102,6 +106,7 @@ class Interest:
         watching.leave_all(self._index.cells, self._fitting(), self._watcher, self._watched, watcher)
         self._watcher["state"][watcher] = CLOSED
         self._free_block(watcher)
+        self._groups.leave(int(self._watcher["group"][watcher]))
         self._free.append(watcher)
         self._stir()
 
@@ -120,6 +125,8 @@ class Interest:
         watching.replace_watched(
             self._index.cells, self._fitting(), self._watcher, self._watched, watcher, cell, at, new
         )
+        self._groups.leave(int(one["group"]))
+        self._join(watcher, cell.tobytes())
         self._keep(watcher, new[: int(one["active"]) + int(one["gone"])])
         self._stir()
 
@@ -138,6 +145,8 @@ class Interest:
         """Begins a period: makes the sections of all changed cells that somebody watches."""
         columns, cells = self._fitting(), self._index.cells
         self._now_ms = now_ms
+        self._period += 1
+        self._done[3] = 0
         sections_.choose_told(cells, columns, self._players.generation, now_ms, self._sight)
         words = sections_.measure(columns)
         if words > self._ready_words.size:
@@ -152,16 +161,17 @@ class Interest:
         if self._slices_left == 0:
             return
         self._slices_left -= 1
-        self._done[:] = 0
+        self._done[:3] = 0
         first = part
         while first < self._used:
             first = watching.gather(
-                self._index.cells, self._columns, self._ready_words, self._watcher, self._watched, self._used, first,
-                self._slices, self._visible_max, self._now_ms, self._frames, self._done,
+                self._index.cells, self._columns, self._ready_words, self._watcher, self._watched, self._group,
+                self._used, first, self._slices, self._visible_max, self._period, self._now_ms, self._frames,
+                self._done,
             )  # fmt: skip
             if first < self._used:
                 self._frames = _longer(self._frames, self._done)
-        count, words, sections = self._done.tolist()
+        count, words, sections, _ = self._done.tolist()
         if count:
             self.frames += count
             self.sections += sections
@@ -169,7 +179,7 @@ class Interest:
             frames = self._frames
             self.on_frames(
                 frames.watcher[:count].tolist(), frames.offset[: count + 1].tolist(),
-                memoryview(frames.words).cast("B")[: 2 * words],
+                frames.words.view(np.uint8).data[: 2 * words],
             )  # fmt: skip
 
     def _require(self, watcher: int) -> None:
@@ -185,10 +195,18 @@ class Interest:
         columns, cells = self._columns, self._index.cells
         if columns.ready.size < cells.cell.size or columns.moved.size < cells.seat.size:
             fitting = _columns(self._index)
-            for old, new in zip(columns, fitting, strict=True):
-                new[: old.size] = old
+            for name in Sections._fields:
+                column = getattr(columns, name)
+                getattr(fitting, name)[: column.size] = column
             self._columns = fitting
         return self._columns
+
+    def _join(self, watcher: int, key: bytes) -> None:
+        """Puts a watcher among those who watch the same."""
+        group = self._groups.join(key)
+        if group == self._group.size:
+            self._group = np.concatenate([self._group, np.zeros_like(self._group)])
+        self._watcher["group"][watcher] = group
 
     def _keep(self, watcher: int, watched: NDArray[Any]) -> None:
         """Puts what a watcher watches into its block, or a longer one."""
@@ -217,6 +235,35 @@ class Interest:
             one["room"] = 0
 
 
+class Groups:
+    """Numbers for lists of cells that are watched; those that nobody watches any more are used again."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[bytes, int] = {}
+        self._keys: list[bytes] = []
+        self._members: list[int] = []
+        self._free: list[int] = []
+
+    def join(self, key: bytes) -> int:
+        """The number of a list, with one more in it."""
+        number = self._numbers.get(key)
+        if number is None:
+            number = self._free.pop() if self._free else len(self._keys)
+            if number == len(self._keys):
+                self._keys.append(key)
+                self._members.append(0)
+            self._numbers[key], self._keys[number] = number, key
+        self._members[number] += 1
+        return number
+
+    def leave(self, number: int) -> None:
+        """Takes one from the list of a number."""
+        self._members[number] -= 1
+        if self._members[number] == 0:
+            del self._numbers[self._keys[number]]
+            self._free.append(number)
+
+
 def warm(interest: Interest, *, cells: Sequence[int]) -> None:
     """Runs every kernel here with the types it meets when it is live."""
     watcher = interest.open()
@@ -241,14 +288,20 @@ def _columns(index: CellIndex) -> Sections:
 
 def _frames(words: int, count: int) -> Frames:
     watcher: I32 = np.zeros(count, np.int32)
-    return Frames(words=np.zeros(words, np.uint16), watcher=watcher, offset=np.zeros(count + 1, np.int32))
+    return Frames(
+        words=np.zeros(words, np.uint16),
+        watcher=watcher,
+        offset=np.zeros(count + 1, np.int32),
+        shared=np.zeros(words, np.uint16),
+    )
 
 
 def _longer(frames: Frames, done: I64) -> Frames:
     """Twice the room, with what is written."""
-    count, words, _ = done.tolist()
+    count, words, _, shared = done.tolist()
     longer = _frames(2 * frames.words.size, 2 * frames.watcher.size)
     longer.words[:words] = frames.words[:words]
+    longer.shared[:shared] = frames.shared[:shared]
     longer.watcher[:count] = frames.watcher[:count]
     longer.offset[: count + 1] = frames.offset[: count + 1]
     return longer

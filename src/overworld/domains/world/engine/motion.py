@@ -1,4 +1,5 @@
 """Speed and heading of a player as watchers are told them: a byte each."""
+# ruff: noqa: PLR0917 - kernels call each other by position
 
 from __future__ import annotations
 
@@ -33,7 +34,7 @@ def motion_of(fix: Any, track: Any, x: float, y: float, z: float) -> tuple[int, 
     speed = int(min(_BYTE_MAX, round(speed_m_s / SPEED_UNIT_M_S)))
     if speed <= 0 or math.isnan(heading_turns):
         return 0, 0
-    return int(round(heading_turns * _TURN)) % _TURN, speed
+    return round(heading_turns * _TURN) % _TURN, speed
 
 
 @kernel

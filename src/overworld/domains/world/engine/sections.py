@@ -26,8 +26,8 @@ from overworld.domains.world.engine.shown import (
     N_DEPARTED,
     N_FRESH,
     SHOWN,
+    coast,
     coast_off,
-    coast_on,
 )
 from overworld.geo.columns import I32, I64, U16, U32
 from overworld.geo.compiled import kernel
@@ -138,7 +138,7 @@ def heading_in(plane: Any, row: Any, one: Any) -> int:
         return heading
     east = row.x * plane.east_y - row.y * plane.east_x
     north = row.x * plane.north_y - row.y * plane.north_x
-    return (heading - int(round(math.atan2(north, east) / _RADIANS))) % _TURN
+    return (heading - round(math.atan2(north, east) / _RADIANS)) % _TURN
 
 
 @kernel
@@ -204,20 +204,14 @@ def begin(sections: Sections) -> None:
 
 
 @kernel
-def place(cells: Cells, sections: Sections, slot: int, i: int, speed: int, now_ms: int, unit_m: float) -> None:
+def place(plane: Any, row: Any, one: Any, speed: int, now_ms: int, unit_m: float) -> None:
     """Shows a player where its row says, on its way with a speed."""
-    plane, row = sections.plane[i], cells.row[cells.cell[i].start + cells.seat[slot].row]
     east_m, north_m = offset_m(plane, row)
-    one = cells.shown.entity[slot]
     one.east, one.north = in_units(east_m, unit_m), in_units(north_m, unit_m)
     one.heading = heading_in(plane, row, one)
     one.speed = speed
     one.when_ms = now_ms
     one.coasted_ms = 0
-    if speed > 0:
-        coast_on(cells.shown, slot)
-    else:
-        coast_off(cells.shown, slot)
 
 
 @kernel
@@ -229,25 +223,22 @@ def tell_moved(sections: Sections, slot: int, i: int) -> None:
 
 
 @kernel
-def off_m(cells: Cells, sections: Sections, slot: int, i: int, now_ms: int, unit_m: float) -> float:
+def off_m(plane: Any, row: Any, one: Any, now_ms: int, unit_m: float) -> float:
     """How far a player is from where watchers have it, in metres."""
-    row = cells.row[cells.cell[i].start + cells.seat[slot].row]
-    east_m, north_m = offset_m(sections.plane[i], row)
-    seen_east_m, seen_north_m = coasted_to_m(cells.shown.entity[slot], now_ms, unit_m)
+    east_m, north_m = offset_m(plane, row)
+    seen_east_m, seen_north_m = coasted_to_m(one, now_ms, unit_m)
     return math.sqrt((east_m - seen_east_m) ** 2 + (north_m - seen_north_m) ** 2)
 
 
 @kernel
-def is_news(cells: Cells, sections: Sections, slot: int, i: int, now_ms: int, sight: Sight) -> bool:
+def is_news(plane: Any, row: Any, one: Any, now_ms: int, sight: Sight) -> bool:
     """Whether watchers must be told of a fresh fix."""
     if sight.error_m > 0.0:
-        return off_m(cells, sections, slot, i, now_ms, sight.unit_m) > sight.error_m
-    one = cells.shown.entity[slot]
+        return off_m(plane, row, one, now_ms, sight.unit_m) > sight.error_m
     if one.speed != 0 or one.fix_speed != 0:
         return True
-    plane, row = sections.plane[i], cells.row[cells.cell[i].start + cells.seat[slot].row]
     east_m, north_m = offset_m(plane, row)
-    return (
+    return bool(
         in_units(east_m, sight.unit_m) != one.east
         or in_units(north_m, sight.unit_m) != one.north
         or heading_in(plane, row, one) != one.heading
@@ -274,8 +265,10 @@ def choose_moved(cells: Cells, sections: Sections, now_ms: int, sight: Sight) ->
         one = shown.entity[slot]
         if one.flags & SHOWN != 0:
             i = cells.seat[slot].cell
-            if is_news(cells, sections, slot, i, now_ms, sight):
-                place(cells, sections, slot, i, one.fix_speed, now_ms, sight.unit_m)
+            plane, row = sections.plane[i], cells.row[cells.cell[i].start + cells.seat[slot].row]
+            if is_news(plane, row, one, now_ms, sight):
+                place(plane, row, one, one.fix_speed, now_ms, sight.unit_m)
+                coast(shown, slot)
                 tell_moved(sections, slot, i)
     while shown.used[COAST_FIRST] != 0:
         slot = shown.used[COAST_FIRST] - 1
@@ -284,8 +277,9 @@ def choose_moved(cells: Cells, sections: Sections, now_ms: int, sight: Sight) ->
             break
         i = cells.seat[slot].cell
         coast_off(shown, slot)
-        if one.coasted_ms > 0 or off_m(cells, sections, slot, i, now_ms, sight.unit_m) > sight.error_m:
-            place(cells, sections, slot, i, 0, now_ms, sight.unit_m)
+        plane, row = sections.plane[i], cells.row[cells.cell[i].start + cells.seat[slot].row]
+        if one.coasted_ms > 0 or off_m(plane, row, one, now_ms, sight.unit_m) > sight.error_m:
+            place(plane, row, one, 0, now_ms, sight.unit_m)
             tell_moved(sections, slot, i)
 
 
@@ -304,7 +298,8 @@ def choose_entered(cells: Cells, sections: Sections, generation: U32, i: int, no
         one.flags |= SHOWN
         one.id = slot | (generation[slot] & 255) << _ID_BITS
         speed = one.fix_speed if one.flags & FRESH != 0 else 0
-        place(cells, sections, slot, i, speed, now_ms, sight.unit_m)
+        place(sections.plane[i], cells.row[row], one, speed, now_ms, sight.unit_m)
+        coast(cells.shown, slot)
         note_out(sections, i)
         ready.count += 1
         ready.entered += 1

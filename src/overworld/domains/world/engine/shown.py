@@ -1,8 +1,8 @@
 """What watchers were last told of each player: columns beside the seats of the index, (slots,).
 
-A player is shown only in the cell it sits in, and only while somebody watches that cell. Who is shown and leaves its seat
-is written into `departed`, at most once between two publications, so the columns never overflow. Who is told to move
-on by itself is in a list in the order in which that ends; it runs through the records, as slot + 1, 0 being nobody.
+A player is shown only in the cell it sits in, and only while somebody watches that cell. Who is shown and leaves its
+seat is written into `departed`, at most once between two publications, so the columns never overflow. Who moves on by
+itself is in a list in the order in which that ends; it runs through the records, as slot + 1, 0 being nobody.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ SHOWN, FRESH, COASTS = 1, 2, 4
 
 COAST_MS = int(COAST_S * 1_000)
 
-# `east`, `north`, `heading` and `speed` as watchers have them since `when_ms`, at which time they had let it move on for
+# `east`, `north`, `heading` and `speed` as watchers have them since `when_ms`; by then they had let it move on for
 # `coasted_ms` already; `fix_heading` and `fix_speed` are of the last fix.
 ENTITY = np.dtype(
     [
@@ -67,8 +67,12 @@ def shown_columns(players: int) -> Shown:
 def longer(shown: Shown, players: int) -> Shown:
     """The same with room for more slots."""
     more = shown_columns(players - shown.entity.size)
-    columns = (np.concatenate([old, new]) for old, new in zip(shown[:3], more[:3], strict=True))
-    return Shown(*columns, used=shown.used)
+    return Shown(
+        entity=np.concatenate([shown.entity, more.entity]),
+        departed=np.concatenate([shown.departed, more.departed]),
+        fresh=np.concatenate([shown.fresh, more.fresh]),
+        used=shown.used,
+    )
 
 
 @kernel
@@ -90,10 +94,12 @@ def coast_off(shown: Shown, slot: int) -> None:
 
 
 @kernel
-def coast_on(shown: Shown, slot: int) -> None:
-    """Puts a player at the end of the list of those who coast."""
+def coast(shown: Shown, slot: int) -> None:
+    """Puts a player at the end of the list of those who coast, or takes it out when it has no speed."""
     coast_off(shown, slot)
     one = shown.entity[slot]
+    if one.speed == 0:
+        return
     last = shown.used[COAST_LAST]
     one.before = last
     if last == 0:
@@ -130,4 +136,4 @@ def note_fix(shown: Shown, slot: int, heading: int, speed: int) -> None:
         shown.used[N_FRESH] += 1
 
 
-ALL = (coast_off, coast_on, depart, note_fix)
+ALL = (coast_off, coast, depart, note_fix)

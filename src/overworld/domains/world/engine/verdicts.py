@@ -90,28 +90,6 @@ def judge_batch(
 
 
 @kernel
-def seat(fix: Any, judged: Judged, i: int, bits: int, tracks: NDArray[Any], seen_level: int, cells: Cells) -> bool:
-    """Puts the player of an accepted fix, row `i`, where others see it; False, and nothing done, without room."""
-    slot = int(fix.slot)
-    k = find(cells.entry, bits)
-    if (k == NOWHERE or cells.seat[slot].cell != k) and not change_cell(cells, slot, bits, k):
-        return False
-    k = int(cells.seat[slot].cell)
-    row = cells.cell[k].start + cells.seat[slot].row
-    x, y, z = judged.x[i], judged.y[i], judged.z[i]
-    heading = speed = 0
-    if seen_level != EXACT:
-        x, y, z = centre_xyz(x, y, z, seen_level)
-    elif cells.cell[k].watchers > 0:
-        heading, speed = motion_of(fix, tracks[slot], x, y, z)
-    cells.row[row].x, cells.row[row].y, cells.row[row].z = x, y, z
-    note_change(cells, k)
-    if cells.cell[k].watchers > 0:
-        note_fix(cells.shown, slot, heading, speed)
-    return True
-
-
-@kernel
 def move_batch(
     first: int, fix: NDArray[Any], judged: Judged, now_us: int, lat_deg: F64, lng_deg: F64, at_us: I64, unshared: U8,
     room: I64, hidden: U8, tracks: NDArray[Any], seen_level: int, cells: Cells,
@@ -129,8 +107,21 @@ def move_batch(
         if judged.reason[i] != 0:
             continue
         bits = int(np.int64(judged.cell[i]))
-        if hidden[slot] == 0 and not seat(fix[i], judged, i, bits, tracks, seen_level, cells):
-            return i
+        if hidden[slot] == 0:
+            k = find(cells.entry, bits)
+            if (k == NOWHERE or cells.seat[slot].cell != k) and not change_cell(cells, slot, bits, k):
+                return i
+            k = int(cells.seat[slot].cell)
+            row = cells.row[cells.cell[k].start + cells.seat[slot].row]
+            row.x, row.y, row.z = judged.x[i], judged.y[i], judged.z[i]
+            heading = speed = 0
+            if seen_level != EXACT:
+                row.x, row.y, row.z = centre_xyz(row.x, row.y, row.z, seen_level)
+            elif cells.cell[k].watchers > 0:
+                heading, speed = motion_of(fix[i], tracks[slot], row.x, row.y, row.z)
+            note_change(cells, k)
+            if cells.cell[k].watchers > 0:
+                note_fix(cells.shown, slot, heading, speed)
         judged.crosses[i] = room[slot] != bits
         room[slot] = bits
         lat_deg[slot] = fix[i].lat_deg
@@ -186,4 +177,4 @@ def expire(cells: Cells, at_us: I64, before_us: int) -> int:
     return gone
 
 
-ALL = (judge_batch, seat, move_batch, choose_told, expire)
+ALL = (judge_batch, move_batch, choose_told, expire)

@@ -3,6 +3,7 @@
     watcher   per number: the block of `watched` it has, how many cells it watches and how many more must be taken away
               from it, and whether it is closed, open or paused
     watched   the blocks: cells in the order of importance, then those to be taken away, of which the id alone counts
+    group     per list of cells that somebody watches: the frame of this period for who was told all before
 
 A watcher gets the cells in their order for as long as the players in them are not more than it may see; the others are
 muted. So the muted ones are always the last, and one comes back only when there is room to spare.
@@ -31,7 +32,8 @@ from overworld.geo.columns import I32, I64, U16, U64
 from overworld.geo.compiled import kernel
 from overworld.kernel.packed import SURROUNDINGS, VERSION
 
-WATCHER = np.dtype([("start", "<i4"), ("room", "<i4"), ("active", "<i4"), ("gone", "<i4"), ("state", "<i4")])
+WATCHER = np.dtype([(name, "<i4") for name in ("start", "room", "active", "gone", "state", "group", "plain", "spare")])
+GROUP = np.dtype([("period", "<i8"), ("start", "<i4"), ("words", "<i4"), ("count", "<i4"), ("fits", "<i4")])
 WATCHED = np.dtype([("id", "<i8"), ("cell", "<i4"), ("state", "<i4")])
 
 CLOSED, OPEN, PAUSED = 0, 1, 2
@@ -45,11 +47,15 @@ _SPARE_SHARE = 8  # a muted cell comes back when an eighth of what may be seen s
 
 
 class Frames(NamedTuple):
-    """Frames side by side in `words`, with the watcher of each, and where each begins and the last ends, in bytes."""
+    """Frames side by side in `words`, with the watcher of each, and where each begins and the last ends, in bytes.
+
+    `shared` holds those of groups.
+    """
 
     words: U16
     watcher: I32
     offset: I32
+    shared: U16
 
 
 @kernel
@@ -92,6 +98,7 @@ def replace_watched(
             new[n].id = old.id
             n += 1
     one.active, one.gone = at.size, n - at.size
+    one.plain = 0
 
 
 @kernel
@@ -116,11 +123,21 @@ def begin_anew(cells: Cells, sections: Sections, watcher: NDArray[Any], watched:
     """Has everything that a watcher was told told again."""
     one = watcher[number]
     one.state = OPEN
+    one.plain = 0
     for k in range(one.start, one.start + one.active):
         if watched[k].state == TOLD:
             watched[k].state = AGAIN
         if watched[k].state != MUTED:
             want_whole(cells, sections, watched[k].cell)
+
+
+@kernel
+def copy_words(source: U16, start: int, length: int, words: U16, at: int) -> int:
+    """Copies words; gives where they end."""
+    to, of = np.uint64(at), np.uint64(start)  # unsigned ones cannot count from the end, so this becomes a plain copy
+    for k in range(np.uint64(length)):
+        words[to + k] = source[of + k]
+    return at + length
 
 
 @kernel
@@ -155,34 +172,78 @@ def write_frame(
             begin, length = ready.whole_start, ready.whole_words
         if length > 0:
             mine.state = TOLD
-            for j in range(length):
-                words[at + j] = ready_words[begin + j]
-            at += length
+            at = copy_words(ready_words, begin, length, words, at)
             count += 1
     return at, count
 
 
 @kernel
+def write_header(words: U16, at: int, count: int, now_ms: int) -> None:
+    words[at], words[at + 1] = _KIND, count
+    words[at + 2], words[at + 3] = now_ms & 0xFFFF, (now_ms >> 16) & 0xFFFF
+
+
+@kernel
+def share_frame(
+    ready: NDArray[Any], ready_words: U16, one: Any, watched: NDArray[Any], visible_max: int, now_ms: int, group: Any,
+    words: U16, at: int,
+) -> int:  # fmt: skip
+    """Writes the frame for all who watch what this watcher does and were told it all before; gives where it ends."""
+    group.start = at
+    at += HEADER_WORDS
+    count = visible = 0
+    for k in range(one.start, one.start + one.active):
+        mine = ready[watched[k].cell]
+        visible += mine.count
+        if mine.words > 0:
+            count += 1
+            at = copy_words(ready_words, mine.start, mine.words, words, at)
+    group.count = count
+    group.fits = one.active <= 1 or visible <= visible_max
+    group.words = at - group.start
+    write_header(words, group.start, count, now_ms)
+    return at
+
+
+@kernel
+def is_plain(one: Any, watched: NDArray[Any]) -> bool:
+    """Whether a watcher was told all it watches."""
+    waiting = 0
+    for k in range(one.start, one.start + one.active):
+        waiting += watched[k].state != TOLD
+    return waiting == 0
+
+
+@kernel
 def gather(
-    cells: Cells, sections: Sections, ready_words: U16, watcher: NDArray[Any], watched: NDArray[Any], used: int,
-    first: int, step: int, visible_max: int, now_ms: int, frames: Frames, done: I64,
+    cells: Cells, sections: Sections, ready_words: U16, watcher: NDArray[Any], watched: NDArray[Any],
+    group: NDArray[Any], used: int, first: int, step: int, visible_max: int, period: int, now_ms: int, frames: Frames,
+    done: I64,
 ) -> int:  # fmt: skip
     """Writes the frames of every `step`-th watcher from `first` on; gives how far it came, not the end when `frames`
-    is too short. `done` counts frames, words and sections."""
+    is too short. `done` counts frames, words, sections, and words shared in the whole period."""
     longest = max(SECTION_WORDS, sections.used[LONGEST])
+    ready, words, shared = sections.ready, frames.words, frames.shared
     for number in range(first, used, step):
         one = watcher[number]
         if one.state != OPEN:
             continue
-        at = done[1]
-        if frames.words.size - at < HEADER_WORDS + (one.active + one.gone) * longest or done[0] == frames.watcher.size:
+        at, most = done[1], HEADER_WORDS + (one.active + one.gone) * longest
+        if words.size - at < most or shared.size - done[3] < most or done[0] == frames.watcher.size:
             return number
-        end, count = write_frame(
-            cells, sections, ready_words, one, watched, visible_max, frames.words, at + HEADER_WORDS
-        )
+        mine = group[one.group]
+        if one.plain != 0 and mine.period != period:
+            mine.period = period
+            done[3] = share_frame(ready, ready_words, one, watched, visible_max, now_ms, mine, shared, done[3])
+        if one.plain != 0 and mine.fits != 0:
+            count, end = mine.count, at + mine.words
+            if count > 0:
+                copy_words(shared, mine.start, mine.words, words, at)
+        else:
+            end, count = write_frame(cells, sections, ready_words, one, watched, visible_max, words, at + HEADER_WORDS)
+            write_header(words, at, count, now_ms)
+            one.plain = is_plain(one, watched)
         if count > 0:
-            frames.words[at], frames.words[at + 1] = _KIND, count
-            frames.words[at + 2], frames.words[at + 3] = now_ms & 0xFFFF, (now_ms >> 16) & 0xFFFF
             frames.watcher[done[0]] = number
             done[0] += 1
             done[1] = end
@@ -191,4 +252,15 @@ def gather(
     return used
 
 
-ALL = (replace_watched, leave_cell, leave_all, begin_anew, write_frame, gather)
+ALL = (
+    replace_watched,
+    leave_cell,
+    leave_all,
+    begin_anew,
+    copy_words,
+    write_frame,
+    write_header,
+    share_frame,
+    is_plain,
+    gather,
+)
