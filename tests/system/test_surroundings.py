@@ -36,7 +36,7 @@ class Walker:
 
     def __init__(self, server: ServerProcess, name: str) -> None:
         self.player = Player(
-            server.http, sign_in=lambda api: api.device(f"the-device-of-{name}"), key=server.key, pause_s=0.01
+            server.http, sign_in=lambda api: api.device(f"the-device-of-{name}"), socket_key=server.key, pause_s=0.01
         )
         self._hours = 0
 
@@ -77,7 +77,7 @@ async def test_players_come_move_hide_and_leave_in_each_others_eyes(server):
     ann, ben = Walker(server, "ann"), Walker(server, "ben")
     async with ann.player, ben.player:
         assert Scope.WORLD_REPLAY in ann.player.scopes
-        ben_id = ben.player.start.user.id
+        ben_id = ben.player.api.session.user.id
         await ann.stand(LJUBLJANA)
         await ann.player.listen(AROUND, positions="packed", radius_m=400)
         await ben.stand(off(150))
@@ -97,7 +97,7 @@ async def test_players_come_move_hide_and_leave_in_each_others_eyes(server):
 async def test_around_goes_along_and_a_named_cell_of_the_same_socket_stays(server):
     cat, dan = Walker(server, "cat"), Walker(server, "dan")
     async with cat.player, dan.player:
-        dan_id = dan.player.start.user.id
+        dan_id = dan.player.api.session.user.id
         home, there = off(8_000), off(10_000)
         await cat.stand(home)
         await dan.stand(there)
