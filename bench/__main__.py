@@ -10,17 +10,31 @@ from cyclopts import App
 
 from bench.bandwidth import bandwidth
 from bench.claims import claims
-from bench.location import location
+from bench.curves import curves
+from bench.fanout import fanout
+from bench.location import location, location_single
+from bench.location_json import location_json
 from bench.nearby import nearby
+from bench.peers import peers
 from bench.start import start
 from bench.tick import tick
+
+_NAMES = (
+    "bandwidth", "claims", "curves", "fanout", "location", "location-json", "location-single", "nearby", "peers", "start",
+    "tick",
+)  # fmt: skip
 
 app = App(name="script/bench", help="Measures the product on this machine.", version_flags=())
 
 app.command(bandwidth)
 app.command(claims)
+app.command(curves)
+app.command(fanout)
 app.command(location)
+app.command(location_json)
+app.command(location_single)
 app.command(nearby)
+app.command(peers)
 app.command(start)
 app.command(tick)
 
@@ -28,7 +42,7 @@ app.command(tick)
 @app.command(name="list")
 def list_benchmarks() -> None:
     """Name the benchmarks."""
-    for name in ("bandwidth", "claims", "location", "nearby", "start", "tick"):
+    for name in _NAMES:
         print(f"{name:<24}{app[name].help.partition(chr(10))[0]}")
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import secrets
 import time
-from collections import Counter
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -144,7 +143,7 @@ async def _measure(wanted: _Wanted, folder: Path) -> Report:
 
 
 def _report(wanted: _Wanted, rounds: Rounds, books: Books, *, memory_mb: float, where: Machine) -> Report:
-    refusals = sum((tally.refusals for tally in rounds.tallies), Counter[str]())
+    refusals = rounds.refusals()
     wins = sum(len(tally.told) for tally in rounds.tallies)
     strange = [f"{count} claims were refused as {code}" for code, count in refusals.items() if code != _CONTESTED]
     return Report(
@@ -163,7 +162,7 @@ def _report(wanted: _Wanted, rounds: Rounds, books: Books, *, memory_mb: float, 
         },
         figures={
             "wins": wins,
-            "refusals": dict(refusals),
+            "refusals": refusals,
             "transfers": books.transfers,
             "audit_faults": len(books.faults),
             **cpu_us(rounds.measured, "claim"),

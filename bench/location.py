@@ -1,172 +1,199 @@
-"""Fixes a second: many walkers report where they are, over the socket one a frame, or over HTTP."""
+"""Fixes a second in packed frames, at a rate, from players who are told of each other."""
 
 from __future__ import annotations
 
-import sys
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
-import asyncpg
 from cyclopts import Parameter
 from cyclopts.validators import Number
 from msgspec import Struct
 
-from bench import report, wrk
-from bench.load.fixes import FIRST_LAT_DEG, FixesLoad, FixesPlan, lng_deg
-from bench.load.http import request
+from bench import report
+from bench.load.packed import RECORDS_MAX, PackedLoad, PackedPlan
 from bench.load.process import Generator
 from bench.machine import machine, rss_mb
-from bench.players import Seat, sign_in
+from bench.players import sign_in
 from bench.prove.outcome import say
 from bench.report import Report
-from bench.rounds import Json, Over, Round, RoundCount, Seconds, cpu_us, measure, spans
+from bench.rounds import Json, RoundCount, Seconds, cpu_us, measure, spans
 from bench.servers import ServerProcess
-from bench.wrk import Wrk, write_requests
+from overworld.app.game import SHIPPED
 
-_GUESS_PER_S = 60_000
-_PLAYERS_PER_CONNECTION = 8
-_REFUSED = "SELECT count(*) FROM eventlog.outbox WHERE 'events.movement.rejected' = ANY (topics)"
-
-Connections = Annotated[int, Parameter(validator=Number(gte=1, lte=10_000))]
-AckEvery = Annotated[int, Parameter(validator=Number(gte=1, lte=1_000))]
-Rate = Annotated[float | None, Parameter(validator=Number(gte=1))]
+Connections = Annotated[int, Parameter(validator=Number(gte=1, lte=15_000))]
+Records = Annotated[int, Parameter(validator=Number(gte=1, lte=RECORDS_MAX))]
+Rate = Annotated[float, Parameter(validator=Number(gte=1, lte=2_000_000))]
+AckShare = Annotated[float, Parameter(validator=Number(gte=0, lte=1))]
+Hz = Annotated[float, Parameter(validator=Number(gte=1, lte=60))]
+CityKm = Annotated[float, Parameter(validator=Number(gte=0.1, lte=100))]
 
 
 class _Wanted(Struct, frozen=True, kw_only=True):
     """What was asked for on the command line."""
 
-    over: Over
+    benchmark: str
     connections: int
-    ack_every: int
-    per_s: float | None
+    records: int
+    rate: float
     seconds: float
     rounds: int
+    seed: int
     database: str | None
+    ack_share: float = 0.01
+    interest_hz: float = 10
+    city_km: float = 10
 
 
 def location(
     *,
-    over: Over = "socket",
-    connections: Connections = 200,
-    ack_every: AckEvery = 8,
-    rate: Rate = None,
-    seconds: Seconds = 15,
-    rounds: RoundCount = 3,
+    connections: Connections = 5_000,
+    records: Records = 8,
+    rate: Rate = 300_000,
+    ack_share: AckShare = 0.01,
+    interest_hz: Hz = 10,
+    city_km: CityKm = 10,
+    seconds: Seconds = 100,
+    rounds: RoundCount = 5,
+    seed: int = 1,
     database: str | None = None,
     json: Json = False,
 ) -> int:
-    """Fixes a second: many walkers report where they are, over the socket one a frame, or over HTTP.
+    """Fixes a second in packed frames of 8, from players who see each other walk.
 
-    Every fix is another second of a walk at 1.4 m/s, so that events of movement are written as often per fix as with
-    real phones. Without `rate` the loop is closed. With it the loop is open, and a latency begins when the fix was due,
-    not when the generator came to send it.
+    Every player walks up and down a street of a dense city at 1.4 m/s in real time, and is told of all around it as
+    packed frames. Open loop: a latency begins when its fix was due, not when the generator came to send it.
 
     Parameters
     ----------
-    over
-        How fixes are sent. Over HTTP, wrk sends them and waits for every verdict.
     connections
-        Connections; over the socket each is a player, over HTTP it stands for eight in turn.
-    ack_every
-        Over the socket: every so many fixes of a player ask for their verdict, and only these have a latency.
+        Connections, each a player.
+    records
+        Fixes in a frame, their times spread over the time since the frame before.
     rate
-        Over the socket: fixes a second, of all players together. Left out, a player sends `ack_every` fixes and the
-        next ones when their verdict comes.
+        Fixes a second, of all players together.
+    ack_share
+        Share of the fixes that ask for their verdict: these have a latency.
+    interest_hz
+        How often the server tells what has changed around players.
+    city_km
+        Length of the sides of the city.
     seconds
         Measured time, all rounds together.
     rounds
         Rounds after the warm-up.
+    seed
+        Of streets, and of which fixes ask for their verdict.
     database
         DSN of an empty database to use instead of the server's own PostgreSQL; it then counts as other processes.
     json
         Print the line of JSON alone.
     """
-    if over == "http" and rate is not None:
-        sys.stderr.write("--rate is for the socket: wrk has a closed loop only\n")
-        return 2
-    if over == "http" and not wrk.is_there():
-        return wrk.without()
     wanted = _Wanted(
-        over=over, connections=connections, ack_every=ack_every, per_s=rate, seconds=seconds, rounds=rounds,
-        database=database,
+        benchmark="location", connections=connections, records=records, rate=rate, ack_share=ack_share,
+        interest_hz=interest_hz, city_km=city_km, seconds=seconds, rounds=rounds, seed=seed, database=database,
     )  # fmt: skip
     return report.run(partial(_measure, wanted), json=json)
 
 
+def location_single(
+    *,
+    connections: Connections = 1_000,
+    rate: Rate = 100_000,
+    seconds: Seconds = 100,
+    rounds: RoundCount = 5,
+    seed: int = 1,
+    database: str | None = None,
+    json: Json = False,
+) -> int:
+    """Fixes a second in packed frames of one, from players who see each other: what a frame costs.
+
+    As `location` in everything else.
+
+    Parameters
+    ----------
+    connections
+        Connections, each a player.
+    rate
+        Fixes a second, of all players together.
+    seconds
+        Measured time, all rounds together.
+    rounds
+        Rounds after the warm-up.
+    seed
+        Of streets, and of which fixes ask for their verdict.
+    database
+        DSN of an empty database to use instead of the server's own PostgreSQL; it then counts as other processes.
+    json
+        Print the line of JSON alone.
+    """
+    wanted = _Wanted(
+        benchmark="location-single", connections=connections, records=1, rate=rate, seconds=seconds, rounds=rounds,
+        seed=seed, database=database,
+    )  # fmt: skip
+    return report.run(partial(_measure, wanted), json=json)
+
+
+def lifelike(folder: Path) -> str:
+    """The game for players who see each other: `ore`, in which strangers are seen where they are. Gives its folder.
+
+    Seen only coarsely, a walker would hardly ever seem to move, and the server would have nothing to tell.
+    """
+    game = folder / "game"
+    game.mkdir()
+    text = (SHIPPED / "ore" / "game.toml").read_text()
+    assert "[interest]" not in text, "the game has rules of its own for what strangers see"
+    (game / "game.toml").write_text(f'{text}\n[interest]\nstrangers = "exact"\n')
+    return str(game)
+
+
 async def _measure(wanted: _Wanted, folder: Path) -> Report:
-    server = ServerProcess(folder / "data", dsn=wanted.database)
+    environment = {"OVERWORLD_WORLD__INTEREST_HZ": str(wanted.interest_hz)}
+    server = ServerProcess(folder / "data", dsn=wanted.database, game=lifelike(folder), environment=environment)
     say("starting a server")
     async with server:
-        if wanted.over == "socket":
-            measured, faults = await _over_socket(wanted, server)
-        else:
-            measured, faults = await _over_http(wanted, server, folder)
+        plan = PackedPlan(
+            realtime=server.realtime,
+            players=await sign_in(server.http, wanted.connections),
+            records=wanted.records,
+            per_s=wanted.rate,
+            ack_share=wanted.ack_share,
+            city_km=wanted.city_km,
+            seed=wanted.seed,
+            listen={"channels": ["location:around"], "positions": "packed"},
+        )
+        say(f"connecting {wanted.connections} players")
+        async with Generator(PackedLoad.make, plan) as generator:
+            rounds = await measure(
+                generator,
+                server,
+                unit="updates",
+                rounds=wanted.rounds,
+                seconds=wanted.seconds,
+                guess_per_s=wanted.rate,
+            )
+            memory_mb = rss_mb(server)
         return Report(
-            benchmark="location",
-            spans=spans(measured, rate="updates_per_s"),
-            cpu=[one.cpu for one in measured],
-            rss_mb=rss_mb(server),
+            benchmark=wanted.benchmark,
+            spans=spans(rounds.measured, rate="updates_per_s"),
+            cpu=[one.cpu for one in rounds.measured],
+            rss_mb=memory_mb,
             machine=await machine(server.dsn),
             settings=_settings(wanted),
-            figures=cpu_us(measured, "update"),
-            faults=[*faults, *await _refused(server.dsn)],
+            figures={"refusals": rounds.refusals(), **cpu_us(rounds.measured, "update")},
+            faults=[fault for tally in rounds.tallies for fault in tally.faults],
         )
-
-
-async def _over_socket(wanted: _Wanted, server: ServerProcess) -> tuple[list[Round], list[str]]:
-    plan = FixesPlan(
-        realtime=server.realtime,
-        key=server.key,
-        seats=await sign_in(server.http, wanted.connections),
-        ack_every=wanted.ack_every,
-        per_s=wanted.per_s,
-    )
-    async with Generator(FixesLoad.make, plan) as generator:
-        rounds = await measure(
-            generator,
-            server,
-            unit="updates",
-            rounds=wanted.rounds,
-            seconds=wanted.seconds,
-            guess_per_s=wanted.per_s or _GUESS_PER_S,
-        )
-    return rounds.measured, [fault for tally in rounds.tallies for fault in tally.faults]
-
-
-async def _over_http(wanted: _Wanted, server: ServerProcess, folder: Path) -> tuple[list[Round], list[str]]:
-    seats = await sign_in(server.http, wanted.connections * _PLAYERS_PER_CONNECTION)
-    requests = folder / "requests"
-    write_requests(requests, [_fix(seat, i, key=server.key) for i, seat in enumerate(seats)])
-    load = Wrk(server.http, requests, wanted.connections)
-    rounds = await wrk.measure(load, server, what="location over HTTP", rounds=wanted.rounds, seconds=wanted.seconds)
-    return rounds.measured, rounds.faults
-
-
-def _fix(seat: Seat, i: int, *, key: str) -> str:
-    """A fix whose place and time wrk's script puts in: both marks are as long as what comes in their stead."""
-    lat, time = f"{FIRST_LAT_DEG:.7f}", "2020-01-01T00:00:00Z"
-    body = f'{{"lat":{lat},"lng":{lng_deg(i):.7f},"accuracy_m":5,"timestamp":"{time}"}}'
-    whole = request("POST", "/v1/location/update", token=seat.token, key=key, body=body)
-    return whole.replace(lat, f"@{lat}@", 1).replace(time, "#TIME#", 1)
-
-
-async def _refused(dsn: str) -> list[str]:
-    """Fixes that the log of events says were refused: none was meant to be."""
-    connection = await asyncpg.connect(dsn)
-    try:
-        count = await connection.fetchval(_REFUSED)
-    finally:
-        await connection.close()
-    return [f"{count} batches of events tell of refused fixes"] * (count > 0)
 
 
 def _settings(wanted: _Wanted) -> dict[str, Any]:
-    settings = {
-        "over": wanted.over,
+    return {
         "connections": wanted.connections,
+        "records": wanted.records,
+        "rate": wanted.rate,
+        "ack_share": wanted.ack_share,
+        "interest_hz": wanted.interest_hz,
+        "city_km": wanted.city_km,
         "seconds": wanted.seconds,
-        "loop": "closed" if wanted.per_s is None else "open",
+        "loop": "open",
         "database": "given" if wanted.database else "embedded",
     }
-    return settings | ({"ack_every": wanted.ack_every, "rate": wanted.per_s} if wanted.over == "socket" else {})

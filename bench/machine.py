@@ -9,12 +9,11 @@ from contextlib import suppress
 from pathlib import Path
 from statistics import fmean
 from time import perf_counter
+from typing import Protocol
 
 import asyncpg
 import psutil
 from msgspec import Struct
-
-from bench.servers import ServerProcess
 
 _ROOT = Path(__file__).parents[1]
 _BUSY = ("user", "nice", "system", "irq", "softirq", "steal")
@@ -55,6 +54,15 @@ def mean_cores(used: Sequence[CpuUse]) -> dict[str, float]:
     return {name: round(fmean(getattr(one, name) for one in used), 2) for name in names}
 
 
+class Running(Protocol):
+    """A server whose processor time is measured."""
+
+    @property
+    def family(self) -> list[psutil.Process]:
+        """The server's process first, then what it has started."""
+        ...
+
+
 class Meter:
     """Adds up processor time from one reading to the next.
 
@@ -63,7 +71,7 @@ class Meter:
     server this process is what is measured.
     """
 
-    def __init__(self, server: ServerProcess | None) -> None:
+    def __init__(self, server: Running | None) -> None:
         self._server = server
         self._at_s = perf_counter()
         self._before = self._reading()
@@ -87,7 +95,7 @@ class Meter:
         return busy, _cpu_s(*family[:1]), _cpu_s(*family[1:]), _cpu_s(*rest)
 
 
-def rss_mb(server: ServerProcess | None) -> float:
+def rss_mb(server: Running | None) -> float:
     """Resident memory of the server's own processes, PostgreSQL and its supervisor left out, in 10**6 bytes.
 
     Without a server, of this process.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from random import Random
@@ -14,9 +13,10 @@ from cyclopts.validators import Number
 from msgspec import Struct
 
 from bench import report, wrk
+from bench.dense import Dense, measure_dense
 from bench.load.http import request
 from bench.machine import machine, rss_mb
-from bench.players import Seat, ask_all, sign_in
+from bench.players import ask_all, fix_request, sign_in
 from bench.prove.outcome import say
 from bench.report import Report
 from bench.rounds import Json, RoundCount, Seconds, cpu_us, spans
@@ -36,6 +36,8 @@ _MIXED = "mixed"
 
 Players = Annotated[int, Parameter(validator=Number(gte=1, lte=50_000))]
 Connections = Annotated[int, Parameter(validator=Number(gte=1, lte=1_000))]
+Entities = Annotated[int | None, Parameter(validator=Number(gte=100, lte=1_000_000))]
+Rate = Annotated[float, Parameter(validator=Number(gte=1, lte=10_000))]
 
 
 class _Wanted(Struct, frozen=True, kw_only=True):
@@ -54,8 +56,10 @@ def nearby(
     players: Players = 10_000,
     connections: Connections = 32,
     seconds: Seconds = 24,
-    rounds: RoundCount = 3,
+    rounds: RoundCount = 5,
     seed: int = 1,
+    entities: Entities = None,
+    rate: Rate = 500,
     database: str | None = None,
     json: Json = False,
 ) -> int:
@@ -63,6 +67,8 @@ def nearby(
 
     wrk asks as one player after another, each at its own place, with a radius of 500 m and a page of 50: for coins, for
     players and for all there is, by turns (these are the figures at the top), then for each kind alone. Closed loop.
+    With `entities` the city is as dense as Seoul, the radius 1 km and the loop open, at `rate`; the same world in one
+    process with the client is asked too.
 
     Parameters
     ----------
@@ -76,11 +82,26 @@ def nearby(
         Rounds of each kind, after a warm-up.
     seed
         Of where players stand.
+    entities
+        Ask in a city of so many entities, put into the world before the server opens.
+    rate
+        With `entities`: requests a second.
     database
         DSN of an empty database to use instead of the server's own PostgreSQL; it then counts as other processes.
     json
         Print the line of JSON alone.
     """
+    if entities is not None:
+        dense = Dense(
+            entities=entities,
+            per_s=rate,
+            seconds=seconds,
+            rounds=rounds,
+            seed=seed,
+            database=database,
+            paths=_ASKED,
+        )
+        return report.run(partial(measure_dense, dense), json=json)
     if not wrk.is_there():
         return wrk.without()
     wanted = _Wanted(
@@ -129,7 +150,7 @@ async def _settled(wanted: _Wanted, server: ServerProcess) -> dict[str, list[str
         tuple(middle + size * (random.random() - 0.5) for middle, size in zip(_MIDDLE_DEG, _CITY_DEG, strict=True))
         for _ in seats
     ]
-    fixes = [_fix(seat, lat, lng).encode() for seat, (lat, lng) in zip(seats, places, strict=True)]
+    fixes = [fix_request(seat, lat, lng).encode() for seat, (lat, lng) in zip(seats, places, strict=True)]
     for verdict in await ask_all(server.http, "players placed", fixes):
         if b'"accepted":true' not in verdict:
             raise RuntimeError(f"a fix was answered {verdict!r}")
@@ -141,12 +162,6 @@ async def _settled(wanted: _Wanted, server: ServerProcess) -> dict[str, list[str
         ]
         for kind, path in _ASKED.items()
     }
-
-
-def _fix(seat: Seat, lat_deg: float, lng_deg: float) -> str:
-    now = datetime.now(UTC).isoformat()
-    body = f'{{"lat":{lat_deg:.7f},"lng":{lng_deg:.7f},"accuracy_m":5,"timestamp":"{now}"}}'
-    return request("POST", "/v1/location/update", token=seat.token, body=body)
 
 
 def _figures(rounds: WrkRounds) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
 import msgspec
@@ -31,6 +32,13 @@ async def sign_in(url: str, count: int) -> list[Seat]:
     bodies = await ask_all(url, "players signed in", wanted)
     sessions = (msgspec.json.decode(body, type=Session) for body in bodies)
     return [Seat(UUID(session.user.id), session.access_token) for session in sessions]
+
+
+def fix_request(seat: Seat, lat_deg: float, lng_deg: float) -> str:
+    """The request by which a player tells that it is at a place, now."""
+    now = datetime.now(UTC).isoformat()
+    body = f'{{"lat":{lat_deg:.7f},"lng":{lng_deg:.7f},"accuracy_m":5,"timestamp":"{now}"}}'
+    return request("POST", "/v1/location/update", token=seat.token, body=body)
 
 
 async def ask_all(url: str, what: str, requests: Sequence[bytes]) -> list[bytes]:

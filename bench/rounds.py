@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Annotated, Literal
 
@@ -10,9 +11,8 @@ from cyclopts.validators import Number
 from msgspec import Struct
 
 from bench.load.process import Generator, Tally
-from bench.machine import CpuUse, Meter
+from bench.machine import CpuUse, Meter, Running
 from bench.prove.outcome import Steps, percentile
-from bench.servers import ServerProcess
 
 WARM_UP_S_MAX = 2.0
 
@@ -23,13 +23,14 @@ Json = Annotated[bool, Parameter(negative=())]
 
 
 class Round(Struct, frozen=True):
-    """One measured round."""
+    """One measured round. `figures` is what else was measured in it."""
 
     per_s: float
     p50_ms: float
     p99_ms: float
     done: int
     cpu: CpuUse
+    figures: dict[str, float] = {}
 
 
 class Rounds(Struct, frozen=True):
@@ -38,9 +39,13 @@ class Rounds(Struct, frozen=True):
     measured: list[Round]
     tallies: list[Tally]
 
+    def refusals(self) -> dict[str, int]:
+        """How much was refused, by the reason."""
+        return dict(sum((tally.refusals for tally in self.tallies), Counter[str]()))
+
 
 async def measure(
-    generator: Generator, server: ServerProcess, *, unit: str, rounds: int, seconds: float, guess_per_s: float
+    generator: Generator, server: Running, *, unit: str, rounds: int, seconds: float, guess_per_s: float
 ) -> Rounds:
     """Warms up, then measures so many rounds in `seconds` of all. `guess_per_s` is what the warm-up gets ready for."""
     each_s = seconds / rounds
@@ -64,14 +69,19 @@ async def measure(
 
 def round_of(tally: Tally, cpu: CpuUse) -> Round:
     """The figures of what a generator told."""
-    p50_ms, p99_ms = (round(1e3 * percentile(tally.latencies_s, share), 3) for share in (0.50, 0.99))
-    return Round(round(tally.done / tally.seconds, 1), p50_ms, p99_ms, tally.done, cpu)
+    latencies_s = sorted(tally.latencies_s)
+    p50_ms, p99_ms, p999_ms, max_ms = (
+        round(1e3 * percentile(latencies_s, share), 3) for share in (0.50, 0.99, 0.999, 1.0)
+    )
+    figures = {"p999_ms": p999_ms, "max_ms": max_ms} | tally.figures
+    return Round(round(tally.done / tally.seconds, 1), p50_ms, p99_ms, tally.done, cpu, figures)
 
 
 def spans(rounds: Sequence[Round], *, rate: str) -> dict[str, list[float]]:
     """Each figure over the rounds; `rate` is what so many of a second are called."""
     named = {rate: "per_s", "p50_ms": "p50_ms", "p99_ms": "p99_ms"}
-    return {name: [getattr(one, attribute) for one in rounds] for name, attribute in named.items()}
+    told = {name: [getattr(one, attribute) for one in rounds] for name, attribute in named.items()}
+    return told | {name: [one.figures[name] for one in rounds] for name in rounds[0].figures}
 
 
 def cpu_us(rounds: Sequence[Round], thing: str) -> dict[str, float]:

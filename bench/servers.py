@@ -8,6 +8,7 @@ import random
 import signal
 import socket
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -57,7 +58,8 @@ class ServerProcess:
 
     With a DSN it shares that database; without one it starts its own in `data`. Rate limits are off unless
     `environment` says otherwise. It takes any free ports, and others at each start; `ports` (HTTP, realtime,
-    operations) fixes them. With `own_group` a signal to its process group, as Ctrl-C is one, reaches nobody else.
+    operations) fixes them. `program` is another command line that has `serve` too. With `own_group` a signal to its
+    process group, as Ctrl-C is one, reaches nobody else.
     """
 
     def __init__(
@@ -70,11 +72,12 @@ class ServerProcess:
         ports: tuple[int, int, int] = (0, 0, 0),
         environment: dict[str, str] | None = None,
         own_group: bool = False,
+        program: Sequence[str] = _COMMAND,
     ) -> None:
         self.data = data
         self._own_group = own_group
         self._dsn = dsn
-        self._command = [*_COMMAND, "serve", "--data", str(data), "--game", game]
+        self._command = [*program, "serve", "--data", str(data), "--game", game]
         for name, port in zip(("http", "realtime", "operations"), ports, strict=True):
             self._command += [f"--{name}-port", str(port)]
         if dsn is not None:

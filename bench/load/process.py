@@ -19,13 +19,17 @@ _END_S = 10.0
 
 
 class Tally(Struct):
-    """What came of one round: how much was answered in how long, and the latencies that were taken, in seconds."""
+    """What came of one round: how much was answered in how long, and the latencies that were taken, in seconds.
+
+    `figures` has what else was measured, by the names that it is told under.
+    """
 
     done: int = 0
     seconds: float = 0.0
     latencies_s: list[float] = field(default_factory=list)
     refusals: Counter[str] = field(default_factory=Counter)
     told: list[Told] = field(default_factory=list)
+    figures: dict[str, float] = field(default_factory=dict)
     faults: list[str] = field(default_factory=list)
 
 

@@ -15,6 +15,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 NO_WRK = shutil.which("wrk") is None and os.environ.get("CI") != "true"
+NO_REDIS = shutil.which("redis-server") is None and os.environ.get("CI") != "true"
 
 slow = pytest.mark.slow
 needs_wrk = pytest.mark.skipif(NO_WRK, reason="wrk is not installed: script/need wrk")
@@ -61,23 +62,51 @@ def test_every_claim_is_counted_once(over: str):
 
 @slow
 def test_fixes_are_sent_as_fast_as_they_are_answered():
-    line = told("location", "--connections", "4", "--seconds", "1")
+    line = told("location-json", "--connections", "4", "--seconds", "1")
     holds(line, "updates_per_s")
     assert line["settings"]["loop"] == "closed"
 
 
 @slow
 def test_fixes_are_sent_at_the_rate_asked_for():
-    line = told("location", "--connections", "4", "--rate", "200", "--seconds", "3")
+    line = told("location-json", "--connections", "4", "--rate", "200", "--seconds", "3")
     holds(line, "updates_per_s")
     assert line["settings"]["loop"] == "open"
     assert line["updates_per_s"] == pytest.approx(200, rel=0.2)
 
 
 @slow
+@pytest.mark.parametrize("records", [1, 8])
+def test_packed_fixes_are_all_judged_and_players_are_told_of_each_other(records: int):
+    of = ["location-single"] if records == 1 else ["location", "--ack-share", "0.1", "--city-km", "0.3"]
+    line = told(*of, "--connections", "20", "--rate", "2000", "--seconds", "9", "--rounds", "3")
+    holds(line, "updates_per_s")
+    assert line["updates_per_s"] == pytest.approx(2_000, rel=0.2)
+    assert line["settings"]["records"] == records
+    assert line["refusals"] == {}
+    assert line["max_ms"] >= line["p999_ms"] >= line["p99_ms"]
+    assert line["lag_p99_ms"] > 0
+    if records > 1:  # in a round of 3 s everybody is told of again, as nobody is moved on by itself for more than 2 s
+        assert line["surroundings_per_s"] > 0
+        assert line["surroundings_bytes_per_s"] > 0
+
+
+@slow
+def test_each_move_is_delivered_to_everybody_in_the_room_while_others_report():
+    of = ["--members", "20", "--room-size", "5", "--others", "4", "--rate", "400"]
+    line = told("fanout", *of, "--seconds", "3", "--rounds", "3")
+    holds(line, "deliveries_per_s")
+    assert line["deliveries_per_s"] == pytest.approx(20 * 4, rel=0.2)
+    assert line["updates_per_s"] == pytest.approx(400, rel=0.2)
+    assert line["settings"]["rooms"] == 4
+    assert line["kb_per_connection"] > 0
+    assert line["refusals"] == {}
+
+
+@slow
 @needs_wrk
 def test_fixes_over_http_are_accepted():
-    line = told("location", "--over", "http", "--connections", "2", "--seconds", "1")
+    line = told("location-json", "--over", "http", "--connections", "2", "--seconds", "1")
     holds(line, "updates_per_s")
     assert line["settings"]["over"] == "http"
 
@@ -143,13 +172,16 @@ def test_the_bytes_of_a_crowd_are_counted_and_telling_less_costs_less():
 @slow
 def test_the_benchmarks_are_listed_each_with_what_it_measures():
     lines = bench("list").stdout.splitlines()
-    assert [line.split()[0] for line in lines] == ["bandwidth", "claims", "location", "nearby", "start", "tick"]
+    assert [line.split()[0] for line in lines] == [
+        "bandwidth", "claims", "curves", "fanout", "location", "location-json", "location-single", "nearby", "peers",
+        "start", "tick",
+    ]  # fmt: skip
     assert all(len(line) > 40 for line in lines)
 
 
 @slow
 def test_a_benchmark_that_is_told_to_end_leaves_no_server_behind():
-    command = [sys.executable, "-m", "bench", "location", "--connections", "2", "--seconds", "60"]
+    command = [sys.executable, "-m", "bench", "location-json", "--connections", "2", "--seconds", "60"]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:  # noqa: S603 - our own words
         assert process.stdout is not None
         for line in process.stdout:
@@ -161,3 +193,25 @@ def test_a_benchmark_that_is_told_to_end_leaves_no_server_behind():
         process.stdout.read()
     assert process.returncode != 0
     assert psutil.wait_procs(started, timeout=30)[1] == []
+
+
+@slow
+def test_a_dense_city_is_asked_at_a_rate_and_inside_the_process():
+    line = told("nearby", "--entities", "2000", "--rate", "50", "--seconds", "3", "--rounds", "3")
+    holds(line, "requests_per_s")
+    assert line["requests_per_s"] == pytest.approx(50, rel=0.2)
+    assert line["p50_ms"] <= line["p95_ms"] <= line["p99_ms"]
+    assert line["players_over_http"]["server_request_us"] > 0
+    assert 0 < line["in_process_p50_ms"] <= line["in_process_p99_ms"]
+    assert line["in_process_p50_ms"] < line["players_over_http"]["p50_ms"]
+
+
+@slow
+@pytest.mark.skipif(NO_REDIS, reason="redis-server is not installed: script/need redis-server")
+def test_redis_does_the_same_work_in_the_same_run():
+    line = told("peers", "--entities", "1000", "--connections", "4", "--rate", "50", "--seconds", "3", "--rounds", "3")
+    for server in ("overworld", "redis"):
+        assert line[server]["updates_per_s"] > 0
+        assert line[server]["search_us"] > 0
+    expected = line["overworld"]["search_us"] / line["redis"]["search_us"]
+    assert line["ours_to_redis"]["search_us"] == pytest.approx(expected, abs=0.01)

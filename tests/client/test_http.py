@@ -1,62 +1,15 @@
 """The Python client's HTTP side, against a real HTTP server that answers from a table."""
 
 import asyncio
-import json
 import socket
 from datetime import UTC, datetime, timedelta
 
 import pytest
-import uvicorn
 
 from overworld.client import Api, Fix, Refused, Unreachable
-from overworld.kernel.clock import FixedClock
+from tests.client.conftest import USER
 
-USER = {"id": "u1", "username": "ada", "level": 1, "experience": 0, "memberships": [], "created_at": "2026-11-21"}
 PROBLEM = {"type": "urn:x", "title": "No", "status": 409, "code": "gameplay.too_far", "retryable": False, "reach_m": 40}
-
-
-class Server:
-    """Answers each (method, path) with a status and a body, and remembers what was asked."""
-
-    def __init__(self):
-        self.url = ""
-        self.asked = []
-        self.answers = {}
-        self.tokens = 0
-
-    def sign_in(self):
-        self.tokens += 1
-        tokens = {"access_token": f"a{self.tokens}", "refresh_token": f"r{self.tokens}"}
-        return 200, tokens | {"token_type": "Bearer", "expires_in": 900, "user": USER}
-
-    async def app(self, scope, receive, send):
-        body = (await receive()).get("body", b"")
-        headers = {name.decode(): value.decode() for name, value in scope["headers"]}
-        self.asked.append((scope["method"], scope["raw_path"].decode(), headers, body and json.loads(body)))
-        path = scope["raw_path"].decode()
-        status, answer = self.sign_in() if path.startswith("/v1/auth/") else self.answers[scope["method"], path]
-        payload = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
-        await send({"type": "http.response.start", "status": status, "headers": []})
-        await send({"type": "http.response.body", "body": payload})
-
-
-@pytest.fixture
-async def server():
-    """A server on a free port."""
-    answering = Server()
-    listening = socket.create_server(("127.0.0.1", 0))
-    runner = uvicorn.Server(uvicorn.Config(answering.app, interface="asgi3", lifespan="off", log_level="error"))
-    task = asyncio.create_task(runner.serve(sockets=[listening]))
-    answering.url = f"http://127.0.0.1:{listening.getsockname()[1]}"
-    yield answering
-    runner.should_exit = True
-    await task
-
-
-@pytest.fixture
-def clock():
-    """A clock that stands still."""
-    return FixedClock(datetime(2026, 11, 21, tzinfo=UTC))
 
 
 async def test_signing_in_gives_the_session_that_calls_then_use(server):

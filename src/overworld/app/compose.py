@@ -183,6 +183,8 @@ async def _domains(platform: Platform) -> Domains:
         keys=platform.keys,
         locations=world.service,
         packed_fixes=world.service,
+        interest=world.service.interest,
+        listeners=world.service,
         cell_views=CellViews(world=world.service, gameplay=gameplay.service, clock=platform.clock),
         actions={"collect": CollectAction(gameplay.service)},
         sight=world.service,
@@ -193,7 +195,10 @@ async def _domains(platform: Platform) -> Domains:
         limits_enabled=settings.limits.enabled,
         collectible_noun=_noun(game),
         room_level=settings.world.room_level,
+        around_m=game.interest.radius_m,
     )
+    world.service.tells_every_cell = False
+    world.service.on_crossed = gateway.crossed
     world.service.on_cells_changed = gateway.publish_players
     world.service.add_source(CollectiblesAround(gameplay.service, radius_max_m=settings.gameplay.nearby_radius_max_m))
     return Domains(ledger=ledger, world=world, gameplay=gameplay, accounts=accounts, gateway=gateway)

@@ -1,31 +1,92 @@
 """A client of a running server: HTTP calls and the socket, typed and asynchronous.
 
-It shares nothing with the server but the kernel's vocabulary, so what works here works for any client that keeps to
-`docs/protocol.md`.
+It shares nothing with the server but the kernel's vocabulary and the geometry of cells, so what works here works for
+any client that keeps to `docs/protocol.md`. `docs/client.md` is a guide to it.
 
-    async with Api("http://127.0.0.1:7400") as api:
-        await api.device("my-device-0001")
-        async with await Socket.connect("ws://127.0.0.1:7401/v1/realtime", token=api.access_token) as socket:
-            verdict = await socket.report(fix)
+    async with Player("http://127.0.0.1:7400", sign_in=lambda api: api.device("my-device-0001")) as player:
+        verdict = await player.report(fix)
+        async for event in player.events:
+            match event:
+                case ChatMessage(data=said):
+                    print(said.sender, said.text)
+
+A Player comes back when the line breaks. Under it are `Api`, the HTTP calls, and `Socket`, one connection.
 """
 
-from overworld.client.errors import Closed, Refused, Unreachable
+from overworld.client.errors import Closed, Malformed, Refused, Unreachable
+from overworld.client.events import (
+    AroundChanged,
+    ChatMessage,
+    CollectibleCollected,
+    CollectibleSeen,
+    CollectiblesNearby,
+    Event,
+    Events,
+    FixesJudged,
+    LocationVerdict,
+    PeerMessage,
+    PlayerSeen,
+    PlayersNearby,
+    Problem,
+    Reconnect,
+    SurroundingsChanged,
+    Unsubscribed,
+)
 from overworld.client.http import Api
-from overworld.client.messages import Acted, Collected, Event, Fix, Page, Session, User, Verdict
+from overworld.client.messages import (
+    Acted,
+    ChatSent,
+    Collected,
+    Fix,
+    FixVerdict,
+    Page,
+    Resumed,
+    Session,
+    Start,
+    Subscribed,
+    User,
+    Verdict,
+)
+from overworld.client.player import Player
 from overworld.client.socket import Socket
+from overworld.client.surroundings import Around, Surroundings
 
 __all__ = [
     "Acted",
     "Api",
+    "Around",
+    "AroundChanged",
+    "ChatMessage",
+    "ChatSent",
     "Closed",
     "Collected",
+    "CollectibleCollected",
+    "CollectibleSeen",
+    "CollectiblesNearby",
     "Event",
+    "Events",
     "Fix",
+    "FixVerdict",
+    "FixesJudged",
+    "LocationVerdict",
+    "Malformed",
     "Page",
+    "PeerMessage",
+    "Player",
+    "PlayerSeen",
+    "PlayersNearby",
+    "Problem",
+    "Reconnect",
     "Refused",
+    "Resumed",
     "Session",
     "Socket",
+    "Start",
+    "Subscribed",
+    "Surroundings",
+    "SurroundingsChanged",
     "Unreachable",
+    "Unsubscribed",
     "User",
     "Verdict",
 ]

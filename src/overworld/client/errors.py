@@ -30,3 +30,7 @@ class Closed(Exception):
         super().__init__(f"socket closed: {code or 'line cut'} {reason}".rstrip())
         self.code = code
         self.reason = reason
+
+
+class Malformed(Exception):
+    """What a server sent is not what the protocol says; the message tells where. The connection is given up."""

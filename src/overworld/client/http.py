@@ -12,7 +12,7 @@ import httpx
 import msgspec
 
 from overworld.client.errors import Refused, Unreachable
-from overworld.client.messages import Collected, Fix, Session, User, Verdict
+from overworld.client.messages import Collected, Fix, Session, Start, User, Verdict
 from overworld.kernel.clock import Clock, SystemClock
 
 T = TypeVar("T")
@@ -94,6 +94,10 @@ class Api:
     async def me(self) -> User:
         """The player's own account."""
         return await self.call("GET", "/v1/users/me", reply=User)
+
+    async def start(self) -> Start:
+        """Where the socket is, and what a client has to know of the game."""
+        return await self.call("GET", "/v1/start", reply=Start)
 
     async def update_location(self, fix: Fix) -> Verdict:
         """Reports a fix and waits for its verdict."""

@@ -30,11 +30,11 @@ class Session(Struct, frozen=True, kw_only=True):
 
 
 class Fix(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A position: the body of `POST /v1/location/update`."""
+    """A position: the body of `POST /v1/location/update`. `accuracy_m` is None when the device does not tell."""
 
     lat: float
     lng: float
-    accuracy_m: float
+    accuracy_m: float | None
     timestamp: datetime
     altitude_m: float | UnsetType = UNSET
     speed_m_s: float | UnsetType = UNSET
@@ -49,6 +49,15 @@ class Verdict(Struct, frozen=True, kw_only=True):
     reason: str | None = None
     cell: str | None = None
     triggers: list[Any] = []
+
+
+class FixVerdict(Struct, frozen=True, kw_only=True):
+    """What became of a fix in a packed frame: `at` is the fix's own time, `tick` the pass that judged it."""
+
+    at: datetime
+    accepted: bool
+    reason: str | None = None
+    tick: int = 0
 
 
 class Collected(Struct, frozen=True, kw_only=True):
@@ -77,15 +86,6 @@ class Page(Struct, Generic[T], frozen=True):
     cursor: str | None = None
 
 
-class Event(Struct, frozen=True, kw_only=True):
-    """Something the server told of its own accord; an `error` without a command has the problem as its data."""
-
-    type: str
-    seq: int = 0
-    channel: str | None = None
-    data: Any = None
-
-
 class RefusedChannel(Struct, frozen=True):
     """A channel that was not granted, and why."""
 
@@ -109,6 +109,46 @@ class AuthResult(Struct, frozen=True, kw_only=True):
     scopes: list[str] = []
     expires_at: datetime | None = None
     error: dict[str, Any] = {}
+
+
+class Resumed(Struct, frozen=True, kw_only=True):
+    """The stream of events that goes on, its last event, and the channels it holds.
+
+    `type` is `resumed`, and the events that were missed follow, or `resync`: they are lost.
+    """
+
+    type: str
+    epoch: str
+    seq: int = 0
+    channels: list[str] = []
+
+
+class ChatSent(Struct, frozen=True, kw_only=True):
+    """A chat message went out, under this id."""
+
+    id: str
+    at: datetime
+
+
+class Start(Struct, frozen=True, kw_only=True):
+    """What `GET /v1/start` tells, as far as a client of any game needs it."""
+
+    addresses: StartAddresses
+    game: StartGame
+
+
+class StartAddresses(Struct, frozen=True, kw_only=True):
+    """Where else the server listens."""
+
+    realtime: str
+
+
+class StartGame(Struct, frozen=True, kw_only=True):
+    """What the game calls its collectibles, from how far they can be taken, and the level of the cells of channels."""
+
+    collectibles: str
+    reach_m: float
+    room_level: int
 
 
 class Frame(Struct, frozen=True, kw_only=True):

@@ -135,7 +135,7 @@ def cover_cap(lat_deg: float, lng_deg: float, radius_m: float, level: int, cells
         raise ValueError(f"not a radius: {radius_m} m")
     x, y, z = kernels.unit_xyz(float(lat_deg), float(lng_deg))
     met = np.empty(cells_max, np.uint64)
-    count = kernels.fill_cover(x, y, z, float(radius_m), level, met)
+    count = kernels.fill_cover(x, y, z, float(radius_m), level, met, np.empty(cells_max))
     if count < 0:
         raise ValueError(f"more than {cells_max} cells of level {level} meet a disc of {radius_m} m")
     found: list[int] = met[:count].tolist()

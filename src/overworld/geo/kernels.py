@@ -23,6 +23,10 @@ _SWAP = 1
 _POS_TO_IJ = ((0, 1, 3, 2), (0, 2, 3, 1), (3, 2, 0, 1), (3, 1, 0, 2))
 _POS_TO_TURN = (1, 0, 0, 3)
 _CHORD_SLACK = 1e-15
+# The least width of a cell of level 0, by which every other level halves it, and how much wider than a radius is wide
+# enough. Source: s2metrics.cc, kMinWidth of the quadratic projection.
+_WIDTH_MIN_M = 2.0 * math.sqrt(2.0) / 3.0 * EARTH_RADIUS_M
+_WIDER = 1.01
 
 # The axes of each face in space: where its u grows, where its v grows, and the way it looks.
 _ACROSS = np.array(((0, 1, 0), (-1, 0, 0), (-1, 0, 0), (0, 0, -1), (0, 0, -1), (0, 1, 0)), np.float64)
@@ -262,46 +266,84 @@ def chord2_to_edge(across: float, along: float, depth: float, at: float, low: fl
 
 @kernel
 def chord2_to_cell(cell: int, x: float, y: float, z: float) -> float:
-    """The squared chord from a unit vector to the nearest point of a cell; 0 inside. Edges are great circles."""
+    """The squared chord from a unit vector to the nearest point of a cell; 0 inside. Edges are great circles.
+
+    The way to the nearest point enters the cell there, so it lies on an edge whose outer side the vector is on.
+    """
     face, i, j, size = corner_ij(cell)
     across = x * _ACROSS[face, 0] + y * _ACROSS[face, 1] + z * _ACROSS[face, 2]
     along = x * _ALONG[face, 0] + y * _ALONG[face, 1] + z * _ALONG[face, 2]
     depth = x * _DEPTH[face, 0] + y * _DEPTH[face, 1] + z * _DEPTH[face, 2]
     left, right = uv_of_st(i / SIZE_MAX), uv_of_st((i + size) / SIZE_MAX)
     low, high = uv_of_st(j / SIZE_MAX), uv_of_st((j + size) / SIZE_MAX)
-    if depth > 0 and left * depth <= across <= right * depth and low * depth <= along <= high * depth:
-        return 0.0
-    return min(
-        chord2_to_edge(across, along, depth, left, low, high),
-        chord2_to_edge(across, along, depth, right, low, high),
-        chord2_to_edge(along, across, depth, low, left, right),
-        chord2_to_edge(along, across, depth, high, left, right),
-    )
+    best = -1.0
+    if across < left * depth:
+        best = chord2_to_edge(across, along, depth, left, low, high)
+    elif across > right * depth:
+        best = chord2_to_edge(across, along, depth, right, low, high)
+    if along < low * depth:
+        other = chord2_to_edge(along, across, depth, low, left, right)
+        best = other if best < 0 else min(best, other)
+    elif along > high * depth:
+        other = chord2_to_edge(along, across, depth, high, left, right)
+        best = other if best < 0 else min(best, other)
+    return max(best, 0.0)
 
 
 @kernel
-def fill_cover(x: float, y: float, z: float, radius_m: float, level: int, cell: U64) -> int:
+def fill_roots(x: float, y: float, z: float, radius_m: float, level: int, waiting: I64) -> int:
+    """Writes cells that hold the whole cap around a unit vector, the last on the curve first; gives how many.
+
+    The cell of the centre and those beside it, of a level at which every cell is wider than the radius; the faces of
+    the cube when there is none.
+    """
+    coarse = 0
+    while coarse < level and _WIDTH_MIN_M / (2 << coarse) > _WIDER * radius_m:
+        coarse += 1
+    if coarse == 0:
+        for face in range(6):
+            waiting[face] = ((5 - face) << 61) | (1 << 60)
+        return 6
+    beside = np.empty(9, np.uint64)
+    centre = cell_at_xyz(x, y, z, coarse)
+    fill_neighbours(centre, beside)
+    beside[8] = np.uint64(centre)
+    found = 0
+    for k in range(9):
+        place = found
+        while place > 0 and np.uint64(waiting[place - 1]) < beside[k]:
+            place -= 1
+        if place > 0 and np.uint64(waiting[place - 1]) == beside[k]:
+            continue
+        for moved in range(found, place, -1):
+            waiting[moved] = waiting[moved - 1]
+        waiting[place] = np.int64(beside[k])
+        found += 1
+    return found
+
+
+@kernel
+def fill_cover(x: float, y: float, z: float, radius_m: float, level: int, cell: U64, chord2: F64) -> int:
     """Writes every cell of a level that meets the cap around a unit vector, in the order of the curve.
 
-    Gives how many there are, or -1 when they are more than `cell` holds. A cell that misses the cap by less than 10
-    nanometres counts as met.
+    Beside it how far it is: the squared chord to its nearest point. Gives how many there are, or -1 when they are more
+    than `cell` holds. A cell that misses the cap by less than 10 nanometres counts as met.
     """
     limit = (math.sqrt(chord2_of_metres(radius_m)) + _CHORD_SLACK) ** 2
-    waiting = np.empty(6 + 3 * LEVEL_MAX, np.int64)
-    depth = 0
-    for face in range(5, -1, -1):
-        waiting[depth] = (face << 61) | (1 << 60)
-        depth += 1
+    waiting = np.empty(9 + 3 * LEVEL_MAX, np.int64)
+    depth = fill_roots(x, y, z, radius_m, level, waiting)
     found = 0
     while depth > 0:
         depth -= 1
         current = waiting[depth]
-        if chord2_to_cell(current, x, y, z) > limit:
+        nearest = chord2_to_cell(current, x, y, z)
+        if nearest > limit:
             continue
         if level_of_cell(current) == level:
             if found == cell.size:
                 return -1
             cell[found] = np.uint64(current)
+            chord2[found] = nearest
             found += 1
             continue
         quarter = (current & -current) >> 2
@@ -314,5 +356,6 @@ def fill_cover(x: float, y: float, z: float, radius_m: float, level: int, cell: 
 ALL = (
     unit_xyz, degrees_of, metres_of_chord2, chord2_of_metres, face_uv, xyz_of_face_uv, st_of_uv, uv_of_st, leaf_ij,
     leaf_of_ij, ij_of, level_of_cell, ancestor, cell_at_xyz, cell_at, fill_cells, corner_ij, xyz_in_cell,
-    centre_xyz, degrees_in_cell, leaf_beside, fill_neighbours, chord2_to_edge, chord2_to_cell, fill_cover,
+    centre_xyz, degrees_in_cell, leaf_beside, fill_neighbours, chord2_to_edge, chord2_to_cell, fill_roots,
+    fill_cover,
 )  # fmt: skip

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import ssl
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, cast
@@ -143,6 +144,43 @@ class Reporter:
         self.closed = True
 
 
+class Interest:
+    """Writes down who watches what; the test publishes by `publish`."""
+
+    def __init__(self) -> None:
+        self.on_frames: Callable[[list[int], list[int], memoryview], None]
+        self.cells: dict[int, list[int]] = {}
+        self.paused: set[int] = set()
+        self.resent: list[int] = []
+        self._next = 0
+
+    def open(self) -> int:
+        self._next += 1
+        self.cells[self._next] = []
+        return self._next
+
+    def close(self, watcher: int) -> None:
+        del self.cells[watcher]
+
+    def watch(self, watcher: int, cells: Sequence[int]) -> None:
+        assert watcher in self.cells
+        self.cells[watcher] = list(cells)
+
+    def pause(self, watcher: int) -> None:
+        self.paused.add(watcher)
+
+    def resend(self, watcher: int) -> None:
+        assert watcher in self.cells
+        self.paused.discard(watcher)
+        self.resent.append(watcher)
+
+    def publish(self, frames: dict[int, bytes]) -> None:
+        offsets = [0]
+        for frame in frames.values():
+            offsets.append(offsets[-1] + len(frame))
+        self.on_frames(list(frames), offsets, memoryview(b"".join(frames.values())))
+
+
 class House:
     """The fakes behind a gateway; tests read and set them."""
 
@@ -167,6 +205,10 @@ class House:
         self.acting = 0
         self.acted: list[str] = []
         self.invisible: set[UUID] = set()
+        self.last_cell: dict[UUID, str | None] = {}
+        self.on_crossed: Callable[[Sequence[UUID]], None] = lambda _player_ids: None
+        self.interest = Interest()
+        self.listened: Counter[int] = Counter()
         self.actions = {"collect": self.collect, "fail": self.fail}
 
     def token(self, name: str = "token", *, account: UUID | None = None, **fields: Any) -> str:
@@ -194,6 +236,9 @@ class House:
         self.verdicts.append(future)
         if self.judge_at_once:
             future.set_result(Verdict(fix.number >= 0, fix.number, fix.cell))
+            if fix.number >= 0 and self.last_cell.get(player_id) != fix.cell:
+                self.last_cell[player_id] = fix.cell
+                asyncio.get_running_loop().call_soon(self.on_crossed, [player_id])
         return future
 
     def open(self, player_id: UUID, *, own_timeline: bool, tell: Callable[[bytes], None]) -> Reporter:
@@ -216,6 +261,18 @@ class House:
     ) -> OutOfSight | None:
         hidden = cells.cell_of(lat_deg, lng_deg, 15) in self.hidden
         return OutOfSight() if hidden or place is None else None
+
+    def around_cells(self, lat_deg: float, lng_deg: float, radius_m: float, cells_max: int) -> list[int]:
+        here = cells.cell_of(lat_deg, lng_deg, 15)
+        met = cells.cover_cap(lat_deg, lng_deg, radius_m, 15, 500)
+        return [here, *(cell for cell in met if cell != here)][:cells_max]
+
+    def listen(self, cell: int) -> None:
+        self.listened[cell] += 1
+
+    def unlisten(self, cell: int) -> None:
+        self.listened[cell] -= 1
+        assert self.listened[cell] >= 0
 
     def is_visible(self, player_id: UUID) -> bool:
         return player_id not in self.invisible
@@ -373,6 +430,8 @@ async def _opened(
         keys=house,
         locations=house,
         packed_fixes=house,
+        interest=house.interest,
+        listeners=house,
         cell_views=house,
         actions=house.actions,
         sight=house,
@@ -386,6 +445,7 @@ async def _opened(
     )
     await gateway.start("127.0.0.1", 0, tls=tls)
     try:
+        house.on_crossed = gateway.crossed
         yield Site(gateway, house)
     finally:
         house.gate.set()

@@ -8,7 +8,10 @@ import msgspec
 import pytest
 
 from overworld.client import Closed, Fix, Refused, Socket, Unreachable
+from overworld.client.packed import encode_fixes
 from overworld.domains.realtime import Event
+from overworld.kernel.clock import to_us
+from tests.client import frames
 
 FIX = Fix(lat=48.2, lng=16.37, accuracy_m=5.0, timestamp=datetime(2026, 11, 21, tzinfo=UTC))
 
@@ -59,8 +62,8 @@ async def test_a_streamed_fix_is_heard_of_only_when_refused(site, judged):
             socket.stream(msgspec.structs.replace(FIX, lat=lat))
         event = await socket.events.get()
         await socket.ask("ping")
-        assert (event.type, event.data["reason"]) == ("location.verdict", "teleport")
-        assert socket.events.empty()
+        assert (event.type, event.data.reason) == ("location.verdict", "teleport")
+        assert socket.events.waiting() == []
 
 
 async def test_no_fix_is_streamed_into_a_line_that_has_ended(site):
@@ -90,7 +93,7 @@ async def test_events_wait_in_a_bounded_queue_that_keeps_the_newest(site):
             site.gateway.publish("system", Event(type="n", data=number))
         await socket.ask("ping")
         assert [(await socket.events.get()).data for _ in range(2)] == [3, 4]
-        assert socket.events_dropped == 3
+        assert socket.events.dropped == 3
         assert (await socket.unsubscribe(["system"])).channels == []
 
 
@@ -163,3 +166,57 @@ async def test_closing_leaves_nothing_behind(site):
     await socket.close()
     await site.until(lambda: site.gateway.connections == 0)
     assert site.gateway.counters.left == 1
+
+
+@pytest.mark.parametrize("subprotocol", ["json", "msgpack"])
+async def test_a_stream_goes_on_over_another_socket(site, subprotocol):
+    first = await connected(site, subprotocol=subprotocol)
+    await first.subscribe(["system"])
+    site.gateway.publish("system", Event(type="n", data=0))
+    assert (await first.events.get()).data == 0
+    first.cut()
+    await site.until(lambda: site.gateway.detached == 1)
+    for number in (1, 2):
+        site.gateway.publish("system", Event(type="n", data=number))
+    async with await connected(site, subprotocol=subprotocol) as second:
+        told = await second.resume(epoch=first.epoch, seq=first.seq)
+        assert (told.type, told.channels, second.epoch) == ("resumed", ["system"], first.epoch)
+        site.gateway.publish("system", Event(type="n", data=3))
+        events = [await second.events.get() for _ in range(3)]
+        assert [(event.seq, event.data) for event in events] == [(2, 1), (3, 2), (4, 3)]
+
+
+async def test_a_stream_that_is_gone_is_begun_anew(site):
+    async with await connected(site) as first:
+        await first.subscribe(["system"])
+    async with await connected(site) as second:
+        told = await second.resume(epoch=first.epoch, seq=first.seq)
+        assert (told.type, told.channels) == ("resync", [])
+        await second.subscribe(["system"])
+        site.gateway.publish("system", Event(type="n", data=1))
+        event = await second.events.get()
+        assert (event.data, event.seq, told.epoch) == (1, second.seq, second.epoch)
+
+
+async def test_fixes_and_actions_are_the_same_in_messagepack(site, judged):
+    class Taken(msgspec.Struct):
+        target: str
+
+    async with await connected(site, subprotocol="msgpack") as socket:
+        assert (await socket.report(FIX)).accepted
+        assert (await socket.act("collect", target="coin", request_id="1", reply=Taken)).value.target == "coin"
+        with pytest.raises(Refused, match="too_far"):
+            await socket.act("collect", target="far", request_id="2", reply=Taken)
+    assert judged == [FIX]
+
+
+async def test_packed_fixes_reach_the_world_as_they_were_encoded(site):
+    async with await connected(site) as socket:
+        verdicts = socket.report_packed([FIX, FIX])
+        socket.stream_packed([FIX])
+        await socket.ask("ping")
+        [reporter] = site.house.reporters
+        assert reporter.frames == [encode_fixes([FIX, FIX], ack=True), encode_fixes([FIX])]
+        at = to_us(FIX.timestamp)
+        reporter.tell(frames.verdicts((at, 1, 0, 5), (at, 0, 4, 5)))
+        assert [verdict.reason for verdict in await verdicts] == [None, "time_order"]

@@ -92,6 +92,8 @@ async def test_a_taken_port_gives_a_clear_message(site):
         keys=house,
         locations=house,
         packed_fixes=house,
+        interest=house.interest,
+        listeners=house,
         cell_views=house,
         actions={},
         sight=house,

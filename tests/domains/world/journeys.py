@@ -9,7 +9,7 @@ import numpy as np
 
 from overworld.domains.world.engine.engine import Engine, Pass, flags_of, pass_of
 from overworld.domains.world.rules import FIX
-from overworld.domains.world.types import MovementRules, Reason, WorldSettings
+from overworld.domains.world.types import InterestRules, MovementRules, Reason, WorldSettings
 from overworld.geo.sphere import destination_deg
 
 HOME = (37.5665, 126.9780)
@@ -20,8 +20,17 @@ OK = "accepted"
 class Journey:
     """One player's fixes, each given by where and when, and the verdict on it. The server's clock is the fix's."""
 
-    def __init__(self, *, movement: MovementRules | None = None, home=HOME, settings: WorldSettings | None = None):
-        self.engine = Engine(settings=settings or WorldSettings(), movement=movement or MovementRules())
+    def __init__(
+        self,
+        *,
+        movement: MovementRules | None = None,
+        home=HOME,
+        settings: WorldSettings | None = None,
+        interest: InterestRules | None = None,
+    ):
+        self.engine = Engine(
+            settings=settings or WorldSettings(), movement=movement or MovementRules(), interest=interest
+        )
         self.home: tuple[float, float] = home
         self.slot = self.engine.players.admit(UUID(int=1), now_us=START_US)
 

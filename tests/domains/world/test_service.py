@@ -8,7 +8,6 @@ from datetime import timedelta, timezone
 from uuid import UUID
 
 import msgspec
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,7 +15,7 @@ from hypothesis import strategies as st
 from overworld.domains.world.engine.engine import KERNELS
 from overworld.domains.world.errors import BadPosition, OutOfSight, RadiusTooWide, UnknownEntityType
 from overworld.domains.world.messages import EntityNearby
-from overworld.domains.world.types import WorldSettings
+from overworld.domains.world.types import InterestRules, WorldSettings
 from overworld.geo import cells as geo_cells
 from overworld.geo.compiled import compiled_count
 from overworld.geo.sphere import destination_deg, distance_between_m
@@ -348,8 +347,8 @@ async def test_more_players_than_the_world_takes_are_refused(open_field):
 
 async def test_players_beyond_the_first_columns_are_found(field):
     await asyncio.gather(*[field.stand(player, player) for player in range(1, 3_001)])
-    found = field.world.engine.near(*HOME, 5_000.0)
-    assert found.slot.size > 1_024
+    found = field.world.engine.near(*HOME, 5_000.0, limit=4_000)
+    assert len(set(found.id)) > 1_024
     assert field.world.last_fix(UUID(int=3_000)) is not None
 
 
@@ -424,22 +423,59 @@ async def test_no_kernel_compiles_after_the_start(field):
     assert compiled_count(KERNELS) == before
 
 
-@given(st.lists(st.tuples(st.integers(0, 7), st.floats(-3_000, 3_000), st.floats(0, 360)), max_size=60))
-def test_after_any_moves_a_search_finds_whom_a_look_at_everybody_finds(moves):
-    """Brute force over the coarse places of all accepted fixes."""
-    journey = Journey(settings=WorldSettings(fix_kept_s=3_600))
+IDS = [UUID(int=((0x9E37 * k % 65_521) << 112) | k) for k in range(1, 13)]
+AFTERS = [(-1.0, ""), (100.0, ""), (200.0, str(IDS[4])), (300.0, "p3"), (400.0, "zz"), (500.0, "8"), (600.0, "-")]
+MOVES = st.lists(st.tuples(st.integers(0, 11), st.floats(-3_000, 3_000), st.floats(0, 360)), max_size=60)
+
+
+@pytest.mark.parametrize("strangers", ["coarse", "exact"])
+@given(moves=MOVES, limit=st.integers(1, 7))
+def test_after_any_moves_all_pages_of_a_search_are_what_a_look_at_everybody_finds(strangers, moves, limit):
+    """Brute force over the places that others may see; at coarse ones many distances are equal where a page ends."""
+    interest = InterestRules(strangers=strangers)
+    journey = Journey(settings=WorldSettings(fix_kept_s=3_600), interest=interest)
     players = journey.engine.players
-    slots = [journey.slot, *(players.admit(UUID(int=k + 2), now_us=1) for k in range(7))]
+    slots = [players.admit(player_id, now_us=1) for player_id in IDS]
     for k, (player, away_m, bearing) in enumerate(moves):
         journey.slot = slots[player]
         journey.fix(100 * k, place=destination_deg(*HOME, bearing, away_m))
     for radius_m in (150.0, 900.0, 4_000.0):
-        expected = set()
-        for slot in slots:
+        expected = []
+        for slot, player_id in zip(slots, IDS, strict=True):
             if players.at_us[slot]:
-                cell = geo_cells.cell_of(players.lat_deg[slot], players.lng_deg[slot], 16)
-                if distance_between_m(*geo_cells.centre_deg(cell), *HOME) <= radius_m:
-                    expected.add(slot)
-        found = journey.engine.near(*HOME, radius_m).slot
-        assert sorted(found.tolist()) == sorted(expected)
-        assert np.unique(found).size == found.size
+                place = float(players.lat_deg[slot]), float(players.lng_deg[slot])
+                if strangers == "coarse":
+                    place = geo_cells.centre_deg(geo_cells.cell_of(*place, 16))
+                distance_m = distance_between_m(*place, *HOME)
+                if distance_m <= radius_m:
+                    rounded_m = round(distance_m, 1) if strangers == "exact" else round(distance_m / 100) * 100.0
+                    expected.append((rounded_m, str(player_id)))
+        expected.sort()
+        for after in AFTERS:
+            paged: list[tuple[float, str]] = []
+            while page := _page(journey, radius_m, limit=limit, after=paged[-1] if paged else after):
+                paged += page
+            assert paged == [one for one in expected if one > after]
+
+
+def _page(journey: Journey, radius_m: float, *, limit: int, after: tuple[float, str]) -> list[tuple[float, str]]:
+    near = journey.engine.near(*HOME, radius_m, limit=limit, after=after)
+    assert len(near.id) <= limit
+    return list(zip(near.distance_m, near.id, strict=True))
+
+
+def test_a_crowd_at_one_distance_is_paged_by_id_and_leaves_the_viewer_out():
+    """Six hundred players stand in one coarse cell, so that every page ends among equals."""
+    journey = Journey(settings=WorldSettings(seen_per_cell_max=1_000))
+    players, ids = (
+        journey.engine.players,
+        [UUID(int=0x9E3779B97F4A7C15F39CC0605CEDC834 * k % 2**128) for k in range(600)],
+    )
+    for player_id in ids:
+        journey.slot = players.admit(player_id, now_us=1)
+        journey.fix(0)
+    viewer, after, paged = players.slot(ids[77]), (-1.0, ""), []
+    while (near := journey.engine.near(*HOME, 500.0, limit=50, viewer=viewer, after=after)).id:
+        after = near.distance_m[-1], near.id[-1]
+        paged += near.id
+    assert paged == sorted(str(player_id) for player_id in ids if player_id != ids[77])

@@ -6,18 +6,28 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Coroutine, Iterable, Iterator
 from contextlib import AsyncExitStack, contextmanager
-from datetime import datetime
 from decimal import Decimal
 from random import Random
 from typing import Any
 
-import msgspec
 from msgspec import Struct, field
 
 from overworld.app.demo.city import City
 from overworld.app.demo.walker import LOOK_M, Lying, Walker, Wish
-from overworld.app.link import Link, Start
-from overworld.client import Closed, Event, Fix, Page, Refused, Unreachable
+from overworld.app.link import Link
+from overworld.client import (
+    Closed,
+    CollectibleCollected,
+    CollectibleSeen,
+    CollectiblesNearby,
+    Event,
+    Fix,
+    FixesJudged,
+    Page,
+    Refused,
+    Start,
+    Unreachable,
+)
 from overworld.geo import cells
 from overworld.kernel.chance import keyed_digest
 from overworld.kernel.clock import Clock, from_us
@@ -76,14 +86,10 @@ class Errands:
             await asyncio.wait(self._claims, timeout=within_s)
 
 
-class Seen(Struct, frozen=True):
-    """A collectible as `nearby` and the snapshots of cells tell of it."""
+class Seen(CollectibleSeen, frozen=True, kw_only=True):
+    """A collectible as `nearby` tells of it."""
 
-    id: str
-    lat: float
-    lng: float
-    expires_at: datetime
-    distance_m: float = 0.0
+    distance_m: float
 
 
 def device_id(key: str, *, seed: int, number: int) -> str:
@@ -117,6 +123,7 @@ class Player:
         self._errands = errands
         self._clock = clock
         self._random = random
+        self._anew = False
 
     async def live(self, turns: asyncio.Semaphore) -> None:
         """Walks until cancelled; `turns` says how many may sign in at once."""
@@ -141,8 +148,8 @@ class Player:
         with self._tally.one_more_out():
             while True:
                 await asyncio.sleep(self.walker.pause_s())
-                for event in link.waiting_events():
-                    self._hear(event, link)
+                for event in link.events.waiting():
+                    self._hear(event)
                 wish = self.walker.step(self._clock.now_us() / 1e6)
                 await self._report(link)
                 if wish is Wish.LOOK:
@@ -153,22 +160,24 @@ class Player:
     async def _report(self, link: Link) -> None:
         lat_deg, lng_deg = self._city.degrees(self.walker.shown)
         at = from_us(self._clock.now_us())
-        await link.send(Fix(lat=lat_deg, lng=lng_deg, accuracy_m=_ACCURACY_M, timestamp=at))
+        await link.stream_packed([Fix(lat=lat_deg, lng=lng_deg, accuracy_m=_ACCURACY_M, timestamp=at)])
         self._tally.fixes += 1
         places = [self.walker.place, *([self.walker.target.place] if self.walker.target else [])]
-        await link.watch({cells.cell_of(*self._city.degrees(place), link.start.game.room_level) for place in places})
+        rooms = {cells.cell_of(*self._city.degrees(place), link.start.game.room_level) for place in places}
+        anew, self._anew = self._anew, False
+        await link.watch(rooms, anew=anew)
 
-    def _hear(self, event: Event, link: Link) -> None:
-        noun = link.start.game.collectibles
-        if event.type == f"{noun}.collected":
-            self.walker.lost(event.data["id"])
-        elif event.type == f"{noun}.nearby":
-            self.walker.learns(self._lying(msgspec.convert(event.data["items"], list[Seen])))
-        elif event.type == "location.verdict":
-            # It last stood elsewhere, for another process: after a while the way between becomes believable.
-            self._tally.refused[event.data["reason"]] += 1
-            self.walker.waits(_DISBELIEVED_S)
-            link.watch_anew()
+    def _hear(self, event: Event) -> None:
+        match event:
+            case CollectibleCollected(data=gone):
+                self.walker.lost(gone.id)
+            case CollectiblesNearby(data=nearby):
+                self.walker.learns(self._lying(nearby.items))
+            case FixesJudged(data=verdicts) if not all(verdict.accepted for verdict in verdicts):
+                # It last stood elsewhere, for another process: after a while the way between becomes believable.
+                self._tally.refused.update(verdict.reason or "unknown" for verdict in verdicts if not verdict.accepted)
+                self.walker.waits(_DISBELIEVED_S)
+                self._anew = True
 
     async def _look(self, link: Link) -> None:
         lat, lng = self._city.degrees(self.walker.shown)
@@ -182,7 +191,7 @@ class Player:
         within_m = LOOK_M if page.cursor is None else page.items[-1].distance_m
         self.walker.sees(self._lying(page.items), within_m=max(within_m, 1.0))
 
-    def _lying(self, seen: Iterable[Seen]) -> Iterator[Lying]:
+    def _lying(self, seen: Iterable[CollectibleSeen]) -> Iterator[Lying]:
         for one in seen:
             yield Lying(one.id, self._city.place(one.lat, one.lng), one.expires_at.timestamp())
 

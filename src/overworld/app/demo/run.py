@@ -23,9 +23,9 @@ from overworld.app.demo.places import Places
 from overworld.app.demo.player import Errands, Player, Tally, device_id
 from overworld.app.demo.settings import DemoSettings
 from overworld.app.demo.walker import Walker
-from overworld.app.link import Link, Start
+from overworld.app.link import Link
 from overworld.app.signals import end_after, stop_on_signal
-from overworld.client import Closed, Refused, Unreachable
+from overworld.client import Closed, Refused, Start, Unreachable
 from overworld.geo import cells
 from overworld.kernel.clock import SystemClock
 

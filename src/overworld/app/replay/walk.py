@@ -6,14 +6,13 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable
 from decimal import Decimal
-from typing import Any
 
 import numpy as np
 from msgspec import UNSET, Struct, field
 
 from overworld.app.link import Link
 from overworld.app.replay.gpx import Track, TrackPoint
-from overworld.client import Collected, Event, Fix, Refused
+from overworld.client import Collected, CollectibleCollected, CollectiblesNearby, Event, Fix, Refused
 from overworld.geo import cells, sphere
 from overworld.kernel.clock import from_us
 
@@ -53,6 +52,7 @@ class Walk:
         self._speed = speed
         self._moved = moved
         self._at: TrackPoint | None = None
+        self._anew = False
         self._lying: dict[str, tuple[float, float]] = {}
 
     async def run(self) -> Walked:
@@ -84,9 +84,10 @@ class Walk:
     async def _look_around(self, point: TrackPoint) -> None:
         """Watches the room the player stands in and those around it."""
         room = cells.cell_of(point.lat_deg, point.lng_deg, self._link.start.game.room_level)
-        entered = await self._link.watch({room, *cells.neighbours(room)})
+        anew, self._anew = self._anew, False
+        entered = await self._link.watch({room, *cells.neighbours(room)}, anew=anew)
         await self._see({cells.token(cell) for cell in entered})
-        for event in self._link.waiting_events():
+        for event in self._link.events.waiting():
             self._take(event)
 
     async def _see(self, missing: set[str]) -> None:
@@ -94,21 +95,20 @@ class Walk:
         while missing:
             event = await self._link.event(timeout_s=_SNAPSHOT_WAIT_S)
             if event is None:
-                self._link.watch_anew()
+                self._anew = True
                 return
             missing -= self._take(event)
 
     def _take(self, event: Event) -> set[str]:
         """Notes what an event says about collectibles; gives the cells whose snapshot it is."""
-        noun = self._link.start.game.collectibles
-        data: dict[str, Any] = event.data if isinstance(event.data, dict) else {}
-        if event.type == f"{noun}.collected":
-            self._lying.pop(data["id"], None)
-        if event.type != f"{noun}.nearby":
-            return set()
-        self._lying |= {item["id"]: (item["lat"], item["lng"]) for item in data["items"]}
-        self.walked.seen |= {item["id"] for item in data["items"]}
-        return set(data["cells"])
+        match event:
+            case CollectibleCollected(data=gone):
+                self._lying.pop(gone.id, None)
+            case CollectiblesNearby(data=nearby):
+                self._lying |= {item.id: (item.lat, item.lng) for item in nearby.items}
+                self.walked.seen |= {item.id for item in nearby.items}
+                return set(nearby.cells)
+        return set()
 
     async def _collect_in_reach(self, point: TrackPoint) -> None:
         reach_m = self._link.start.game.reach_m

@@ -75,7 +75,7 @@ class Surroundings(Struct, frozen=True, kw_only=True):
 class Connection(WSListener):
     """A connected client. The service sets `principal`, `stream` and `reporter`; streams write events.
 
-    `last_cell` is the room cell of the last fix that came this way, in a message; `reporter` takes its packed fixes.
+    `reporter` takes its packed fixes.
     """
 
     __slots__ = (
@@ -99,7 +99,6 @@ class Connection(WSListener):
         "closing",
         "congested",
         "in_flight",
-        "last_cell",
         "last_report",
         "last_subscription",
         "principal",
@@ -118,7 +117,6 @@ class Connection(WSListener):
         self.in_flight = 0
         self.last_report: asyncio.Future[Any] | None = None
         self.last_subscription: asyncio.Future[Any] | None = None
-        self.last_cell: str | None = None
         self.closing: CloseCode | None = None
         self.congested = False
         self._counters = around.counters
@@ -185,7 +183,7 @@ class Connection(WSListener):
 
     def resume_writing(self) -> None:
         self.congested = False
-        if self.is_open and self.stream.stale:
+        if self.is_open and (self.stream.stale or self.stream.is_behind):
             self._around.owner.drained(self)
 
     @property

@@ -27,6 +27,7 @@ from overworld.domains.realtime.stream import Stream
 from overworld.domains.realtime.streams import Streams
 from overworld.domains.realtime.subscriptions import Subscriptions
 from overworld.domains.realtime.types import CloseCode, Counters, RealtimeSettings
+from overworld.domains.realtime.watching import Watching
 from overworld.kernel.clock import Clock
 from overworld.kernel.identity import Principal
 from overworld.kernel.ids import IdSource
@@ -58,6 +59,7 @@ class Gateway:
         roster: Roster,
         streams: Streams,
         subscriptions: Subscriptions,
+        watching: Watching,
         counters: Counters,
     ) -> None:
         self.counters = counters
@@ -73,6 +75,7 @@ class Gateway:
         self._streams = streams
         self.packed = ingest.packed  # the very method: a call less for every packed frame
         self._subscriptions = subscriptions
+        self._watching = watching
         self._server: asyncio.Server | None = None
         self._empty = asyncio.Event()
         self._empty.set()
@@ -155,6 +158,10 @@ class Gateway:
         """Says that the players of these cells have changed; listeners get who is there, at the players' cadence."""
         self._publisher.players_changed(cells)
 
+    def crossed(self, player_ids: Sequence[UUID]) -> None:
+        """Says that these players have come into other room cells; what they watch and may see is looked at."""
+        self._service.crossed(player_ids)
+
     def revoked(self, account_id: UUID, sid: UUID) -> None:
         """Ends the connections and streams of a session of an account."""
         mine, waiting = self._roster.of_account(account_id), self._streams.waiting_of(account_id)
@@ -207,6 +214,8 @@ class Gateway:
     def drained(self, connection: Connection) -> None:
         """A slow reader has caught up."""
         self._publisher.catch_up(connection.stream)
+        if connection.stream.is_behind:
+            self._watching.caught_up(connection.stream)
 
     def gone(self, connection: Connection) -> None:
         """A connection is cut."""

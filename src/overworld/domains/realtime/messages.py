@@ -6,7 +6,7 @@ Clients' messages refuse unknown fields; the server's may grow.
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType, field
@@ -15,6 +15,9 @@ CID_LENGTH_MAX = 64
 Cid = Annotated[str, Meta(max_length=CID_LENGTH_MAX)] | UnsetType
 ChannelName = Annotated[str, Meta(min_length=1, max_length=128)]
 ChannelNames = Annotated[list[ChannelName], Meta(min_length=1, max_length=256)]
+
+
+Positions = Literal["list", "packed"]
 
 
 class ClientMessage(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="type"):
@@ -31,9 +34,14 @@ class Auth(ClientMessage, frozen=True, kw_only=True, tag="auth"):
 
 
 class Subscribe(ClientMessage, frozen=True, kw_only=True, tag="subscribe"):
-    """Send me what happens there."""
+    """Send me what happens there.
+
+    `positions` is how the players of all cells held are told from now on; `radius_m` how far around me is around.
+    """
 
     channels: ChannelNames
+    positions: Positions | UnsetType = UNSET
+    radius_m: Annotated[float, Meta(gt=0, le=3_000)] | UnsetType = UNSET
 
 
 class Unsubscribe(ClientMessage, frozen=True, kw_only=True, tag="unsubscribe"):
@@ -206,6 +214,12 @@ class Unsubscribed(Struct, frozen=True):
 
     channels: list[str]
     code: str
+
+
+class AroundChanged(Struct, frozen=True):
+    """The cells that `location:around` holds now, the nearest first."""
+
+    cells: list[str]
 
 
 class Reconnect(Struct, frozen=True):

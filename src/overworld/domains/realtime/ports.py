@@ -125,6 +125,52 @@ class Sight(Protocol[P]):
         """Why somebody with these scopes may not look from a place at another; None when they may."""
         ...
 
+    def around_cells(self, lat_deg: float, lng_deg: float, radius_m: float, cells_max: int) -> list[int]:
+        """The room cells within a radius of anywhere in a place's room cell, nearest first; at most so many."""
+        ...
+
+
+class Interest(Protocol):
+    """Publishes what changes in cells, as packed frames, to watchers, who are numbers.
+
+    `on_frames` gets the numbers of those who have something to read, the offsets of their frames with the end of the
+    last, and the bytes, which are good only until it returns.
+    """
+
+    on_frames: Callable[[list[int], list[int], memoryview], None]
+
+    def open(self) -> int:
+        """A new watcher."""
+        ...
+
+    def close(self, watcher: int) -> None:
+        """Ends a watcher."""
+        ...
+
+    def watch(self, watcher: int, cells: Sequence[int]) -> None:
+        """Has a watcher watch these cells and no others, the most important first."""
+        ...
+
+    def pause(self, watcher: int) -> None:
+        """Sends a watcher nothing until `resend`."""
+        ...
+
+    def resend(self, watcher: int) -> None:
+        """Tells a watcher everything anew."""
+        ...
+
+
+class CellListeners(Protocol):
+    """Learns in which cells changes are to be told to those who read `players.nearby`."""
+
+    def listen(self, cell: int) -> None:
+        """One more listener."""
+        ...
+
+    def unlisten(self, cell: int) -> None:
+        """One listener fewer."""
+        ...
+
 
 class ActionHandler(Protocol):
     """Carries out one kind of `game.action`."""

@@ -183,7 +183,7 @@ def _to_all(
 
 
 def _write_players(stream: Stream, channel: str, players: OncePerSubprotocol[PlayersFrame]) -> None:
-    if stream.principal is not None and stream.line is not None:
+    if stream.principal is not None and stream.line is not None and not stream.is_packed:
         stream.position_event(channel, players(stream.subprotocol).without(stream.principal.account_id))
 
 

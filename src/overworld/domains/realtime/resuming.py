@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from overworld.domains.realtime.around import Around
 from overworld.domains.realtime.connection import Connection
 from overworld.domains.realtime.messages import Resume, Resumed, Resync
 from overworld.domains.realtime.permission import authenticated
@@ -16,9 +17,12 @@ from overworld.domains.realtime.types import CloseCode, Counters
 class Resumption:
     """Carries out `resume`."""
 
-    def __init__(self, *, streams: Streams, keeper: SightKeeper, snapshots: Snapshots, counters: Counters) -> None:
+    def __init__(
+        self, *, streams: Streams, keeper: SightKeeper, around: Around, snapshots: Snapshots, counters: Counters
+    ) -> None:
         self._streams = streams
         self._keeper = keeper
+        self._around = around
         self._snapshots = snapshots
         self._counters = counters
 
@@ -59,6 +63,7 @@ class Resumption:
             before.close(CloseCode.REPLACED, "its stream was resumed by another connection")
 
     async def _show_cells(self, stream: Stream, connection: Connection, *, collectibles: bool) -> None:
+        await self._around.follow([stream])
         await self._keeper.look([stream])
         cells = [cell for _, cell in watched_cells(stream)]
         if not cells or stream.line is not connection:

@@ -7,13 +7,16 @@ import logging
 from collections.abc import Coroutine, Sequence
 from functools import partial
 from typing import Any
+from uuid import UUID
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
 from overworld.domains.realtime import channels
+from overworld.domains.realtime.around import Around
 from overworld.domains.realtime.connection import Connection
 from overworld.domains.realtime.errors import (
+    ChannelRefused,
     Draining,
     Failed,
     OtherAccount,
@@ -35,6 +38,7 @@ from overworld.domains.realtime.messages import (
     PeerMessage,
     Ping,
     Pong,
+    Positions,
     RefusedChannel,
     Resume,
     Subscribe,
@@ -48,8 +52,9 @@ from overworld.domains.realtime.resuming import Resumption
 from overworld.domains.realtime.roster import Roster
 from overworld.domains.realtime.sight import SightKeeper
 from overworld.domains.realtime.snapshots import Snapshots
+from overworld.domains.realtime.stream import Stream
 from overworld.domains.realtime.streams import Streams
-from overworld.domains.realtime.subscriptions import CELL_PREFIX, Subscriptions, cell_of_channel
+from overworld.domains.realtime.subscriptions import AROUND, CELL_PREFIX, Subscriptions, cell_of_channel, watched_cells
 from overworld.domains.realtime.talk import Talk
 from overworld.domains.realtime.types import CloseCode, Counters, RealtimeSettings
 from overworld.geo import cells as geo_cells
@@ -78,6 +83,7 @@ class RealtimeService:
         actions: Actions,
         sight: Sight[Any],
         keeper: SightKeeper,
+        around: Around,
         ids: IdSource,
         roster: Roster,
         streams: Streams,
@@ -87,6 +93,7 @@ class RealtimeService:
         talk: Talk,
         counters: Counters,
         room_level: int,
+        around_m: float,
     ) -> None:
         self._settings = settings
         self._verifier = verifier
@@ -95,6 +102,7 @@ class RealtimeService:
         self._actions = actions
         self._sight = sight
         self._keeper = keeper
+        self._around = around
         self._ids = ids
         self._roster = roster
         self._streams = streams
@@ -104,6 +112,7 @@ class RealtimeService:
         self._talk = talk
         self._counters = counters
         self._room_level = room_level
+        self._around_m = around_m
         self.draining = False
         self.in_flight: set[asyncio.Task[None]] = set()
 
@@ -148,6 +157,20 @@ class RealtimeService:
                 cid=cid,
             )
         )
+
+    def crossed(self, player_ids: Sequence[UUID]) -> None:
+        """Players have come into other room cells: all streams of theirs are looked at, whichever way the fix came."""
+        streams: list[Stream] = []
+        for player_id in player_ids:
+            streams += (one.stream for one in self._roster.of_account(player_id))
+            streams += self._streams.waiting_of(player_id)
+        watching = [stream for stream in streams if stream.around_m is not None or any(watched_cells(stream))]
+        if watching:
+            self._follow(self._look_around(watching))
+
+    async def _look_around(self, streams: Sequence[Stream]) -> None:
+        await self._around.follow(streams)
+        await self._keeper.look(streams)
 
     def _dispatch(self, connection: Connection, message: AnyClientMessage) -> None:
         match message:
@@ -204,21 +227,10 @@ class RealtimeService:
             verdict = report.result()
             if ack or not verdict.accepted:
                 connection.reply(LocationVerdict(data=verdict, cid=cid))
-            if verdict.accepted and verdict.cell != connection.last_cell:
-                connection.last_cell = verdict.cell
-                self._moved(connection)
         except Refusal as refusal:
             connection.refuse(refusal, _known(cid))
         except (Exception, asyncio.CancelledError):
             self._failed(connection, cid, self._ids().hex)
-
-    def _moved(self, connection: Connection) -> None:
-        """The player is in another room cell: all its streams are looked at, whichever way the fix came."""
-        if connection.principal is None:
-            return
-        account_id = connection.principal.account_id
-        carried = [one.stream for one in self._roster.of_account(account_id)]
-        self._follow(self._keeper.look(carried + self._streams.waiting_of(account_id)))
 
     def _action(self, connection: Connection, message: GameAction) -> None:
         principal = required(connection, Scope.GAME_PLAY)
@@ -236,50 +248,78 @@ class RealtimeService:
 
     async def _subscribe(self, connection: Connection, principal: Principal, message: Subscribe) -> None:
         place = None
-        if any(channel.startswith(CELL_PREFIX) for channel in message.channels):
+        if any(channel.startswith(CELL_PREFIX) or channel == AROUND for channel in message.channels):
             [place] = await self._sight.places([principal.account_id])
         if not connection.is_open:
             return
+        stream = connection.stream
+        shown_anew = self._choose_positions(stream, message.positions)
         granted: list[str] = []
         refused: list[RefusedChannel] = []
         cells: list[int] = []
         for channel in dict.fromkeys(message.channels):
             try:
-                cell = self._grant(connection, principal, channel, place)
+                cells += self._grant(connection, principal, channel, place, message.radius_m)
             except Refusal as refusal:
                 refused.append(RefusedChannel(channel, refusal.code))
-                continue
-            granted.append(channel)
-            if cell is not None:
-                cells.append(cell)
+            else:
+                granted.append(channel)
         connection.reply(Subscribed(channels=granted, refused=refused, cid=message.cid))
+        if AROUND in granted:
+            self._around.tell(stream)
+        self._snapshots.players(stream, [*shown_anew, *cells])
         if cells:
-            self._snapshots.players(connection.stream, cells)
-            self._start(connection, UNSET, self._snapshots.collectibles(connection.stream, cells))
+            self._start(connection, UNSET, self._snapshots.collectibles(stream, cells))
 
-    def _grant(self, connection: Connection, principal: Principal, channel: str, place: Place | None) -> int | None:
+    def _choose_positions(self, stream: Stream, positions: Positions | UnsetType) -> list[int]:
+        """Sets the way in which positions go from now on; gives the cells that are to be shown anew for it."""
+        if positions is UNSET or stream.is_packed is (positions == "packed"):
+            return []
+        stream.is_packed = positions == "packed"
+        self._subscriptions.changed(stream)
+        return [cell for _, cell in watched_cells(stream)]
+
+    def _grant(
+        self,
+        connection: Connection,
+        principal: Principal,
+        channel: str,
+        place: Place | None,
+        radius_m: float | UnsetType,
+    ) -> list[int]:
+        """Has the connection listen to a channel; gives the cells whose snapshots are due. Raises: Refusals."""
         stream = connection.stream
-        if channel not in stream.channels and len(stream.channels) >= self._settings.channels_max:
+        held = len(stream.channels) - len(stream.around_channels)
+        if channel not in stream.channels and held >= self._settings.channels_max:
             raise TooManyChannels(channels_max=self._settings.channels_max)
-        cell = None
-        if channel.startswith(CELL_PREFIX):
-            cell = cell_of_channel(channel, room_level=self._room_level)
+        if channel == AROUND:
             required(connection, Scope.LOCATION_READ)
-            lat_deg, lng_deg = geo_cells.centre_deg(cell)
-            if refusal := self._sight.sight_refusal(place, lat_deg, lng_deg, principal.scopes):
+            if place is None:
+                raise self._sight.sight_refusal(None, 0.0, 0.0, frozenset()) or ChannelRefused()
+            return self._around.begin(stream, place, self._around_m if radius_m is UNSET else radius_m)
+        cells: list[int] = []
+        if channel.startswith(CELL_PREFIX):
+            cells = [cell_of_channel(channel, room_level=self._room_level)]
+            required(connection, Scope.LOCATION_READ)
+            if refusal := self._sight.sight_refusal(place, *geo_cells.centre_deg(cells[0]), principal.scopes):
                 raise refusal
             stream.seen_from = None
+            stream.around_channels.discard(channel)
         else:
             channels.require_listener(principal, channel)
         self._subscriptions.add(stream, channel)
-        return cell
+        return cells
 
     async def _unsubscribe(self, connection: Connection, message: Unsubscribe) -> None:
         if not connection.is_open:
             return
+        stream = connection.stream
         for channel in message.channels:
-            self._subscriptions.remove(connection.stream, channel)
-        connection.reply(Subscribed(channels=sorted(connection.stream.channels), cid=message.cid))
+            if channel == AROUND:
+                self._around.end(stream)
+            stream.around_channels.discard(channel)
+            self._subscriptions.remove(stream, channel)
+        connection.reply(Subscribed(channels=sorted(stream.channels), cid=message.cid))
 
     def _in_turn(self, connection: Connection, cid: _Cid, work: Coroutine[Any, Any, None]) -> None:
         """Runs work as `_start` does, and after the subscriptions that the connection asked for before."""

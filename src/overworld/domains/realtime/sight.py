@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
+from overworld.domains.realtime.around import Around
 from overworld.domains.realtime.messages import Event, Unsubscribed
 from overworld.domains.realtime.ports import Place, Sight
 from overworld.domains.realtime.stream import Stream
 from overworld.domains.realtime.streams import Streams
-from overworld.domains.realtime.subscriptions import Subscriptions, watched_cells
+from overworld.domains.realtime.subscriptions import AROUND, Subscriptions, watched_cells
 from overworld.domains.realtime.types import RealtimeSettings
 from overworld.geo import cells as geo_cells
 from overworld.kernel.refusals import Busy, Fault
@@ -34,12 +34,14 @@ class SightKeeper:
         *,
         sight: Sight[Any],
         streams: Streams,
+        around: Around,
         subscriptions: Subscriptions,
         settings: RealtimeSettings,
         room_level: int,
     ) -> None:
         self._sight = sight
         self._streams = streams
+        self._around = around
         self._subscriptions = subscriptions
         self._settings = settings
         self._room_level = room_level
@@ -71,11 +73,14 @@ class SightKeeper:
         if cell == stream.seen_from:
             return
         stream.seen_from = cell
-        lost: defaultdict[str, list[str]] = defaultdict(list)
+        lost: dict[str, list[str]] = {}
         for channel, watched in watched_cells(stream):
             refusal = self._sight.sight_refusal(place, *geo_cells.centre_deg(watched), scopes)
             if refusal is not None:
-                lost[refusal.code].append(channel)
+                lost.setdefault(refusal.code, []).append(channel)
+        if lost and place is None and stream.around_m is not None:
+            self._around.end(stream)
+            lost = {code: [AROUND, *(set(channels) & stream.channels.keys())] for code, channels in lost.items()}
         for code, channels in lost.items():
             for channel in channels:
                 self._subscriptions.remove(stream, channel)

@@ -37,6 +37,10 @@ class Line(Protocol):
         """Writes positions."""
         ...
 
+    def positions(self, frame: bytes) -> bool:
+        """Writes a packed frame of positions; False, and nothing written, for a slow reader."""
+        ...
+
     def position_dropped(self) -> None:
         """Counts positions that were not written."""
         ...
@@ -52,6 +56,10 @@ class Stream:
     `channels` maps each channel held to the digest of the last snapshot of positions written for it; `stale` are those
     whose newest snapshot could not be written. `seen_from` is the room cell from which all its cell channels are known
     to be in sight, None when that is to be found out. Only `Streams` sets `line`.
+
+    `is_packed` says that positions go as packed frames, `is_behind` that some were left out. `around_m` is how far
+    around its player it holds cells by itself, None when it does not; `around_cells` are those, the nearest first, and
+    `around_channels` the channels that it holds for no other reason.
     """
 
     __slots__ = (
@@ -59,8 +67,13 @@ class Stream:
         "_history",
         "_history_bytes",
         "_history_max",
+        "around_cells",
+        "around_channels",
+        "around_m",
         "channels",
         "epoch",
+        "is_behind",
+        "is_packed",
         "line",
         "principal",
         "seen_from",
@@ -77,6 +90,10 @@ class Stream:
         self.seq = 0
         self.channels: dict[str, int] = {}
         self.stale: set[str] = set()
+        self.is_packed = self.is_behind = False
+        self.around_m: float | None = None
+        self.around_cells: list[int] = []
+        self.around_channels: set[str] = set()
         self.seen_from: int | None = None
         self._history: deque[bytes] = deque()
         self._history_bytes = 0

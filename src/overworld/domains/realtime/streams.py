@@ -70,6 +70,7 @@ class Streams:
         stream.principal = principal
         stream.seen_from = None
         stream.begin_line(line)
+        self._subscriptions.changed(stream)
 
     def end(self, stream: Stream) -> None:
         """Forgets a stream: it holds no channel any more and cannot be taken over."""
@@ -77,6 +78,7 @@ class Streams:
         self._by_epoch.pop(stream.epoch, None)
         self._subscriptions.remove_all(stream)
         stream.line = None
+        stream.around_m = None
 
     def close(self) -> None:
         """Ends all that have no line, and from now on each one whose line goes."""
@@ -95,6 +97,7 @@ class Streams:
             self.end(stream)
             return
         stream.begin_line(None)
+        self._subscriptions.changed(stream)
         self._waiting[stream] = asyncio.get_running_loop().call_later(wait_s, self.end, stream)
         mine = self._waiting_of[principal.account_id]
         mine[stream] = None

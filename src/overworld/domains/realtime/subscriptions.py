@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from overworld.domains.realtime.errors import BadChannel
 from overworld.domains.realtime.stream import NOTHING_SENT, Stream
 from overworld.geo import cells
 
 CELL_PREFIX = "location:cell:"
+AROUND = "location:around"
 SYSTEM = "system"
 USER_PREFIX = "user:"
 
@@ -41,9 +42,13 @@ def watched_cells(stream: Stream) -> Iterator[tuple[str, int]]:
 
 
 class Subscriptions:
-    """The listeners of each channel of this process. A channel exists while somebody listens."""
+    """The listeners of each channel of this process. A channel exists while somebody listens.
 
-    def __init__(self) -> None:
+    `changed` is called for a stream that holds other cells than before.
+    """
+
+    def __init__(self, *, changed: Callable[[Stream], None]) -> None:
+        self.changed = changed
         self._listeners: dict[str, dict[Stream, None]] = {}
 
     def __len__(self) -> int:
@@ -51,8 +56,12 @@ class Subscriptions:
 
     def add(self, stream: Stream, channel: str) -> None:
         """Adds a listener; once is enough."""
-        stream.channels.setdefault(channel, NOTHING_SENT)
+        if channel in stream.channels:
+            return
+        stream.channels[channel] = NOTHING_SENT
         self._listeners.setdefault(channel, {})[stream] = None
+        if channel.startswith(CELL_PREFIX):
+            self.changed(stream)
 
     def remove(self, stream: Stream, channel: str) -> None:
         """Removes a listener; one that never listened is no error."""
@@ -63,6 +72,8 @@ class Subscriptions:
         del listeners[stream]
         if not listeners:
             del self._listeners[channel]
+        if channel.startswith(CELL_PREFIX):
+            self.changed(stream)
 
     def remove_all(self, stream: Stream) -> None:
         """Removes a stream from every channel."""

@@ -64,6 +64,9 @@ class RealtimeSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         int, Meta(ge=1, le=1_024, description="fixes in one packed frame of a client")
     ] = 128
     channels_max: Annotated[int, Meta(ge=1, le=4_096, description="channels per connection")] = 64
+    around_cells_max: Annotated[
+        int, Meta(ge=1, le=1_024, description="room cells that location:around holds at most, the nearest")
+    ] = 64
     in_flight_max: Annotated[int, Meta(ge=1, le=4_096, description="actions at once per connection")] = 32
     resume_s: Annotated[
         float, Meta(ge=0, le=3_600, description="how long a stream whose line broke may be resumed; 0 never")

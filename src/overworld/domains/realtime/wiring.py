@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+from overworld.domains.realtime.around import Around
 from overworld.domains.realtime.gateway import Gateway
 from overworld.domains.realtime.ingest import Ingest
 from overworld.domains.realtime.msgpack import MsgpackSubprotocol
 from overworld.domains.realtime.ports import (
     Actions,
+    CellListeners,
     CellViews,
     Friends,
+    Interest,
     KeyScopes,
     Locations,
     PackedFixes,
@@ -28,6 +31,7 @@ from overworld.domains.realtime.streams import Streams
 from overworld.domains.realtime.subscriptions import Subscriptions
 from overworld.domains.realtime.talk import Talk
 from overworld.domains.realtime.types import Counters, RealtimeSettings
+from overworld.domains.realtime.watching import Watching
 from overworld.kernel.clock import Clock
 from overworld.kernel.ids import IdSource
 from overworld.kernel.ports import Limiter, TokenVerifier
@@ -40,6 +44,8 @@ def build(
     keys: KeyScopes,
     locations: Locations,
     packed_fixes: PackedFixes,
+    interest: Interest,
+    listeners: CellListeners,
     cell_views: CellViews,
     actions: Actions,
     sight: Sight[Any],
@@ -50,25 +56,33 @@ def build(
     limits_enabled: bool,
     collectible_noun: str,
     room_level: int = 15,
+    around_m: float = 200.0,
     friends: Friends | None = None,
 ) -> Gateway:
     """A gateway that is not listening yet; call it inside the event loop.
 
-    `collectible_noun` names the game's collectibles in event types (`coins` gives `coins.nearby`). Without `friends`
-    players reach only those who share a room with them.
+    `collectible_noun` names the game's collectibles in event types (`coins` gives `coins.nearby`); `around_m` is how
+    far around a player is around. Without `friends` players reach only those who share a room with them.
     """
     json = JsonSubprotocol()
     counters = Counters()
-    subscriptions = Subscriptions()
+    watching = Watching(interest=interest, listeners=listeners, settings=settings)
+    subscriptions = Subscriptions(changed=watching.changed)
     roster = Roster(sockets_per_account_max=settings.sockets_per_account_max)
     streams = Streams(settings=settings, subscriptions=subscriptions, clock=clock)
     publisher = Publisher(
         settings=settings, subscriptions=subscriptions, views=cell_views, clock=clock, counters=counters
     )
-    keeper = SightKeeper(
-        sight=sight, streams=streams, subscriptions=subscriptions, settings=settings, room_level=room_level
-    )
     snapshots = Snapshots(publisher=publisher, views=cell_views, collectible_noun=collectible_noun)
+    around = Around(sight=sight, subscriptions=subscriptions, snapshots=snapshots, settings=settings)
+    keeper = SightKeeper(
+        sight=sight,
+        streams=streams,
+        around=around,
+        subscriptions=subscriptions,
+        settings=settings,
+        room_level=room_level,
+    )
     talk = Talk(
         settings=settings, limiter=limiter if limits_enabled else None, clock=clock, ids=ids, roster=roster,
         streams=streams, publisher=publisher, presence=presence, friends=friends,
@@ -81,19 +95,21 @@ def build(
         actions=actions,
         sight=sight,
         keeper=keeper,
+        around=around,
         ids=ids,
         roster=roster,
         streams=streams,
         subscriptions=subscriptions,
         snapshots=snapshots,
-        resumption=Resumption(streams=streams, keeper=keeper, snapshots=snapshots, counters=counters),
+        resumption=Resumption(streams=streams, keeper=keeper, around=around, snapshots=snapshots, counters=counters),
         talk=talk,
         counters=counters,
         room_level=room_level,
+        around_m=around_m,
     )
     return Gateway(
         settings=settings, limits_enabled=limits_enabled, clock=clock, ids=ids,
         subprotocols=(json, MsgpackSubprotocol(json)), service=service,
         ingest=Ingest(settings=settings, fixes=packed_fixes, ids=ids), publisher=publisher, keeper=keeper,
-        roster=roster, streams=streams, subscriptions=subscriptions, counters=counters,
+        roster=roster, streams=streams, subscriptions=subscriptions, watching=watching, counters=counters,
     )  # fmt: skip

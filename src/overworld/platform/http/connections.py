@@ -24,17 +24,39 @@ class _Refused(Exception):
 
 
 class _Line:
-    """The transport as the answer to a request sees it: closing it lets the client finish sending."""
+    """The transport as the answer to one request sees it: its head leaves together with what follows it at once, and
+    closing it lets the client finish sending.
+    """
 
-    __slots__ = ("_protocol", "is_closing", "write")
+    __slots__ = ("_held", "_is_first", "_protocol", "is_closing")
 
-    def __init__(self, protocol: BoundedProtocol, transport: asyncio.Transport) -> None:
+    def __init__(self, protocol: BoundedProtocol) -> None:
         self._protocol = protocol
-        self.write = transport.write
-        self.is_closing = transport.is_closing
+        self._held = b""
+        self._is_first = True
+        self.is_closing = protocol.transport.is_closing
+
+    def write(self, data: bytes) -> None:
+        if self._is_first:
+            self._is_first = False
+            self._held = data
+            self._protocol.loop.call_soon(self._let_go)
+        elif self._held:
+            data, self._held = self._held + data, b""
+            self._protocol.transport.write(data)
+        else:
+            self._protocol.transport.write(data)
 
     def close(self) -> None:
+        self._let_go()
         self._protocol.close_after_reply()
+
+    def _let_go(self) -> None:
+        """Sends the head of an answer that has no body, or whose body takes its time."""
+        if self._held:
+            if not self.is_closing():
+                self._protocol.transport.write(self._held)
+            self._held = b""
 
 
 class BoundedProtocol(HttpToolsProtocol):
@@ -59,7 +81,6 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self._line = _Line(self, transport)
         self._await_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -106,7 +127,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._unparsed_bytes = 0
         self._stop_waiting()
         super().on_headers_complete()
-        self.cycle.transport = self._line  # type: ignore[assignment]
+        self.cycle.transport = _Line(self)  # type: ignore[assignment]
 
     def on_body(self, body: bytes) -> None:
         self._unparsed_bytes = 0

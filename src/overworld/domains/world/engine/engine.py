@@ -14,11 +14,12 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 from overworld.domains.world import rules
-from overworld.domains.world.engine import cell_index, inbox, interest, motion, seeing, verdicts
+from overworld.domains.world.engine import cell_index, inbox, interest, motion, nearest, seeing, verdicts
 from overworld.domains.world.engine.cell_index import NOWHERE, CellIndex
 from overworld.domains.world.engine.inbox import VerdictFrames
 from overworld.domains.world.engine.interest import Interest
 from overworld.domains.world.engine.players import NO_SLOT, Players
+from overworld.domains.world.engine.search import CELLS_MAX, FIRST, Near, Search
 from overworld.domains.world.engine.verdicts import EXACT, Judged, judged_columns
 from overworld.domains.world.rules import MOCK, OWN_TIMELINE, SECOND_US
 from overworld.domains.world.types import InterestRules, MovementRules, WorldSettings
@@ -30,11 +31,10 @@ from overworld.geo.sphere import distance_between_m
 from overworld.kernel.tick import Batch
 
 KERNELS = (
-    *geo_kernels.ALL, *rules.ALL, *cell_index.ALL, *inbox.ALL, *motion.ALL, *verdicts.ALL, *seeing.ALL,
+    *geo_kernels.ALL, *rules.ALL, *cell_index.ALL, *inbox.ALL, *motion.ALL, *verdicts.ALL, *seeing.ALL, *nearest.ALL,
     *interest.KERNELS,
 )  # fmt: skip
 
-NEARBY_CELLS_MAX = 32_768
 SLOTS_FIRST = 1_024
 _FOUND_MAX = 65_536
 _FORGOTTEN_MAX = 1_000  # a few ms; once a minute, that is more than a million a day
@@ -55,12 +55,11 @@ def pass_of(fix: NDArray[Any], *, now_us: int, tick: int = 0) -> Pass:
 
 
 class Seen(Struct, frozen=True):
-    """Players at the places that others may see, aligned, (n,); `distance_m` is from the place that was asked about."""
+    """Players at the places that others may see, aligned, (n,)."""
 
     slot: I32
     lat_deg: F64
     lng_deg: F64
-    distance_m: F64
 
 
 class Engine:
@@ -77,6 +76,7 @@ class Engine:
         self.players = Players(slots=SLOTS_FIRST, players_max=settings.players_max, on_grow=self.index.grow_players)
         self._verdict_frames = VerdictFrames()
         self.interest = Interest(index=self.index, players=self.players, settings=settings, rules=chosen)
+        self._search = Search(settings=settings, interest=chosen)
 
     def ingest(self, batch: Batch, *, now_us: int) -> Pass:
         """The entries of an inbox as columns."""
@@ -128,7 +128,7 @@ class Engine:
         middle = geo_cells.centre_deg(home)
         corners = geo_cells.vertices_deg(home)
         reach_m = max(distance_between_m(*middle, *corner) for corner in corners)
-        cover = np.array(geo_cells.cover_cap(*middle, radius_m + reach_m, level, NEARBY_CELLS_MAX), np.uint64)
+        cover = np.array(geo_cells.cover_cap(*middle, radius_m + reach_m, level, CELLS_MAX), np.uint64)
         order = seeing.nearest_first(cover, *geo_kernels.unit_xyz(*middle))
         nearest: list[int] = cover[order][:cells_max].tolist()
         return nearest
@@ -152,17 +152,22 @@ class Engine:
         )  # fmt: skip
         return _first(found, count)
 
-    def near(self, lat_deg: float, lng_deg: float, radius_m: float) -> Seen:
-        """Who is seen within a radius of a place; of a crowded cell only so many."""
-        settings = self._settings
-        x, y, z = geo_kernels.unit_xyz(float(lat_deg), float(lng_deg))
-        cover = geo_cells.cover_cap(lat_deg, lng_deg, radius_m, settings.room_level, NEARBY_CELLS_MAX)
-        found = _seen(_FOUND_MAX)
-        count = seeing.fill_near(
-            self.index.cells, np.array(cover, np.uint64), x, y, z, float(radius_m),
-            settings.seen_per_cell_max, found.slot, found.distance_m, found.lat_deg, found.lng_deg,
-        )  # fmt: skip
-        return _first(found, count)
+    def near(
+        self,
+        lat_deg: float,
+        lng_deg: float,
+        radius_m: float,
+        *,
+        limit: int,
+        viewer: int = NO_SLOT,
+        after: tuple[float, str] = FIRST,
+    ) -> Near:
+        """The first players but the viewer within a radius of a place, after a (distance, id).
+
+        Of a crowded cell only so many are looked at.
+        """
+        cells, words = self.index.cells, self.players.account.view(np.uint64)
+        return self._search.around(cells, words, (lat_deg, lng_deg), radius_m, limit=limit, viewer=viewer, after=after)
 
     def within(self, box: Box) -> I64:
         """The slots of the players in sight whose last accepted fix lies in a box, in order, (n,). Looks at all."""
@@ -223,7 +228,7 @@ def warm(settings: WorldSettings) -> None:
     engine.choose_told(engine.move(engine.validate(batch)))
     engine.verdict_frames(batch)
     cell_index.enter_keys(CellIndex(players=1).cells)
-    engine.near(0.0, 0.0, 100.0)
+    engine.near(0.0, 0.0, 100.0, limit=1)
     engine.present([geo_cells.cell_of(0.0, 0.0, settings.room_level)])
     engine.leave(slot)
     engine.expire(now_us=SECOND_US)
@@ -232,8 +237,8 @@ def warm(settings: WorldSettings) -> None:
 
 
 def _seen(size: int) -> Seen:
-    return Seen(np.empty(size, np.int32), np.empty(size), np.empty(size), np.empty(size))
+    return Seen(np.empty(size, np.int32), np.empty(size), np.empty(size))
 
 
 def _first(seen: Seen, count: int) -> Seen:
-    return Seen(seen.slot[:count], seen.lat_deg[:count], seen.lng_deg[:count], seen.distance_m[:count])
+    return Seen(seen.slot[:count], seen.lat_deg[:count], seen.lng_deg[:count])

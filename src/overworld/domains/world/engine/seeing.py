@@ -1,7 +1,8 @@
 """Who is to be seen, at the places that others may see: those the index holds.
 
-Nothing here is a function of another place: neither who is found, nor the order, nor a distance. So where strangers
-are seen at coarse places, no number of questions from different ones adds up to more than the coarse cell.
+Nothing here, nor in `nearest`, is a function of another place: neither who is found, nor the order, nor a distance. So
+where strangers are seen at coarse places, no number of questions from different ones adds up to more than the coarse
+cell.
 """
 # ruff: noqa: PLR0917 - kernels call each other by position
 
@@ -12,7 +13,7 @@ import numpy as np
 from overworld.domains.world.engine.cell_index import NOWHERE, Cells, find
 from overworld.geo.columns import F64, I32, I64, U64
 from overworld.geo.compiled import kernel
-from overworld.geo.kernels import chord2_of_metres, chord2_to_cell, degrees_of, metres_of_chord2, xyz_in_cell
+from overworld.geo.kernels import chord2_to_cell, degrees_of, xyz_in_cell
 
 _TIE = 1e-6  # cells that touch the same corner are equally far; their centres then decide
 
@@ -35,31 +36,6 @@ def fill_present(cells: Cells, cell: U64, per_cell_max: int, slot: I32, lat_deg:
 
 
 @kernel
-def fill_near(
-    cells: Cells, cell: U64, x: float, y: float, z: float, radius_m: float, per_cell_max: int, slot: I32,
-    distance_m: F64, lat_deg: F64, lng_deg: F64,
-) -> int:  # fmt: skip
-    """Writes who is within a radius of (x, y, z), among those in some room cells; gives how many."""
-    limit = chord2_of_metres(radius_m)
-    found = 0
-    for k in range(cell.size):
-        i = find(cells.entry, int(np.int64(cell[k])))
-        if i == NOWHERE:
-            continue
-        for row in range(cells.cell[i].start, cells.cell[i].start + min(cells.cell[i].taken, per_cell_max)):
-            if found == slot.size:
-                return found
-            at_x, at_y, at_z = cells.row[row].x, cells.row[row].y, cells.row[row].z
-            chord2 = (at_x - x) ** 2 + (at_y - y) ** 2 + (at_z - z) ** 2
-            if chord2 <= limit:
-                slot[found] = cells.row[row].slot
-                distance_m[found] = metres_of_chord2(chord2)
-                lat_deg[found], lng_deg[found] = degrees_of(at_x, at_y, at_z)
-                found += 1
-    return found
-
-
-@kernel
 def nearest_first(cell: U64, x: float, y: float, z: float) -> I64:
     """The order of cells by the distance of their nearest point from a unit vector, then of their centres, (n,)."""
     distance = np.empty(cell.size)
@@ -71,4 +47,4 @@ def nearest_first(cell: U64, x: float, y: float, z: float) -> I64:
     return np.argsort(distance)
 
 
-ALL = (fill_present, fill_near, nearest_first)
+ALL = (fill_present, nearest_first)

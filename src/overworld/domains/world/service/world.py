@@ -12,6 +12,7 @@ from msgspec import Raw
 
 from overworld.domains.world.engine.engine import Engine, Pass
 from overworld.domains.world.engine.players import NO_SLOT
+from overworld.domains.world.engine.search import FIRST
 from overworld.domains.world.errors import OutOfSight, RadiusTooWide, UnknownEntityType
 from overworld.domains.world.messages import PLAYER, EntityNearby, Fix, FixReport, Located, PlayerSeen, Verdict
 from overworld.domains.world.ports import NearbySource
@@ -28,7 +29,6 @@ from overworld.kernel.identity import Scope
 from overworld.kernel.ports import FixColumns
 from overworld.kernel.tick import Batch, Cadence, Stage, Tick, Timers
 
-_FIRST = (-1.0, "")
 _REASONS = 256
 _MS_US = 1_000
 # A place in memory is a slot below 2**24 and a generation: together a number that JSON holds exactly, below 2**53.
@@ -200,7 +200,7 @@ class World:
         lng_deg: float,
         radius_m: float,
         types: AbstractSet[str] = frozenset(),
-        after: tuple[float, str] = _FIRST,
+        after: tuple[float, str] = FIRST,
         limit: int,
     ) -> list[EntityNearby]:
         """The first `limit` entities around a place by (distance, id), after the last one of the page before.
@@ -216,14 +216,13 @@ class World:
         await self.require_in_sight(viewer_id, lat_deg, lng_deg, scopes)
         found: list[EntityNearby] = []
         if not types or PLAYER in types:
-            found += self._players_near(lat_deg, lng_deg, radius_m, viewer_id=viewer_id, from_m=after[0], limit=limit)
+            found += self._players_near(lat_deg, lng_deg, radius_m, viewer_id=viewer_id, after=after, limit=limit)
         for name, source in self._sources.items():
             if not types or name in types:
                 found += await source.nearby(
                     viewer_id=viewer_id, lat_deg=lat_deg, lng_deg=lng_deg, radius_m=radius_m, after=after, limit=limit
                 )
-        later = (entity for entity in found if (entity.distance_m, entity.id) > after)
-        return sorted(later, key=lambda entity: (entity.distance_m, entity.id))[:limit]
+        return sorted(found, key=lambda entity: (entity.distance_m, entity.id))[:limit]
 
     def located(self, box: Box, *, limit: int) -> Located:
         """The exact places of the players of this process in a box: for who may see the whole world, `world.read`.
@@ -333,20 +332,20 @@ class World:
         return Fix(float(players.lat_deg[slot]), float(players.lng_deg[slot]), at_us)
 
     def _players_near(
-        self, lat_deg: float, lng_deg: float, radius_m: float, *, viewer_id: UUID, from_m: float, limit: int
+        self,
+        lat_deg: float,
+        lng_deg: float,
+        radius_m: float,
+        *,
+        viewer_id: UUID,
+        after: tuple[float, str],
+        limit: int,
     ) -> list[EntityNearby]:
-        """The nearest players from a distance on: all that are just there, the next `limit`, and their ties."""
-        players, step_m = self.engine.players, self._settings.distance_step_m
-        seen = self.engine.near(lat_deg, lng_deg, radius_m)
-        rounded = (seen.distance_m / step_m).round() * step_m
-        wanted = (rounded >= from_m) & (seen.slot != players.slot(viewer_id))
-        kept = limit + np.count_nonzero(rounded == from_m)
-        if np.count_nonzero(wanted) > kept:
-            wanted &= rounded <= np.partition(rounded[wanted], kept - 1)[kept - 1]
-        columns = (seen.slot, seen.lat_deg, seen.lng_deg, rounded)
+        viewer = self.engine.players.slot(viewer_id)
+        near = self.engine.near(lat_deg, lng_deg, radius_m, limit=limit, viewer=viewer, after=after)
         return [
-            EntityNearby(id=str(players.id(slot)), type=PLAYER, lat=lat, lng=lng, distance_m=distance_m)
-            for slot, lat, lng, distance_m in zip(*(column[wanted].tolist() for column in columns), strict=True)
+            EntityNearby(id=one, type=PLAYER, lat=lat, lng=lng, distance_m=distance_m)
+            for one, lat, lng, distance_m in zip(near.id, near.lat_deg, near.lng_deg, near.distance_m, strict=True)
         ]
 
 

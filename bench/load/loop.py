@@ -1,0 +1,466 @@
+"""The compiled loop of the packed load: paces, sends and receives over many sockets, and allocates nothing.
+
+One core has to offer 100,000 frames a second and to read as many, which Python cannot; so the loop calls the C library
+by itself. Python connects the sockets and fills the columns before a round and reads them after it. Time is the
+monotonic clock in nanoseconds; `base_us` added to its microseconds is the wall clock, which fixes carry.
+"""
+# ruff: noqa: PLR0911, PLR0917 - kernels call each other by position; a message is taken in one of several ways
+
+from __future__ import annotations
+
+import ctypes
+import math
+import platform
+from typing import Any
+
+import numpy as np
+from numba import types
+
+from overworld.geo.compiled import kernel
+from overworld.kernel.packed import (
+    ENTERED,
+    FLAG_ACK,
+    HEADER,
+    LEFT,
+    MOVED,
+    SECTION,
+    SURROUNDINGS,
+    SURROUNDINGS_HEADER,
+    VERDICT,
+    VERDICTS,
+)
+
+TICK_NS = 200_000
+"""How long the loop rests when nothing is due: for so long a fix may be late, and an answer wait to be read."""
+
+WALK_M_S = 1.4
+CIRCLE_M, CIRCLE_STEP_M = 20.0, 1.0
+"""The mover of a room goes round in a circle, by so much with each fix, and says that it stands: so nobody can tell
+where it is but by being told."""
+
+CARRY_BYTES = 1_024
+"""The longest message that is looked into as a whole; of a longer one only the bytes are counted."""
+FRAME_BYTES_MAX = 512
+INBOX_BYTES = 262_144
+MARGIN_BYTES = 8
+"""Room before what is read, so that a ping becomes a pong, which has a longer head, where it stands."""
+OWED_MAX = 128
+KEPT_MAX, KEPT_BYTES = 3, 512
+REASONS_MAX = 256
+EVENTS_MAX = 1_024
+
+# One connection. `mode` and `left` say what of a message of the server comes next, and `carry` holds the `have` bytes
+# of it that came; `rest` are the `unsent` bytes of a frame that the server has not taken. The verdicts number
+# `answered` to `asked` must still come, in this order; `fix_us` and `due_ns` are of their fixes. `room` is the number
+# of the room that it is a member of, -1 for none; `steps` is what it heard there in the round, or how often it moved.
+LINE = np.dtype(
+    [("fd", "<i4"), ("mode", "<i4"), ("have", "<i4"), ("unsent", "<i4"), ("left", "<i8"), ("answered", "<i8"),
+     ("asked", "<i8"), ("cut", "<i8"), ("room", "<i8"), ("steps", "<i8"), ("fix_us", "<i8", OWED_MAX),
+     ("due_ns", "<i8", OWED_MAX), ("rest", "u1", FRAME_BYTES_MAX), ("carry", "u1", CARRY_BYTES)]
+)  # fmt: skip
+
+# A street that a player walks up and down: where it begins, degrees in a metre along it, how long it is, and where on
+# the way there and back the player was at the time 0. The mover of a room circles where its street begins.
+STREET = np.dtype(
+    [("lat_deg", "<f8"), ("lng_deg", "<f8"), ("north_deg", "<f8"), ("east_deg", "<f8"), ("heading_deg", "<f8"),
+     ("long_m", "<f8"), ("begun_m", "<f8")]
+)  # fmt: skip
+
+# What is sent, and when. Frame n is of player n modulo `players`. Move n is of room n modulo `rooms`; their movers are
+# the lines after those of the players.
+PLAN = np.dtype(
+    [("start_ns", "<i8"), ("base_us", "<i8"), ("give_up_ns", "<i8"), ("frames", "<i8"), ("players", "<i8"),
+     ("records", "<i8"), ("step_ns", "<f8"), ("frame_ns", "<f8"), ("ack_share", "<f8"), ("moves", "<i8"),
+     ("rooms", "<i8"), ("room_size", "<i8"), ("move_ns", "<f8"), ("seed", "<u8")]
+)  # fmt: skip
+
+COUNTS = (
+    "fixes", "moved", "asked", "answered", "timed", "delivered", "surroundings", "surroundings_bytes", "texts",
+    "texts_bytes", "pings", "closes", "cuts", "strange", "malformed", "held_back", "kept_count", "lags", "last_ns",
+)  # fmt: skip
+
+# What came of a round, and the buffers of the loop. `kept` has the first texts and close frames.
+STATE = np.dtype(
+    [*((name, "<i8") for name in COUNTS), ("reasons", "<i8", REASONS_MAX), ("kept", "u1", (KEPT_MAX, KEPT_BYTES)),
+     ("clock", "<i8", 2), ("inbox", "u1", INBOX_BYTES)]
+)  # fmt: skip
+
+_HEAD, _SKIP, _RECORDS = 0, 1, 2
+_TEXT, _BINARY, _CLOSE, _PING, _PONG = 1, 2, 8, 9, 10
+_FIN, _MASKED = 0x80, 0x80
+_LENGTH_2, _LENGTH_8 = 126, 127
+_EAGAIN, _EINTR = 11, 4
+_AT_ONCE = 0x4040  # MSG_DONTWAIT and MSG_NOSIGNAL of Linux
+_CLOCK_MONOTONIC = 1
+_EPOLL_DEL = 2
+_BURST = 32
+_OF_2_53 = 2.0**-53
+_SECOND_NS = 1_000_000_000
+_VERDICT_BYTES = VERDICT.itemsize
+_HEADER_BYTES = HEADER.size
+_SURROUNDINGS_BYTES = SURROUNDINGS_HEADER.size
+_SECTION_BYTES, _LEFT_BYTES, _ENTERED_BYTES, _MOVED_BYTES = (kind.itemsize for kind in (SECTION, LEFT, ENTERED, MOVED))
+_SPEED_CM_S = round(100 * WALK_M_S)
+_ACCURACY_DM = 50
+_DEGREE_M = 111_195.0
+_MICROS = 1_000
+
+# Numba's 32-bit words of one epoll event, and which of them holds the descriptor: Linux packs it on x86 alone.
+EVENT_WORDS, _EVENT_FD = (3, 1) if platform.machine() == "x86_64" else (4, 2)
+
+_new_pointer: Any = types.CPointer
+_bytes, _words, _longs = (_new_pointer(kind) for kind in (types.uint8, types.int32, types.int64))
+
+
+def _libc(name: str, *signature: Any) -> Any:
+    """A function of the C library that kernels can call: what it gives, then what it takes."""
+    return types.ExternalFunction(name, signature[0](*signature[1:]))
+
+
+_clock_gettime = _libc("clock_gettime", types.int32, types.int32, _longs)
+_nanosleep = _libc("nanosleep", types.int32, _longs, _longs)
+_send = _libc("send", types.intp, types.int32, _bytes, types.intp, types.int32)
+_recv = _libc("recv", types.intp, types.int32, _bytes, types.intp, types.int32)
+_epoll_wait = _libc("epoll_wait", types.int32, types.int32, _words, types.int32, types.int32)
+_epoll_ctl = _libc("epoll_ctl", types.int32, types.int32, types.int32, types.int32, _words)
+
+
+def errno_here() -> Any:
+    """The C library's `errno` of this thread, int32 (1,): kernels read there why a call failed."""
+    where = ctypes.CDLL(None).__errno_location
+    where.restype = ctypes.POINTER(ctypes.c_int)
+    return np.ctypeslib.as_array(where(), shape=(1,))
+
+
+@kernel
+def now_ns(state: Any) -> int:
+    """The monotonic clock."""
+    _clock_gettime(_CLOCK_MONOTONIC, state.clock.ctypes)
+    return int(state.clock[0] * _SECOND_NS + state.clock[1])
+
+
+@kernel
+def walked(street: Any, time_us: int) -> tuple[float, float, float]:
+    """Where the walker of a street is at a time, in degrees, and where it heads."""
+    along_m = (street.begun_m + WALK_M_S * 1e-6 * time_us) % (2 * street.long_m)
+    heading_deg = street.heading_deg
+    if along_m > street.long_m:
+        along_m = 2 * street.long_m - along_m
+        heading_deg = (heading_deg + 180.0) % 360.0
+    return street.lat_deg + along_m * street.north_deg, street.lng_deg + along_m * street.east_deg, heading_deg
+
+
+@kernel
+def drive(
+    epoll: int, plan: Any, lines: Any, line_of_fd: Any, streets: Any, frame: Any, records: Any, move: Any,
+    step: Any, events: Any, state: Any, latencies_s: Any, lags_s: Any, delays_s: Any, errno: Any,
+) -> None:  # fmt: skip
+    """One round: everything of the plan is sent when it is due, and everything is read until the last answer is there.
+
+    An open loop: what is due while others are sent late follows at once. `records` are part of `frame`, and
+    `step` of `move`, which is the frame of a mover.
+    `errno` is that of `errno_here`, by the same thread.
+    """
+    frames, moves = 0, 0
+    random = plan.seed
+    while True:
+        now = now_ns(state)
+        burst = 0
+        while burst < _BURST and frames < plan.frames:
+            due_ns = plan.start_ns + int(frames * plan.frame_ns)
+            if due_ns > now:
+                break
+            i = frames % plan.players
+            is_last = frames >= plan.frames - plan.players
+            random = fill(records, streets[i], lines[i], plan, due_ns, is_last, random, state)
+            state.fixes += plan.records * send(lines[i], frame, 0, len(frame), state, errno)
+            now = now_ns(state)
+            note(lags_s, state.lags, now - due_ns)
+            state.lags += 1
+            frames += 1
+            burst += 1
+        due_ns = plan.start_ns + int(moves * plan.move_ns)
+        while moves < plan.moves and due_ns <= now:
+            i = plan.players + moves % plan.rooms
+            circle(step, streets[i], lines[i], plan, due_ns)
+            state.moved += send(lines[i], move, 0, len(move), state, errno)
+            moves += 1
+            due_ns = plan.start_ns + int(moves * plan.move_ns)
+        ready = _epoll_wait(epoll, events.ctypes, EVENTS_MAX, 0)
+        for e in range(ready):
+            line = lines[line_of_fd[events[e * EVENT_WORDS + _EVENT_FD]]]
+            receive(line, plan, state, latencies_s, delays_s, errno)
+            if line.cut != 0:
+                _epoll_ctl(epoll, _EPOLL_DEL, line.fd, events.ctypes)
+        if frames == plan.frames and moves == plan.moves:
+            all_there = state.answered == state.asked and state.delivered >= state.moved * plan.room_size
+            if all_there or now > plan.give_up_ns:
+                return
+        if burst < _BURST and ready < EVENTS_MAX:
+            state.clock[0], state.clock[1] = 0, TICK_NS
+            _nanosleep(state.clock.ctypes, state.clock.ctypes)
+
+
+@kernel
+def fill(
+    records: Any, street: Any, line: Any, plan: Any, due_ns: int, is_last: bool, random: Any, state: Any
+) -> Any:  # fmt: skip
+    """Writes the fixes of one frame, the last one of the time when it is due; gives the next random state.
+
+    The last frame of a player in a round always asks for the verdict on its last fix: then it is known when all are
+    judged. As all players do so at once, its verdicts are not timed: they are due at 0.
+    """
+    for r in range(plan.records):
+        time_us = plan.base_us + int(due_ns - (plan.records - 1 - r) * plan.step_ns) // _MICROS
+        lat_deg, lng_deg, heading_deg = walked(street, time_us)
+        random ^= random << np.uint64(13)  # xorshift64. Source: G. Marsaglia, Journal of Statistical Software 8 (2003)
+        random ^= random >> np.uint64(7)
+        random ^= random << np.uint64(17)
+        asks = (random >> np.uint64(11)) * _OF_2_53 < plan.ack_share or (is_last and r == plan.records - 1)
+        asks = asks and line.cut == 0 and line.asked - line.answered < OWED_MAX
+        record = records[r]
+        record.time_us = time_us
+        record.lat_e7 = round(lat_deg * 1e7)
+        record.lng_e7 = round(lng_deg * 1e7)
+        record.accuracy_dm = _ACCURACY_DM
+        record.speed_cm_s = _SPEED_CM_S
+        record.heading_cdeg = int(heading_deg * 100)
+        record.flags = FLAG_ACK * asks
+        if asks:
+            line.fix_us[line.asked % OWED_MAX] = time_us
+            line.due_ns[line.asked % OWED_MAX] = 0 if is_last else due_ns
+            line.asked += 1
+            state.asked += 1
+    return random
+
+
+@kernel
+def note(column: Any, i: int, taken_ns: int) -> None:
+    """Keeps a time in seconds, while there is room; the reader sees by the count that there was too little."""
+    if i < len(column):
+        column[i] = 1e-9 * taken_ns
+
+
+@kernel
+def circle(step: Any, street: Any, line: Any, plan: Any, due_ns: int) -> None:
+    """Writes the next fix of a room's mover."""
+    line.steps += 1
+    angle = line.steps * (CIRCLE_STEP_M / CIRCLE_M)
+    lat_deg = street.lat_deg + CIRCLE_M / _DEGREE_M * math.sin(angle)
+    lng_deg = street.lng_deg + CIRCLE_M / _DEGREE_M * math.cos(angle) / math.cos(math.radians(street.lat_deg))
+    record = step[0]
+    record.time_us = plan.base_us + due_ns // _MICROS
+    record.lat_e7 = round(lat_deg * 1e7)
+    record.lng_e7 = round(lng_deg * 1e7)
+    record.accuracy_dm = _ACCURACY_DM
+    record.speed_cm_s = 0
+    record.heading_cdeg = 0
+    record.flags = 0
+
+
+@kernel
+def send(line: Any, frame: Any, at: int, end: int, state: Any, errno: Any) -> int:
+    """Hands a frame to the kernel; 1 when it is under way. One that comes while another is stuck is lost."""
+    if line.cut != 0:
+        return 0
+    if line.unsent > 0:
+        done = max(0, _send(line.fd, line.rest.ctypes, line.unsent, _AT_ONCE))
+        for b in range(line.unsent - done):
+            line.rest[b] = line.rest[b + done]
+        line.unsent -= done
+        if line.unsent > 0:
+            state.held_back += 1
+            return 0
+    done = _send(line.fd, frame[at:].ctypes, end - at, _AT_ONCE)
+    if done < 0:
+        if errno[0] != _EAGAIN and errno[0] != _EINTR:
+            return 0  # reading from it tells that it is over
+        done = 0
+    line.unsent = end - at - done
+    for b in range(line.unsent):
+        line.rest[b] = frame[at + done + b]
+    return 1
+
+
+@kernel
+def receive(line: Any, plan: Any, state: Any, latencies_s: Any, delays_s: Any, errno: Any) -> None:
+    """Reads what a socket has, and takes the messages in it; what of the last one is missing yet is kept for later."""
+    while line.cut == 0:
+        begin = MARGIN_BYTES + line.have
+        for b in range(line.have):
+            state.inbox[MARGIN_BYTES + b] = line.carry[b]
+        room = INBOX_BYTES - begin
+        done = _recv(line.fd, state.inbox[begin:].ctypes, room, _AT_ONCE)
+        if done < 0 and (errno[0] == _EAGAIN or errno[0] == _EINTR):
+            return
+        if done <= 0:
+            line.cut = 1
+            state.cuts += 1
+            state.asked -= line.asked - line.answered
+            line.answered = line.asked
+            return
+        end = begin + done
+        at = parse(line, plan, state, end, latencies_s, delays_s, now_ns(state), errno)
+        line.have = end - at
+        for b in range(line.have):
+            line.carry[b] = state.inbox[at + b]
+        if done < room:
+            return
+
+
+@kernel
+def parse(
+    line: Any, plan: Any, state: Any, end: int, latencies_s: Any, delays_s: Any, now: int, errno: Any
+) -> int:  # fmt: skip
+    """Takes the messages in the inbox up to `end`; gives where the first byte stands that needs those after it."""
+    at = MARGIN_BYTES
+    while at < end:
+        if line.mode == _SKIP:
+            taken = min(line.left, end - at)
+            line.left -= taken
+            at += taken
+        elif line.mode == _RECORDS:
+            if end - at < _VERDICT_BYTES:
+                return at
+            take_verdict(line, state, at, latencies_s, now)
+            line.left -= _VERDICT_BYTES
+            at += _VERDICT_BYTES
+        else:
+            taken = take_head(line, plan, state, at, end, delays_s, now, errno)
+            if taken == 0:
+                return at
+            at += taken
+        if line.left == 0:
+            line.mode = _HEAD
+    return at
+
+
+@kernel
+def take_head(
+    line: Any, plan: Any, state: Any, at: int, end: int, delays_s: Any, now: int, errno: Any
+) -> int:  # fmt: skip
+    """Takes the head of a message, or the whole of a short one; gives how many bytes, 0 when too few are there."""
+    if end - at < 2:
+        return 0
+    inbox = state.inbox
+    length = int(inbox[at + 1])
+    head = 4 if length == _LENGTH_2 else 10 if length == _LENGTH_8 else 2
+    if end - at < head:
+        return 0
+    if head > 2:
+        length = 0
+        for b in range(2, head):
+            length = (length << 8) | int(inbox[at + b])
+    if inbox[at] < _FIN or inbox[at + 1] >= _MASKED:
+        state.malformed += 1
+    kind = inbox[at] & 0x0F
+    if kind == _BINARY and length >= _HEADER_BYTES:
+        if end - at < head + _HEADER_BYTES:
+            return 0
+        if inbox[at + head] == SURROUNDINGS and line.room >= 0 and length <= CARRY_BYTES - head:
+            if end - at < head + length:
+                return 0
+            take_room(line, plan, state, at + head, at + head + length, delays_s, now)
+            return head + length
+        take_packed(line, state, at + head, length)
+        return head + _HEADER_BYTES
+    if length <= CARRY_BYTES - head:
+        if end - at < head + length:
+            return 0
+        take_whole(line, kind, state, at + head, at + head + length, errno)
+        return head + length
+    state.texts += kind == _TEXT
+    state.texts_bytes += length * (kind == _TEXT)
+    state.malformed += kind != _TEXT
+    line.mode, line.left = _SKIP, length
+    return head
+
+
+@kernel
+def take_packed(line: Any, state: Any, at: int, length: int) -> None:
+    """Takes the header of a packed frame; what follows is read as verdicts, or skipped."""
+    inbox = state.inbox
+    line.mode, line.left = _SKIP, length - _HEADER_BYTES
+    if inbox[at] == SURROUNDINGS:
+        state.surroundings += 1
+        state.surroundings_bytes += length
+    elif inbox[at] == VERDICTS and line.left == _VERDICT_BYTES * (int(inbox[at + 2]) | int(inbox[at + 3]) << 8):
+        line.mode = _RECORDS
+    else:
+        state.malformed += 1
+
+
+@kernel
+def take_room(line: Any, plan: Any, state: Any, at: int, end: int, delays_s: Any, now: int) -> None:
+    """Takes what a member is told of the room: every frame in which somebody has moved tells of one move of the mover.
+
+    Nobody else moves, and the moves of a room are farther apart than a delivery takes; each is told of once, in order.
+    """
+    state.surroundings += 1
+    state.surroundings_bytes += end - at
+    inbox, at = state.inbox, at + _SURROUNDINGS_BYTES
+    moved_count = 0
+    while at + _SECTION_BYTES <= end:
+        sizes = at + _SECTION_BYTES - 6
+        entered, moved, left = (
+            int(inbox[sizes]) | int(inbox[sizes + 1]) << 8,
+            int(inbox[sizes + 2]) | int(inbox[sizes + 3]) << 8,
+            int(inbox[sizes + 4]) | int(inbox[sizes + 5]) << 8,
+        )
+        moved_count += moved
+        at += _SECTION_BYTES + left * _LEFT_BYTES + entered * _ENTERED_BYTES + moved * _MOVED_BYTES
+    state.malformed += at != end
+    if moved_count > 0:
+        due_ns = plan.start_ns + int((line.steps * plan.rooms + line.room) * plan.move_ns)
+        state.strange += due_ns > now
+        note(delays_s, state.delivered, now - due_ns)
+        line.steps += 1
+        state.delivered += 1
+        state.last_ns = now
+
+
+@kernel
+def take_verdict(line: Any, state: Any, at: int, latencies_s: Any, now: int) -> None:
+    """Takes one verdict. Those that were asked for come in the order of their fixes; others are refusals."""
+    inbox = state.inbox
+    time_us = 0
+    for b in range(8):
+        time_us |= int(inbox[at + b]) << (8 * b)
+    is_refusal = inbox[at + 8] == 0
+    if is_refusal:
+        state.reasons[inbox[at + 9]] += 1
+    next_owed = line.answered % OWED_MAX
+    if line.answered < line.asked and line.fix_us[next_owed] == time_us:
+        if line.due_ns[next_owed] > 0:
+            note(latencies_s, state.timed, now - line.due_ns[next_owed])
+            state.timed += 1
+        line.answered += 1
+        state.answered += 1
+        state.last_ns = now
+    elif not is_refusal:
+        state.strange += 1
+
+
+@kernel
+def take_whole(line: Any, kind: int, state: Any, at: int, end: int, errno: Any) -> None:
+    """Takes a message that is there to its end. Pings are answered, the first few of all others kept."""
+    inbox = state.inbox
+    if kind == _PING:
+        state.pings += 1
+        inbox[at - 6], inbox[at - 5] = _FIN | _PONG, _MASKED | (end - at)
+        inbox[at - 4 : at] = 0
+        send(line, inbox, at - 6, end, state, errno)
+        return
+    if kind == _PONG:
+        return
+    if kind == _TEXT:
+        state.texts += 1
+        state.texts_bytes += end - at
+    elif kind == _CLOSE:
+        state.closes += 1
+    else:
+        state.malformed += 1
+    if state.kept_count < KEPT_MAX:
+        for b in range(min(end - at, KEPT_BYTES)):
+            state.kept[state.kept_count, b] = inbox[at + b]
+        state.kept_count += 1

@@ -1,0 +1,91 @@
+"""`location:around`: the cell channels around a player, which come and go as it moves."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+from overworld.domains.realtime.messages import AroundChanged, Event
+from overworld.domains.realtime.ports import Place, Sight
+from overworld.domains.realtime.snapshots import Snapshots
+from overworld.domains.realtime.stream import Stream
+from overworld.domains.realtime.subscriptions import AROUND, Subscriptions, cell_channel
+from overworld.domains.realtime.types import RealtimeSettings
+from overworld.geo import cells as geo_cells
+from overworld.kernel.refusals import Busy, Fault
+
+_log = logging.getLogger(__name__)
+
+
+class Around:
+    """Gives streams that asked for it the channels of the cells around their player."""
+
+    def __init__(
+        self, *, sight: Sight[Any], subscriptions: Subscriptions, snapshots: Snapshots, settings: RealtimeSettings
+    ) -> None:
+        self._sight = sight
+        self._subscriptions = subscriptions
+        self._snapshots = snapshots
+        self._cells_max = settings.around_cells_max
+
+    def begin(self, stream: Stream, place: Place, radius_m: float) -> list[int]:
+        """From now on a stream holds what is within a radius of its player, who is here; gives what is new of it.
+
+        The caller then lets it know by `tell`.
+        """
+        stream.around_m = radius_m
+        self._subscriptions.add(stream, AROUND)
+        return self._centre(stream, place)
+
+    def end(self, stream: Stream) -> None:
+        """Takes away `location:around`, and the channels that are held only by it."""
+        for channel in stream.around_channels:
+            self._subscriptions.remove(stream, channel)
+        self._subscriptions.remove(stream, AROUND)
+        stream.around_m, stream.around_cells, stream.around_channels = None, [], set()
+
+    def tell(self, stream: Stream) -> None:
+        """Tells which cells a stream holds because they are around its player."""
+        held = AroundChanged([geo_cells.token(cell) for cell in stream.around_cells])
+        stream.event(stream.subprotocol.tail(Event(type="around.changed", data=held)))
+
+    async def follow(self, streams: Sequence[Stream]) -> None:
+        """Moves the channels of these streams to where their players are now, and tells what is new there.
+
+        Nothing while it cannot be known where they are.
+        """
+        moving = [(one, one.principal) for one in streams if one.around_m is not None and one.principal is not None]
+        if not moving:
+            return
+        try:
+            places = await self._sight.places([principal.account_id for _, principal in moving])
+        except (Fault, Busy) as error:
+            _log.warning("cannot tell what is around whom: %s", error)
+            return
+        for (stream, _), place in zip(moving, places, strict=True):
+            if place is not None and stream.around_m is not None:
+                before = stream.around_cells
+                new = self._centre(stream, place)
+                if stream.around_cells is not before:
+                    self.tell(stream)
+                if new and stream.line is not None:
+                    self._snapshots.players(stream, new)
+                    await self._snapshots.collectibles(stream, new)
+
+    def _centre(self, stream: Stream, place: Place) -> list[int]:
+        assert stream.around_m is not None  # noqa: S101 - callers look
+        cells = self._sight.around_cells(place.lat_deg, place.lng_deg, stream.around_m, self._cells_max)
+        if cells == stream.around_cells:
+            return []
+        channels = {cell_channel(cell): cell for cell in cells}
+        for channel in stream.around_channels - channels.keys():
+            self._subscriptions.remove(stream, channel)
+        new = {channel: cell for channel, cell in channels.items() if channel not in stream.channels}
+        for channel in new:
+            self._subscriptions.add(stream, channel)
+        stream.around_channels = (stream.around_channels & channels.keys()) | new.keys()
+        stream.around_cells = cells
+        self._subscriptions.changed(stream)
+        stream.seen_from = None
+        return list(new.values())

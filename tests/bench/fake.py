@@ -1,0 +1,124 @@
+"""A server of packed frames that judges nothing: it answers as it is told, for tests of the load generator."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+import msgspec
+import numpy as np
+from msgspec import Struct, field
+from picows import WSCloseCode, WSFrame, WSListener, WSMsgType, WSTransport, WSUpgradeRequest, ws_create_server
+
+from overworld.kernel.packed import (
+    FLAG_ACK,
+    HEADER,
+    MOVED,
+    POSITION,
+    POSITIONS,
+    SECTION,
+    SURROUNDINGS,
+    SURROUNDINGS_HEADER,
+    VERDICT,
+    VERDICTS,
+    VERSION,
+)
+
+
+class Answers(Struct, kw_only=True):
+    """How the server answers, and what it got. `refuses` says whether a fix is refused, by its number on its line.
+
+    With `tells_rooms` a fix that comes alone is a mover's, and all who listen on its parallel are told; with `closes` a
+    refusal ends the connection.
+    """
+
+    refuses: Callable[[int], bool] = lambda number: False
+    surroundings_bytes: int = 0
+    pings: bool = False
+    keeps: bool = True
+    tells_rooms: bool = False
+    closes: bool = False
+    fixes: dict[int, list[np.ndarray]] = field(default_factory=dict)
+    pongs: list[bytes] = field(default_factory=list)
+    listeners: dict[int, list[WSTransport]] = field(default_factory=dict)
+
+
+class _Line(WSListener):
+    def __init__(self, answers: Answers) -> None:
+        self._answers = answers
+        self._fixes: list[np.ndarray] = []
+        self._count = 0
+        self._parallel = 0
+
+    def on_ws_connected(self, transport: WSTransport) -> None:
+        self._answers.fixes[len(self._answers.fixes)] = self._fixes
+        transport.send(WSMsgType.TEXT, b'{"type":"auth_result","success":true}')
+
+    def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
+        payload = frame.get_payload_as_bytes()
+        if frame.msg_type == WSMsgType.BINARY:
+            self._judge(transport, payload)
+        elif frame.msg_type == WSMsgType.TEXT:
+            self._told(transport, msgspec.json.decode(payload))
+        elif frame.msg_type == WSMsgType.PONG:
+            self._answers.pongs.append(payload)
+
+    def _judge(self, transport: WSTransport, payload: bytes) -> None:
+        assert HEADER.unpack_from(payload) == (POSITIONS, VERSION, (len(payload) - HEADER.size) // POSITION.itemsize)
+        fixes = np.frombuffer(payload, POSITION, offset=HEADER.size)
+        if self._answers.keeps:
+            self._fixes.append(fixes)
+        if self._answers.tells_rooms and len(fixes) == 1:
+            self._tell_room(round(fixes[0]["lat_e7"] / 1e7))
+        verdicts = []
+        for fix in fixes:
+            refused = self._answers.refuses(self._count)
+            self._count += 1
+            if refused or fix["flags"] & FLAG_ACK:
+                verdicts.append((fix["time_us"], not refused, refused, 0, self._count))
+        if self._answers.surroundings_bytes:
+            head = SURROUNDINGS_HEADER.pack(SURROUNDINGS, VERSION, 0, 0)
+            transport.send(WSMsgType.BINARY, head + bytes(self._answers.surroundings_bytes - len(head)))
+        if self._answers.pings:
+            transport.send_ping(b"%d" % self._count)
+        if self._answers.closes and any(not accepted for _, accepted, *_ in verdicts):
+            transport.send_close(WSCloseCode.GOING_AWAY, b"enough")
+            transport.disconnect()
+        elif verdicts:
+            packed = np.array(verdicts, VERDICT).tobytes()
+            transport.send(WSMsgType.BINARY, HEADER.pack(VERDICTS, VERSION, len(verdicts)) + packed)
+
+    def _tell_room(self, parallel: int) -> None:
+        section = np.zeros(1, SECTION)
+        section["moved"] = 1
+        head = SURROUNDINGS_HEADER.pack(SURROUNDINGS, VERSION, 1, 0)
+        for listener in self._answers.listeners[parallel]:
+            listener.send(WSMsgType.BINARY, head + section.tobytes() + bytes(MOVED.itemsize))
+
+    def _told(self, transport: WSTransport, message: dict[str, object]) -> None:
+        match message:
+            case {"type": "subscribe", "cid": cid}:
+                self._answers.listeners.setdefault(self._parallel, []).append(transport)
+                transport.send(WSMsgType.TEXT, f'{{"type":"subscribed","refused":[],"cid":"{cid}"}}'.encode())
+            case {"type": "location.update", "cid": cid, "data": {"lat": float(lat_deg)}}:
+                self._parallel = round(lat_deg)
+                answer = f'{{"type":"location.verdict","cid":"{cid}","data":{{"accepted":true}}}}'
+                transport.send(WSMsgType.TEXT, answer.encode())
+
+
+@asynccontextmanager
+async def serving(answers: Answers) -> AsyncIterator[str]:
+    """The address of such a server, while it runs."""
+
+    def accept(request: WSUpgradeRequest) -> WSListener:
+        assert request.headers["Authorization"].startswith("Bearer ")
+        return _Line(answers)
+
+    server = await ws_create_server(accept, "127.0.0.1", 0, backlog=1_024)
+    try:
+        host, port = server.sockets[0].getsockname()
+        yield f"ws://{host}:{port}/v1/realtime"
+    finally:
+        server.close()
+        await asyncio.sleep(0)

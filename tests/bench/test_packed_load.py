@@ -1,0 +1,85 @@
+"""The packed load against a server that says what it was told to say."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+import numpy as np
+import pytest
+
+from bench.load.packed import PackedLoad, PackedPlan, Room
+from bench.load.process import Generator, Tally
+from bench.players import Seat
+from overworld.kernel.packed import FLAG_ACK, UNKNOWN
+from tests.bench.fake import Answers, serving
+
+pytestmark = pytest.mark.slow
+
+SEATS = [Seat(UUID(int=i), "token") for i in range(40)]
+
+
+async def one_round(answers: Answers, **changes: Any) -> Tally:
+    async with serving(answers) as address:
+        settings: dict[str, Any] = {
+            "realtime": address, "players": SEATS[:10], "records": 4, "per_s": 2_000.0, "ack_share": 0.2,
+            "city_km": 1.0, "seed": 7,
+        }  # fmt: skip
+        async with Generator(PackedLoad.make, PackedPlan(**(settings | changes))) as generator:
+            await generator.round(0.5)
+            return await generator.tally()
+
+
+async def test_every_fix_is_sent_when_it_is_due_and_every_verdict_comes_back():
+    answers = Answers(pings=True, surroundings_bytes=70_000)
+    tally = await one_round(answers)
+    assert tally.faults == []
+    assert tally.done == 1_000 + 40  # with the frame of each player that ends the round
+    assert tally.seconds == pytest.approx(0.52, abs=0.3)
+    frames = [len(fixes) for fixes in answers.fixes.values()]
+    assert frames == [26] * 10
+    assert len(answers.pongs) > 200
+    asked = sum(
+        int(np.count_nonzero(fix["flags"] & FLAG_ACK)) for fixes in answers.fixes.values() for fix in fixes[:-1]
+    )
+    assert len(tally.latencies_s) == asked
+    assert 150 < asked < 250
+    assert all(0 < latency_s < 2 for latency_s in tally.latencies_s)
+
+
+async def test_times_are_spread_over_the_frames_interval_and_speeds_are_those_of_a_walk():
+    answers = Answers()
+    await one_round(answers)
+    for frames in answers.fixes.values():
+        fixes = np.concatenate(frames)
+        assert set(np.diff(fixes["time_us"])) <= {4_999, 5_000, 5_001}
+        north_m = np.diff(fixes["lat_e7"]) * 0.0111195
+        assert np.abs(north_m).max() <= 0.03
+        assert set(fixes["speed_cm_s"]) == {140}
+        assert fixes["heading_cdeg"].max() < UNKNOWN
+
+
+async def test_refusals_are_counted_by_reason_and_are_faults():
+    tally = await one_round(Answers(refuses=lambda number: number % 50 == 7))
+    assert dict(tally.refusals) == {"too_fast": 20}
+    assert tally.faults == ["20 fixes were refused as too_fast"]
+    assert tally.done == 1_020
+
+
+async def test_a_move_of_a_room_reaches_each_of_its_members_once():
+    rooms = [
+        Room(lat_deg=40.0 + i, lng_deg=3.0, mover=SEATS[10 + i], members=SEATS[12 + 4 * i : 16 + 4 * i])
+        for i in range(2)
+    ]
+    answers = Answers(tells_rooms=True)
+    tally = await one_round(answers, rooms=rooms, moves_per_s=20.0)
+    assert tally.faults == []
+    assert tally.done == len(tally.latencies_s) == 10 * 4
+    assert tally.figures["updates_per_s"] == pytest.approx(2_000, rel=0.5)
+
+
+async def test_a_server_that_closes_connections_is_a_fault_and_ends_no_round_late():
+    tally = await one_round(Answers(refuses=lambda number: number == 50, closes=True))
+    assert "10 connections were cut" in tally.faults
+    assert "10 close frames came" in tally.faults
+    assert not any("did not come" in fault for fault in tally.faults)
