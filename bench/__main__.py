@@ -20,8 +20,8 @@ from bench.start import start
 from bench.tick import tick
 
 _NAMES = (
-    "bandwidth", "claims", "curves", "fanout", "location", "location-json", "location-single", "nearby", "peers", "start",
-    "tick",
+    "bandwidth", "claims", "curves", "fanout", "location", "location-json", "location-single", "nearby", "peers",
+    "start", "tick",
 )  # fmt: skip
 
 app = App(name="script/bench", help="Measures the product on this machine.", version_flags=())

@@ -1,4 +1,4 @@
-"""What a client makes of frames of kind 3: a reading of docs/protocol.md that shares nothing with the server's writing."""
+"""What a client makes of frames of kind 3: a reading of docs/protocol.md that shares nothing with the server."""
 
 from __future__ import annotations
 

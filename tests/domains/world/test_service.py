@@ -399,7 +399,8 @@ async def test_a_closed_world_has_judged_what_waited(field):
 async def test_no_kernel_compiles_after_the_start(field):
     """A kernel that met a new type would stop everybody for a second."""
     before = compiled_count(KERNELS)
-    interest = field.world.interest
+    interest, told = field.world.interest, asyncio.Event()
+    interest.on_frames = lambda *frames: told.set()
     watchers = [interest.open() for _ in range(200)]
     for watcher in watchers:
         interest.watch(watcher, field.world.around_cells(*HOME, 300.0, 64))
@@ -412,9 +413,7 @@ async def test_no_kernel_compiles_after_the_start(field):
     field.world.players_in([geo_cells.cell_of(-80, -179, 15), 5])
     field.world.leave(ANN)
     field.wait(400)
-    async with asyncio.timeout(5):
-        while not interest.frames:
-            await asyncio.sleep(0.01)
+    await asyncio.wait_for(told.wait(), 5)
     interest.resend(watchers[0])
     interest.close(watchers[1])
     field.world.expire()
