@@ -144,6 +144,32 @@ def test_without_wrk_a_benchmark_is_skipped_and_in_ci_fails(ci: str, code: int, 
 
 
 @slow
+@pytest.mark.parametrize("entities", ["1000", "3000"])
+def test_a_period_is_timed_stage_by_stage_and_everybody_is_told(entities: str):
+    sizes = ("--entities", entities, "--updates", "500", "--watchers", "100", "--rounds", "3")
+    ran = bench("tick", *sizes, "--json")
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    line = json.loads(ran.stdout)
+    assert line["faults"] == []
+    assert line["settings"]["entities"] == int(entities)
+    assert sum(line["stages_ms"].values()) == pytest.approx(line["ms_p50"], rel=0.5)
+    assert line["frames_per_period"] == 100
+    assert line["told_per_period"] > 0
+
+
+@slow
+def test_the_bytes_of_a_crowd_are_counted_and_telling_less_costs_less():
+    lines = []
+    for error_m in ("0", "2"):
+        ran = bench("bandwidth", "--players", "20", "--seconds", "20", "--error-m", error_m, "--json")
+        assert ran.returncode == 0, ran.stdout + ran.stderr
+        lines.append(json.loads(ran.stdout))
+    assert lines[0]["kB_per_s_player"] > lines[1]["kB_per_s_player"] > 0
+    for rate in lines[0]["rates"].values():
+        assert rate["kB_per_s_on_the_line"] > rate["kB_per_s"]
+
+
+@slow
 def test_the_benchmarks_are_listed_each_with_what_it_measures():
     lines = bench("list").stdout.splitlines()
     assert [line.split()[0] for line in lines] == [

@@ -1,4 +1,4 @@
-"""What a client makes of frames of kind 3: written from docs/protocol.md alone, to check the server's writing of them."""
+"""What a client makes of frames of kind 3: a reading of docs/protocol.md that shares nothing with the server."""
 
 from __future__ import annotations
 

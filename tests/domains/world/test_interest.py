@@ -58,7 +58,7 @@ class Stage:
         self.rules = InterestRules(error_m=error_m, strangers=strangers, visible_max=visible_max)
         self.engine = Engine(settings=config, movement=MovementRules(), interest=self.rules)
         self.engine.index = CellIndex(players=slots, cells=cells, rows=rows)
-        self.engine.players = Players(slots=slots, on_grow=lambda slots: self.engine.index.grow_players(slots))
+        self.engine.players = Players(slots=slots, on_grow=self.engine.index.grow_players)
         self.interest = self.engine.interest = Interest(
             index=self.engine.index, players=self.engine.players, settings=config, rules=self.rules
         )

@@ -399,6 +399,12 @@ async def test_a_closed_world_has_judged_what_waited(field):
 async def test_no_kernel_compiles_after_the_start(field):
     """A kernel that met a new type would stop everybody for a second."""
     before = compiled_count(KERNELS)
+    interest, told = field.world.interest, asyncio.Event()
+    interest.on_frames = lambda *frames: told.set()
+    watchers = [interest.open() for _ in range(200)]
+    for watcher in watchers:
+        interest.watch(watcher, field.world.around_cells(*HOME, 300.0, 64))
+    field.world.listen(geo_cells.cell_of(*HOME, 15))
     await asyncio.gather(*[field.stand(player, 40 * player) for player in range(1, 2_000)])
     field.wait(10)
     await field.stand(1, 4_000_000, accuracy_m=20, altitude_m=10, speed_m_s=1, heading_deg=3, mock=True)
@@ -407,8 +413,12 @@ async def test_no_kernel_compiles_after_the_start(field):
     field.world.players_in([geo_cells.cell_of(-80, -179, 15), 5])
     field.world.leave(ANN)
     field.wait(400)
+    await asyncio.wait_for(told.wait(), 5)
+    interest.resend(watchers[0])
+    interest.close(watchers[1])
     field.world.expire()
     field.world.close()
+    assert interest.frames > 0
     assert compiled_count(KERNELS) == before
 
 

@@ -232,6 +232,7 @@ def warm(settings: WorldSettings) -> None:
     engine.present([geo_cells.cell_of(0.0, 0.0, settings.room_level)])
     engine.leave(slot)
     engine.expire(now_us=SECOND_US)
+    engine.index.listen(geo_cells.cell_of(0.0, 0.0, settings.room_level), 1)
     engine.index.take_changed(every=True)
 
 

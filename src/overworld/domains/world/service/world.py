@@ -42,9 +42,10 @@ class World:
 
     `on_cells_changed` is called with the room cells in which players came, moved or left, each at most `interest_hz`
     times a second: those that somebody listens to (`listen`), or all while `tells_every_cell`. Packed frames of what is
-    around a player come from `interest`. `on_crossed` after a pass with the players whose last fix lies in another room cell than the one
-    before. `tick`, `cadence` and `engine` are public for what is measured of them; `judged` counts verdicts by
-    the number of their reason, (256,), 0 being accepted; `expired` players who left for want of a fix.
+    around a player come from `interest`. `on_crossed` after a pass with the players whose last fix lies in another
+    room cell than the one before. `tick`, `cadence` and `engine` are public for what is measured of them; `judged`
+    counts verdicts by the number of their reason, (256,), 0 being accepted; `expired` players who left for want of a
+    fix.
     """
 
     def __init__(
