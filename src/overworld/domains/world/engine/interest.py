@@ -11,12 +11,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from overworld.domains.world.engine import plane as plane_
 from overworld.domains.world.engine import sections as sections_
 from overworld.domains.world.engine import shown as shown_
 from overworld.domains.world.engine import watching
 from overworld.domains.world.engine.cell_index import CellIndex
+from overworld.domains.world.engine.plane import PLANE
 from overworld.domains.world.engine.players import Players
-from overworld.domains.world.engine.sections import N_OUT, N_TOLD, PLANE, READY, Sections, Sight
+from overworld.domains.world.engine.sections import N_OUT, N_TOLD, READY, Sections, Sight
 from overworld.domains.world.engine.shown import COAST_FIRST
 from overworld.domains.world.engine.watching import CLOSED, GROUP, OPEN, PAUSED, WATCHED, WATCHER, Frames
 from overworld.domains.world.types import InterestRules, WorldSettings
@@ -28,7 +30,7 @@ _WATCHERS_FIRST = 64
 _ROOM_FIRST = 16
 _FRAME_WORDS_FIRST = 1 << 16
 
-KERNELS = (*shown_.ALL, *sections_.ALL, *watching.ALL)
+KERNELS = (*shown_.ALL, *plane_.ALL, *sections_.ALL, *watching.ALL)
 
 OnFrames = Callable[[list[int], list[int], memoryview], None]
 

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from overworld.domains.world.engine.cell_index import N_CHANGED, Cells, note_change
+from overworld.domains.world.engine.plane import coasted_to_m, heading_in, in_units, lay_plane, offset_m
 from overworld.domains.world.engine.shown import (
     COAST_FIRST,
     COAST_MS,
@@ -31,7 +32,6 @@ from overworld.domains.world.engine.shown import (
 )
 from overworld.geo.columns import I32, I64, U16, U32
 from overworld.geo.compiled import kernel
-from overworld.geo.kernels import EARTH_RADIUS_M, xyz_in_cell
 from overworld.kernel.packed import (
     ENTERED,
     LEFT,
@@ -39,12 +39,8 @@ from overworld.kernel.packed import (
     SECTION,
     SECTION_GONE,
     SECTION_WHOLE,
-    SPEED_UNIT_M_S,
     SURROUNDINGS_HEADER,
 )
-
-# Per cell number: the plane that touches the sphere at the cell's centre, with east (which has no z) and north in it.
-PLANE = np.dtype([(name, "<f8") for name in ("x", "y", "z", "east_x", "east_y", "north_x", "north_y", "north_z")])
 
 # Per cell number: where its sections of this period are and how long, how many it shows, what its section tells, how
 # often it was published, and what is only meant for the call that sets it: `mark`.
@@ -71,11 +67,7 @@ SECTION_WORDS = SECTION.itemsize // 2
 _LEFT_WORDS, _ENTERED_WORDS, _MOVED_WORDS = LEFT.itemsize // 2, ENTERED.itemsize // 2, MOVED.itemsize // 2
 
 N_OUT, N_ENTERED, N_MOVED, N_WORDS, LONGEST, N_TOLD = 0, 1, 2, 3, 4, 5
-_OFFSET_MAX = 32_767
 _ID_BITS = 24
-_TURN = 256
-_NEAR_POLE = 0.99999  # 28 km; farther off, the norths within a cell differ by less than a heading's unit
-_RADIANS = 2.0 * math.pi / _TURN
 
 
 class Sections(NamedTuple):
@@ -102,57 +94,6 @@ class Sight(NamedTuple):
 
 
 @kernel
-def lay_plane(cells: Cells, sections: Sections, i: int) -> None:
-    """Writes the plane of a cell."""
-    x, y, z = xyz_in_cell(cells.cell[i].id, 0.5, 0.5)
-    scale = 1.0 / math.sqrt(x * x + y * y + z * z)
-    x, y, z = x * scale, y * scale, z * scale
-    across = math.sqrt(x * x + y * y)
-    east_x, east_y = (-y / across, x / across) if across > 0.0 else (0.0, 1.0)
-    plane = sections.plane[i]
-    plane.x, plane.y, plane.z = x, y, z
-    plane.east_x, plane.east_y = east_x, east_y
-    plane.north_x, plane.north_y, plane.north_z = -z * east_y, z * east_x, x * east_y - y * east_x
-
-
-@kernel
-def offset_m(plane: Any, row: Any) -> tuple[float, float]:
-    """Where a place lies from a cell's centre, east and north in its plane, in metres."""
-    east = row.x * plane.east_x + row.y * plane.east_y
-    north = row.x * plane.north_x + row.y * plane.north_y + row.z * plane.north_z
-    return east * EARTH_RADIUS_M, north * EARTH_RADIUS_M
-
-
-@kernel
-def in_units(metres: float, unit_m: float) -> int:
-    return int(max(-_OFFSET_MAX, min(_OFFSET_MAX, round(metres / unit_m))))
-
-
-@kernel
-def heading_in(plane: Any, row: Any, one: Any) -> int:
-    """The heading of a last fix, from the north of its cell: near a pole the two norths differ. 0 at rest."""
-    heading = int(one.fix_heading)
-    if one.fix_speed == 0:
-        return 0
-    if abs(row.z) < _NEAR_POLE or (row.x == 0.0 and row.y == 0.0):
-        return heading
-    east = row.x * plane.east_y - row.y * plane.east_x
-    north = row.x * plane.north_y - row.y * plane.north_x
-    return (heading - round(math.atan2(north, east) / _RADIANS)) % _TURN
-
-
-@kernel
-def coasted_to_m(one: Any, now_ms: int, unit_m: float) -> tuple[float, float]:
-    """Where watchers have an entity by now, in metres."""
-    east, north = one.east * unit_m, one.north * unit_m
-    if one.speed == 0:
-        return east, north
-    moved_m = one.speed * SPEED_UNIT_M_S * max(0, min(now_ms - one.when_ms, COAST_MS)) / 1_000
-    angle = one.heading * _RADIANS
-    return east + moved_m * math.sin(angle), north + moved_m * math.cos(angle)
-
-
-@kernel
 def note_out(sections: Sections, i: int) -> None:
     if sections.ready[i].out == 0:
         sections.ready[i].out = 1
@@ -170,9 +111,9 @@ def want_whole(cells: Cells, sections: Sections, i: int) -> None:
 @kernel
 def open_cell(cells: Cells, sections: Sections, i: int) -> None:
     """Begins to show a cell, for its first watcher."""
-    lay_plane(cells, sections, i)
+    lay_plane(cells.cell[i].id, sections.plane[i])
     ready = sections.ready[i]
-    ready.start = ready.words = ready.whole_start = ready.whole_words = ready.count = 0
+    ready.words = ready.whole_words = ready.count = 0
     ready.left = ready.entered = ready.moved = 0
 
 
@@ -455,7 +396,7 @@ def write_gone(words: U16, at: int, bits: int) -> int:
 
 
 ALL = (
-    lay_plane, offset_m, in_units, heading_in, coasted_to_m, note_out, want_whole, open_cell, close_cell, begin, place,
+    note_out, want_whole, open_cell, close_cell, begin, place,
     tell_moved, off_m, is_news, choose_left, choose_moved, choose_entered, stop_clocks, choose_told, measure,
     write_head, write_entity, write_account, fill, fill_whole, write_gone,
 )  # fmt: skip
