@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from overworld.app import kernel_cache as module
 from overworld.app.kernel_cache import kernel_cache
 
@@ -33,4 +35,24 @@ def test_any_change_of_a_kernel_is_another_folder_and_no_other_change_is(tmp_pat
     (package / "service.py").write_text("def serve(): ...\n")
     assert kernel_cache(tmp_path) == first
     (package / "cells.py").write_text("\n@kernel\ndef cell(): pass\n")
+    assert kernel_cache(tmp_path) != first
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "from overworld.units import METRE",
+        "from overworld import units",
+        "from overworld import (\n    other,\n    units as u,\n)",
+        "from overworld.through import METRE",
+    ],
+)
+def test_a_change_of_what_a_kernel_imports_is_another_folder_too(tmp_path, monkeypatch, line):
+    """Constants are compiled into the kernels that use them."""
+    package = installed(tmp_path, monkeypatch)
+    (package / "units.py").write_text("METRE = 1\n")
+    (package / "through.py").write_text("from overworld.units import METRE\n")
+    (package / "cells.py").write_text(f"{line}\n\n@kernel\ndef cell(): ...\n")
+    first = kernel_cache(tmp_path)
+    (package / "units.py").write_text("METRE = 2\n")
     assert kernel_cache(tmp_path) != first

@@ -6,19 +6,23 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
+from collections.abc import Iterator
 from hashlib import blake2b
 from pathlib import Path
 
 _PACKAGE = Path(__file__).parents[1]
 _MARK = b"\n@kernel"
+_IMPORT = re.compile(r"^from (overworld(?:\.\w+)*) import (\([^)]*\)|.*)", re.MULTILINE)
+_NAME = re.compile(r"\w+")
 
 
 def kernel_cache(data: Path) -> Path:
     """The folder for the kernels as they are written now: in the checkout, or in `data` where there is none of ours.
 
-    Numba notices a change of a kernel's own file, not of a kernel that it calls in another one, so each state of them
-    all has its own folder.
+    Numba notices a change of a kernel's own file, not of a kernel that it calls or a constant that it uses in another
+    one. So each state of them all, with what they import of ours, has its own folder.
     """
     return (checkout_cache() or data / "cache") / "numba" / _state()
 
@@ -32,11 +36,23 @@ def checkout_cache() -> Path | None:
 
 def _state() -> str:
     digest = blake2b(digest_size=8)
-    for file in sorted(_PACKAGE.rglob("*.py")):
-        content = file.read_bytes()
-        if _MARK in content:
-            digest.update(content)
+    waiting = [file for file in _PACKAGE.rglob("*.py") if _MARK in file.read_bytes()]
+    known = set(waiting)
+    while waiting:
+        imported = set(_imported(waiting.pop().read_text()))
+        waiting += imported - known
+        known |= imported
+    for file in sorted(known):
+        digest.update(file.read_bytes())
     return digest.hexdigest()
+
+
+def _imported(source: str) -> Iterator[Path]:
+    """The files of our modules that a module imports, or imports names of."""
+    for module, names in _IMPORT.findall(source):
+        path = _PACKAGE.joinpath(*module.split(".")[1:])
+        modules = [path, path / "__init__", *(path / name for name in _NAME.findall(names))]
+        yield from (file for one in modules if (file := one.with_suffix(".py")).is_file())
 
 
 if __name__ == "__main__" and (cache := checkout_cache()):

@@ -54,8 +54,8 @@ ENTERED = np.dtype([*MOVED.descr, ("account", "V16")])
 """Offsets from the cell's centre in `offset_unit_m`; heading in 256ths of a turn from north over east; speed in
 `SPEED_UNIT_M_S`, 0 also when it is not known."""
 
-SPEED_UNIT_M_S = 0.25
-COAST_S = 2.0
+SPEED_UNIT_M_S = 0.2
+COAST_S = 4.0
 """For so long a client moves an entity on by its speed and heading; then it stands until it is told of again."""
 
 _FINE_LEVEL = 15

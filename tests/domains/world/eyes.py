@@ -12,7 +12,7 @@ import numpy as np
 from overworld.geo import cells as geo_cells
 
 EARTH_RADIUS_M = 6_371_008.8
-COAST_S = 2.0
+COAST_S = 4.0
 
 
 class Sighting(NamedTuple):
@@ -52,7 +52,7 @@ class Eyes:
     def place(self, id_: int, now_ms: int):
         """The unit vector to where an entity is drawn."""
         seen = self.known[id_]
-        moved_m = seen.speed * 0.25 * min(max((now_ms - seen.told_ms) / 1e3, 0.0), COAST_S)
+        moved_m = seen.speed * 0.2 * min(max((now_ms - seen.told_ms) / 1e3, 0.0), COAST_S)
         angle = seen.heading * math.tau / 256
         east = (seen.east * self.unit_m + moved_m * math.sin(angle)) / EARTH_RADIUS_M
         north = (seen.north * self.unit_m + moved_m * math.cos(angle)) / EARTH_RADIUS_M
