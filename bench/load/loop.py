@@ -33,7 +33,6 @@ from overworld.kernel.packed import (
 TICK_NS = 200_000
 """How long the loop rests when nothing is due: for so long a fix may be late, and an answer wait to be read."""
 
-WALK_M_S = 1.4
 CIRCLE_M, CIRCLE_STEP_M = 20.0, 1.0
 """The mover of a room goes round in a circle, by so much with each fix, and says that it stands: so nobody can tell
 where it is but by being told."""
@@ -59,11 +58,11 @@ LINE = np.dtype(
      ("due_ns", "<i8", OWED_MAX), ("rest", "u1", FRAME_BYTES_MAX), ("carry", "u1", CARRY_BYTES)]
 )  # fmt: skip
 
-# A street that a player walks up and down: where it begins, degrees in a metre along it, how long it is, and where on
-# the way there and back the player was at the time 0. The mover of a room circles where its street begins.
+# A street that a player walks up and down: where it begins, degrees in a metre along it, how long it is, where on the
+# way there and back the player was at the time 0, and how fast it walks. The mover of a room circles where its street begins.
 STREET = np.dtype(
     [("lat_deg", "<f8"), ("lng_deg", "<f8"), ("north_deg", "<f8"), ("east_deg", "<f8"), ("heading_deg", "<f8"),
-     ("long_m", "<f8"), ("begun_m", "<f8")]
+     ("long_m", "<f8"), ("begun_m", "<f8"), ("speed_m_s", "<f8")]
 )  # fmt: skip
 
 # What is sent, and when. Frame n is of player n modulo `players`. Move n is of room n modulo `rooms`; their movers are
@@ -100,7 +99,6 @@ _VERDICT_BYTES = VERDICT.itemsize
 _HEADER_BYTES = HEADER.size
 _SURROUNDINGS_BYTES = SURROUNDINGS_HEADER.size
 _SECTION_BYTES, _LEFT_BYTES, _ENTERED_BYTES, _MOVED_BYTES = (kind.itemsize for kind in (SECTION, LEFT, ENTERED, MOVED))
-_SPEED_CM_S = round(100 * WALK_M_S)
 _ACCURACY_DM = 50
 _DEGREE_M = 111_195.0
 _MICROS = 1_000
@@ -142,7 +140,7 @@ def now_ns(state: Any) -> int:
 @kernel
 def walked(street: Any, time_us: int) -> tuple[float, float, float]:
     """Where the walker of a street is at a time, in degrees, and where it heads."""
-    along_m = (street.begun_m + WALK_M_S * 1e-6 * time_us) % (2 * street.long_m)
+    along_m = (street.begun_m + street.speed_m_s * 1e-6 * time_us) % (2 * street.long_m)
     heading_deg = street.heading_deg
     if along_m > street.long_m:
         along_m = 2 * street.long_m - along_m
@@ -223,7 +221,7 @@ def fill(
         record.lat_e7 = round(lat_deg * 1e7)
         record.lng_e7 = round(lng_deg * 1e7)
         record.accuracy_dm = _ACCURACY_DM
-        record.speed_cm_s = _SPEED_CM_S
+        record.speed_cm_s = round(100 * street.speed_m_s)
         record.heading_cdeg = int(heading_deg * 100)
         record.flags = FLAG_ACK * asks
         if asks:

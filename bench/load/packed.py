@@ -31,6 +31,7 @@ _ANSWER_S = 15.0
 _AT_ONCE = 200
 _DEGREE_M = 111_195.0
 _STREET_M = (150.0, 600.0)
+_WALK_M_S = (0.9, 1.9)
 _SPARE, _SPARE_COUNT = 1.3, 1_000
 _EXPECTED = ("players.nearby", "coins.nearby", "around.changed")
 
@@ -234,6 +235,7 @@ def streets_of(count: int, *, city_km: float, seed: int) -> Any:
         street["east_deg"] = sin(radians(street["heading_deg"])) / lng_m
         street["long_m"] = random.uniform(*_STREET_M)
         street["begun_m"] = random.uniform(0.0, 2 * street["long_m"])
+        street["speed_m_s"] = random.uniform(*_WALK_M_S)
     return streets
 
 

@@ -160,6 +160,7 @@ def test_a_walker_goes_up_and_down_its_street_at_walking_speed():
     street = np.zeros(1, loop.STREET)[0]
     street["lat_deg"], street["lng_deg"], street["long_m"] = 48.0, 11.0, 100.0
     street["north_deg"], street["heading_deg"], street["begun_m"] = 1 / 111_195, 0.0, 50.0
+    street["speed_m_s"] = 1.4
     places: list[Any] = [loop.walked(street, second * 1_000_000) for second in range(200)]
     steps_m = [distance_between_m(one[0], one[1], other[0], other[1]) for one, other in pairwise(places)]
     turns = sum(step_m < 1.39 for step_m in steps_m)
