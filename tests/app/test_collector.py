@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Iterator
+from itertools import count
 from time import monotonic
 from typing import Any
 from weakref import ref
@@ -23,7 +24,7 @@ class Knot:
 @pytest.fixture
 def collector() -> Iterator[Collector]:
     """One that has taken over; afterwards everything is as before."""
-    taking = Collector(monotonic_s=monotonic)
+    taking = Collector(monotonic_s=monotonic, cpu_s=lambda: 0.0)
     taking.take_over()
     yield taking
     gc.enable()
@@ -82,3 +83,19 @@ def test_old_garbage_is_freed_once_enough_has_grown_old(collector):
 def test_what_was_there_at_the_start_is_not_looked_through(collector):
     assert gc.get_freeze_count() > 10_000
     assert len(gc.get_objects()) < 10_000
+
+
+def test_a_busy_process_puts_off_looking_through_everything_but_not_for_ever():
+    clock_s = count(0.0, 0.05)
+    busy = Collector(monotonic_s=clock_s.__next__, cpu_s=count(0.0, 0.04).__next__)
+    busy.take_over()
+    try:
+        kept: list[Any] = []
+        while busy.counts[2] == 0:
+            kept.append(litter(5_000))
+            busy.turn()
+            assert len(kept) < 1_000
+    finally:
+        gc.enable()
+        gc.unfreeze()
+    assert len(kept) * 5_000 > 8 * 50_000

@@ -115,9 +115,9 @@ def test_offsets_lead_as_far_from_the_centre_and_in_the_direction_they_say(place
     assert sphere.distance_between_m(*there, one.lat, one.lng) < 0.001 + far_m * 1e-6
 
 
-@pytest.mark.parametrize(("elapsed_ms", "metres"), [(-50, 0.0), (0, 0.0), (500, 2.5), (2_000, 10.0), (60_000, 10.0)])
+@pytest.mark.parametrize(("elapsed_ms", "metres"), [(-50, 0.0), (0, 0.0), (500, 2.5), (4_000, 20.0), (60_000, 20.0)])
 def test_somebody_goes_on_for_a_while_and_then_stands(around, elapsed_ms, metres):
-    tell(around, frames.section(HERE, entered=[someone(1, heading=64, speed=20)]), clock_ms=2**32 - 100)
+    tell(around, frames.section(HERE, entered=[someone(1, heading=64, speed=25)]), clock_ms=2**32 - 100)
     (begins,) = around.everybody(2**32 - 100)
     (one,) = around.everybody((2**32 - 100 + elapsed_ms) % 2**32)
     assert sphere.distance_between_m(begins.lat, begins.lng, one.lat, one.lng) == pytest.approx(metres, abs=0.001)

@@ -184,7 +184,7 @@ places = st.builds(
 )
 speeds = st.one_of(st.just(math.nan), st.just(0.0), st.floats(0, 80))
 headings = st.one_of(st.just(math.nan), st.floats(0, 360))
-spans_ms = st.sampled_from([0, 16, 50, 50, 400, 1_999, 2_000, 2_100])
+spans_ms = st.sampled_from([0, 16, 50, 50, 400, 1_500, 1_900, 3_999, 4_000, 4_100])
 
 
 class InterestMachine(RuleBasedStateMachine):
@@ -350,8 +350,8 @@ def test_who_falls_silent_stops_where_its_last_fix_was_and_the_world_sleeps():
     [watcher] = stage.watchers
     stage.put(0, east_of(3.0), speed_m_s=5.0, heading_deg=0.0)
     stage.period()
-    assert watcher.eyes.known[0].speed == 20
-    stage.period(1_990)
+    assert watcher.eyes.known[0].speed == 25
+    stage.period(3_990)
     assert stage.interest.busy
     stage.period(10)
     assert watcher.eyes.known[0].speed == 0
@@ -366,12 +366,31 @@ def test_a_newcomer_does_not_make_silent_ones_walk_for_longer():
     [watcher] = stage.watchers
     stage.put(0, HERE, speed_m_s=5.0, heading_deg=0.0)
     stage.period()
-    for _ in range(3):
+    for _ in range(7):
         stage.watch(watcher.cells)
         stage.period(500)
-        assert watcher.eyes.known[0].speed == 20
+        assert watcher.eyes.known[0].speed == 25
     stage.period(500)
-    assert [one.eyes.known[0].speed for one in stage.watchers] == [0] * 4
+    assert [one.eyes.known[0].speed for one in stage.watchers] == [0] * 8
+
+
+def test_those_who_still_report_are_told_to_go_on_in_the_same_publications():
+    """Whenever they set out; so a watcher reads of a whole neighbourhood at once, and seldom."""
+    stage = standing(20, error_m=0.5)
+    eyes = stage.watchers[0].eyes
+    walked_m, told_at = [float(k) for k in range(20)], []
+    for step in range(400):
+        for k in range(20):
+            if step >= 3 * k:
+                walked_m[k] += 0.1
+                stage.put(k, east_of(walked_m[k]), speed_m_s=2.0, heading_deg=90.0)
+        before = eyes.bytes
+        stage.period(50)
+        stage.check()
+        if eyes.bytes > before:
+            told_at.append(step)
+    assert len([step for step in told_at if step > 150]) <= 2 * (400 - 150) * 50 / 1_900
+    assert [one.speed for one in eyes.known.values()] == [10] * 20
 
 
 def test_changes_that_nobody_watches_make_no_sections():

@@ -146,10 +146,10 @@ class Interest:
     def encode(self, *, now_ms: int) -> None:
         """Begins a period: makes the sections of all changed cells that somebody watches."""
         columns, cells = self._fitting(), self._index.cells
-        self._now_ms = now_ms
+        before_ms, self._now_ms = self._now_ms, now_ms
         self._period += 1
         self._done[3] = 0
-        sections_.choose_told(cells, columns, self._players.generation, now_ms, self._sight)
+        sections_.choose_told(cells, columns, self._players.generation, before_ms, now_ms, self._sight)
         words = sections_.measure(columns)
         if words > self._ready_words.size:
             self._ready_words = np.zeros(1 << (words - 1).bit_length(), np.uint16)

@@ -68,6 +68,10 @@ _LEFT_WORDS, _ENTERED_WORDS, _MOVED_WORDS = LEFT.itemsize // 2, ENTERED.itemsize
 
 N_OUT, N_ENTERED, N_MOVED, N_WORDS, LONGEST, N_TOLD = 0, 1, 2, 3, 4, 5
 _ID_BITS = 24
+_TOGETHER_MS = 1_900  # twice that, and a publication's distance, is less than a coast
+_REPORTING_MS = 1_500  # who is on the move sends a fix a second
+_NEIGHBOURHOOD_BITS = 37  # what is left of an id without them tells its cell of level 12, some 4 km2
+_SPREAD = 40_503  # 2**16 / golden ratio: neighbours of neighbours have other moments
 
 
 class Sections(NamedTuple):
@@ -199,11 +203,12 @@ def choose_left(cells: Cells, sections: Sections) -> None:
 
 @kernel
 def choose_moved(cells: Cells, sections: Sections, now_ms: int, sight: Sight) -> None:
-    """Tells of fresh fixes, and of those who have coasted for as long as they may and ended up elsewhere."""
+    """Tells of fresh fixes."""
     shown = cells.shown
     for k in range(shown.used[N_FRESH]):
         slot = shown.fresh[k]
         one = shown.entity[slot]
+        one.fixed_ms = now_ms
         if one.flags & SHOWN != 0:
             i = cells.seat[slot].cell
             plane, row = sections.plane[i], cells.row[cells.cell[i].start + cells.seat[slot].row]
@@ -211,17 +216,55 @@ def choose_moved(cells: Cells, sections: Sections, now_ms: int, sight: Sight) ->
                 place(plane, row, one, one.fix_speed, now_ms, sight.unit_m)
                 coast(shown, slot)
                 tell_moved(sections, slot, i)
-    while shown.used[COAST_FIRST] != 0:
-        slot = shown.used[COAST_FIRST] - 1
-        one = shown.entity[slot]
-        if now_ms - one.when_ms + one.coasted_ms < COAST_MS:
+
+
+@kernel
+def choose_coasting(cells: Cells, sections: Sections, before_ms: int, now_ms: int, sight: Sight) -> None:
+    """Has those who still report move on for longer, and tells where they are of those who have ended up elsewhere.
+
+    All of a neighbourhood are told to go on at the same moments, so that a watcher reads of them in one frame.
+    """
+    shown = cells.shown
+    next_slot = shown.used[COAST_FIRST] - 1
+    while next_slot >= 0:
+        slot, one = next_slot, shown.entity[next_slot]
+        next_slot = one.next - 1
+        coasted_ms = now_ms - one.when_ms + one.coasted_ms
+        if 0 <= coasted_ms < COAST_MS - _TOGETHER_MS:
             break
         i = cells.seat[slot].cell
-        coast_off(shown, slot)
+        is_over = not 0 <= coasted_ms < COAST_MS
+        if not is_over and not is_moment(cells.cell[i].id, before_ms, now_ms):
+            continue
         plane, row = sections.plane[i], cells.row[cells.cell[i].start + cells.seat[slot].row]
-        if one.coasted_ms > 0 or off_m(plane, row, one, now_ms, sight.unit_m) > sight.error_m:
-            place(plane, row, one, 0, now_ms, sight.unit_m)
+        if 0 <= now_ms - one.fixed_ms <= _REPORTING_MS:
+            if one.flags & FRESH != 0:
+                place(plane, row, one, one.fix_speed, now_ms, sight.unit_m)
+            else:
+                go_on(one, now_ms, sight.unit_m)
+                one.coasted_ms = 0
+            coast(shown, slot)
             tell_moved(sections, slot, i)
+        elif is_over:
+            coast_off(shown, slot)
+            if one.coasted_ms > 0 or off_m(plane, row, one, now_ms, sight.unit_m) > sight.error_m:
+                place(plane, row, one, 0, now_ms, sight.unit_m)
+                tell_moved(sections, slot, i)
+
+
+@kernel
+def is_moment(bits: int, before_ms: int, now_ms: int) -> bool:
+    """Whether the moment at which a cell's neighbourhood is told to go on lies between two publications."""
+    shift_ms = (bits >> _NEIGHBOURHOOD_BITS) * _SPREAD % _TOGETHER_MS
+    return bool((before_ms + shift_ms) // _TOGETHER_MS != (now_ms + shift_ms) // _TOGETHER_MS)
+
+
+@kernel
+def go_on(one: Any, now_ms: int, unit_m: float) -> None:
+    """Lets an entity begin anew from where watchers have it now."""
+    east_m, north_m = coasted_to_m(one, now_ms, unit_m)
+    one.east, one.north = in_units(east_m, unit_m), in_units(north_m, unit_m)
+    one.when_ms = now_ms
 
 
 @kernel
@@ -260,10 +303,8 @@ def stop_clocks(cells: Cells, sections: Sections, i: int, now_ms: int, unit_m: f
         one = shown.entity[slot]
         if one.flags & SHOWN == 0 or one.speed == 0 or one.when_ms == now_ms:
             continue
-        east_m, north_m = coasted_to_m(one, now_ms, unit_m)
-        one.east, one.north = in_units(east_m, unit_m), in_units(north_m, unit_m)
         coasted_ms = now_ms - one.when_ms + one.coasted_ms
-        one.when_ms = now_ms
+        go_on(one, now_ms, unit_m)
         if 0 <= coasted_ms < COAST_MS:
             one.coasted_ms = coasted_ms
         else:
@@ -274,11 +315,12 @@ def stop_clocks(cells: Cells, sections: Sections, i: int, now_ms: int, unit_m: f
 
 
 @kernel
-def choose_told(cells: Cells, sections: Sections, generation: U32, now_ms: int, sight: Sight) -> None:
+def choose_told(cells: Cells, sections: Sections, generation: U32, before_ms: int, now_ms: int, sight: Sight) -> None:
     """Brings what is shown up to what is, and lists who left, entered and moved in each watched cell."""
     begin(sections)
     choose_left(cells, sections)
     choose_moved(cells, sections, now_ms, sight)
+    choose_coasting(cells, sections, before_ms, now_ms, sight)
     for k in range(cells.used[N_CHANGED]):
         i = cells.changed_cell[k]
         if cells.cell[i].watchers > 0:
@@ -396,7 +438,7 @@ def write_gone(words: U16, at: int, bits: int) -> int:
 
 
 ALL = (
-    note_out, want_whole, open_cell, close_cell, begin, place,
-    tell_moved, off_m, is_news, choose_left, choose_moved, choose_entered, stop_clocks, choose_told, measure,
-    write_head, write_entity, write_account, fill, fill_whole, write_gone,
+    note_out, want_whole, open_cell, close_cell, begin, place, tell_moved, off_m, is_news, choose_left, choose_moved,
+    choose_coasting, is_moment, go_on, choose_entered, stop_clocks, choose_told, measure, write_head, write_entity,
+    write_account, fill, fill_whole, write_gone,
 )  # fmt: skip

@@ -22,10 +22,11 @@ SHOWN, FRESH, COASTS = 1, 2, 4
 COAST_MS = int(COAST_S * 1_000)
 
 # `east`, `north`, `heading` and `speed` as watchers have them since `when_ms`; by then they had let it move on for
-# `coasted_ms` already; `fix_heading` and `fix_speed` are of the last fix.
+# `coasted_ms` already; `fixed_ms`, `fix_heading` and `fix_speed` are of the last fix.
 ENTITY = np.dtype(
     [
         ("when_ms", "<i8"),
+        ("fixed_ms", "<i8"),
         ("id", "<u4"),
         ("next", "<i4"),
         ("before", "<i4"),
