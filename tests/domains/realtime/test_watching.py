@@ -238,3 +238,11 @@ async def test_a_resumed_stream_is_around_where_its_player_is_now(site):
     await back.ask({"type": "auth", "token": "token"})
     await back.ask({"type": "resume", "epoch": epoch, "seq": 2})
     await site.until(lambda: watched(site) == [site.house.around_cells(lat_deg, lng_deg, 300.0, 64)])
+
+
+async def test_cells_held_by_around_count_once_they_are_asked_for(open_site):
+    async with open_site(channels_max=3) as site:
+        peer, _ = await around(site)
+        [held] = watched(site)
+        reply = await peer.ask({"type": "subscribe", "channels": [channel(cell) for cell in held[:4]]})
+        assert [one["code"] for one in reply["refused"]] == ["realtime.too_many_channels"] * 2

@@ -289,8 +289,8 @@ class RealtimeService:
     ) -> list[int]:
         """Has the connection listen to a channel; gives the cells whose snapshots are due. Raises: Refusals."""
         stream = connection.stream
-        held = len(stream.channels) - len(stream.around_channels)
-        if channel not in stream.channels and held >= self._settings.channels_max:
+        asked_for = stream.channels.keys() - stream.around_channels
+        if channel not in asked_for and len(asked_for) >= self._settings.channels_max:
             raise TooManyChannels(channels_max=self._settings.channels_max)
         if channel == AROUND:
             required(connection, Scope.LOCATION_READ)
