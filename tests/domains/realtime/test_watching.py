@@ -246,3 +246,23 @@ async def test_cells_held_by_around_count_once_they_are_asked_for(open_site):
         [held] = watched(site)
         reply = await peer.ask({"type": "subscribe", "channels": [channel(cell) for cell in held[:4]]})
         assert [one["code"] for one in reply["refused"]] == ["realtime.too_many_channels"] * 2
+
+
+async def test_a_cell_around_that_is_given_up_is_watched_no_more(site):
+    peer, _ = await around(site)
+    [held] = watched(site)
+    await peer.ask({"type": "unsubscribe", "channels": [channel(held[1])]})
+    await peer.settled()
+    assert watched(site) == [[held[0], *held[2:]]]
+
+
+async def test_a_cell_around_that_is_out_of_sight_is_watched_no_more(open_site):
+    async with open_site(sight_every_s=0.01) as site:
+        peer, _ = await around(site)
+        [held] = watched(site)
+        site.house.hidden.add(held[-1])
+        for stream in site.gateway._streams:
+            stream.seen_from = None
+        assert (await peer.receive("unsubscribed"))["data"]["channels"] == [channel(held[-1])]
+        await peer.settled()
+        assert watched(site) == [held[:-1]]

@@ -83,6 +83,7 @@ class SightKeeper:
             lost = {code: [AROUND, *(set(channels) & stream.channels.keys())] for code, channels in lost.items()}
         for code, channels in lost.items():
             for channel in channels:
+                stream.around_channels.discard(channel)
                 self._subscriptions.remove(stream, channel)
             event = Event(type="unsubscribed", data=Unsubscribed(channels, code))
             stream.event(stream.subprotocol.tail(event))
