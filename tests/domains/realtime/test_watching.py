@@ -266,3 +266,10 @@ async def test_a_cell_around_that_is_out_of_sight_is_watched_no_more(open_site):
         assert (await peer.receive("unsubscribed"))["data"]["channels"] == [channel(held[-1])]
         await peer.settled()
         assert watched(site) == [held[:-1]]
+
+
+async def test_around_holds_no_cell_out_of_sight(site):
+    near = site.house.around_cells(HOME.lat_deg, HOME.lng_deg, 300.0, 64)
+    site.house.hidden.add(near[-1])
+    await around(site)
+    assert watched(site) == [near[:-1]]

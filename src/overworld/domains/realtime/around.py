@@ -17,6 +17,8 @@ from overworld.kernel.refusals import Busy, Fault
 
 _log = logging.getLogger(__name__)
 
+_NOTHING: frozenset[str] = frozenset()
+
 
 class Around:
     """Gives streams that asked for it the channels of the cells around their player."""
@@ -75,7 +77,9 @@ class Around:
 
     def _centre(self, stream: Stream, place: Place) -> list[int]:
         assert stream.around_m is not None  # noqa: S101 - callers look
-        cells = self._sight.around_cells(place.lat_deg, place.lng_deg, stream.around_m, self._cells_max)
+        scopes = _NOTHING if stream.principal is None else stream.principal.scopes
+        met = self._sight.around_cells(place.lat_deg, place.lng_deg, stream.around_m, self._cells_max)
+        cells = [one for one in met if not self._sight.sight_refusal(place, *geo_cells.centre_deg(one), scopes)]
         if cells == stream.around_cells:
             return []
         channels = {cell_channel(cell): cell for cell in cells}
