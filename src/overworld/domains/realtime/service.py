@@ -143,7 +143,8 @@ class RealtimeService:
 
     def admit(self, connection: Connection, principal: Principal, cid: _Cid = UNSET) -> None:
         """Makes the connection the principal's and says so."""
-        if connection.principal is not None and connection.principal.scopes != principal.scopes:
+        before = principal if connection.principal is None else connection.principal
+        if before.scopes != principal.scopes:
             connection.close_reporter()
         self._roster.admit(connection, principal)
         known_end = principal.expires_us <= _EXPIRES_US_SHOWN_MAX
@@ -157,6 +158,9 @@ class RealtimeService:
                 cid=cid,
             )
         )
+        if not before.scopes <= principal.scopes:
+            self._keeper.narrow(connection.stream)
+            self._follow(self._keeper.look([connection.stream]))
 
     def crossed(self, player_ids: Sequence[UUID]) -> None:
         """Players have come into other room cells: all streams of theirs are looked at, whichever way the fix came."""
@@ -252,6 +256,7 @@ class RealtimeService:
             [place] = await self._sight.places([principal.account_id])
         if not connection.is_open:
             return
+        principal = authenticated(connection)  # which may have lost scopes meanwhile
         stream = connection.stream
         shown_anew = self._choose_positions(stream, message.positions)
         granted: list[str] = []
