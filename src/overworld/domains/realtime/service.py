@@ -25,6 +25,7 @@ from overworld.domains.realtime.errors import (
     TooManyInFlight,
     UnknownAction,
 )
+from overworld.domains.realtime.following import Following
 from overworld.domains.realtime.messages import (
     Action,
     AnyClientMessage,
@@ -115,6 +116,9 @@ class RealtimeService:
         self._around_m = around_m
         self.draining = False
         self.in_flight: set[asyncio.Task[None]] = set()
+        self._following = Following(
+            around=around, keeper=keeper, snapshots=snapshots, start=self._follow, at_once=settings.slice_sends
+        )
 
     def handle(self, connection: Connection, message: AnyClientMessage) -> None:
         """Carries out one message. Refusals and bugs both become an `error`; nothing is raised.
@@ -160,7 +164,7 @@ class RealtimeService:
         )
         if not before.scopes <= principal.scopes:
             self._keeper.narrow(connection.stream)
-            self._follow(self._keeper.look([connection.stream]))
+            self._following.follow([connection.stream])
 
     def crossed(self, player_ids: Sequence[UUID]) -> None:
         """Players have come into other room cells: all streams of theirs are looked at, whichever way the fix came."""
@@ -168,13 +172,7 @@ class RealtimeService:
         for player_id in player_ids:
             streams += (one.stream for one in self._roster.of_account(player_id))
             streams += self._streams.waiting_of(player_id)
-        watching = [stream for stream in streams if stream.around_m is not None or any(watched_cells(stream))]
-        if watching:
-            self._follow(self._look_around(watching))
-
-    async def _look_around(self, streams: Sequence[Stream]) -> None:
-        await self._around.follow(streams)
-        await self._keeper.look(streams)
+        self._following.follow([one for one in streams if one.around_m is not None or any(watched_cells(one))])
 
     def _dispatch(self, connection: Connection, message: AnyClientMessage) -> None:
         match message:
