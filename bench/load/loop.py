@@ -59,7 +59,8 @@ LINE = np.dtype(
 )  # fmt: skip
 
 # A street that a player walks up and down: where it begins, degrees in a metre along it, how long it is, where on the
-# way there and back the player was at the time 0, and how fast it walks. The mover of a room circles where its street begins.
+# way there and back the player was at the time 0, and how fast it walks. The mover of a room circles where its street
+# begins.
 STREET = np.dtype(
     [("lat_deg", "<f8"), ("lng_deg", "<f8"), ("north_deg", "<f8"), ("east_deg", "<f8"), ("heading_deg", "<f8"),
      ("long_m", "<f8"), ("begun_m", "<f8"), ("speed_m_s", "<f8")]
