@@ -153,7 +153,7 @@ def test_an_end_of_the_connection_ends_what_is_waited_for(reader: Reader):
 
 @pytest.fixture
 def member(reader: Reader) -> Reader:
-    """One of room 2 of 10, in a round that began 10 s ago, after 50 sayings of rounds before. One is due every 0.1 s."""
+    """One of room 2 of 10, of a round that began 10 s ago, after 50 sayings of others. One is due every 0.1 s."""
     reader.line["room"] = 2
     reader.plan["rooms"], reader.plan["said"], reader.plan["sayings"] = 10, 50, 40
     reader.plan["saying_ns"] = 100_000_000
