@@ -1,4 +1,4 @@
-"""Deliveries a second: in many rooms one moves, and everybody there is told, while others report where they are."""
+"""Deliveries a second: in many rooms one speaks, and everybody there hears it, while others report where they are."""
 
 from __future__ import annotations
 
@@ -28,11 +28,10 @@ _CITY_KM = 10.0
 _FIRST_DEG = (40.0, -3.0)
 _APART_DEG = 0.05
 _ROOMS_IN_A_ROW = 20
-_LISTEN_M = 100
 
 Members = Annotated[int, Parameter(validator=Number(gte=1, lte=15_000))]
 RoomSize = Annotated[int, Parameter(validator=Number(gte=1, lte=190))]
-MovesPerS = Annotated[float, Parameter(validator=Number(gte=0.1, lte=5))]
+SayingsPerS = Annotated[float, Parameter(validator=Number(gte=0.1, lte=5))]
 Others = Annotated[int, Parameter(validator=Number(gte=1, lte=5_000))]
 Rate = Annotated[float, Parameter(validator=Number(gte=1, lte=1_000_000))]
 
@@ -42,7 +41,7 @@ class _Wanted(Struct, frozen=True, kw_only=True):
 
     members: int
     room_size: int
-    moves: float
+    sayings: float
     others: int
     rate: float
     ack_share: float
@@ -57,21 +56,21 @@ def fanout(
     *,
     members: Members = 10_000,
     room_size: RoomSize = 100,
-    moves: MovesPerS = 4,
+    sayings: SayingsPerS = 4,
     others: Others = 1_000,
     rate: Rate = 50_000,
     ack_share: AckShare = 0.01,
-    interest_hz: Hz = 60,
+    interest_hz: Hz = 10,
     seconds: Seconds = 50,
     rounds: RoundCount = 5,
     seed: int = 1,
     database: str | None = None,
     json: Json = False,
 ) -> int:
-    """Deliveries a second: in each of many rooms one player moves, and all who stand there are told.
+    """Deliveries a second: in each of many rooms one player speaks, and all who stand there hear it.
 
-    A latency lasts from when a mover's fix was due to when a member has read of it, so the wait for the server's next
-    publication is in it. Meanwhile others report where they are, in packed frames of 8.
+    A latency lasts from when a speaker was due to say something to when a member has read it. Meanwhile others walk,
+    report where they are in packed frames of 8, and are told of each other.
 
     Parameters
     ----------
@@ -79,16 +78,16 @@ def fanout(
         Connections that listen, each a player who stands; what is left over from whole rooms is left out.
     room_size
         How many of them stand together, in a room cell of their own.
-    moves
-        Fixes a second of the mover of each room, who has a connection too and does not listen.
+    sayings
+        Messages a second of the speaker of each room, who has a connection too and hears itself.
     others
-        Connections of players who only report where they are.
+        Connections of players who walk.
     rate
         Fixes a second of these, all together.
     ack_share
         Share of these fixes that ask for their verdict.
     interest_hz
-        How often the server tells what has changed around players.
+        How often the server tells the others what has changed around them.
     seconds
         Measured time, all rounds together.
     rounds
@@ -101,7 +100,7 @@ def fanout(
         Print the line of JSON alone.
     """
     wanted = _Wanted(
-        members=members, room_size=min(room_size, members), moves=moves, others=others, rate=rate,
+        members=members, room_size=min(room_size, members), sayings=sayings, others=others, rate=rate,
         ack_share=ack_share, interest_hz=interest_hz, seconds=seconds, rounds=rounds, seed=seed, database=database,
     )  # fmt: skip
     return report.run(partial(_measure, wanted), json=json)
@@ -124,7 +123,7 @@ async def _measure(wanted: _Wanted, folder: Path) -> Report:
                 unit="deliveries",
                 rounds=wanted.rounds,
                 seconds=wanted.seconds,
-                guess_per_s=rooms * wanted.room_size * wanted.moves,
+                guess_per_s=rooms * wanted.room_size * wanted.sayings,
             )
             memory_mb = rss_mb(server)
         return Report(
@@ -137,7 +136,7 @@ async def _measure(wanted: _Wanted, folder: Path) -> Report:
                 "connections": len(seats),
                 "rooms": rooms,
                 "room_size": wanted.room_size,
-                "moves": wanted.moves,
+                "sayings": wanted.sayings,
                 "others": wanted.others,
                 "rate": wanted.rate,
                 "interest_hz": wanted.interest_hz,
@@ -155,7 +154,7 @@ async def _measure(wanted: _Wanted, folder: Path) -> Report:
 
 
 def _plan(wanted: _Wanted, server: ServerProcess, seats: list[Seat], rooms: int) -> PackedPlan:
-    others, movers, members = (
+    others, speakers, members = (
         seats[: wanted.others],
         seats[wanted.others : wanted.others + rooms],
         seats[wanted.others + rooms :],
@@ -168,20 +167,21 @@ def _plan(wanted: _Wanted, server: ServerProcess, seats: list[Seat], rooms: int)
         ack_share=wanted.ack_share,
         city_km=_CITY_KM,
         seed=wanted.seed,
-        listen={"channels": ["location:around"], "positions": "packed", "radius_m": _LISTEN_M},
+        listen={"channels": ["location:around"], "positions": "packed"},
         rooms=[
-            _room(i, mover, members[i * wanted.room_size : (i + 1) * wanted.room_size])
-            for i, mover in enumerate(movers)
+            _room(i, speaker, members[i * wanted.room_size : (i + 1) * wanted.room_size])
+            for i, speaker in enumerate(speakers)
         ],
-        moves_per_s=rooms * wanted.moves,
+        sayings_per_s=rooms * wanted.sayings,
     )
 
 
-def _room(i: int, mover: Seat, members: list[Seat]) -> Room:
+def _room(i: int, speaker: Seat, members: list[Seat]) -> Room:
     """The middle of a room cell, kilometres from all others."""
     row, column = divmod(i, _ROOMS_IN_A_ROW)
     cell = cells.cell_of(
         _FIRST_DEG[0] + row * _APART_DEG, _FIRST_DEG[1] + column * _APART_DEG, WorldSettings().room_level
     )
     lat_deg, lng_deg = cells.centre_deg(cell)
-    return Room(lat_deg=lat_deg, lng_deg=lng_deg, mover=mover, members=members)
+    channel = f"location:cell:{cells.token(cell)}"
+    return Room(lat_deg=lat_deg, lng_deg=lng_deg, channel=channel, speaker=speaker, members=members)

@@ -9,7 +9,6 @@ monotonic clock in nanoseconds; `base_us` added to its microseconds is the wall 
 from __future__ import annotations
 
 import ctypes
-import math
 import platform
 from typing import Any
 
@@ -18,14 +17,9 @@ from numba import types
 
 from overworld.geo.compiled import kernel
 from overworld.kernel.packed import (
-    ENTERED,
     FLAG_ACK,
     HEADER,
-    LEFT,
-    MOVED,
-    SECTION,
     SURROUNDINGS,
-    SURROUNDINGS_HEADER,
     VERDICT,
     VERDICTS,
 )
@@ -33,9 +27,8 @@ from overworld.kernel.packed import (
 TICK_NS = 200_000
 """How long the loop rests when nothing is due: for so long a fix may be late, and an answer wait to be read."""
 
-CIRCLE_M, CIRCLE_STEP_M = 20.0, 1.0
-"""The mover of a room goes round in a circle, by so much with each fix, and says that it stands: so nobody can tell
-where it is but by being told."""
+SAID_DIGITS = 12
+"""What is said in a room begins with its number among all that is said, written with so many digits."""
 
 CARRY_BYTES = 1_024
 """The longest message that is looked into as a whole; of a longer one only the bytes are counted."""
@@ -51,31 +44,30 @@ EVENTS_MAX = 1_024
 # One connection. `mode` and `left` say what of a message of the server comes next, and `carry` holds the `have` bytes
 # of it that came; `rest` are the `unsent` bytes of a frame that the server has not taken. The verdicts number
 # `answered` to `asked` must still come, in this order; `fix_us` and `due_ns` are of their fixes. `room` is the number
-# of the room that it is a member of, -1 for none; `steps` is what it heard there in the round, or how often it moved.
+# of the room that it is a member of, -1 for none; `heard` is how much it heard there in the round.
 LINE = np.dtype(
     [("fd", "<i4"), ("mode", "<i4"), ("have", "<i4"), ("unsent", "<i4"), ("left", "<i8"), ("answered", "<i8"),
-     ("asked", "<i8"), ("cut", "<i8"), ("room", "<i8"), ("steps", "<i8"), ("fix_us", "<i8", OWED_MAX),
+     ("asked", "<i8"), ("cut", "<i8"), ("room", "<i8"), ("heard", "<i8"), ("fix_us", "<i8", OWED_MAX),
      ("due_ns", "<i8", OWED_MAX), ("rest", "u1", FRAME_BYTES_MAX), ("carry", "u1", CARRY_BYTES)]
 )  # fmt: skip
 
 # A street that a player walks up and down: where it begins, degrees in a metre along it, how long it is, where on the
-# way there and back the player was at the time 0, and how fast it walks. The mover of a room circles where its street
-# begins.
+# way there and back the player was at the time 0, and how fast it walks.
 STREET = np.dtype(
     [("lat_deg", "<f8"), ("lng_deg", "<f8"), ("north_deg", "<f8"), ("east_deg", "<f8"), ("heading_deg", "<f8"),
      ("long_m", "<f8"), ("begun_m", "<f8"), ("speed_m_s", "<f8")]
 )  # fmt: skip
 
-# What is sent, and when. Frame n is of player n modulo `players`. Move n is of room n modulo `rooms`; their movers are
-# the lines after those of the players.
+# What is sent, and when. Frame n is of player n modulo `players`. Of the `sayings` of the round number n is said in
+# room n modulo `rooms`, by its speaker: they are the lines after those of the players. `said` is how many came before.
 PLAN = np.dtype(
     [("start_ns", "<i8"), ("base_us", "<i8"), ("give_up_ns", "<i8"), ("frames", "<i8"), ("players", "<i8"),
-     ("records", "<i8"), ("step_ns", "<f8"), ("frame_ns", "<f8"), ("ack_share", "<f8"), ("moves", "<i8"),
-     ("rooms", "<i8"), ("room_size", "<i8"), ("move_ns", "<f8"), ("seed", "<u8")]
+     ("records", "<i8"), ("step_ns", "<f8"), ("frame_ns", "<f8"), ("ack_share", "<f8"), ("sayings", "<i8"),
+     ("said", "<i8"), ("rooms", "<i8"), ("room_size", "<i8"), ("saying_ns", "<f8"), ("seed", "<u8")]
 )  # fmt: skip
 
 COUNTS = (
-    "fixes", "moved", "asked", "answered", "timed", "delivered", "surroundings", "surroundings_bytes", "texts",
+    "fixes", "said", "sent", "asked", "answered", "timed", "delivered", "surroundings", "surroundings_bytes", "texts",
     "texts_bytes", "pings", "closes", "cuts", "strange", "malformed", "held_back", "kept_count", "lags", "last_ns",
 )  # fmt: skip
 
@@ -98,8 +90,9 @@ _OF_2_53 = 2.0**-53
 _SECOND_NS = 1_000_000_000
 _VERDICT_BYTES = VERDICT.itemsize
 _HEADER_BYTES = HEADER.size
-_SURROUNDINGS_BYTES = SURROUNDINGS_HEADER.size
-_SECTION_BYTES, _LEFT_BYTES, _ENTERED_BYTES, _MOVED_BYTES = (kind.itemsize for kind in (SECTION, LEFT, ENTERED, MOVED))
+# How a text that was said, and the answer to who said it, are known among others.
+_SAID, _SENT = (np.frombuffer(mark, np.uint8) for mark in (b'"text":"', b'"type":"chat.sent"'))
+_DIGIT_0 = 48
 _ACCURACY_DM = 50
 _DEGREE_M = 111_195.0
 _MICROS = 1_000
@@ -151,16 +144,16 @@ def walked(street: Any, time_us: int) -> tuple[float, float, float]:
 
 @kernel
 def drive(
-    epoll: int, plan: Any, lines: Any, line_of_fd: Any, streets: Any, frame: Any, records: Any, move: Any,
-    step: Any, events: Any, state: Any, latencies_s: Any, lags_s: Any, delays_s: Any, errno: Any,
+    epoll: int, plan: Any, lines: Any, line_of_fd: Any, streets: Any, frame: Any, records: Any, sayings: Any,
+    number_at: int, events: Any, state: Any, latencies_s: Any, lags_s: Any, delays_s: Any, errno: Any,
 ) -> None:  # fmt: skip
     """One round: everything of the plan is sent when it is due, and everything is read until the last answer is there.
 
-    An open loop: what is due while others are sent late follows at once. `records` are part of `frame`, and
-    `step` of `move`, which is the frame of a mover.
+    An open loop: what is due while others are sent late follows at once. `records` are part of `frame`.
+    `sayings` has the frame of each room's speaker, in which the number of what is said begins at `number_at`.
     `errno` is that of `errno_here`, by the same thread.
     """
-    frames, moves = 0, 0
+    frames, said = 0, 0
     random = plan.seed
     while True:
         now = now_ns(state)
@@ -178,22 +171,20 @@ def drive(
             state.lags += 1
             frames += 1
             burst += 1
-        due_ns = plan.start_ns + int(moves * plan.move_ns)
-        while moves < plan.moves and due_ns <= now:
-            i = plan.players + moves % plan.rooms
-            circle(step, streets[i], lines[i], plan, due_ns)
-            state.moved += send(lines[i], move, 0, len(move), state, errno)
-            moves += 1
-            due_ns = plan.start_ns + int(moves * plan.move_ns)
+        while said < plan.sayings and plan.start_ns + int(said * plan.saying_ns) <= now:
+            room = said % plan.rooms
+            write_number(sayings[room], number_at, plan.said + said)
+            state.said += send(lines[plan.players + room], sayings[room], 0, sayings.shape[1], state, errno)
+            said += 1
         ready = _epoll_wait(epoll, events.ctypes, EVENTS_MAX, 0)
         for e in range(ready):
             line = lines[line_of_fd[events[e * EVENT_WORDS + _EVENT_FD]]]
             receive(line, plan, state, latencies_s, delays_s, errno)
             if line.cut != 0:
                 _epoll_ctl(epoll, _EPOLL_DEL, line.fd, events.ctypes)
-        if frames == plan.frames and moves == plan.moves:
-            all_there = state.answered == state.asked and state.delivered >= state.moved * plan.room_size
-            if all_there or now > plan.give_up_ns:
+        if frames == plan.frames and said == plan.sayings:
+            all_told = state.sent >= state.said and state.delivered >= state.said * plan.room_size
+            if (all_told and state.answered == state.asked) or now > plan.give_up_ns:
                 return
         if burst < _BURST and ready < EVENTS_MAX:
             state.clock[0], state.clock[1] = 0, TICK_NS
@@ -241,20 +232,11 @@ def note(column: Any, i: int, taken_ns: int) -> None:
 
 
 @kernel
-def circle(step: Any, street: Any, line: Any, plan: Any, due_ns: int) -> None:
-    """Writes the next fix of a room's mover."""
-    line.steps += 1
-    angle = line.steps * (CIRCLE_STEP_M / CIRCLE_M)
-    lat_deg = street.lat_deg + CIRCLE_M / _DEGREE_M * math.sin(angle)
-    lng_deg = street.lng_deg + CIRCLE_M / _DEGREE_M * math.cos(angle) / math.cos(math.radians(street.lat_deg))
-    record = step[0]
-    record.time_us = plan.base_us + due_ns // _MICROS
-    record.lat_e7 = round(lat_deg * 1e7)
-    record.lng_e7 = round(lng_deg * 1e7)
-    record.accuracy_dm = _ACCURACY_DM
-    record.speed_cm_s = 0
-    record.heading_cdeg = 0
-    record.flags = 0
+def write_number(frame: Any, at: int, number: int) -> None:
+    """Writes a number with all its digits."""
+    for i in range(SAID_DIGITS - 1, -1, -1):
+        frame[at + i] = _DIGIT_0 + number % 10
+        number //= 10
 
 
 @kernel
@@ -356,17 +338,12 @@ def take_head(
     if kind == _BINARY and length >= _HEADER_BYTES:
         if end - at < head + _HEADER_BYTES:
             return 0
-        if inbox[at + head] == SURROUNDINGS and line.room >= 0 and length <= CARRY_BYTES - head:
-            if end - at < head + length:
-                return 0
-            take_room(line, plan, state, at + head, at + head + length, delays_s, now)
-            return head + length
         take_packed(line, state, at + head, length)
         return head + _HEADER_BYTES
     if length <= CARRY_BYTES - head:
         if end - at < head + length:
             return 0
-        take_whole(line, kind, state, at + head, at + head + length, errno)
+        take_whole(line, plan, kind, state, at + head, at + head + length, delays_s, now, errno)
         return head + length
     state.texts += kind == _TEXT
     state.texts_bytes += length * (kind == _TEXT)
@@ -387,35 +364,6 @@ def take_packed(line: Any, state: Any, at: int, length: int) -> None:
         line.mode = _RECORDS
     else:
         state.malformed += 1
-
-
-@kernel
-def take_room(line: Any, plan: Any, state: Any, at: int, end: int, delays_s: Any, now: int) -> None:
-    """Takes what a member is told of the room: every frame in which somebody has moved tells of one move of the mover.
-
-    Nobody else moves, and the moves of a room are farther apart than a delivery takes; each is told of once, in order.
-    """
-    state.surroundings += 1
-    state.surroundings_bytes += end - at
-    inbox, at = state.inbox, at + _SURROUNDINGS_BYTES
-    moved_count = 0
-    while at + _SECTION_BYTES <= end:
-        sizes = at + _SECTION_BYTES - 6
-        entered, moved, left = (
-            int(inbox[sizes]) | int(inbox[sizes + 1]) << 8,
-            int(inbox[sizes + 2]) | int(inbox[sizes + 3]) << 8,
-            int(inbox[sizes + 4]) | int(inbox[sizes + 5]) << 8,
-        )
-        moved_count += moved
-        at += _SECTION_BYTES + left * _LEFT_BYTES + entered * _ENTERED_BYTES + moved * _MOVED_BYTES
-    state.malformed += at != end
-    if moved_count > 0:
-        due_ns = plan.start_ns + int((line.steps * plan.rooms + line.room) * plan.move_ns)
-        state.strange += due_ns > now
-        note(delays_s, state.delivered, now - due_ns)
-        line.steps += 1
-        state.delivered += 1
-        state.last_ns = now
 
 
 @kernel
@@ -441,8 +389,40 @@ def take_verdict(line: Any, state: Any, at: int, latencies_s: Any, now: int) -> 
 
 
 @kernel
-def take_whole(line: Any, kind: int, state: Any, at: int, end: int, errno: Any) -> None:
-    """Takes a message that is there to its end. Pings are answered, the first few of all others kept."""
+def end_of(mark: Any, inbox: Any, at: int, end: int) -> int:
+    """Where the first such mark ends in what is from `at` to `end`; -1 when there is none."""
+    first = mark[0]
+    for begin in range(at, end - len(mark) + 1):
+        if inbox[begin] == first:
+            i = 1
+            while i < len(mark) and inbox[begin + i] == mark[i]:
+                i += 1
+            if i == len(mark):
+                return begin + i
+    return -1
+
+
+@kernel
+def take_said(line: Any, plan: Any, state: Any, at: int, end: int, delays_s: Any, now: int) -> None:
+    """Takes what a member heard, whose number begins at `at`: every saying of its room comes once, in order."""
+    number = 0
+    for i in range(at, min(at + SAID_DIGITS, end)):
+        number = 10 * number + int(state.inbox[i]) - _DIGIT_0
+    next_one = line.heard * plan.rooms + line.room
+    if number != plan.said + next_one:
+        state.strange += 1
+        return
+    note(delays_s, state.delivered, now - (plan.start_ns + int(next_one * plan.saying_ns)))
+    line.heard += 1
+    state.delivered += 1
+    state.last_ns = now
+
+
+@kernel
+def take_whole(
+    line: Any, plan: Any, kind: int, state: Any, at: int, end: int, delays_s: Any, now: int, errno: Any
+) -> None:  # fmt: skip
+    """Takes a message that is there to its end. Pings are answered; of what nobody waits for the first few are kept."""
     inbox = state.inbox
     if kind == _PING:
         state.pings += 1
@@ -452,6 +432,15 @@ def take_whole(line: Any, kind: int, state: Any, at: int, end: int, errno: Any) 
         return
     if kind == _PONG:
         return
+    if kind == _TEXT and plan.sayings > 0:
+        number_at = end_of(_SAID, inbox, at, end)
+        if number_at >= 0:
+            if line.room >= 0:
+                take_said(line, plan, state, number_at, end, delays_s, now)
+            return  # a speaker hears itself
+        if end_of(_SENT, inbox, at, end) >= 0:
+            state.sent += 1
+            return
     if kind == _TEXT:
         state.texts += 1
         state.texts_bytes += end - at

@@ -1,4 +1,4 @@
-"""Players who stream packed fixes over the socket at a rate, and rooms whose members are told of a mover."""
+"""Players who stream packed fixes over the socket at a rate, and rooms whose members hear what a speaker says."""
 
 from __future__ import annotations
 
@@ -32,16 +32,19 @@ _AT_ONCE = 200
 _DEGREE_M = 111_195.0
 _STREET_M = (150.0, 600.0)
 _WALK_M_S = (0.9, 1.9)
+_TEXT_CHARACTERS = 200
 _SPARE, _SPARE_COUNT = 1.3, 1_000
+_TEXT = ("0" * loop.SAID_DIGITS).ljust(_TEXT_CHARACTERS, "x")
 _EXPECTED = ("players.nearby", "coins.nearby", "around.changed")
 
 
 class Room(Struct, frozen=True, kw_only=True):
-    """Members who stand together at a place and are told of a mover who circles there."""
+    """Members who stand together at a place, and a speaker among them; all of them hold the channel of the cell."""
 
     lat_deg: float
     lng_deg: float
-    mover: Seat
+    channel: str
+    speaker: Seat
     members: Sequence[Seat]
 
 
@@ -49,8 +52,8 @@ class PackedPlan(Struct, frozen=True, kw_only=True):
     """What a generator of packed fixes needs. Every player sends a frame of `records` fixes whenever its turn comes.
 
     `per_s` is fixes a second of all players together, `ack_share` the share of them that ask for their verdict. They
-    walk in a square of `city_km`. `listen` are the fields of `subscribe` that each sends after its first fix; with
-    rooms only their members do. Rooms are all of the same size; `moves_per_s` is of all movers together.
+    walk in a square of `city_km`. `listen` are the fields of `subscribe` that each sends after its first fix. Rooms
+    are all of the same size and their channels of one length; `sayings_per_s` is of all speakers together.
     """
 
     realtime: str
@@ -62,14 +65,17 @@ class PackedPlan(Struct, frozen=True, kw_only=True):
     seed: int
     listen: dict[str, Any] | None = None
     rooms: Sequence[Room] = ()
-    moves_per_s: float = 0.0
+    sayings_per_s: float = 0.0
 
 
 class _Place(Struct, frozen=True):
-    """Who is connected, the street it walks or else where it stands, and the room it is a member of, -1 for none."""
+    """Who is connected, what it listens to, and the street it walks or else where it stands.
+
+    `room` is the number of the room that it is a member of, -1 for none.
+    """
 
     seat: Seat
-    listens: bool
+    listen: dict[str, Any] | None
     street: Any = None
     stands_deg: tuple[float, float] = (0.0, 0.0)
     room: int = -1
@@ -88,7 +94,7 @@ class PackedLoad:
         self._line_of_fd = np.zeros(max((line.socket.fileno() for line in opened), default=0) + 1, np.int64)
         self._state = np.zeros(1, loop.STATE)
         self._events = np.zeros(loop.EVENTS_MAX * loop.EVENT_WORDS, np.int32)
-        self._frames = *_ready_frame(plan.records), *_ready_frame(1)
+        self._frames = *_ready_frame(plan.records), *_ready_sayings(plan.rooms)
         self._errno = loop.errno_here()
         self._round = np.zeros(1, loop.PLAN)
         self._samples_s = {name: np.zeros(1) for name in ("latencies", "lags", "delays")}
@@ -101,7 +107,7 @@ class PackedLoad:
     @classmethod
     async def make(cls, plan: PackedPlan) -> Self:
         """Compiles the loop, connects everybody and subscribes. Raises: RuntimeError when the server does not agree."""
-        streets = np.concatenate([streets_of(len(plan.players), city_km=plan.city_km, seed=plan.seed), _circles(plan)])
+        streets = streets_of(len(plan.players), city_km=plan.city_km, seed=plan.seed)
         places = list(_places(plan, streets))
         allow_files(len(places))
         cls(plan, streets, [], [])._drive(0.0)  # while nobody waits for an answer to a ping
@@ -114,7 +120,7 @@ class PackedLoad:
         """Nothing: what a round needs depends on how long it takes."""
 
     async def round(self, seconds: float) -> None:
-        """Walks and moves for so long, and waits for the verdicts that are asked for and for every delivery."""
+        """Walks and speaks for so long, and waits for the verdicts that are asked for and for every delivery."""
         self._drive(seconds)
 
     async def tally(self) -> Tally:
@@ -153,13 +159,14 @@ class PackedLoad:
         frames_per_s = plan.per_s / plan.records
         wanted = self._round[0]
         wanted["frames"] = int(seconds * frames_per_s) + players if seconds else 0
-        wanted["moves"] = int(seconds * plan.moves_per_s)
+        wanted["said"] += wanted["sayings"]
+        wanted["sayings"] = int(seconds * plan.sayings_per_s)
         wanted["players"], wanted["records"], wanted["ack_share"] = players, plan.records, plan.ack_share
         wanted["frame_ns"] = 1e9 / frames_per_s
         wanted["step_ns"] = 1e9 * players / plan.per_s
         wanted["rooms"] = max(len(plan.rooms), 1)
         wanted["room_size"] = len(plan.rooms[0].members) if plan.rooms else 0
-        wanted["move_ns"] = 1e9 / plan.moves_per_s if plan.moves_per_s else 0.0
+        wanted["saying_ns"] = 1e9 / plan.sayings_per_s if plan.sayings_per_s else 0.0
         wanted["seed"] = Random(plan.seed).getrandbits(64) | 1
         self._make_room()
         # The first frames tell of the time before they are sent: it must lie behind the last fix so far.
@@ -171,7 +178,7 @@ class PackedLoad:
         for name in loop.COUNTS:
             state[name] = 0
         state["reasons"] = 0
-        self._lines["steps"][self._lines["room"] >= 0] = 0
+        self._lines["heard"] = 0
         state["asked"] = int((self._lines["asked"] - self._lines["answered"]).sum())
         samples_s = self._samples_s
         loop.drive(
@@ -186,7 +193,7 @@ class PackedLoad:
         sizes = {
             "latencies": fixes * self._plan.ack_share * _SPARE + _SPARE_COUNT,
             "lags": int(wanted["frames"]),
-            "delays": int(wanted["moves"] * wanted["room_size"]),
+            "delays": int(wanted["sayings"] * wanted["room_size"]),
         }
         for name, size in sizes.items():
             self._samples_s[name] = np.full(int(size) + 1, np.nan)
@@ -195,9 +202,8 @@ class PackedLoad:
         return self._samples_s[name][: int(self._state[0][count])]
 
     def _heard(self, seconds: float) -> dict[str, float]:
-        """What each listener was told of those around it, on average."""
-        listening = sum(len(room.members) for room in self._plan.rooms) or len(self._plan.players)
-        state, seconds_of_all = self._state[0], seconds * listening
+        """What each walker was told of those around it, on average."""
+        state, seconds_of_all = self._state[0], seconds * len(self._plan.players)
         return {
             "surroundings_per_s": round(int(state["surroundings"]) / seconds_of_all, 2),
             "surroundings_bytes_per_s": round(int(state["surroundings_bytes"]) / seconds_of_all, 1),
@@ -207,10 +213,11 @@ class PackedLoad:
         state, wanted = self._state[0], self._round[0]
         counted = {
             "verdicts did not come": state["asked"] - state["answered"],
-            "deliveries are missing": state["moved"] * wanted["room_size"] - state["delivered"],
+            "sayings were not answered": state["said"] - state["sent"],
+            "deliveries are missing": state["said"] * wanted["room_size"] - state["delivered"],
             "connections were cut": state["cuts"],
             "close frames came": state["closes"],
-            "verdicts or moves came that nobody waited for, or in another order": state["strange"],
+            "verdicts or sayings came that nobody waited for, or in another order": state["strange"],
             "messages were malformed": state["malformed"],
             "frames could not be sent, because the server did not read": state["held_back"],
             "latencies found no room": state["timed"] - len(self._samples_s["latencies"]),
@@ -239,24 +246,19 @@ def streets_of(count: int, *, city_km: float, seed: int) -> Any:
     return streets
 
 
-def _circles(plan: PackedPlan) -> Any:
-    """Where the movers of the rooms are."""
-    circles = np.zeros(len(plan.rooms), loop.STREET)
-    circles["lat_deg"] = [room.lat_deg for room in plan.rooms]
-    circles["lng_deg"] = [room.lng_deg for room in plan.rooms]
-    return circles
-
-
 def _places(plan: PackedPlan, streets: Any) -> Iterator[_Place]:
-    """Everybody, in the order of the loop's lines: players, movers, then the members of one room after the other."""
-    for seat, street in zip(plan.players, streets[: len(plan.players)], strict=True):
-        yield _Place(seat, plan.listen is not None and not plan.rooms, street=street)
+    """Everybody, in the order of the loop's lines: players, speakers, then the members of one room after the other."""
+    for seat, street in zip(plan.players, streets, strict=True):
+        yield _Place(seat, plan.listen, street=street)
     for room in plan.rooms:
-        east_deg = loop.CIRCLE_M / (_DEGREE_M * cos(radians(room.lat_deg)))
-        yield _Place(room.mover, listens=False, stands_deg=(room.lat_deg, room.lng_deg + east_deg))
+        yield _Place(room.speaker, _of_room(room), stands_deg=(room.lat_deg, room.lng_deg))
     for i, room in enumerate(plan.rooms):
         for seat in room.members:
-            yield _Place(seat, listens=True, stands_deg=(room.lat_deg, room.lng_deg), room=i)
+            yield _Place(seat, _of_room(room), stands_deg=(room.lat_deg, room.lng_deg), room=i)
+
+
+def _of_room(room: Room) -> dict[str, Any]:
+    return {"channels": [room.channel], "positions": "packed"}
 
 
 async def _opened(plan: PackedPlan, place: _Place, turns: asyncio.Semaphore) -> BareLine:
@@ -268,8 +270,8 @@ async def _opened(plan: PackedPlan, place: _Place, turns: asyncio.Semaphore) -> 
         at = datetime.fromtimestamp(now_us / 1e6, UTC)
         fix = {"lat": lat_deg, "lng": lng_deg, "accuracy_m": 5, "timestamp": at}
         await _ask(line, {"type": "location.update", "ack": True, "data": fix}, b'"accepted":true')
-        if place.listens:
-            await _ask(line, {"type": "subscribe", **(plan.listen or {})}, b'"refused":[]')
+        if place.listen is not None:
+            await _ask(line, {"type": "subscribe", **place.listen}, b'"refused":[]')
         return line
 
 
@@ -284,6 +286,18 @@ def _ready_frame(records: int) -> tuple[Any, Any]:
     payload = HEADER.pack(POSITIONS, VERSION, records) + bytes(records * POSITION.itemsize)
     frame = np.frombuffer(bytearray(masked(payload, binary=True)), np.uint8)
     return frame, frame[len(frame) - records * POSITION.itemsize :].view(POSITION)
+
+
+def _ready_sayings(rooms: Sequence[Room]) -> tuple[Any, int]:
+    """A row for each room, the frame of its speaker without the number; and where in it the number begins."""
+    frames = [
+        masked(msgspec.json.encode({"type": "chat.message", "data": {"channel": room.channel, "text": _TEXT}}))
+        for room in rooms
+    ]
+    if not frames:
+        return np.zeros((0, 0), np.uint8), 0
+    rows = np.array([np.frombuffer(frame, np.uint8) for frame in frames])
+    return rows, frames[0].index(_TEXT.encode())
 
 
 def _ms(taken_s: Any, share: float) -> float:

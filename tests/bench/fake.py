@@ -14,10 +14,8 @@ from picows import WSCloseCode, WSFrame, WSListener, WSMsgType, WSTransport, WSU
 from overworld.kernel.packed import (
     FLAG_ACK,
     HEADER,
-    MOVED,
     POSITION,
     POSITIONS,
-    SECTION,
     SURROUNDINGS,
     SURROUNDINGS_HEADER,
     VERDICT,
@@ -29,19 +27,20 @@ from overworld.kernel.packed import (
 class Answers(Struct, kw_only=True):
     """How the server answers, and what it got. `refuses` says whether a fix is refused, by its number on its line.
 
-    With `tells_rooms` a fix that comes alone is a mover's, and all who listen on its parallel are told; with `closes` a
-    refusal ends the connection.
+    What is said in a channel is told to all who listen to it, so often as `tells`; with `closes` a refusal ends the
+    connection.
     """
 
     refuses: Callable[[int], bool] = lambda number: False
     surroundings_bytes: int = 0
     pings: bool = False
     keeps: bool = True
-    tells_rooms: bool = False
+    tells: Callable[[int], int] = lambda number: 1
     closes: bool = False
     fixes: dict[int, list[np.ndarray]] = field(default_factory=dict)
     pongs: list[bytes] = field(default_factory=list)
-    listeners: dict[int, list[WSTransport]] = field(default_factory=dict)
+    listeners: dict[str, list[WSTransport]] = field(default_factory=dict)
+    said: list[tuple[str, str]] = field(default_factory=list)
 
 
 class _Line(WSListener):
@@ -49,7 +48,6 @@ class _Line(WSListener):
         self._answers = answers
         self._fixes: list[np.ndarray] = []
         self._count = 0
-        self._parallel = 0
 
     def on_ws_connected(self, transport: WSTransport) -> None:
         self._answers.fixes[len(self._answers.fixes)] = self._fixes
@@ -69,8 +67,6 @@ class _Line(WSListener):
         fixes = np.frombuffer(payload, POSITION, offset=HEADER.size)
         if self._answers.keeps:
             self._fixes.append(fixes)
-        if self._answers.tells_rooms and len(fixes) == 1:
-            self._tell_room(round(fixes[0]["lat_e7"] / 1e7))
         verdicts = []
         for fix in fixes:
             refused = self._answers.refuses(self._count)
@@ -89,22 +85,24 @@ class _Line(WSListener):
             packed = np.array(verdicts, VERDICT).tobytes()
             transport.send(WSMsgType.BINARY, HEADER.pack(VERDICTS, VERSION, len(verdicts)) + packed)
 
-    def _tell_room(self, parallel: int) -> None:
-        section = np.zeros(1, SECTION)
-        section["moved"] = 1
-        head = SURROUNDINGS_HEADER.pack(SURROUNDINGS, VERSION, 1, 0)
-        for listener in self._answers.listeners[parallel]:
-            listener.send(WSMsgType.BINARY, head + section.tobytes() + bytes(MOVED.itemsize))
+    def _say(self, transport: WSTransport, channel: str, text: str) -> None:
+        times = self._answers.tells(len(self._answers.said))
+        self._answers.said.append((channel, text))
+        transport.send(WSMsgType.TEXT, b'{"type":"chat.sent"}')
+        event = {"type": "chat.message", "channel": channel, "data": {"channel": channel, "text": text}}
+        for listener in self._answers.listeners[channel] * times:
+            listener.send(WSMsgType.TEXT, msgspec.json.encode(event))
 
     def _told(self, transport: WSTransport, message: dict[str, object]) -> None:
         match message:
-            case {"type": "subscribe", "cid": cid}:
-                self._answers.listeners.setdefault(self._parallel, []).append(transport)
+            case {"type": "subscribe", "channels": [str(channel)], "cid": cid}:
+                self._answers.listeners.setdefault(channel, []).append(transport)
                 transport.send(WSMsgType.TEXT, f'{{"type":"subscribed","refused":[],"cid":"{cid}"}}'.encode())
-            case {"type": "location.update", "cid": cid, "data": {"lat": float(lat_deg)}}:
-                self._parallel = round(lat_deg)
+            case {"type": "location.update", "cid": cid}:
                 answer = f'{{"type":"location.verdict","cid":"{cid}","data":{{"accepted":true}}}}'
                 transport.send(WSMsgType.TEXT, answer.encode())
+            case {"type": "chat.message", "data": {"channel": str(channel), "text": str(text)}}:
+                self._say(transport, channel, text)
 
 
 @asynccontextmanager

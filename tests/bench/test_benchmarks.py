@@ -92,11 +92,12 @@ def test_packed_fixes_are_all_judged_and_players_are_told_of_each_other(records:
 
 
 @slow
-def test_each_move_is_delivered_to_everybody_in_the_room_while_others_report():
+def test_what_is_said_in_a_room_is_delivered_to_everybody_there_while_others_report():
     of = ["--members", "20", "--room-size", "5", "--others", "4", "--rate", "400"]
     line = told("fanout", *of, "--seconds", "3", "--rounds", "3")
     holds(line, "deliveries_per_s")
     assert line["deliveries_per_s"] == pytest.approx(20 * 4, rel=0.2)
+    assert 0 < line["p50_ms"] <= line["p99_ms"]
     assert line["updates_per_s"] == pytest.approx(400, rel=0.2)
     assert line["settings"]["rooms"] == 4
     assert line["kb_per_connection"] > 0
@@ -114,7 +115,7 @@ def test_fixes_over_http_are_accepted():
 @slow
 @needs_wrk
 def test_nearby_is_measured_for_each_kind_and_all_of_them():
-    line = told("nearby", "--players", "20", "--connections", "2", "--seconds", "1")
+    line = told("nearby", "--players", "20", "--connections", "2", "--seconds", "1", "--rounds", "3")
     holds(line, "requests_per_s")
     for kind in ("coins", "players", "all"):
         assert line[f"{kind}_alone"]["requests_per_s"] > 0
@@ -153,7 +154,7 @@ def test_a_period_is_timed_stage_by_stage_and_everybody_is_told(entities: str):
     assert line["faults"] == []
     assert line["settings"]["entities"] == int(entities)
     assert sum(line["stages_ms"].values()) == pytest.approx(line["ms_p50"], rel=0.5)
-    assert line["frames_per_period"] == 100
+    assert 90 <= line["frames_per_period"] <= 100
     assert line["told_per_period"] > 0
 
 

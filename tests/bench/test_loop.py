@@ -8,13 +8,14 @@ from itertools import pairwise
 from time import monotonic_ns
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 
 from bench.load import loop
 from bench.load.lines import masked
 from overworld.geo.sphere import distance_between_m
-from overworld.kernel.packed import HEADER, MOVED, SECTION, SURROUNDINGS, SURROUNDINGS_HEADER, VERDICT, VERDICTS
+from overworld.kernel.packed import HEADER, SECTION, SURROUNDINGS, SURROUNDINGS_HEADER, VERDICT, VERDICTS
 
 BINARY, TEXT, CLOSE, PING, PONG = 0x82, 0x81, 0x88, 0x89, 0x8A
 
@@ -77,11 +78,15 @@ def verdicts(*records: tuple[int, int, int]) -> bytes:
     return frame(BINARY, HEADER.pack(VERDICTS, 1, len(records)) + packed.tobytes())
 
 
-def surroundings(*, moved: int = 0, spare: int = 0) -> bytes:
-    section = np.zeros(1, SECTION)
-    section["moved"] = moved
-    body = section.tobytes() + bytes(moved * MOVED.itemsize)
-    return frame(BINARY, SURROUNDINGS_HEADER.pack(SURROUNDINGS, 1, 1, 0) + body + bytes(spare))
+def surroundings(*, spare: int = 0) -> bytes:
+    return frame(BINARY, SURROUNDINGS_HEADER.pack(SURROUNDINGS, 1, 1, 0) + bytes(SECTION.itemsize + spare))
+
+
+def said(number: int) -> bytes:
+    """What a room hears, as a server writes it."""
+    text = f"{number:0{loop.SAID_DIGITS}d}" + "x" * 188
+    event = {"seq": 7, "type": "chat.message", "channel": "location:cell:1", "data": {"text": text, "id": "1"}}
+    return frame(TEXT, msgspec.json.encode(event))
 
 
 @pytest.mark.parametrize("piece", [1, 2, 3, 7, 16, 100, 1_000_000])
@@ -146,14 +151,41 @@ def test_an_end_of_the_connection_ends_what_is_waited_for(reader: Reader):
     assert [reader.state[name] for name in ("closes", "cuts", "asked", "answered")] == [1, 1, 1, 1]
 
 
-def test_the_nth_frame_in_which_somebody_moved_tells_of_the_nth_move_of_the_room(reader: Reader):
+@pytest.fixture
+def member(reader: Reader) -> Reader:
+    """One of room 2 of 10, of a round that began 10 s ago, after 50 sayings of others. One is due every 0.1 s."""
     reader.line["room"] = 2
-    reader.plan["rooms"] = 10
-    reader.plan["move_ns"] = 100_000_000
+    reader.plan["rooms"], reader.plan["said"], reader.plan["sayings"] = 10, 50, 40
+    reader.plan["saying_ns"] = 100_000_000
     reader.plan["start_ns"] = monotonic_ns() - 10_000_000_000
-    reader.read(surroundings() + surroundings(moved=1) + surroundings(moved=1), piece=5)
-    assert reader.state["delivered"] == 2
-    assert reader.delays_s[:2] == pytest.approx([10 - 0.2, 10 - 1.2], abs=0.9)
+    return reader
+
+
+@pytest.mark.parametrize("piece", [1, 5, 1_000])
+def test_what_a_member_hears_is_timed_from_when_it_was_due_to_be_said(member: Reader, piece: int):
+    member.read(surroundings() + said(52) + surroundings() + said(62), piece=piece)
+    assert (member.state["delivered"], member.state["strange"], member.state["texts"]) == (2, 0, 0)
+    assert member.delays_s[:2] == pytest.approx([10 - 0.2, 10 - 1.2], abs=0.9)
+
+
+@pytest.mark.parametrize("numbers", [(52, 52), (62, 52), (52, 72), (53,), (42, 52)])
+def test_what_comes_twice_late_out_of_order_or_to_another_room_is_noticed(member: Reader, numbers: tuple[int, ...]):
+    member.read(b"".join(said(number) for number in numbers), piece=1_000)
+    assert member.state["strange"] == 1
+    assert member.state["delivered"] == len(numbers) - 1
+
+
+def test_a_speaker_waits_for_its_answers_and_not_for_its_own_words(member: Reader):
+    member.line["room"] = -1
+    member.read(said(52) + frame(TEXT, b'{"type":"chat.sent","id":"1"}') + frame(TEXT, b'{"type":"error"}'), piece=3)
+    assert [member.state[name] for name in ("sent", "delivered", "strange", "texts")] == [1, 0, 0, 1]
+    assert bytes(member.state["kept"][0]).rstrip(b"\0") == b'{"type":"error"}'
+
+
+def test_a_number_is_written_with_all_its_digits():
+    row = np.frombuffer(bytearray(b"[" + b"?" * loop.SAID_DIGITS + b"]"), np.uint8)
+    loop.write_number(row, 1, 9_070)
+    assert bytes(row) == b"[000000009070]"
 
 
 def test_a_walker_goes_up_and_down_its_street_at_walking_speed():

@@ -8,6 +8,7 @@ from uuid import UUID
 import numpy as np
 import pytest
 
+from bench.load.loop import SAID_DIGITS
 from bench.load.packed import PackedLoad, PackedPlan, Room
 from bench.load.process import Generator, Tally
 from bench.players import Seat
@@ -55,7 +56,8 @@ async def test_times_are_spread_over_the_frames_interval_and_speeds_are_those_of
         assert set(np.diff(fixes["time_us"])) <= {4_999, 5_000, 5_001}
         north_m = np.diff(fixes["lat_e7"]) * 0.0111195
         assert np.abs(north_m).max() <= 0.03
-        assert set(fixes["speed_cm_s"]) == {140}
+        [speed_cm_s] = set(fixes["speed_cm_s"])
+        assert 90 <= speed_cm_s <= 190
         assert fixes["heading_cdeg"].max() < UNKNOWN
 
 
@@ -66,16 +68,44 @@ async def test_refusals_are_counted_by_reason_and_are_faults():
     assert tally.done == 1_020
 
 
-async def test_a_move_of_a_room_reaches_each_of_its_members_once():
-    rooms = [
-        Room(lat_deg=40.0 + i, lng_deg=3.0, mover=SEATS[10 + i], members=SEATS[12 + 4 * i : 16 + 4 * i])
-        for i in range(2)
-    ]
-    answers = Answers(tells_rooms=True)
-    tally = await one_round(answers, rooms=rooms, moves_per_s=20.0)
+ROOMS = [
+    Room(
+        lat_deg=40.0 + i, lng_deg=3.0, channel=f"location:cell:{i}", speaker=SEATS[10 + i],
+        members=SEATS[12 + 4 * i : 16 + 4 * i],
+    )
+    for i in range(2)
+]  # fmt: skip
+
+
+async def test_what_is_said_in_a_room_reaches_each_of_its_members_once_and_in_order():
+    answers = Answers()
+    tally = await one_round(answers, rooms=ROOMS, sayings_per_s=20.0)
     assert tally.faults == []
     assert tally.done == len(tally.latencies_s) == 10 * 4
+    assert [channel for channel, _ in answers.said] == ["location:cell:0", "location:cell:1"] * 5
+    assert [int(text[:SAID_DIGITS]) for _, text in answers.said] == list(range(10))
+    assert {len(text) for _, text in answers.said} == {200}
+    assert all(0 < latency_s < 2 for latency_s in tally.latencies_s)
     assert tally.figures["updates_per_s"] == pytest.approx(2_000, rel=0.5)
+
+
+async def test_what_is_told_twice_in_a_room_is_a_fault():
+    tally = await one_round(Answers(tells=lambda number: 1 + (number == 3)), rooms=ROOMS, sayings_per_s=20.0)
+    assert tally.faults == ["4 verdicts or sayings came that nobody waited for, or in another order"]
+
+
+async def test_numbers_go_on_from_round_to_round():
+    answers = Answers()
+    async with serving(answers) as address:
+        plan = PackedPlan(
+            realtime=address, players=SEATS[:2], records=4, per_s=80.0, ack_share=0.0, city_km=1.0, seed=7,
+            rooms=ROOMS, sayings_per_s=20.0,
+        )  # fmt: skip
+        async with Generator(PackedLoad.make, plan) as generator:
+            for _ in range(2):
+                await generator.round(0.3)
+                assert (await generator.tally()).faults == []
+    assert [int(text[:SAID_DIGITS]) for _, text in answers.said] == list(range(12))
 
 
 async def test_a_server_that_closes_connections_is_a_fault_and_ends_no_round_late():

@@ -95,8 +95,71 @@ async def test_nobody_speaks_in_an_accounts_channel_not_even_the_account(site):
     assert await code_of(peer, say(channel=f"user:{account(site, 'token')}")) == "realtime.channel_refused"
 
 
-async def test_nobody_speaks_in_a_cell(site, square):
-    assert await code_of(await listening(site, "a", square[2]), say(channel=square[2])) == "realtime.channel_refused"
+async def test_who_holds_a_cell_is_heard_by_all_who_hold_it_and_by_nobody_else(site, square):
+    speaker, hearer = await listening(site, "a", square[2]), await listening(site, "b", square[2])
+    other_cell = f"location:cell:{cells.token(cells.neighbours(square[0])[0])}"
+    elsewhere = await listening(site, "c", other_cell, CHAT)
+    for peer in site.peers:
+        await peer.settled()
+    sent = await speaker.ask(say(" over here ", channel=square[2], cid="1"))
+    heard = await hearer.receive()
+    said = {"channel": square[2], "from": account(site, "a"), "text": "over here", "at": sent["at"], "id": sent["id"]}
+    assert (heard["type"], heard["channel"], heard["data"]) == ("chat.message", square[2], said)
+    assert (sent["type"], sent["cid"], (await speaker.receive())["data"]) == ("chat.sent", "1", said)
+    assert await elsewhere.settled() == []
+
+
+async def test_a_cell_held_through_around_is_spoken_in(site, square):
+    speaker, hearer = await listening(site, "a", "location:around"), await listening(site, "b", square[2])
+    assert (await speaker.ask(say(channel=square[2])))["type"] == "chat.sent"
+    assert (await hearer.receive("chat.message"))["data"]["from"] == account(site, "a")
+
+
+async def test_who_hears_a_cell_needs_no_scope_of_chat_and_who_speaks_there_does(site, square):
+    deaf = await listening(site, "deaf", square[2], scopes=PLAYER_SCOPES - {Scope.CHAT_READ, Scope.CHAT_WRITE})
+    speaker = await listening(site, "a", square[2])
+    assert (await speaker.ask(say(channel=square[2])))["type"] == "chat.sent"
+    assert (await deaf.receive("chat.message"))["data"]["text"] == "hello"
+    assert await code_of(deaf, say(channel=square[2])) == "realtime.scope_missing"
+
+
+async def test_a_cell_that_one_may_not_speak_in_is_never_told_apart(site, square):
+    """In sight but not held, held by another connection or no more, no cell at all, invisible: the same words."""
+    hearer = await listening(site, "b", square[2])
+    await listening(site, "a", square[2])
+    second, left = await site.player("a"), await listening(site, "left", square[2])
+    await left.ask({"type": "unsubscribe", "channels": [square[2]]})
+    hidden = await listening(site, "hidden", square[2])
+    site.house.invisible.add(site.house.principals["hidden"].account_id)
+    await hearer.settled()
+    answers = set()
+    for peer, channel in (
+        (second, square[2]), (left, square[2]), (hidden, square[2]), (hidden, "location:cell:1"),
+        (second, "location:cell:"), (second, "location:around"), (second, "location:cell:nonsense"),
+    ):  # fmt: skip
+        error = (await peer.ask(say(channel=channel)))["error"]
+        error.pop("trace_id")
+        answers.add(msgspec.json.encode(error))
+    [answer] = answers
+    assert msgspec.json.decode(answer)["code"] == "realtime.channel_refused"
+    assert await hearer.settled() == []
+
+
+async def test_who_walks_out_of_sight_of_a_cell_is_heard_there_no_more(site, square):
+    speaker = await listening(site, "a", square[2])
+    site.house.stands[site.house.principals["a"].account_id] = None
+    site.gateway.crossed([site.house.principals["a"].account_id])
+    assert (await speaker.receive("unsubscribed"))["data"]["channels"] == [square[2]]
+    assert await code_of(speaker, say(channel=square[2])) == "realtime.channel_refused"
+
+
+async def test_a_cell_and_the_global_chat_share_the_rate_and_the_rules_of_texts(open_site, square):
+    async with open_site(chat_per_s=0.01, chat_burst=2) as site:
+        speaker = await listening(site, "a", square[2])
+        assert await code_of(speaker, say("a\nb", channel=square[2])) == "realtime.bad_text"
+        assert (await speaker.ask(say(channel=square[2])))["type"] == "chat.sent"
+        assert (await speaker.ask(say()))["type"] == "chat.sent"
+        assert await code_of(speaker, say(channel=square[2])) == "realtime.chat_too_fast"
 
 
 async def test_listening_and_speaking_need_a_scope_each(site):

@@ -9,7 +9,14 @@ import msgspec
 
 from overworld.domains.realtime import channels
 from overworld.domains.realtime.connection import Connection
-from overworld.domains.realtime.errors import BadText, ChatTooFast, PayloadTooBig, PeerTooFast, PeerUnreachable
+from overworld.domains.realtime.errors import (
+    BadText,
+    ChannelRefused,
+    ChatTooFast,
+    PayloadTooBig,
+    PeerTooFast,
+    PeerUnreachable,
+)
 from overworld.domains.realtime.messages import ChatMessage, ChatSaid, ChatSent, Event, PeerMessage, PeerSaid, PeerSent
 from overworld.domains.realtime.ports import Friends, Presence
 from overworld.domains.realtime.protocol import OncePerSubprotocol
@@ -17,7 +24,7 @@ from overworld.domains.realtime.publishing import Publisher
 from overworld.domains.realtime.roster import Roster
 from overworld.domains.realtime.stream import Stream
 from overworld.domains.realtime.streams import Streams
-from overworld.domains.realtime.subscriptions import watched_cells
+from overworld.domains.realtime.subscriptions import CELL_PREFIX, watched_cells
 from overworld.domains.realtime.types import RealtimeSettings
 from overworld.kernel.clock import Clock
 from overworld.kernel.identity import Principal
@@ -69,7 +76,7 @@ class Talk:
         Raises: ChannelRefused; ScopeMissing; BadText; ChatTooFast.
         """
         channel = message.data.channel
-        channels.require_speaker(principal, channel)
+        self._require_speaker(connection.stream, principal, channel)
         text = sayable(message.data.text)
         await self._take("chat", principal.account_id, self._chat_limit, ChatTooFast)
         said = ChatSaid(channel=channel, sender=principal.account_id, text=text, at=self._clock.now(), id=self._ids())
@@ -91,6 +98,16 @@ class Talk:
         for stream in self._streams_of(message.data.to):
             stream.event(tails(stream.subprotocol))
         connection.reply(PeerSent(cid=message.cid))
+
+    def _require_speaker(self, stream: Stream, principal: Principal, channel: str) -> None:
+        """Passes in a cell that the stream holds, as sight of it has been granted, but for the invisible.
+
+        Raises: ChannelRefused; ScopeMissing.
+        """
+        if not channel.startswith(CELL_PREFIX):
+            channels.require_speaker(principal, channel)
+        elif channel not in stream.channels or not self._presence.is_visible(principal.account_id):
+            raise ChannelRefused
 
     def _reaches(self, account_id: UUID, other_id: UUID) -> bool:
         if account_id == other_id or not self._roster.of_account(other_id):
