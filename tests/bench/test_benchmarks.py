@@ -115,7 +115,7 @@ def test_fixes_over_http_are_accepted():
 @slow
 @needs_wrk
 def test_nearby_is_measured_for_each_kind_and_all_of_them():
-    line = told("nearby", "--players", "20", "--connections", "2", "--seconds", "1")
+    line = told("nearby", "--players", "20", "--connections", "2", "--seconds", "1", "--rounds", "3")
     holds(line, "requests_per_s")
     for kind in ("coins", "players", "all"):
         assert line[f"{kind}_alone"]["requests_per_s"] > 0
@@ -154,7 +154,7 @@ def test_a_period_is_timed_stage_by_stage_and_everybody_is_told(entities: str):
     assert line["faults"] == []
     assert line["settings"]["entities"] == int(entities)
     assert sum(line["stages_ms"].values()) == pytest.approx(line["ms_p50"], rel=0.5)
-    assert line["frames_per_period"] == 100
+    assert 90 <= line["frames_per_period"] <= 100
     assert line["told_per_period"] > 0
 
 

@@ -15,7 +15,7 @@ from script.reference.whole import refusals
 from tests.docs.pages import read
 
 PROTOCOL = read("docs/protocol.md")
-EVENTS = {"players.nearby", "chat.message", "peer.message", "unsubscribed", "reconnect"}
+EVENTS = {"around.changed", "players.nearby", "chat.message", "peer.message", "unsubscribed", "reconnect"}
 NOUN_EVENTS = {"coins.nearby"}  # the game's own noun
 
 

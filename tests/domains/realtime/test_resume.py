@@ -537,3 +537,15 @@ def test_whenever_the_line_breaks_everything_is_told_once_and_in_order(open_site
                 assert client.told == list(range(published))
 
     uvloop.run(live())
+
+
+async def test_a_peers_message_comes_once_while_the_line_before_is_not_cut_yet(site, square):
+    sender, _ = await listening(site, "sender", channels=(square[2],))
+    dead, epoch = await listening(site, channels=(square[2],))
+    dead.transport.underlying_transport.pause_reading()  # so it never answers the close
+    back = await site.player()
+    await resumed(back, epoch, 1)
+    assert site.gateway.connections == 3
+    to = str(site.house.principals["token"].account_id)
+    await sender.ask({"type": "peer.message", "data": {"to": to, "payload": 1}})
+    assert [frame["type"] for frame in await back.settled()].count("peer.message") == 1

@@ -4,9 +4,10 @@ from uuid import uuid4
 
 from overworld.domains.realtime import Event
 from overworld.geo import cells
+from overworld.kernel.identity import Scope
 from overworld.kernel.refusals import Fault
 
-from .conftest import Place
+from .conftest import PLAYER_SCOPES, Place
 
 FAR = Place(48.3, 16.5)
 FAR_TOKEN = cells.token(cells.cell_of(FAR.lat_deg, FAR.lng_deg, 15))
@@ -122,3 +123,35 @@ async def test_a_subscription_whose_client_left_meanwhile_holds_nothing(site, sq
     site.house.sight_gate.set()
     await site.until(lambda: not site.gateway.in_flight)
     assert site.gateway.channels == 0
+
+
+async def test_who_authenticates_with_fewer_scopes_loses_what_needs_them(site, square):
+    account_id = uuid4()
+    channels = [square[2], "location:around", "chat:global", "system"]
+    peer = await site.player("wide", account=account_id)
+    assert (await peer.ask({"type": "subscribe", "channels": channels, "radius_m": 300}))["refused"] == []
+    await peer.settled()
+    site.house.token("narrow", account=account_id, scopes=frozenset({Scope.REALTIME_CONNECT, Scope.LOCATION_WRITE}))
+    assert (await peer.ask({"type": "auth", "token": "narrow"}))["success"]
+    [lost] = await peer.settled()
+    assert lost["data"]["code"] == "realtime.scope_missing"
+    assert sorted(lost["data"]["channels"]) == sorted(channels[:-1])
+    assert site.gateway.channels == 1
+    site.gateway.publish(square[2], Event(type="coins.collected", data={}))
+    assert await peer.settled() == []
+
+
+async def test_who_gives_up_the_right_to_look_anywhere_keeps_only_what_is_in_sight(site, square, monkeypatch):
+    refusal = site.house.sight_refusal
+    monkeypatch.setattr(
+        site.house, "sight_refusal", lambda *args: None if Scope.WORLD_READ in args[-1] else refusal(*args)
+    )
+    site.house.hidden.add(square[0])
+    account_id = uuid4()
+    peer, _ = await watcher(site, square, account=account_id, scopes=PLAYER_SCOPES | {Scope.WORLD_READ})
+    await peer.ask(fix(1, square[1]))
+    await site.until(lambda: not site.gateway.in_flight)
+    site.house.token("narrow", account=account_id)
+    await peer.ask({"type": "auth", "token": "narrow"})
+    lost = await peer.receive("unsubscribed")
+    assert lost["data"] == {"channels": [square[2]], "code": "fake.out_of_sight"}

@@ -47,7 +47,7 @@ async def test_the_client_talks_to_it_both_ways(open_site, pair, square):
         await socket.ask("chat.message", data=big)
         while (event := await socket.events.get()).type != "chat.message":
             continue
-        assert event.data["text"] == big["text"]
+        assert event.data.text == big["text"]
 
 
 async def test_it_agrees_on_tls_1_3_and_http_1_1(open_site, pair):

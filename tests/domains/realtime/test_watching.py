@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
 
 import pytest
 
 from overworld.domains.realtime.messages import Event
 from overworld.geo import cells
 from overworld.geo.sphere import destination_deg
+from overworld.kernel.refusals import Fault
 from tests.domains.realtime.conftest import HOME, Place, Seen
 
 FRAME = b"\x03\x01\x00\x00surroundings"
@@ -238,3 +240,99 @@ async def test_a_resumed_stream_is_around_where_its_player_is_now(site):
     await back.ask({"type": "auth", "token": "token"})
     await back.ask({"type": "resume", "epoch": epoch, "seq": 2})
     await site.until(lambda: watched(site) == [site.house.around_cells(lat_deg, lng_deg, 300.0, 64)])
+
+
+async def test_cells_held_by_around_count_once_they_are_asked_for(open_site):
+    async with open_site(channels_max=3) as site:
+        peer, _ = await around(site)
+        [held] = watched(site)
+        reply = await peer.ask({"type": "subscribe", "channels": [channel(cell) for cell in held[:4]]})
+        assert [one["code"] for one in reply["refused"]] == ["realtime.too_many_channels"] * 2
+
+
+async def test_a_cell_around_that_is_given_up_is_watched_no_more(site):
+    peer, _ = await around(site)
+    [held] = watched(site)
+    await peer.ask({"type": "unsubscribe", "channels": [channel(held[1])]})
+    await peer.settled()
+    assert watched(site) == [[held[0], *held[2:]]]
+
+
+async def test_a_cell_around_that_is_out_of_sight_is_watched_no_more(open_site):
+    async with open_site(sight_every_s=0.01) as site:
+        peer, _ = await around(site)
+        [held] = watched(site)
+        site.house.hidden.add(held[-1])
+        for stream in site.gateway._streams:
+            stream.seen_from = None
+        assert (await peer.receive("unsubscribed"))["data"]["channels"] == [channel(held[-1])]
+        await peer.settled()
+        assert watched(site) == [held[:-1]]
+
+
+async def test_around_holds_no_cell_out_of_sight(site):
+    near = site.house.around_cells(HOME.lat_deg, HOME.lng_deg, 300.0, 64)
+    site.house.hidden.add(near[-1])
+    await around(site)
+    assert watched(site) == [near[:-1]]
+
+
+async def test_who_goes_to_and_fro_is_looked_at_once_at_a_time_and_shown_the_newest_place(site, monkeypatch):
+    peer, account_id = await around(site)
+    opened, asked = asyncio.Event(), []
+    collectibles = site.house.collectibles
+
+    async def slow(cells, *, player_id):
+        asked.append(list(cells))
+        await opened.wait()
+        return await collectibles(cells, player_id=player_id)
+
+    monkeypatch.setattr(site.house, "collectibles", slow)
+    for metres in (700.0, 1_500.0, 2_500.0, 900.0, 2_000.0):
+        after = walks(site, account_id, metres)
+        await peer.receive("around.changed")
+    assert len(asked) == 1
+    opened.set()
+    await peer.receive("coins.nearby")
+    shown = (await peer.receive("coins.nearby"))["data"]["cells"]
+    assert len(asked) == 2
+    assert set(shown) <= {cells.token(cell) for cell in after}
+    await site.until(lambda: not site.gateway.in_flight)
+
+
+async def test_others_follow_their_players_when_one_cannot_be_shown_anything(site, monkeypatch):
+    first, first_id = await around(site)
+    second = await site.player("second")
+    await second.ask({"type": "subscribe", "channels": ["location:around"], "radius_m": 300})
+    await second.settled()
+    second_id = site.house.principals["second"].account_id
+    collectibles = site.house.collectibles
+
+    async def broken(cells, *, player_id):
+        if player_id == first_id:
+            raise Fault
+        return await collectibles(cells, player_id=player_id)
+
+    monkeypatch.setattr(site.house, "collectibles", broken)
+    lat_deg, lng_deg = destination_deg(HOME.lat_deg, HOME.lng_deg, 90.0, 900.0)
+    site.house.stands[first_id] = site.house.stands[second_id] = Place(lat_deg, lng_deg)
+    site.gateway.crossed([first_id, second_id])
+    for peer in (first, second):
+        await peer.receive("around.changed")
+    await second.receive("coins.nearby")
+    assert [frame["type"] for frame in await first.settled()] == []
+
+
+async def test_a_resumed_stream_is_shown_what_lies_in_cells_that_came_around_meanwhile(site):
+    peer, account_id = await around(site)
+    epoch = (await peer.ask({"type": "auth", "token": "token"}))["epoch"]
+    seq = max(frame.get("seq", 0) for frame in map(json.loads, peer.raw))
+    peer.drop()
+    await site.until(lambda: site.gateway.detached == 1)
+    after = walks(site, account_id, 2_000.0)
+    await site.until(lambda: not site.gateway.in_flight)
+    back = await site.connect()
+    await back.ask({"type": "auth", "token": "token"})
+    assert (await back.ask({"type": "resume", "epoch": epoch, "seq": seq}))["type"] == "resumed"
+    shown = (await back.receive("coins.nearby"))["data"]["cells"]
+    assert sorted(shown) == sorted(cells.token(cell) for cell in after)

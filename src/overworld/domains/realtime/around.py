@@ -17,6 +17,8 @@ from overworld.kernel.refusals import Busy, Fault
 
 _log = logging.getLogger(__name__)
 
+_NOTHING: frozenset[str] = frozenset()
+
 
 class Around:
     """Gives streams that asked for it the channels of the cells around their player."""
@@ -50,32 +52,40 @@ class Around:
         held = AroundChanged([geo_cells.token(cell) for cell in stream.around_cells])
         stream.event(stream.subprotocol.tail(Event(type="around.changed", data=held)))
 
-    async def follow(self, streams: Sequence[Stream]) -> None:
-        """Moves the channels of these streams to where their players are now, and tells what is new there.
+    async def follow(self, streams: Sequence[Stream]) -> dict[Stream, list[int]]:
+        """Moves the channels of these streams to where their players are now, and shows who is in new cells.
 
-        Nothing while it cannot be known where they are.
+        Gives those cells of each; what could be collected there is for the caller to show. Nothing while it cannot be
+        known where they are.
         """
         moving = [(one, one.principal) for one in streams if one.around_m is not None and one.principal is not None]
         if not moving:
-            return
+            return {}
         try:
             places = await self._sight.places([principal.account_id for _, principal in moving])
         except (Fault, Busy) as error:
             _log.warning("cannot tell what is around whom: %s", error)
-            return
-        for (stream, _), place in zip(moving, places, strict=True):
-            if place is not None and stream.around_m is not None:
-                before = stream.around_cells
-                new = self._centre(stream, place)
-                if stream.around_cells is not before:
-                    self.tell(stream)
-                if new and stream.line is not None:
-                    self._snapshots.players(stream, new)
-                    await self._snapshots.collectibles(stream, new)
+            return {}
+        return {
+            stream: self._move(stream, place)
+            for (stream, _), place in zip(moving, places, strict=True)
+            if place is not None and stream.around_m is not None
+        }
+
+    def _move(self, stream: Stream, place: Place) -> list[int]:
+        before = stream.around_cells
+        new = self._centre(stream, place)
+        if stream.around_cells is not before:
+            self.tell(stream)
+        if new:
+            self._snapshots.players(stream, new)
+        return new
 
     def _centre(self, stream: Stream, place: Place) -> list[int]:
         assert stream.around_m is not None  # noqa: S101 - callers look
-        cells = self._sight.around_cells(place.lat_deg, place.lng_deg, stream.around_m, self._cells_max)
+        scopes = _NOTHING if stream.principal is None else stream.principal.scopes
+        met = self._sight.around_cells(place.lat_deg, place.lng_deg, stream.around_m, self._cells_max)
+        cells = [one for one in met if not self._sight.sight_refusal(place, *geo_cells.centre_deg(one), scopes)]
         if cells == stream.around_cells:
             return []
         channels = {cell_channel(cell): cell for cell in cells}

@@ -184,7 +184,7 @@ class Gateway:
         self._streams.close()
         if self._server is not None:
             self._server.close()
-        told = [one.stream for one in self._roster.connections]
+        told = list(dict.fromkeys(one.stream for one in self._roster.connections))
         self._publisher.broadcast(told, [self._reconnect(i, len(told)) for i in range(len(told))])
         await self._publisher.written()
         if self._service.in_flight:

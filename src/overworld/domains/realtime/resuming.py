@@ -63,14 +63,15 @@ class Resumption:
             before.close(CloseCode.REPLACED, "its stream was resumed by another connection")
 
     async def _show_cells(self, stream: Stream, connection: Connection, *, collectibles: bool) -> None:
-        await self._around.follow([stream])
+        new = (await self._around.follow([stream])).get(stream, [])
         await self._keeper.look([stream])
         cells = [cell for _, cell in watched_cells(stream)]
         if not cells or stream.line is not connection:
             return
         self._snapshots.players(stream, cells)
-        if collectibles:
-            await self._snapshots.collectibles(stream, cells)
+        shown = cells if collectibles else [cell for cell in cells if cell in new]
+        if shown:
+            await self._snapshots.collectibles(stream, shown)
 
 
 def _resync(stream: Stream, message: Resume) -> Resync:

@@ -25,6 +25,7 @@ from overworld.domains.realtime.errors import (
     TooManyInFlight,
     UnknownAction,
 )
+from overworld.domains.realtime.following import Following
 from overworld.domains.realtime.messages import (
     Action,
     AnyClientMessage,
@@ -115,6 +116,9 @@ class RealtimeService:
         self._around_m = around_m
         self.draining = False
         self.in_flight: set[asyncio.Task[None]] = set()
+        self._following = Following(
+            around=around, keeper=keeper, snapshots=snapshots, start=self._follow, at_once=settings.slice_sends
+        )
 
     def handle(self, connection: Connection, message: AnyClientMessage) -> None:
         """Carries out one message. Refusals and bugs both become an `error`; nothing is raised.
@@ -145,7 +149,8 @@ class RealtimeService:
 
     def admit(self, connection: Connection, principal: Principal, cid: _Cid = UNSET) -> None:
         """Makes the connection the principal's and says so."""
-        if connection.principal is not None and connection.principal.scopes != principal.scopes:
+        before = principal if connection.principal is None else connection.principal
+        if before.scopes != principal.scopes:
             connection.close_reporter()
         self._roster.admit(connection, principal)
         known_end = principal.expires_us <= _EXPIRES_US_SHOWN_MAX
@@ -159,6 +164,9 @@ class RealtimeService:
                 cid=cid,
             )
         )
+        if not before.scopes <= principal.scopes:
+            self._keeper.narrow(connection.stream)
+            self._following.follow([connection.stream])
 
     def crossed(self, player_ids: Sequence[UUID]) -> None:
         """Players have come into other room cells: all streams of theirs are looked at, whichever way the fix came."""
@@ -166,13 +174,7 @@ class RealtimeService:
         for player_id in player_ids:
             streams += (one.stream for one in self._roster.of_account(player_id))
             streams += self._streams.waiting_of(player_id)
-        watching = [stream for stream in streams if stream.around_m is not None or any(watched_cells(stream))]
-        if watching:
-            self._follow(self._look_around(watching))
-
-    async def _look_around(self, streams: Sequence[Stream]) -> None:
-        await self._around.follow(streams)
-        await self._keeper.look(streams)
+        self._following.follow([one for one in streams if one.around_m is not None or any(watched_cells(one))])
 
     def _dispatch(self, connection: Connection, message: AnyClientMessage) -> None:
         match message:
@@ -256,6 +258,7 @@ class RealtimeService:
             [place] = await self._sight.places([principal.account_id])
         if not connection.is_open:
             return
+        principal = authenticated(connection)  # which may have lost scopes meanwhile
         stream = connection.stream
         shown_anew = self._choose_positions(stream, message.positions)
         granted: list[str] = []
@@ -293,8 +296,8 @@ class RealtimeService:
     ) -> list[int]:
         """Has the connection listen to a channel; gives the cells whose snapshots are due. Raises: Refusals."""
         stream = connection.stream
-        held = len(stream.channels) - len(stream.around_channels)
-        if channel not in stream.channels and held >= self._settings.channels_max:
+        asked_for = stream.channels.keys() - stream.around_channels
+        if channel not in asked_for and len(asked_for) >= self._settings.channels_max:
             raise TooManyChannels(channels_max=self._settings.channels_max)
         if channel == AROUND:
             required(connection, Scope.LOCATION_READ)

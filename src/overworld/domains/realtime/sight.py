@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from overworld.domains.realtime import channels
 from overworld.domains.realtime.around import Around
+from overworld.domains.realtime.errors import ScopeMissing
 from overworld.domains.realtime.messages import Event, Unsubscribed
 from overworld.domains.realtime.ports import Place, Sight
 from overworld.domains.realtime.stream import Stream
 from overworld.domains.realtime.streams import Streams
-from overworld.domains.realtime.subscriptions import AROUND, Subscriptions, watched_cells
+from overworld.domains.realtime.subscriptions import AROUND, CELL_PREFIX, Subscriptions, watched_cells
 from overworld.domains.realtime.types import RealtimeSettings
 from overworld.geo import cells as geo_cells
-from overworld.kernel.refusals import Busy, Fault
+from overworld.kernel.identity import Principal, Scope
+from overworld.kernel.refusals import Busy, Fault, Refusal
 
 _log = logging.getLogger(__name__)
 
@@ -80,12 +83,41 @@ class SightKeeper:
                 lost.setdefault(refusal.code, []).append(channel)
         if lost and place is None and stream.around_m is not None:
             self._around.end(stream)
-            lost = {code: [AROUND, *(set(channels) & stream.channels.keys())] for code, channels in lost.items()}
-        for code, channels in lost.items():
-            for channel in channels:
+            lost = {code: [AROUND, *(set(names) & stream.channels.keys())] for code, names in lost.items()}
+        self._take_away(stream, lost)
+
+    def narrow(self, stream: Stream) -> None:
+        """Takes away what a stream may not hold with the scopes it has now; the next `look` is at all its cells."""
+        principal = stream.principal
+        if principal is None:
+            return
+        stream.seen_from = None
+        lost: dict[str, list[str]] = {}
+        for channel in tuple(stream.channels):
+            try:
+                _require_reader(principal, channel)
+            except Refusal as refusal:
+                lost.setdefault(refusal.code, []).append(channel)
+        if AROUND in stream.channels and not principal.may(Scope.LOCATION_READ):
+            around = stream.around_channels
+            lost = {code: [one for one in names if one not in around] for code, names in lost.items()}
+            self._around.end(stream)
+        self._take_away(stream, lost)
+
+    def _take_away(self, stream: Stream, lost: Mapping[str, Sequence[str]]) -> None:
+        for code, names in lost.items():
+            for channel in names:
+                stream.around_channels.discard(channel)
                 self._subscriptions.remove(stream, channel)
-            event = Event(type="unsubscribed", data=Unsubscribed(channels, code))
+            event = Event(type="unsubscribed", data=Unsubscribed(list(names), code))
             stream.event(stream.subprotocol.tail(event))
+
+
+def _require_reader(principal: Principal, channel: str) -> None:
+    if channel != AROUND and not channel.startswith(CELL_PREFIX):
+        channels.require_listener(principal, channel)
+    elif not principal.may(Scope.LOCATION_READ):
+        raise ScopeMissing(scope=Scope.LOCATION_READ)
 
 
 def _watches(stream: Stream) -> bool:

@@ -122,8 +122,9 @@ class Talk:
         return {cell for stream in self._streams_of(account_id) for _, cell in watched_cells(stream)}
 
     def _streams_of(self, account_id: UUID) -> list[Stream]:
-        carried = [one.stream for one in self._roster.of_account(account_id)]
-        return carried + self._streams.waiting_of(account_id)
+        """Each once: a line whose stream was resumed elsewhere has it too until it is cut."""
+        carried = dict.fromkeys(one.stream for one in self._roster.of_account(account_id))
+        return [*carried, *self._streams.waiting_of(account_id)]
 
     async def _take(self, what: str, account_id: UUID, limit: Limit, refusal: type[Refusal]) -> None:
         if self._limiter is None:

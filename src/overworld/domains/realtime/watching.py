@@ -71,8 +71,7 @@ class Watching:
 
     def _apply(self, stream: Stream) -> None:
         line = stream.line
-        around = [] if line is None else stream.around_cells
-        cells = [] if line is None else list(dict.fromkeys([*around, *(cell for _, cell in watched_cells(stream))]))
+        cells = [] if line is None else _nearest_first(stream)
         self._listen(stream, _NOTHING if stream.is_packed else frozenset(cells))
         if line is None or not stream.is_packed or not cells:
             self._watch_nothing(stream)
@@ -105,3 +104,10 @@ class Watching:
             self._listened[stream] = cells
         else:
             self._listened.pop(stream, None)
+
+
+def _nearest_first(stream: Stream) -> list[int]:
+    """The cells whose channels a stream holds, those around its player first."""
+    held = dict.fromkeys(cell for _, cell in watched_cells(stream))
+    around = [cell for cell in stream.around_cells if cell in held]
+    return list(dict.fromkeys(around) | held)

@@ -76,37 +76,20 @@ def build(
     snapshots = Snapshots(publisher=publisher, views=cell_views, collectible_noun=collectible_noun)
     around = Around(sight=sight, subscriptions=subscriptions, snapshots=snapshots, settings=settings)
     keeper = SightKeeper(
-        sight=sight,
-        streams=streams,
-        around=around,
-        subscriptions=subscriptions,
-        settings=settings,
+        sight=sight, streams=streams, around=around, subscriptions=subscriptions, settings=settings,
         room_level=room_level,
-    )
+    )  # fmt: skip
     talk = Talk(
         settings=settings, limiter=limiter if limits_enabled else None, clock=clock, ids=ids, roster=roster,
         streams=streams, publisher=publisher, presence=presence, friends=friends,
     )  # fmt: skip
+    resumption = Resumption(streams=streams, keeper=keeper, around=around, snapshots=snapshots, counters=counters)
     service = RealtimeService(
-        settings=settings,
-        verifier=verifier,
-        keys=keys,
-        locations=locations,
-        actions=actions,
-        sight=sight,
-        keeper=keeper,
-        around=around,
-        ids=ids,
-        roster=roster,
-        streams=streams,
-        subscriptions=subscriptions,
-        snapshots=snapshots,
-        resumption=Resumption(streams=streams, keeper=keeper, around=around, snapshots=snapshots, counters=counters),
-        talk=talk,
-        counters=counters,
-        room_level=room_level,
+        settings=settings, verifier=verifier, keys=keys, locations=locations, actions=actions, sight=sight,
+        keeper=keeper, around=around, ids=ids, roster=roster, streams=streams, subscriptions=subscriptions,
+        snapshots=snapshots, resumption=resumption, talk=talk, counters=counters, room_level=room_level,
         around_m=around_m,
-    )
+    )  # fmt: skip
     return Gateway(
         settings=settings, limits_enabled=limits_enabled, clock=clock, ids=ids,
         subprotocols=(json, MsgpackSubprotocol(json)), service=service,
