@@ -155,3 +155,28 @@ async def test_who_gives_up_the_right_to_look_anywhere_keeps_only_what_is_in_sig
     await peer.ask({"type": "auth", "token": "narrow"})
     lost = await peer.receive("unsubscribed")
     assert lost["data"] == {"channels": [square[2]], "code": "fake.out_of_sight"}
+
+
+async def test_a_bug_in_one_look_ends_no_later_one(open_site, square, monkeypatch):
+    async with open_site(sight_every_s=0.01) as site:
+        peer, account_id = await watcher(site, square)
+        places = site.house.places
+        failed: list[object] = []
+
+        async def broken_once(player_ids):
+            if not failed:
+                failed.append(player_ids)
+                raise RuntimeError("a bug")
+            return await places(player_ids)
+
+        monkeypatch.setattr(site.house, "places", broken_once)
+        await site.until(lambda: failed)
+        site.house.stands[account_id] = None
+        assert (await peer.receive("unsubscribed"))["data"]["channels"] == [square[2]]
+
+
+async def test_who_may_have_one_thing_under_way_is_shown_what_it_subscribed_to(open_site, square):
+    async with open_site(in_flight_max=1) as site:
+        peer = await site.player()
+        assert (await peer.ask({"type": "subscribe", "channels": [square[2]]}))["refused"] == []
+        assert [(await peer.receive())["type"] for _ in range(2)] == ["players.nearby", "coins.nearby"]

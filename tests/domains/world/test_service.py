@@ -337,12 +337,13 @@ async def test_a_full_inbox_is_a_typed_refusal_and_what_was_taken_is_judged(open
     assert (await field.stand(9)).accepted
 
 
-async def test_more_players_than_the_world_takes_are_refused(open_field):
-    field = open_field(players_max=1_024)
-    await asyncio.gather(*[field.stand(player) for player in range(1, 1_025)])
+@pytest.mark.parametrize("most", [1, 100, 1_024, 1_100])
+async def test_more_players_than_the_world_takes_are_refused(open_field, most):
+    field = open_field(players_max=most)
+    await asyncio.gather(*[field.stand(player) for player in range(1, most + 1)])
     with pytest.raises(Busy):
         field.world.submit(UUID(int=2_000), field.report())
-    assert (await field.stand(7, 1, at=field.clock.now() + timedelta(seconds=1))).accepted
+    assert (await field.stand(1, 1, at=field.clock.now() + timedelta(seconds=1))).accepted
 
 
 async def test_players_beyond_the_first_columns_are_found(field):

@@ -276,7 +276,7 @@ class RealtimeService:
             self._around.tell(stream)
         self._snapshots.players(stream, [*shown_anew, *cells])
         if cells:
-            self._start(connection, UNSET, self._snapshots.collectibles(stream, cells))
+            self._begin(connection, UNSET, self._snapshots.collectibles(stream, cells))
 
     def _choose_positions(self, stream: Stream, positions: Positions | UnsetType) -> list[int]:
         """Sets the way in which positions go from now on; gives the cells that are to be shown anew for it."""
@@ -347,6 +347,17 @@ class RealtimeService:
         if refusal is not None:
             work.close()
             raise refusal
+        return self._begin(connection, cid, work, after=after)
+
+    def _begin(
+        self,
+        connection: Connection,
+        cid: _Cid,
+        work: Coroutine[Any, Any, None],
+        *,
+        after: asyncio.Future[Any] | None = None,
+    ) -> asyncio.Task[None]:
+        """The same, however much is under way: for what belongs to work that has been let start."""
         connection.in_flight += 1
         self._counters.started += 1
         packed = None if connection.reporter is None else connection.reporter.settled()

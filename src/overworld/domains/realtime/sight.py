@@ -55,7 +55,10 @@ class SightKeeper:
             await asyncio.sleep(self._settings.sight_every_s)
             everybody = tuple(self._streams)
             for first in range(0, len(everybody), self._settings.slice_sends):
-                await self.look(everybody[first : first + self._settings.slice_sends])
+                try:
+                    await self.look(everybody[first : first + self._settings.slice_sends])
+                except Exception:  # or nobody would be looked at any more
+                    _log.exception("who is still in sight of what could not be looked at")
                 await asyncio.sleep(0)
 
     async def look(self, streams: Sequence[Stream]) -> None:

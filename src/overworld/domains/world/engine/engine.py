@@ -72,8 +72,9 @@ class Engine:
         self._settings = settings
         self._seen_level = EXACT if chosen.strangers == "exact" else settings.coarse_level
         self._limits = rules.limits_of(movement)
-        self.index = CellIndex(players=SLOTS_FIRST)
-        self.players = Players(slots=SLOTS_FIRST, players_max=settings.players_max, on_grow=self.index.grow_players)
+        slots = min(SLOTS_FIRST, settings.players_max)
+        self.index = CellIndex(players=slots)
+        self.players = Players(slots=slots, players_max=settings.players_max, on_grow=self.index.grow_players)
         self._verdict_frames = VerdictFrames()
         self.interest = Interest(index=self.index, players=self.players, settings=settings, rules=chosen)
         self._search = Search(settings=settings, interest=chosen)
