@@ -107,7 +107,11 @@ def fanout(
 
 
 async def _measure(wanted: _Wanted, folder: Path) -> Report:
-    environment = {"OVERWORLD_WORLD__INTEREST_HZ": str(wanted.interest_hz)}
+    environment = {
+        "OVERWORLD_WORLD__INTEREST_HZ": str(wanted.interest_hz),
+        # Who is connected first waits for the last one, and meanwhile nobody answers the server's pings.
+        "OVERWORLD_REALTIME__IDLE_S": "600",
+    }
     server = ServerProcess(folder / "data", dsn=wanted.database, game=lifelike(folder), environment=environment)
     say("starting a server")
     async with server:

@@ -9,7 +9,7 @@ from typing import Any
 from overworld.domains.realtime.messages import AroundChanged, Event
 from overworld.domains.realtime.ports import Place, Sight
 from overworld.domains.realtime.snapshots import Snapshots
-from overworld.domains.realtime.stream import Stream
+from overworld.domains.realtime.stream import NO_CHANNELS, Stream
 from overworld.domains.realtime.subscriptions import AROUND, Subscriptions, cell_channel
 from overworld.domains.realtime.types import RealtimeSettings
 from overworld.geo import cells as geo_cells
@@ -45,7 +45,7 @@ class Around:
         for channel in stream.around_channels:
             self._subscriptions.remove(stream, channel)
         self._subscriptions.remove(stream, AROUND)
-        stream.around_m, stream.around_cells, stream.around_channels = None, [], set()
+        stream.around_m, stream.around_cells, stream.around_channels = None, [], NO_CHANNELS
 
     def tell(self, stream: Stream) -> None:
         """Tells which cells a stream holds because they are around its player."""
@@ -94,7 +94,7 @@ class Around:
         new = {channel: cell for channel, cell in channels.items() if channel not in stream.channels}
         for channel in new:
             self._subscriptions.add(stream, channel)
-        stream.around_channels = (stream.around_channels & channels.keys()) | new.keys()
+        stream.around_channels = frozenset((stream.around_channels & channels.keys()) | new.keys())
         stream.around_cells = cells
         self._subscriptions.changed(stream)
         stream.seen_from = None

@@ -141,6 +141,8 @@ class Connection(WSListener):
         watermark = settings.unsent_bytes_max // 4
         line.set_write_buffer_limits(high=watermark, low=watermark // 4)
         line.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, settings.send_buffer_bytes)
+        for kept in (transport.request, transport.response):
+            kept.headers.clear()  # picows keeps them as long as the line, the bearer token with them
         self._counters.opened += 1
         self._around.owner.opened(self)
         self.check_times()
@@ -240,6 +242,11 @@ class Connection(WSListener):
     def position_dropped(self) -> None:
         """Counts positions that a slow reader did not get."""
         self._counters.positions_dropped += 1
+
+    def forget_subscription(self, ended: asyncio.Future[Any]) -> None:
+        """Lets go of the last subscription once it has ended: nothing waits for it, and a task is no small thing."""
+        if self.last_subscription is ended:
+            self.last_subscription = None
 
     def close_reporter(self) -> None:
         """Takes no more packed fixes the way they went; those under way are still waited for."""

@@ -17,7 +17,7 @@ from msgspec import Struct
 
 from overworld.domains.realtime.ports import CellViews
 from overworld.domains.realtime.protocol import OncePerSubprotocol, PlayersFrame, Subprotocol
-from overworld.domains.realtime.stream import Stream
+from overworld.domains.realtime.stream import NO_CHANNELS, Stream
 from overworld.domains.realtime.subscriptions import CELL_PREFIX, Subscriptions, cell_channel
 from overworld.domains.realtime.types import Counters, RealtimeSettings
 from overworld.geo import cells as geo_cells
@@ -90,7 +90,7 @@ class Publisher:
     def catch_up(self, stream: Stream) -> None:
         """Sends a reader that was slow the newest snapshots of what it missed."""
         missed = [geo_cells.from_token(channel.removeprefix(CELL_PREFIX)) for channel in sorted(stream.stale)]
-        stream.stale.clear()
+        stream.stale = NO_CHANNELS
         self._add(self._to_one(stream, missed), at_once=False)
 
     async def written(self) -> None:

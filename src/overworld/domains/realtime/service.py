@@ -143,6 +143,8 @@ class RealtimeService:
         if not principal.may(Scope.REALTIME_CONNECT):
             raise ScopeMissing(scope=Scope.REALTIME_CONNECT)
         added = self._keys.scopes(key) if key else frozenset()
+        if added <= principal.scopes:
+            return principal
         return msgspec.structs.replace(principal, scopes=principal.scopes | added)
 
     def admit(self, connection: Connection, principal: Principal, cid: _Cid = UNSET) -> None:
@@ -225,6 +227,8 @@ class RealtimeService:
         report.add_done_callback(partial(self._judged, connection, message.cid, message.ack))
 
     def _judged(self, connection: Connection, cid: _Cid, ack: bool, report: asyncio.Future[Any]) -> None:
+        if connection.last_report is report:
+            connection.last_report = None
         try:
             verdict = report.result()
             if ack or not verdict.accepted:
@@ -307,7 +311,7 @@ class RealtimeService:
             if refusal := self._sight.sight_refusal(place, *geo_cells.centre_deg(cells[0]), principal.scopes):
                 raise refusal
             stream.seen_from = None
-            stream.around_channels.discard(channel)
+            stream.no_longer_around(channel)
         else:
             channels.require_listener(principal, channel)
         self._subscriptions.add(stream, channel)
@@ -320,13 +324,15 @@ class RealtimeService:
         for channel in message.channels:
             if channel == AROUND:
                 self._around.end(stream)
-            stream.around_channels.discard(channel)
+            stream.no_longer_around(channel)
             self._subscriptions.remove(stream, channel)
         connection.reply(Subscribed(channels=sorted(stream.channels), cid=message.cid))
 
     def _in_turn(self, connection: Connection, cid: _Cid, work: Coroutine[Any, Any, None]) -> None:
         """Runs work as `_start` does, and after the subscriptions that the connection asked for before."""
-        connection.last_subscription = self._start(connection, cid, work, after=connection.last_subscription)
+        task = self._start(connection, cid, work, after=connection.last_subscription)
+        connection.last_subscription = task
+        task.add_done_callback(connection.forget_subscription)
 
     def _start(
         self,

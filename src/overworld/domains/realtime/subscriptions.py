@@ -65,7 +65,8 @@ class Subscriptions:
 
     def remove(self, stream: Stream, channel: str) -> None:
         """Removes a listener; one that never listened is no error."""
-        stream.stale.discard(channel)
+        if channel in stream.stale:
+            stream.stale -= {channel}
         if stream.channels.pop(channel, None) is None:
             return
         listeners = self._listeners[channel]
