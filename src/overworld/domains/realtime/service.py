@@ -335,13 +335,9 @@ class RealtimeService:
         task.add_done_callback(connection.forget_subscription)
 
     def _start(
-        self,
-        connection: Connection,
-        cid: _Cid,
-        work: Coroutine[Any, Any, None],
-        *,
+        self, connection: Connection, cid: _Cid, work: Coroutine[Any, Any, None], *,
         after: asyncio.Future[Any] | None = None,
-    ) -> asyncio.Task[None]:
+    ) -> asyncio.Task[None]:  # fmt: skip
         """Runs work beside the connection, after the fixes it sent before; it ends even when the client has gone."""
         refusal = self._no_start(connection)
         if refusal is not None:
@@ -350,13 +346,9 @@ class RealtimeService:
         return self._begin(connection, cid, work, after=after)
 
     def _begin(
-        self,
-        connection: Connection,
-        cid: _Cid,
-        work: Coroutine[Any, Any, None],
-        *,
+        self, connection: Connection, cid: _Cid, work: Coroutine[Any, Any, None], *,
         after: asyncio.Future[Any] | None = None,
-    ) -> asyncio.Task[None]:
+    ) -> asyncio.Task[None]:  # fmt: skip
         """The same, however much is under way: for what belongs to work that has been let start."""
         connection.in_flight += 1
         self._counters.started += 1
