@@ -110,7 +110,7 @@ class SightKeeper:
     def _take_away(self, stream: Stream, lost: Mapping[str, Sequence[str]]) -> None:
         for code, names in lost.items():
             for channel in names:
-                stream.around_channels.discard(channel)
+                stream.no_longer_around(channel)
                 self._subscriptions.remove(stream, channel)
             event = Event(type="unsubscribed", data=Unsubscribed(list(names), code))
             stream.event(stream.subprotocol.tail(event))
