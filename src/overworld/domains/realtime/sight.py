@@ -28,7 +28,8 @@ _NOWHERE = 0
 class SightKeeper:
     """Looks again when a fix lands in another room cell, and at everybody from time to time.
 
-    The second finds those whose fixes go to another server, and those whose last fix is too old. Streams without a line are looked at like the others.
+    The second finds those whose fixes go to another server, and those whose last fix is too old. Streams without a line
+    are looked at like the others.
     """
 
     def __init__(
