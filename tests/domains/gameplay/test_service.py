@@ -20,9 +20,9 @@ ANN, BEN = UUID(int=1), UUID(int=2)
 HERE = cells.centre_deg(HOME)
 
 
-async def nearby(server, *, radius_m=300.0, player_id=ANN, here=HERE):
+async def nearby(server, *, radius_m=300.0, player_id=ANN, here=HERE, limit=10_000):
     return await server.nearby(
-        player_id=player_id, scopes=frozenset(), lat_deg=here[0], lng_deg=here[1], radius_m=radius_m, limit=10_000
+        player_id=player_id, scopes=frozenset(), lat_deg=here[0], lng_deg=here[1], radius_m=radius_m, limit=limit
     )
 
 
@@ -75,6 +75,17 @@ async def test_what_is_taken_is_left_out(field):
         await server.collect(field.claim(BEN, spawn))
     assert {item.id for item in await nearby(server, player_id=ANN)} == ids - {shared.id}
     assert {item.id for item in await nearby(server, player_id=BEN)} == ids - {shared.id, personal.id}
+
+
+async def test_a_short_list_goes_on_past_those_that_are_taken(field):
+    """Six of the nearest are gone: more than are asked for at once for a list of three."""
+    server = await field.server()
+    whole = await nearby(server)
+    spawns = {spawn.id: spawn for spawn in field.all_at()}
+    for item in whole[:6]:
+        await server.collect(field.claim(ANN, spawns[item.id]))
+    assert len(whole) > 9
+    assert await nearby(server, limit=3) == whole[6:9]
 
 
 async def test_only_places_within_sight_are_shown(field):

@@ -6,11 +6,10 @@ import asyncio
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from datetime import datetime
-from itertools import islice
+from functools import lru_cache
 from uuid import UUID
 
 import numpy as np
-from msgspec.structs import asdict
 
 from overworld.domains.gameplay import store
 from overworld.domains.gameplay.claims import Claims
@@ -85,7 +84,8 @@ class Gameplay:
     ) -> list[CollectibleNearby]:
         """What the player could still take within a radius, nearest first; equal distances in id order.
 
-        The first `limit` beyond `after`, the distance and id of the last one known. One statement, after `Sight`.
+        The first `limit` beyond `after`, the distance and id of the last one known. One statement, after `Sight`; more
+        where many of the nearest are taken.
         Raises: RadiusTooWide; what `Sight` raises.
         """
         if radius_m > self._settings.nearby_radius_max_m:
@@ -96,15 +96,16 @@ class Gameplay:
         except ValueError as error:
             raise RadiusTooWide from error
         spawned = await self._spawned(wanted, window=self._spawns.window_at(self._clock.now_us()))
-        lat, lng = (np.array([getattr(spawn, name) for spawn in spawned]) for name in ("lat_deg", "lng_deg"))
+        lat, lng = np.array([(spawn.lat_deg, spawn.lng_deg) for spawn in spawned]).reshape(-1, 2).T
         metres = np.round(sphere.distance_m(lat_deg, lng_deg, lat, lng), 2).tolist()
-        within = {spawn.id: m for spawn, m in zip(spawned, metres, strict=True) if m <= radius_m}
-        left = await self._left([spawn for spawn in spawned if spawn.id in within], player_id=player_id)
-        ranked = sorted(left, key=lambda spawn: (within[spawn.id], spawn.id))
-        beyond = (spawn for spawn in ranked if after is None or (within[spawn.id], spawn.id) > after)
-        return [
-            CollectibleNearby(**asdict(_seen(spawn)), distance_m=within[spawn.id]) for spawn in islice(beyond, limit)
-        ]
+        ranked = sorted(
+            (m, spawn.id, spawn)
+            for m, spawn in zip(metres, spawned, strict=True)
+            if m <= radius_m and (after is None or (m, spawn.id) > after)
+        )
+        left = await self._first_left([spawn for _, _, spawn in ranked], player_id=player_id, limit=limit)
+        metres_to = {spawn.id: m for m, _, spawn in ranked}
+        return [_seen_nearby(spawn, metres_to[spawn.id]) for spawn in left]
 
     async def collectibles_in(self, wanted: Sequence[int], *, player_id: UUID, at: datetime) -> list[CollectibleSeen]:
         """What the player could take in some S2 cells at an instant; the cells may be up to four levels coarser than
@@ -127,14 +128,19 @@ class Gameplay:
 
     async def _spawned(self, wanted: Sequence[int], *, window: int) -> list[Spawn]:
         """Everything that spawns in some cells, worked out a slice at a time: others are served in between."""
-        coarsest = min(map(cells.level_of, wanted), default=self._spawns.cell_level)
+        levels = set(map(cells.level_of, wanted))
+        coarsest = min(levels, default=self._spawns.cell_level)
         in_each = self._spawns.mean_per_cell * 4 ** max(0, self._spawns.cell_level - coarsest)
         step = max(1, int(_SPAWNS_AT_ONCE / in_each))
         spawned: list[Spawn] = []
         for first in range(0, len(wanted), step):
             if first:
                 await asyncio.sleep(0)
-            spawned += [spawn for cell in wanted[first : first + step] for spawn in self._spawned_in(cell, window)]
+            part = wanted[first : first + step]
+            if levels == {self._spawns.cell_level}:
+                spawned += self._spawns.in_cells(part, window=window)
+            else:
+                spawned += [spawn for cell in part for spawn in self._spawned_in(cell, window)]
         return spawned
 
     def _spawned_in(self, cell: int, window: int) -> list[Spawn]:
@@ -143,6 +149,15 @@ class Gameplay:
         if level <= self._spawns.cell_level:
             return spawned
         return [spawn for spawn in spawned if cells.cell_of(spawn.lat_deg, spawn.lng_deg, level) == cell]
+
+    async def _first_left(self, ranked: Sequence[Spawn], *, player_id: UUID, limit: int) -> list[Spawn]:
+        """The first `limit` that the player could still take: as few keys are asked for as that needs."""
+        left: list[Spawn] = []
+        first, count = 0, limit + limit // 2
+        while first < len(ranked) and len(left) < limit:
+            left += await self._left(ranked[first : first + count], player_id=player_id)
+            first, count = first + count, 2 * count
+        return left[:limit]
 
     async def _left(self, spawned: Sequence[Spawn], *, player_id: UUID) -> list[Spawn]:
         if not spawned:
@@ -160,5 +175,24 @@ def _seen(spawn: Spawn) -> CollectibleSeen:
         currency=spawn.kind.currency.code,
         lat=round(spawn.lat_deg, 7),
         lng=round(spawn.lng_deg, 7),
-        expires_at=rfc3339(from_us(spawn.closes_us)),
+        expires_at=_told_at(spawn.closes_us),
     )
+
+
+def _seen_nearby(spawn: Spawn, distance_m: float) -> CollectibleNearby:
+    return CollectibleNearby(
+        id=spawn.id,
+        type=spawn.kind.type,
+        value=spawn.kind.value,
+        currency=spawn.kind.currency.code,
+        lat=round(spawn.lat_deg, 7),
+        lng=round(spawn.lng_deg, 7),
+        expires_at=_told_at(spawn.closes_us),
+        distance_m=distance_m,
+    )
+
+
+@lru_cache(maxsize=16)
+def _told_at(at_us: int) -> str:
+    """All collectibles of a window close at once, so few instants are ever asked for."""
+    return rfc3339(from_us(at_us))

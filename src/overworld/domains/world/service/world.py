@@ -35,6 +35,7 @@ _MS_US = 1_000
 _SLOT_BITS = 24
 _GENERATIONS = 2**29
 _PLACE_DIGITS = 7
+_PLAYERS_ALONE = frozenset({PLAYER})
 
 
 class World:
@@ -217,6 +218,8 @@ class World:
         found: list[EntityNearby] = []
         if not types or PLAYER in types:
             found += self._players_near(lat_deg, lng_deg, radius_m, viewer_id=viewer_id, after=after, limit=limit)
+        if types == _PLAYERS_ALONE:
+            return found
         for name, source in self._sources.items():
             if not types or name in types:
                 found += await source.nearby(
