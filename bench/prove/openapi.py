@@ -155,7 +155,13 @@ class Player:
         self._post("/v1/location/update", place | {"accuracy_m": 5, "timestamp": datetime.now(UTC).isoformat()})
         self._post("/v1/auth/device", {"device_id": self._name})
         other = next(each for each in self._get("/v1/auth/sessions", {}) if not each["current"])
-        names = {"id": coins[0]["id"], "session_id": other["id"], "Idempotency-Key": self._name, "radius_m": 500}
+        names = {
+            "id": coins[0]["id"],
+            "session_id": other["id"],
+            "Idempotency-Key": self._name,
+            "radius_m": 500,
+            "visible": True,
+        }
         return place | VIEW | names
 
     def _get(self, path: str, query: dict[str, Any]) -> list[dict[str, Any]]:

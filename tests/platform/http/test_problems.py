@@ -191,3 +191,8 @@ async def test_what_is_polled_is_logged_at_debug_unless_it_is_refused(make_edge)
                 await client.get(path)
     told = [(line["route"], line["log_level"]) for line in lines if line["event"] == "request"]
     assert told == [("/v1/places", "debug"), ("/v1/far", "info"), ("/v1/busy", "info")]
+
+
+async def test_options_names_the_methods_of_all_handlers_of_a_path(ask):
+    reply = await ask.options("/v1/places")
+    assert (reply.status_code, reply.headers["allow"]) == (204, "GET, HEAD, OPTIONS, POST")

@@ -22,6 +22,7 @@ from overworld.platform.http.exchange import exchange_of
 from overworld.platform.http.gate import Gate
 from overworld.platform.http.headers import ReplyHeaders
 from overworld.platform.http.measures import HttpMeasures
+from overworld.platform.http.methods import options_of
 from overworld.platform.http.openapi import describe, openapi_config
 from overworld.platform.http.plans import plan_routes
 from overworld.platform.http.problems import problem_reply
@@ -75,7 +76,7 @@ def _litestar(routes: Sequence[ControllerRouterHandler], **options: Any) -> Lite
 
 def _application(routes: Sequence[ControllerRouterHandler], **options: Any) -> Litestar:
     return Litestar(
-        route_handlers=list(routes),
+        route_handlers=[*options_of(routes), *routes],
         dependencies={
             "caller": Provide(_caller, sync_to_thread=False),
             "idempotency_key": Provide(_idempotency_key, sync_to_thread=False),
