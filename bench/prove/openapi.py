@@ -131,7 +131,7 @@ class Player:
         self.headers = {"Authorization": f"Bearer {grant['access_token']}"}
 
     def body(self, path: str) -> dict[str, Any]:
-        """What a POST to a path may truthfully hold; nothing where nothing is known."""
+        """What a POST or PUT to a path may truthfully hold; nothing where nothing is known."""
         now = datetime.now(UTC).isoformat()
         match path:
             case "/v1/auth/register":
@@ -146,6 +146,8 @@ class Player:
                 return {"refresh_token": grant["refresh_token"]}
             case "/v1/location/update":
                 return LJUBLJANA | {"accuracy_m": 5, "timestamp": now}
+            case "/v1/location/visibility":
+                return {"visible": True}
         return {}
 
     def truths(self) -> dict[str, Any]:
@@ -155,13 +157,7 @@ class Player:
         self._post("/v1/location/update", place | {"accuracy_m": 5, "timestamp": datetime.now(UTC).isoformat()})
         self._post("/v1/auth/device", {"device_id": self._name})
         other = next(each for each in self._get("/v1/auth/sessions", {}) if not each["current"])
-        names = {
-            "id": coins[0]["id"],
-            "session_id": other["id"],
-            "Idempotency-Key": self._name,
-            "radius_m": 500,
-            "visible": True,
-        }
+        names = {"id": coins[0]["id"], "session_id": other["id"], "Idempotency-Key": self._name, "radius_m": 500}
         return place | VIEW | names
 
     def _get(self, path: str, query: dict[str, Any]) -> list[dict[str, Any]]:
