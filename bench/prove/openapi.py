@@ -132,23 +132,23 @@ class Player:
 
     def body(self, path: str) -> dict[str, Any]:
         """What a POST or PUT to a path may truthfully hold; nothing where nothing is known."""
-        now = datetime.now(UTC).isoformat()
+        body: dict[str, Any] = {}
         match path:
             case "/v1/auth/register":
                 name = uuid4().hex[:16]
-                return {"email": f"{name}@example.org", "username": name, "password": _PASSWORD}
+                body = {"email": f"{name}@example.org", "username": name, "password": _PASSWORD}
             case "/v1/auth/login":
-                return self._account
+                body = self._account
             case "/v1/auth/device":
-                return {"device_id": uuid4().hex}
+                body = {"device_id": uuid4().hex}
             case "/v1/auth/refresh":
                 grant = self._post("/v1/auth/device", {"device_id": self._name})
-                return {"refresh_token": grant["refresh_token"]}
+                body = {"refresh_token": grant["refresh_token"]}
             case "/v1/location/update":
-                return LJUBLJANA | {"accuracy_m": 5, "timestamp": now}
+                body = LJUBLJANA | {"accuracy_m": 5, "timestamp": datetime.now(UTC).isoformat()}
             case "/v1/location/visibility":
-                return {"visible": True}
-        return {}
+                body = {"visible": True}
+        return body
 
     def truths(self) -> dict[str, Any]:
         """Values by the names of the parameters that take them."""
