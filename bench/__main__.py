@@ -10,6 +10,7 @@ from cyclopts import App
 
 from bench.bandwidth import bandwidth
 from bench.claims import claims
+from bench.connections import connections
 from bench.curves import curves
 from bench.fanout import fanout
 from bench.location import location, location_single
@@ -20,14 +21,15 @@ from bench.start import start
 from bench.tick import tick
 
 _NAMES = (
-    "bandwidth", "claims", "curves", "fanout", "location", "location-json", "location-single", "nearby", "peers",
-    "start", "tick",
+    "bandwidth", "claims", "connections", "curves", "fanout", "location", "location-json", "location-single", "nearby",
+    "peers", "start", "tick",
 )  # fmt: skip
 
 app = App(name="script/bench", help="Measures the product on this machine.", version_flags=())
 
 app.command(bandwidth)
 app.command(claims)
+app.command(connections)
 app.command(curves)
 app.command(fanout)
 app.command(location)

@@ -29,8 +29,8 @@ Hz = Annotated[float, Parameter(validator=Number(gte=1, lte=60))]
 CityKm = Annotated[float, Parameter(validator=Number(gte=0.1, lte=100))]
 
 
-class _Wanted(Struct, frozen=True, kw_only=True):
-    """What was asked for on the command line."""
+class Wanted(Struct, frozen=True, kw_only=True):
+    """What is offered, and for how long."""
 
     benchmark: str
     connections: int
@@ -89,11 +89,11 @@ def location(
     json
         Print the line of JSON alone.
     """
-    wanted = _Wanted(
+    wanted = Wanted(
         benchmark="location", connections=connections, records=records, rate=rate, ack_share=ack_share,
         interest_hz=interest_hz, city_km=city_km, seconds=seconds, rounds=rounds, seed=seed, database=database,
     )  # fmt: skip
-    return report.run(partial(_measure, wanted), json=json)
+    return report.run(partial(measured, wanted), json=json)
 
 
 def location_single(
@@ -127,11 +127,11 @@ def location_single(
     json
         Print the line of JSON alone.
     """
-    wanted = _Wanted(
+    wanted = Wanted(
         benchmark="location-single", connections=connections, records=1, rate=rate, seconds=seconds, rounds=rounds,
         seed=seed, database=database,
     )  # fmt: skip
-    return report.run(partial(_measure, wanted), json=json)
+    return report.run(partial(measured, wanted), json=json)
 
 
 def lifelike(folder: Path) -> str:
@@ -147,7 +147,7 @@ def lifelike(folder: Path) -> str:
     return str(game)
 
 
-async def _measure(wanted: _Wanted, folder: Path) -> Report:
+async def measured(wanted: Wanted, folder: Path) -> Report:
     environment = {"OVERWORLD_WORLD__INTEREST_HZ": str(wanted.interest_hz)}
     server = ServerProcess(folder / "data", dsn=wanted.database, game=lifelike(folder), environment=environment)
     say("starting a server")
@@ -185,7 +185,7 @@ async def _measure(wanted: _Wanted, folder: Path) -> Report:
         )
 
 
-def _settings(wanted: _Wanted) -> dict[str, Any]:
+def _settings(wanted: Wanted) -> dict[str, Any]:
     return {
         "connections": wanted.connections,
         "records": wanted.records,

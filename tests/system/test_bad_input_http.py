@@ -169,6 +169,7 @@ def example(path: str) -> dict[str, Any]:
         "/v1/auth/refresh": {"refresh_token": "x" * 43},
         "/v1/auth/logout": {"all": False},
         "/v1/location/update": fix | {"altitude_m": 300, "speed_m_s": 1, "heading_deg": 90},
+        "/v1/location/visibility": {"visible": True},
         "/v1/game/collectibles/{id}/collect": {},
         "/v1/game/coins/{id}/collect": {},
     }

@@ -119,7 +119,8 @@ class Engine:
 
     def crossed(self, batch: Pass) -> list[int]:
         """The slots of the players who came into another room cell, each once."""
-        slots: list[int] = np.unique(batch.fix["slot"][batch.judged.crosses.nonzero()[0]]).tolist()
+        rows = batch.judged.crosses.nonzero()[0]
+        slots: list[int] = np.unique(batch.fix["slot"][rows]).tolist() if rows.size else []
         return slots
 
     def around_cells(self, lat_deg: float, lng_deg: float, radius_m: float, cells_max: int) -> list[int]:

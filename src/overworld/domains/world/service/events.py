@@ -60,6 +60,8 @@ class MovementEvents:
     def tell(self, batch: Pass) -> None:
         """Queues the events that a pass has chosen."""
         rows = batch.judged.tell.nonzero()[0]
+        if rows.size == 0:
+            return
         room = self._waiting_max - len(self._waiting)
         self.dropped += max(0, rows.size - room)
         rows = rows[:room]
