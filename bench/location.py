@@ -61,8 +61,8 @@ def location(
 ) -> int:
     """Fixes a second in packed frames of 8, from players who see each other walk.
 
-    Every player walks up and down a street of a dense city at 1.4 m/s in real time, and is told of all around it as
-    packed frames. Open loop: a latency begins when its fix was due, not when the generator came to send it.
+    Every player walks up and down a street of a dense city at 0.9 to 1.9 m/s in real time, and is told of all around
+    it as packed frames. Open loop: a latency begins when its fix was due, not when the generator came to send it.
 
     Parameters
     ----------

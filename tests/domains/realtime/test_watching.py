@@ -8,6 +8,7 @@ import json
 import pytest
 
 from overworld.domains.realtime.messages import Event
+from overworld.domains.realtime.streams import Streams
 from overworld.geo import cells
 from overworld.geo.sphere import destination_deg
 from overworld.kernel.refusals import Fault
@@ -88,7 +89,7 @@ async def test_nothing_is_watched_for_those_who_have_left(site, square):
     peer.leave()
     listener.leave()
     await site.until(lambda: not watched(site) and not site.house.listened[square[0]])
-    await peer.end()
+    assert await peer.end()
 
 
 async def test_a_broken_line_watches_nothing_and_a_resumed_one_everything_anew(site, square):
@@ -121,6 +122,27 @@ async def test_a_line_taken_over_alive_is_told_everything_anew(site, square):
     site.house.interest.publish({number: FRAME})
     await back.settled()
     assert (peer.packed, back.packed) == ([], [FRAME])
+
+
+async def test_a_new_line_reads_nothing_of_what_was_meant_for_the_old_one(site, square, monkeypatch):
+    """A difference without the whole before it would be a picture that is wrong."""
+    peer = await site.player()
+    epoch = (await peer.ask({"type": "auth", "token": "token"}))["epoch"]
+    await peer.ask({"type": "subscribe", "channels": [square[2]], "positions": "packed"})
+    await peer.settled()
+    [number] = site.house.interest.cells
+    attach = Streams.attach
+
+    def attached(*args):
+        attach(*args)
+        site.house.interest.publish({number: FRAME})
+
+    monkeypatch.setattr(Streams, "attach", attached)
+    back = await site.connect()
+    await back.ask({"type": "auth", "token": "token"})
+    assert (await back.ask({"type": "resume", "epoch": epoch, "seq": 1}))["type"] == "resumed"
+    await back.settled()
+    assert (peer.packed, back.packed, site.house.interest.resent) == ([], [], [number])
 
 
 async def test_a_slow_reader_is_paused_and_told_everything_anew_when_it_reads_on(open_site, square):
@@ -239,7 +261,9 @@ async def test_a_resumed_stream_is_around_where_its_player_is_now(site):
     back = await site.connect()
     await back.ask({"type": "auth", "token": "token"})
     await back.ask({"type": "resume", "epoch": epoch, "seq": 2})
-    await site.until(lambda: watched(site) == [site.house.around_cells(lat_deg, lng_deg, 300.0, 64)])
+    expected = [site.house.around_cells(lat_deg, lng_deg, 300.0, 64)]
+    await site.until(lambda: watched(site) == expected)
+    assert watched(site) == expected
 
 
 async def test_cells_held_by_around_count_once_they_are_asked_for(open_site):

@@ -389,7 +389,7 @@ def test_those_who_still_report_are_told_to_go_on_in_the_same_publications():
         stage.check()
         if eyes.bytes > before:
             told_at.append(step)
-    assert len([step for step in told_at if step > 150]) <= 2 * (400 - 150) * 50 / 1_900
+    assert len([step for step in told_at if step > 150]) <= 2 * (400 - 150) * 50 / 1_800
     assert [one.speed for one in eyes.known.values()] == [10] * 20
 
 

@@ -29,7 +29,7 @@ class Watching:
         self._changed: dict[Stream, None] = {}
         self._turn: asyncio.Handle | None = None
         self._watchers: dict[Stream, tuple[int, Line]] = {}
-        self._readers: dict[int, Stream] = {}
+        self._readers: dict[int, tuple[Stream, Line]] = {}
         self._listened: dict[Stream, frozenset[int]] = {}
         interest.on_frames = self.hear
 
@@ -45,10 +45,10 @@ class Watching:
         One who is too slow gets nothing more until `caught_up`.
         """
         for i, number in enumerate(numbers):
-            stream = self._readers.get(number)
-            if stream is None or stream.line is None:
-                continue
-            if not stream.line.positions(bytes(frames[offsets[i] : offsets[i + 1]])):
+            stream, line = self._readers[number]
+            if stream.line is not line:
+                continue  # its new line, if it has one, is told everything from the next turn on
+            if not line.positions(bytes(frames[offsets[i] : offsets[i + 1]])):
                 stream.is_behind = True
                 self._interest.pause(number)
 
@@ -81,7 +81,7 @@ class Watching:
     def _watch(self, stream: Stream, line: Line, cells: list[int]) -> None:
         number, told = self._watchers.get(stream) or (self._interest.open(), line)
         self._watchers[stream] = number, line
-        self._readers[number] = stream
+        self._readers[number] = stream, line
         self._interest.watch(number, cells)
         if told is not line:
             stream.is_behind = False

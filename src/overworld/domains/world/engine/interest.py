@@ -26,6 +26,7 @@ from overworld.geo.columns import I32, I64, U16
 from overworld.kernel.packed import offset_unit_m
 
 CELLS_MAX = 4_096
+_LOOK_MS = 200  # how often it is looked whose neighbourhood is told to go on: that is at half of all who coast
 _WATCHERS_FIRST = 64
 _ROOM_FIRST = 16
 _FRAME_WORDS_FIRST = 1 << 16
@@ -58,7 +59,7 @@ class Interest:
             error_m=float(rules.error_m),
             unit_m=offset_unit_m(settings.room_level),
         )
-        self._now_ms = 0
+        self._now_ms = self._looked_ms = 0
         self._slices_left = 0
         self._stirred = False
         self._ready_words: U16 = np.zeros(_FRAME_WORDS_FIRST, np.uint16)
@@ -146,7 +147,10 @@ class Interest:
     def encode(self, *, now_ms: int) -> None:
         """Begins a period: makes the sections of all changed cells that somebody watches."""
         columns, cells = self._fitting(), self._index.cells
-        before_ms, self._now_ms = self._now_ms, now_ms
+        self._now_ms = now_ms
+        before_ms = now_ms
+        if not 0 <= now_ms - self._looked_ms < _LOOK_MS:
+            before_ms, self._looked_ms = self._looked_ms, now_ms
         self._period += 1
         self._done[3] = 0
         sections_.choose_told(cells, columns, self._players.generation, before_ms, now_ms, self._sight)

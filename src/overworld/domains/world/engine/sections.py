@@ -68,7 +68,7 @@ _LEFT_WORDS, _ENTERED_WORDS, _MOVED_WORDS = LEFT.itemsize // 2, ENTERED.itemsize
 
 N_OUT, N_ENTERED, N_MOVED, N_WORDS, LONGEST, N_TOLD = 0, 1, 2, 3, 4, 5
 _ID_BITS = 24
-_TOGETHER_MS = 1_900  # twice that, and a publication's distance, is less than a coast
+_TOGETHER_MS = 1_800  # twice that, and the time between two looks, is less than a coast
 _REPORTING_MS = 1_500  # who is on the move sends a fix a second
 _NEIGHBOURHOOD_BITS = 37  # what is left of an id without them tells its cell of level 12, some 4 km2
 _SPREAD = 40_503  # 2**16 / golden ratio: neighbours of neighbours have other moments
@@ -222,7 +222,8 @@ def choose_moved(cells: Cells, sections: Sections, now_ms: int, sight: Sight) ->
 def choose_coasting(cells: Cells, sections: Sections, before_ms: int, now_ms: int, sight: Sight) -> None:
     """Has those who still report move on for longer, and tells where they are of those who have ended up elsewhere.
 
-    All of a neighbourhood are told to go on at the same moments, so that a watcher reads of them in one frame.
+    All of a neighbourhood are told to go on at the same moments, so that a watcher reads of them in one frame. Where
+    `before_ms` is now, no moment is looked for, and only those are looked at whose coast is over: they are the first.
     """
     shown = cells.shown
     next_slot = shown.used[COAST_FIRST] - 1
@@ -234,6 +235,8 @@ def choose_coasting(cells: Cells, sections: Sections, before_ms: int, now_ms: in
             break
         i = cells.seat[slot].cell
         is_over = not 0 <= coasted_ms < COAST_MS
+        if not is_over and before_ms == now_ms:
+            break
         if not is_over and not is_moment(cells.cell[i].id, before_ms, now_ms):
             continue
         plane, row = sections.plane[i], cells.row[cells.cell[i].start + cells.seat[slot].row]
