@@ -43,10 +43,14 @@ class Currency(Struct, frozen=True):
 
 
 class AccountCode(StrEnum):
-    """What an account is for; with the owner and the currency it names one account."""
+    """What an account is for; with the owner and the currency it names one account.
+
+    A budget is what a campaign, its owner, may give away.
+    """
 
     WALLET = "wallet"
     ISSUANCE = "issuance"
+    BUDGET = "budget"
 
 
 class AccountRef(Struct, frozen=True):
