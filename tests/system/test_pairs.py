@@ -154,7 +154,12 @@ class Town:
         pairs = [(issuance, self.any(wallets)), *(self.chance.sample(wallets, 2) for _ in range(3))]
         transfers = [
             Transfer(
-                id=self.ids(), debit=debit, credit=credit, amount_minor=2, code=TransferCode.COLLECT, reference="pair"
+                id=self.ids(),
+                debit=debit,
+                credit=credit,
+                amount_minor=2,
+                code=TransferCode.COLLECT,
+                reference=self.ids(),
             )
             for debit, credit in pairs
         ]

@@ -188,5 +188,5 @@ def _all_there_can_be(player_id, *, id):
         credit=AccountRef(player_id, "coin"),
         amount_minor=AMOUNT_MINOR_MAX,
         code=TransferCode.COLLECT,
-        reference="",
+        reference=UUID(int=0),
     )
