@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
@@ -15,6 +15,14 @@ from tests.domains.gameplay.field import RULES, CountingDatabase, code_of
 
 ANN, BEN, CID = (UUID(int=n) for n in (1, 2, 3))
 FAR_DEG = 0.001
+COOLDOWN_S = 60
+DAY_0 = datetime(2026, 5, 31, 12, tzinfo=UTC)
+
+
+def slow_copper(**changes):
+    """A game in which copper is there once a minute."""
+    copper = replace(RULES.types["copper"], cooldown_s=COOLDOWN_S)
+    return replace(RULES, types={**RULES.types, "copper": copper}, **changes)
 
 
 async def run(field, *commands, rules=RULES):
@@ -82,11 +90,13 @@ async def test_a_shared_one_goes_to_one_and_a_personal_one_to_each(field):
 @pytest.mark.parametrize(
     ("faults", "expected"),
     [
-        ({"forged", "late", "stale", "far", "capped", "taken"}, "not_found"),
-        ({"late", "stale", "far", "capped", "taken"}, "expired"),
-        ({"stale", "far", "capped", "taken"}, "stale_position"),
-        ({"far", "capped", "taken"}, "too_far"),
-        ({"capped", "taken"}, "cap_reached"),
+        ({"forged", "late", "stale", "distrusted", "far", "capped", "cooling", "taken"}, "not_found"),
+        ({"late", "stale", "distrusted", "far", "capped", "cooling", "taken"}, "expired"),
+        ({"stale", "distrusted", "far", "capped", "cooling", "taken"}, "stale_position"),
+        ({"distrusted", "far", "capped", "cooling", "taken"}, "low_trust"),
+        ({"far", "capped", "cooling", "taken"}, "too_far"),
+        ({"capped", "cooling", "taken"}, "cap_reached"),
+        ({"cooling", "taken"}, "cooling_down"),
         ({"taken"}, "already_collected"),
         (set(), "ok"),
     ],
@@ -94,11 +104,13 @@ async def test_a_shared_one_goes_to_one_and_a_personal_one_to_each(field):
 async def test_the_first_of_several_refusals_is_the_documented_one(field, faults, expected):
     """spec/wire.md: a player who is far away learns nothing of what others took."""
     spawn, other = field.shared()[:2]
-    rules = replace(RULES, daily_cap=1)
+    rules = slow_copper(daily_cap=1 if "capped" in faults else 9)
     if "taken" in faults:
         await run(field, field.claim(BEN, spawn))
-    if "capped" in faults:
-        await run(field, field.claim(ANN, other))
+    if faults & {"capped", "cooling"}:
+        await run(field, field.claim(ANN, other), rules=rules if "cooling" in faults else RULES)
+    if "distrusted" in faults:
+        field.trust.of[ANN] = 0.29
     if "late" in faults:
         field.clock.advance(timedelta(hours=1))
     field.stand(ANN, spawn, north_deg=FAR_DEG * ("far" in faults), age_s=61 * ("stale" in faults))
@@ -243,3 +255,60 @@ async def test_everyones_reach_ends_at_their_own_place(field):
 async def test_a_collectible_of_another_secret_is_not_found(field):
     field.spawns = Spawns(key=b"another", table=field.spawns._table, cells_cached_max=10)
     assert await codes(field, field.claim(ANN, field.shared()[0])) == ["not_found"]
+
+
+async def test_a_type_with_a_cooldown_is_taken_again_only_after_it(field):
+    """To the microsecond; other types and other players are not concerned, and a refusal begins nothing."""
+    rules = slow_copper()
+    a, b, c, d = field.shared()[:4]
+    assert await codes(field, field.claim(ANN, a), field.claim(BEN, b), rules=rules) == ["ok", "ok"]
+    field.clock.advance(timedelta(seconds=COOLDOWN_S, microseconds=-1))
+    [refused] = await run(field, field.claim(ANN, c), rules=rules)
+    assert code_of(refused) == "cooling_down"
+    assert refused.public_fields() == {"collectible_id": c.id, "retry_after_s": 1}
+    assert await codes(field, field.claim(ANN, field.shared("gem")[0]), rules=rules) == ["ok"]
+    field.clock.advance(timedelta(microseconds=1))
+    assert await codes(field, field.claim(ANN, b), field.claim(ANN, c), rules=replace(rules, reach_m=1000)) == [
+        "already_collected",
+        "ok",
+    ]
+    assert await codes(field, field.claim(ANN, d), rules=rules) == ["cooling_down"]
+
+
+async def test_a_cooldown_is_exact_inside_one_batch(field):
+    """A claim that loses begins no wait; the one that wins does, for the next in the same batch."""
+    rules = slow_copper(reach_m=1000)
+    a, b, c = field.shared()[:3]
+    await run(field, field.claim(BEN, a))
+    batch = [field.claim(ANN, spawn) for spawn in (a, b, c)]
+    assert await codes(field, *batch, rules=rules) == ["already_collected", "ok", "cooling_down"]
+
+
+async def test_members_are_paid_more_and_told_what_was_paid(field):
+    """A third of 10, rounded down; the experience is that of the value alone."""
+    rules = replace(RULES, member_bonus={"gold": "0.333333333", "silver": "0.1"})
+    claim = replace(field.claim(ANN, field.personal()[0]), memberships=("silver", "gold", "other"))
+    [won] = await run(field, claim, rules=rules)
+    assert (won.value.amount, won.value.balance, won.value.experience) == ("13", "13", 100)
+    assert [(event.amount_minor, event.experience) for event in (await field.events())[:1]] == [(13, 100)]
+
+
+async def test_who_is_not_trusted_collects_nothing(field):
+    """The threshold itself is enough; no number at all is not. How much trust there is stays in our logs."""
+    spawns = field.shared()
+    found = []
+    for n, trust in enumerate((0.3, 0.2999, float("nan"))):
+        field.trust.of[UUID(int=n)] = trust
+        found += await run(field, field.claim(UUID(int=n), spawns[n]))
+    assert [code_of(one) for one in found] == ["ok", "low_trust", "low_trust"]
+    assert found[1].public_fields() == {"collectible_id": spawns[1].id}
+
+
+async def test_a_local_day_ends_at_midnight_where_the_player_is(field):
+    """At 14 degrees east that is 57 minutes before midnight UTC; it is the middle of the level-5 cell that counts."""
+    rules = replace(RULES, day="local", daily_cap=1)
+    found = {}
+    for hour in (12, 22, 22.8, 23.2, 24.5):
+        field.clock.advance(timedelta(hours=12 + hour) + (DAY_0 - field.clock.now()))
+        found[hour] = (await codes(field, field.claim(ANN, field.shared()[0]), rules=rules))[0]
+    assert found == {12: "ok", 22: "cap_reached", 22.8: "cap_reached", 23.2: "ok", 24.5: "cap_reached"}
