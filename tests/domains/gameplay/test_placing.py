@@ -19,7 +19,7 @@ from overworld.domains.gameplay.messages import (
     PlaceCollectibles,
 )
 from overworld.domains.gameplay.placing import IN_CELL_MAX
-from overworld.domains.gameplay.types import CollectibleType, GameplaySettings, Mode
+from overworld.domains.gameplay.types import CollectibleType, GameplaySettings
 from overworld.geo import cells
 from overworld.kernel.clock import rfc3339
 from overworld.kernel.money import HOUSE, AccountCode, AccountRef, Transfer, TransferCode, TransferStatus
@@ -101,7 +101,7 @@ async def test_what_is_placed_is_seen_and_claimed_like_what_spawned(field, serve
 
 async def test_each_placement_may_say_otherwise_than_its_type(field, server):
     """A personal one in another currency goes to each player once, and gives the experience that was asked for."""
-    [told] = await place(server, item(field, value="2.5", currency="gem", mode=Mode.PERSONAL, experience=4))
+    [told] = await place(server, item(field, value="2.5", currency="gem", mode="personal", experience=4))
     assert (told.value, told.currency, told.experience, told.mode) == ("2.50", "gem", 4, "personal")
     for who in (ANN, BEN):
         assert [await claim(field, server, who, told.id) for _ in range(2)] == ["ok", "already_collected"]
@@ -111,7 +111,7 @@ async def test_each_placement_may_say_otherwise_than_its_type(field, server):
 
 async def test_it_is_open_from_the_first_to_before_the_last_moment(field, server):
     opens_at = field.clock.now() + HOUR
-    [told] = await place(server, item(field, opens_at=opens_at, closes_at=opens_at + HOUR, mode=Mode.PERSONAL))
+    [told] = await place(server, item(field, opens_at=opens_at, closes_at=opens_at + HOUR, mode="personal"))
     found: list[tuple[bool, str]] = []
     for after in (timedelta(), HOUR - timedelta(microseconds=1), HOUR, 2 * HOUR - timedelta(microseconds=1), 2 * HOUR):
         field.clock.advance(opens_at - HOUR + after - field.clock.now())
@@ -123,7 +123,7 @@ async def test_it_is_open_from_the_first_to_before_the_last_moment(field, server
 async def test_a_campaign_pays_until_its_budget_is_empty(field, server):
     """20 coins pay two of 7; the third is out of stock until more is paid in."""
     await fund(field, 20)
-    [told] = await place(server, item(field, payer_id=CAMPAIGN, mode=Mode.PERSONAL))
+    [told] = await place(server, item(field, payer_id=CAMPAIGN, mode="personal"))
     codes = [await claim(field, server, UUID(int=100 + n), told.id) for n in range(3)]
     assert codes == ["ok", "ok", "out_of_stock"]
     await fund(field, 1)
@@ -132,7 +132,7 @@ async def test_a_campaign_pays_until_its_budget_is_empty(field, server):
 
 async def test_a_budget_is_exact_when_many_claim_at_once(field, server):
     await fund(field, 5 * 7)
-    [told] = await place(server, item(field, payer_id=CAMPAIGN, mode=Mode.PERSONAL))
+    [told] = await place(server, item(field, payer_id=CAMPAIGN, mode="personal"))
     players = [UUID(int=100 + n) for n in range(20)]
     codes = await asyncio.gather(*(claim(field, server, player, told.id) for player in players))
     assert sorted(codes) == ["ok"] * 5 + ["out_of_stock"] * 15
@@ -175,7 +175,7 @@ async def test_other_servers_know_it_when_they_hear_of_it_and_when_they_start(fi
 async def test_what_is_withdrawn_is_collected_by_nobody_also_where_the_news_is_late(field, server):
     """The other server still shows it; its claims find out in their transaction."""
     late = await field.parts(WITH_TOKENS)
-    [told] = await place(server, item(field, mode=Mode.PERSONAL))
+    [told] = await place(server, item(field, mode="personal"))
     await late.on_events(await news(field))
     assert await claim(field, late, ANN, told.id) == "ok"
     field.clock.advance(timedelta(seconds=1))
@@ -307,7 +307,7 @@ async def test_what_closed_long_ago_is_forgotten(field, server):
 async def test_many_are_read_at_the_start(field, server, monkeypatch):
     """Page by page, each once."""
     monkeypatch.setattr("overworld.domains.gameplay.placing._PAGE_ROWS", 3)
-    told = await place(server, *[item(field, mode=Mode.PERSONAL) for _ in range(8)])
+    told = await place(server, *[item(field, mode="personal") for _ in range(8)])
     started = await field.parts(WITH_TOKENS)
     await started.placing.load()
     assert {one.id for one in told} <= await around(field, started)
