@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
@@ -24,9 +24,9 @@ def test_every_route_has_an_example():
 
 @pytest.mark.slow
 async def test_a_server_answers_each_example_as_it_is_shown(tmp_path):
-    kept: dict[str, Any] = {}
     game = str(calm_game(tmp_path))
     async with ServerProcess(tmp_path / "data", game=game) as server, httpx.AsyncClient(base_url=server.http) as http:
+        kept: dict[str, Any] = {"developer_key": server.key}
         for call in examples.read():
             got = await _sent(http, call, kept)
             assert got.status_code == call.status, f"{call.name}: {got.text}"
@@ -39,7 +39,8 @@ async def test_a_server_answers_each_example_as_it_is_shown(tmp_path):
 
 
 async def _sent(http: httpx.AsyncClient, call: Call, kept: dict[str, Any]) -> httpx.Response:
-    values = kept | {"now": datetime.now(UTC).isoformat()}
+    now = datetime.now(UTC)
+    values = kept | {"now": now.isoformat(), "in_an_hour": (now + timedelta(hours=1)).isoformat()}
     headers = {name: examples.fill(value, values) for name, value in call.all_headers.items()}
     body = None if call.body is None else examples.fill(call.body, values).encode()
     if body is not None:

@@ -94,6 +94,11 @@ class CountingDatabase:
         async with self._database.transaction() as tx:
             yield _CountingTx(self, tx)
 
+    @asynccontextmanager
+    async def read(self):
+        async with self._database.read() as tx:
+            yield _CountingTx(self, tx)
+
 
 class _CountingTx:
     def __init__(self, counter, tx) -> None:
@@ -120,9 +125,7 @@ class Field:
         self.outbox = PostgresOutbox(ids=ids)
         self.spawns = spawns_of(RULES)
 
-    def claims(
-        self, rules: CollectibleRules = RULES, *, database=None, ledger=None, outbox=None, spawns=None
-    ) -> Claims:
+    def claims(self, rules: CollectibleRules = RULES, *, database=None, ledger=None, outbox=None) -> Claims:
         """Another server's batch executor."""
         return Claims(
             database=database or self.database,
@@ -132,7 +135,7 @@ class Field:
             ledger=ledger or self.ledger,
             last_fix=self.fixes,
             trust=self.trust,
-            spawns=spawns or spawns_of(rules),
+            spawns=spawns_of(rules),
             rules=rules,
             levels=LEVELS.levels,
             fix_age_max_s=60,
@@ -145,6 +148,7 @@ class Field:
     async def parts(self, rules: CollectibleRules = RULES, **options):
         """Everything of another server, with the field's secret unless its settings say otherwise."""
         options.setdefault("settings", GameplaySettings(spawn_key=SECRET.decode()))
+        options.setdefault("currencies", CURRENCIES)
         return await build(
             database=options.pop("database", self.database),
             clock=self.clock,
@@ -156,7 +160,6 @@ class Field:
             trust=self.trust,
             collectibles=rules,
             progression=LEVELS,
-            currencies=CURRENCIES,
             **options,
         )
 

@@ -6,7 +6,7 @@ decide item by item, it changes nothing and the batch goes the exact way (`exact
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
 from functools import partial
 from uuid import UUID
@@ -38,7 +38,7 @@ from overworld.kernel.money import AMOUNT_MINOR_MAX
 from overworld.kernel.ports import LastFix, Ledger
 from overworld.kernel.refusals import Refusal
 from overworld.platform.postgres import Database, run_again
-from overworld.platform.postgres.idempotency import encoded, recalled, repeated
+from overworld.platform.postgres.idempotency import KeyReused, encoded, recalled, repeated
 
 _TRIES_MAX = 4
 _PLAYERS_KNOWN_MAX = 200_000
@@ -87,14 +87,19 @@ class Claims:
         """
         at_us = self._clock.now_us()
         claims = await self._judged(commands, at_us=at_us)
-        once: dict[UUID, Claim] = {}
-        for claim in claims:
-            if isinstance(claim, Claim):
-                once.setdefault(claim.id, claim)
-        outcomes = await self._carried_out(list(once.values()), at=from_us(at_us), stripe=stripe)
-        return [
-            claim if isinstance(claim, Refusal) else _of(claim, once[claim.id], outcomes[claim.id]) for claim in claims
-        ]
+        outcomes: dict[tuple[UUID, UUID], Outcome] = {}
+        first: dict[UUID, Claim] = {}
+        left = [claim for claim in claims if isinstance(claim, Claim)]
+        while left:
+            turn: dict[UUID, Claim] = {}
+            for claim in left:
+                turn.setdefault(claim.id, claim)
+            first |= turn
+            found = await self._carried_out(list(turn.values()), at=from_us(at_us), stripe=stripe)
+            outcomes |= {(claim.id, claim.reference): found[claim.id] for claim in turn.values()}
+            # Whoever asked for another thing under a used key says nothing about the next who uses it.
+            left = [c for c in left if c.reference != turn[c.id].reference and isinstance(found[c.id], KeyReused)]
+        return [claim if isinstance(claim, Refusal) else _of(claim, first[claim.id], outcomes) for claim in claims]
 
     async def _judged(self, commands: Sequence[ClaimCollectible], *, at_us: int) -> list[Claim | Refusal]:
         """Claims as far as they can be judged without the database, (n,); a refusal where there is no collectible."""
@@ -266,11 +271,12 @@ def _earlier(claim: Claim, judged: Judged) -> Outcome:
     return outcome if isinstance(outcome, Refusal) else Answer(outcome, replayed=True)
 
 
-def _of(claim: Claim, first: Claim, outcome: Outcome) -> Outcome:
+def _of(claim: Claim, first: Claim, outcomes: Mapping[tuple[UUID, UUID], Outcome]) -> Outcome:
     """The outcome of a claim; to a later one under the same key, the first's is an earlier answer."""
-    if claim is first:
-        return outcome
-    earlier = repeated(claim.use, first=first.use, outcome=outcome)
+    own = outcomes.get((claim.id, claim.reference))
+    if own is not None and (claim is first or isinstance(own, KeyReused)):
+        return own
+    earlier = repeated(claim.use, first=first.use, outcome=outcomes[first.id, first.reference])
     return earlier if isinstance(earlier, Refusal) else Answer(earlier.value, replayed=True)
 
 
