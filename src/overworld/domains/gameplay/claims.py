@@ -11,8 +11,6 @@ from datetime import date, datetime
 from functools import partial
 from uuid import UUID
 
-import asyncpg
-
 from overworld.domains.gameplay import store
 from overworld.domains.gameplay.claim import (
     Claim,
@@ -37,7 +35,7 @@ from overworld.kernel.ids import IdSource, keyed_id
 from overworld.kernel.money import AMOUNT_MINOR_MAX
 from overworld.kernel.ports import LastFix, Ledger
 from overworld.kernel.refusals import Refusal
-from overworld.platform.postgres import Database, run_again
+from overworld.platform.postgres import CheckViolation, Database, UniqueViolation, run_again
 from overworld.platform.postgres.idempotency import KeyReused, encoded, recalled, repeated
 
 _TRIES_MAX = 4
@@ -156,9 +154,9 @@ class Claims:
                 return None
             try:
                 judged = await run_again(partial(self._call, batch))
-            except asyncpg.UniqueViolationError:
+            except UniqueViolation:
                 continue  # somebody took one of these, or used one of the keys, while this ran
-            except asyncpg.CheckViolationError:
+            except CheckViolation:
                 return None
             return self._answers(claims, judged)
         return None

@@ -124,7 +124,7 @@ SELECT * FROM gameplay.claim($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, 
 async def claim(tx: Tx, batch: Batch) -> Judged:
     """Carries out a batch whole, events included, in one round trip; it is a transaction of its own if `tx` is none.
 
-    Raises: asyncpg.CheckViolationError where it cannot decide item by item; asyncpg.UniqueViolationError when another
+    Raises: CheckViolation where it cannot decide item by item; UniqueViolation when another
     transaction claimed some of the same meanwhile. Then nothing is done.
     """
     row = await tx.fetchrow(
