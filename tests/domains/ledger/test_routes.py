@@ -87,22 +87,10 @@ async def test_a_new_player_holds_nothing_of_every_currency(ask):
 async def test_history_says_what_came_in_and_went_out(bank: Bank, ask):
     came, went = sorted([uuid4(), uuid4()])
     await bank.post(mint(A, 500, id=came), transfer(wallet(A), wallet(B), 120, id=went, reference=UUID(int=7)))
-    common = {"currency": "ore", "code": "gift", "at": "2026-06-01T12:00:00Z", "note": None}
-    assert (await ask("history")).json() == {
-        "items": [
-            {
-                "id": str(went),
-                "amount": "1.20",
-                "direction": "out",
-                "reference": str(UUID(int=7)),
-                "counterparty": str(B),
-            }
-            | common,
-            {"id": str(came), "amount": "5.00", "direction": "in", "reference": str(REFERENCE), "counterparty": None}
-            | common,
-        ],
-        "cursor": None,
-    }
+    common: dict[str, Any] = {"currency": "ore", "code": "gift", "at": "2026-06-01T12:00:00Z", "note": None}
+    gift = {"id": str(went), "amount": "1.20", "direction": "out", "reference": str(UUID(int=7)), "counterparty": str(B)}
+    minted = {"id": str(came), "amount": "5.00", "direction": "in", "reference": str(REFERENCE), "counterparty": None}
+    assert (await ask("history")).json() == {"items": [gift | common, minted | common], "cursor": None}
 
 
 @pytest.mark.parametrize("limit", [1, 2, 3, 6, 7])
@@ -168,7 +156,8 @@ async def test_paging_while_others_send_shows_every_older_item_once(bank: Bank, 
     """What comes in meanwhile is newer than every cursor, so it moves nothing."""
     ids = sorted(uuid4() for _ in range(9))
     await bank.post(*(mint(A, 1, id=one) for one in ids))
-    seen, query = [], {"limit": 2}
+    seen: list[str] = []
+    query: dict[str, Any] = {"limit": 2}
     for n in range(5):
         page = (await ask("history", **query)).json()
         seen += [item["id"] for item in page["items"]]
