@@ -257,7 +257,8 @@ _UNPAID = """
 SELECT encode(collectible_id, 'hex') AS collected, count(transfer.id) AS payments
 FROM gameplay.collection
 LEFT JOIN (ledger.transfer JOIN ledger.account ON account.id = credit_id)
-    ON owner_id = player_id AND reference <> 'pair' AND substr(decode(translate(reference, '-_', '+/'), 'base64'), 1, 14) = collectible_id
+    ON owner_id = player_id AND reference <> 'pair'
+    AND substr(decode(translate(reference, '-_', '+/'), 'base64'), 1, 14) = collectible_id
 GROUP BY collectible_id, taker_id HAVING count(transfer.id) <> 1"""
 
 _CROWDED = """
