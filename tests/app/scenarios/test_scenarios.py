@@ -140,6 +140,35 @@ def test_a_personal_collectible_is_there_for_everybody_once(tmp_path, taken_by, 
     assert differences(scenario, game=game) == []
 
 
+TERMS = {
+    'memberships = ["guild", "gold"]': 'amount = "25"',
+    "memberships = []": 'amount = "20"',
+    "trust = 0.49": 'refused = "gameplay.low_trust"',
+    "trust = 0.5": 'amount = "20"',
+    "took_one_s = 59.9": 'refused = "gameplay.cooling_down"',
+    "took_one_s = 60": 'amount = "20"',
+    "collected_today = 500": 'refused = "gameplay.cap_reached"',
+    "collected_yesterday = 500": 'amount = "20"',
+    "has_fix = false\ngiven.player.collected_yesterday = 1": 'refused = "gameplay.stale_position"',
+}
+
+
+@pytest.mark.parametrize("given", TERMS)
+def test_members_trust_waits_and_local_days_are_those_of_the_game(tmp_path, given):
+    """At 174.8 degrees east it is the next day already when it is noon at Greenwich."""
+    terms = 'day = "local"\ntrust_min = 0.5\nmember_bonus = { gold = "0.25" }\n'
+    ore = ORE.file.read_text().replace('day = "utc"\ntrust_min = 0.3\n', terms)
+    ore = ore.replace('value = "20"\n', 'value = "20"\ncooldown_s = 60\n')
+    (tmp_path / "game.toml").write_text(ore)
+    game = check(tmp_path)
+    text = (
+        '[collect.x]\ngiven.collectible = { type = "gold", lat_deg = -41.3, lng_deg = 174.8 }\n'
+        f"given.player.{given}\nthen.{TERMS[given]}\n"
+    )
+    (_, scenario), *_ = read(write(tmp_path, text), game=game).scenarios()
+    assert differences(scenario, game=game) == []
+
+
 def test_the_rules_of_the_game_in_hand_decide(tmp_path):
     """The same scenario, another definition."""
     (tmp_path / "game.toml").write_text(ORE.file.read_text().replace("reach_m = 50.0", "reach_m = 100.0"))
