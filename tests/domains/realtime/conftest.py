@@ -120,7 +120,7 @@ class Reporter:
         self.waiting: asyncio.Future[None] | None = None
         self.closed = False
 
-    def put(self, frame: bytes) -> None:
+    def put(self, frame: bytes, now_s: float) -> None:
         assert not self.closed
         if self.house.packed_refusal is not None:
             raise self.house.packed_refusal

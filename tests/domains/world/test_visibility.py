@@ -132,7 +132,7 @@ async def test_a_fix_that_waits_when_the_player_becomes_invisible_shows_it_to_no
     """It was put before and is judged after."""
     verdict = field.world.submit(ANN, field.report())
     reporter = field.world.open(BOB, tell=lambda frame: None)
-    reporter.put(frame_of(record(now_us(field), flags=packed.FLAG_ACK)))
+    reporter.put(frame_of(record(now_us(field), flags=packed.FLAG_ACK)), 0.0)
     for player in (ANN, BOB):
         field.world.show(player, visible=False)
     field.world.tick.flush()

@@ -50,8 +50,10 @@ class Locations(Protocol):
 class Reporter(Protocol):
     """Where the packed fixes of one connection go."""
 
-    def put(self, frame: bytes) -> None:
+    def put(self, frame: bytes, now_s: float) -> None:
         """Takes a frame that begins as kind 1, whole or not at all. Judged in the order of the calls.
+
+        `now_s` is the monotonic clock: what has waited too long is judged before this returns.
 
         Raises: a Refusal of status 400 when it is no such frame; `Busy` when no more fixes are taken.
         """
