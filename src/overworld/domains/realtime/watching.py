@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from itertools import islice
 
 from overworld.domains.realtime.ports import CellListeners, Interest
 from overworld.domains.realtime.stream import Line, Stream
@@ -25,7 +26,7 @@ class Watching:
     def __init__(self, *, interest: Interest, listeners: CellListeners, settings: RealtimeSettings) -> None:
         self._interest = interest
         self._listeners = listeners
-        self._at_once = settings.slice_sends
+        self._at_once = settings.slice_streams
         self._changed: dict[Stream, None] = {}
         self._turn: asyncio.Handle | None = None
         self._watchers: dict[Stream, tuple[int, Line]] = {}
@@ -60,7 +61,7 @@ class Watching:
 
     def _take_turn(self) -> None:
         self._turn = None
-        for stream in list(self._changed)[: self._at_once]:
+        for stream in list(islice(self._changed, self._at_once)):
             del self._changed[stream]
             try:
                 self._apply(stream)
