@@ -99,8 +99,8 @@ class Stage:
         yield
         self.period_s[stage] += perf_counter() - began_s
 
-    def _take(self, watchers: list[int], offsets: list[int], frames: memoryview) -> None:
+    def _take(self, watchers: list[int], starts: list[int], ends: list[int], frames: memoryview) -> None:
         self.frames += len(watchers)
         if self.told:
-            for watcher, start, end in zip(watchers, offsets[:-1], offsets[1:], strict=True):
+            for watcher, start, end in zip(watchers, starts, ends, strict=True):
                 self.told[watcher] += end - start

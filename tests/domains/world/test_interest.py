@@ -68,13 +68,12 @@ class Stage:
         self.fresh: set[int] = set()
         self.truth: dict[int, Truth] = {}
 
-    def take(self, numbers, offsets, frames):
-        assert len(offsets) == len(numbers) + 1
-        assert offsets[-1] == len(frames)
+    def take(self, numbers, starts, ends, frames):
         by_number = {watcher.number: watcher for watcher in self.watchers}
-        for k, number in enumerate(numbers):
+        for number, start, end in zip(numbers, starts, ends, strict=True):
             assert not by_number[number].paused
-            by_number[number].eyes.read(bytes(frames[offsets[k] : offsets[k + 1]]))
+            assert 0 <= start < end <= len(frames)
+            by_number[number].eyes.read(bytes(frames[start:end]))
 
     def put(self, slot, place, *, speed_m_s=math.nan, heading_deg=math.nan):
         """What the verdict pass does for an accepted fix, wherever it is."""
@@ -417,7 +416,7 @@ def test_a_publication_makes_no_object_for_each_player():
     blocks = {}
     for count in (10, 50_000):
         stage = standing(10, visible_max=10_000)
-        stage.interest.on_frames = lambda numbers, offsets, frames: None
+        stage.interest.on_frames = lambda *told: None
         players = stage.engine.players
         slots = [players.admit(UUID(int=100 + k), now_us=1) for k in range(count)]
         fix = np.zeros(count, FIX)

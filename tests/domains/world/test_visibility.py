@@ -73,7 +73,7 @@ async def test_those_who_watch_the_cell_are_told_that_somebody_left_and_nothing_
 async def test_watchers_are_told_by_packed_frames_that_somebody_left_and_nothing_after(field):
     told: list[bytes] = []
     interest = field.world.interest
-    interest.on_frames = lambda watchers, offsets, data: told.append(bytes(data))
+    interest.on_frames = lambda _, starts, ends, data: told.append(bytes(data[starts[0] : ends[0]]))
     watcher = interest.open()
     interest.watch(watcher, [ROOM])
 

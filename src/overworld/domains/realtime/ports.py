@@ -135,11 +135,11 @@ class Sight(Protocol[P]):
 class Interest(Protocol):
     """Publishes what changes in cells, as packed frames, to watchers, who are numbers.
 
-    `on_frames` gets the numbers of those who have something to read, the offsets of their frames with the end of the
-    last, and the bytes, which are good only until it returns.
+    `on_frames` gets the numbers of those who have something to read, where the frame of each begins and where it ends
+    in the bytes, and the bytes, which are good only until it returns.
     """
 
-    on_frames: Callable[[list[int], list[int], memoryview], None]
+    on_frames: Callable[[list[int], list[int], list[int], memoryview], None]
 
     def open(self) -> int:
         """A new watcher."""

@@ -40,16 +40,16 @@ class Watching:
         if self._turn is None:
             self._turn = asyncio.get_running_loop().call_soon(self._take_turn)
 
-    def hear(self, numbers: list[int], offsets: list[int], frames: memoryview) -> None:
-        """Writes frames to their readers, each the bytes from its offset to the next.
+    def hear(self, numbers: list[int], starts: list[int], ends: list[int], frames: memoryview) -> None:
+        """Writes frames to their readers, each the bytes from its start to its end.
 
         One who is too slow gets nothing more until `caught_up`.
         """
-        for i, number in enumerate(numbers):
+        for number, start, end in zip(numbers, starts, ends, strict=True):
             stream, line = self._readers[number]
             if stream.line is not line:
                 continue  # its new line, if it has one, is told everything from the next turn on
-            if not line.positions(bytes(frames[offsets[i] : offsets[i + 1]])):
+            if not line.positions(bytes(frames[start:end])):
                 stream.is_behind = True
                 self._interest.pause(number)
 
