@@ -86,7 +86,7 @@ class Stage:
             interest.encode(now_ms=self.now_us // 1_000)
             self.engine.index.take_changed(every=False)
         with self._timed("serve"):
-            for part in range(self.settings.interest_slices):
+            for part in range(self.settings.slices):
                 interest.serve(part)
 
     def begin(self) -> None:

@@ -63,7 +63,7 @@ async def test_a_client_knows_everybody_in_the_cells_it_watches_and_nobody_else(
         watched = [here, *cells.neighbours(here)][: random.choice([1, 5, 9])]
         world.interest.watch(watcher, watched)
         world.interest.encode(now_ms=clock.now_us() // 1_000)
-        for part in range(SETTINGS.interest_slices):
+        for part in range(SETTINGS.slices):
             world.interest.serve(part)
         known = {UUID(one.account_id): one for one in around.everybody(around.clock_ms)}
         assert {player: one.cell for player, one in known.items()} == {

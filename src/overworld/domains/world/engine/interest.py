@@ -64,7 +64,7 @@ class Interest:
         self._index = index
         self._players = players
         self._visible_max = rules.visible_max
-        self._slices = settings.interest_slices
+        self._slices = settings.slices
         self._sight = Sight(
             per_cell_max=min(settings.seen_per_cell_max, rules.visible_max),
             error_m=float(rules.error_m),

@@ -95,7 +95,7 @@ class World:
             loop=loop,
             monotonic_s=clock.monotonic_s,
             every_s=1 / settings.interest_hz,
-            slices=settings.interest_slices,
+            slices=settings.slices,
         )
         self.interest.on_stir = self.cadence.wake
 
