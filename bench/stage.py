@@ -77,7 +77,7 @@ class Stage:
             engine.choose_told(batch)
         with self._timed("verdicts"):
             engine.verdict_frames(batch)
-        self.refused += int(np.count_nonzero(batch.judged.reason))
+        self.refused += int(np.count_nonzero(batch.judged["reason"]))
 
     def publish(self) -> None:
         """One period: encode, and all slices."""

@@ -83,9 +83,9 @@ class Stage:
         fix["speed_m_s"], fix["heading_deg"] = speed_m_s, heading_deg
         batch = pass_of(fix, now_us=self.now_ms * 1_000)
         xyz = geo_kernels.unit_xyz(float(place[0]), float(place[1]))
-        batch.judged.reason[:] = 0
-        batch.judged.x[:], batch.judged.y[:], batch.judged.z[:] = xyz
-        batch.judged.cell[:] = geo_cells.cell_of(place[0], place[1], LEVEL)
+        for name, value in zip("xyz", xyz, strict=True):
+            batch.judged[name] = value
+        batch.judged["cell"] = geo_cells.cell_of(place[0], place[1], LEVEL)
         self.engine.move(batch)
         self.fresh.add(slot)
 
@@ -424,11 +424,11 @@ def test_a_publication_makes_no_object_for_each_player():
         batch = pass_of(fix, now_us=1)
         lat, lng = HERE
         cells = stage.engine.around_cells(lat, lng, 3_000.0, 500)
-        batch.judged.reason[:] = 0
         for k in range(count):
             at = geo_cells.centre_deg(cells[k % len(cells)])
-            batch.judged.x[k], batch.judged.y[k], batch.judged.z[k] = geo_kernels.unit_xyz(at[0], at[1])
-            batch.judged.cell[k] = cells[k % len(cells)]
+            for name, value in zip("xyz", geo_kernels.unit_xyz(at[0], at[1]), strict=True):
+                batch.judged[name][k] = value
+            batch.judged["cell"][k] = cells[k % len(cells)]
         stage.change(stage.watchers[0], cells)
         stage.period()
         stage.engine.move(batch)

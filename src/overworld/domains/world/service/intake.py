@@ -177,7 +177,7 @@ class Intake:
 
     def _answer(self, batch: Pass) -> None:
         rows = (batch.fix["reporter"] == inbox.NOBODY).nonzero()[0]
-        reasons, cells = batch.judged.reason[rows].tolist(), batch.judged.cell[rows].tolist()
+        reasons, cells = batch.judged["reason"][rows].tolist(), batch.judged["cell"][rows].tolist()
         for verdict, reason, cell in zip(self._taken, reasons, cells, strict=True):
             if verdict.done():
                 continue
