@@ -77,6 +77,9 @@ def replace_watched(
         if ready[i].mark > 0:
             new[j].state = watched[ready[i].mark - 1].state
             ready[i].mark = 0
+            if new[j].state == MUTED:  # which may be among the first now, and must not come after those behind it
+                new[j].state = NEW
+                want_whole(cells, sections, i)
             continue
         for k in range(middle, end):
             if watched[k].id == new[j].id:
