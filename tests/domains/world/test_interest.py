@@ -310,10 +310,13 @@ InterestMachine.TestCase.settings = settings(max_examples=60, stateful_step_coun
 TestInterest = pytest.mark.slow(InterestMachine.TestCase)
 
 
-def test_a_cell_that_was_kept_back_and_comes_first_is_told_no_later_than_those_behind_it():
+@pytest.mark.parametrize("others", [0, 1])
+def test_cells_that_were_kept_back_are_told_no_later_than_those_behind_them(others):
     """Found by the machine: at the pole the cells around change their order at every step."""
     machine, pole = InterestMachine(), (-90.0, 0.0)
     machine.begin(error_m=0.0, strangers="exact", visible_max=1)
+    for _ in range(others):
+        machine.come(cells_max=1, place=(37.5, 127.0), radius_m=1.0)
     machine.come(cells_max=5, place=pole, radius_m=1.0)
     machine.crowd(away_m=1.0, heading_deg=math.nan, place=pole, speed_m_s=math.nan)
     machine.publish_with_changes_on_the_way(after=0, elapsed_ms=0, k=0, place=destination_deg(*pole, 91.0, 1.0), slot=0)

@@ -169,9 +169,10 @@ def write_frame(
                 count += 1
             mine.state = MUTED
             continue
-        if mine.state == MUTED:
+        if mine.state == MUTED:  # told with the next publication, so that all that come back do so at once
             mine.state = NEW
             want_whole(cells, sections, mine.cell)
+            continue
         begin, length = ready.start, ready.words
         if mine.state != TOLD:
             begin, length = ready.whole_start, ready.whole_words
