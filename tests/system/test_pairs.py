@@ -174,7 +174,12 @@ class Town:
         pairs = [(issuance, self.any(wallets)), *(self.chance.sample(wallets, 2) for _ in range(3))]
         transfers = [
             Transfer(
-                id=self.ids(), debit=debit, credit=credit, amount_minor=2, code=TransferCode.COLLECT, reference="pair"
+                id=self.ids(),
+                debit=debit,
+                credit=credit,
+                amount_minor=2,
+                code=TransferCode.COLLECT,
+                reference=self.ids(),
             )
             for debit, credit in pairs
         ]
@@ -254,12 +259,9 @@ COMMANDS: dict[str, Callable[[Town, House], Awaitable[None]]] = {
 PAIRS = list(combinations_with_replacement(COMMANDS, 2))
 
 _UNPAID = """
-SELECT encode(collectible_id, 'hex') AS collected, count(transfer.id) AS payments
-FROM gameplay.collection
-LEFT JOIN (ledger.transfer JOIN ledger.account ON account.id = credit_id)
-    ON owner_id = player_id AND reference <> 'pair'
-    AND substr(decode(translate(reference, '-_', '+/'), 'base64'), 1, 14) = collectible_id
-GROUP BY collectible_id, taker_id HAVING count(transfer.id) <> 1"""
+SELECT player.id, experience, max(memo >> 10) AS told FROM gameplay.player
+LEFT JOIN (ledger.transfer JOIN ledger.account ON account.id = credit_id AND transfer.code = 1) ON owner_id = player.id
+GROUP BY player.id HAVING coalesce(max(memo >> 10), 0) <> experience"""
 
 _CROWDED = """
 SELECT account_id, count(*) AS sessions FROM accounts.session

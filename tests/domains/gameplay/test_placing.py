@@ -151,8 +151,8 @@ async def fund(field, amount_minor):
         debit=AccountRef(HOUSE, "coin", AccountCode.ISSUANCE),
         credit=AccountRef(CAMPAIGN, "coin", AccountCode.BUDGET),
         amount_minor=amount_minor,
-        code=TransferCode.COLLECT,
-        reference="",
+        code=TransferCode.FUND,
+        reference=UUID(int=9),
     )
     async with field.database.transaction() as tx:
         [result] = await field.ledger.post(tx, [transfer], at=field.clock.now())

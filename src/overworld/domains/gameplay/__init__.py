@@ -10,7 +10,7 @@ on one database; every collection has exactly one transfer and one event, in the
 experience is the sum of what their collections gave (2**53 at most), and their level follows from it and never falls;
 nobody collects what was withdrawn, from the withdrawal's commit on.
 
-Tables: `gameplay.player`, `gameplay.collection`, `gameplay.secret`, `gameplay.placed`, `gameplay.wait`. Events out:
+Tables: `gameplay.player`, `gameplay.secret`, `gameplay.placed`, `gameplay.wait`. Events out:
 `events.collectible.collected`, `.placed`, `.withdrawn`, `events.level.reached`. Events in: what other servers placed
 and withdrew.
 """
