@@ -1,8 +1,8 @@
 """The tree as it is kept: tiles of 256 hashes side by side, one row of tiles for every eighth height.
 
 Tile (level, number) holds the hashes of the perfect subtrees of height 8 * level whose numbers begin at 256 * number.
-A tile that is full never changes; the last of each level grows. Those last ones, the edge, are all that appending needs;
-whatever lies between two levels is hashed again from a tile when a proof asks for it.
+A tile that is full never changes; the last of each level grows. Those last ones, the edge, are all that appending
+needs; whatever lies between two levels is hashed again from a tile when a proof asks for it.
 """
 
 from __future__ import annotations
