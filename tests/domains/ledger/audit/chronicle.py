@@ -53,10 +53,19 @@ class Chronicle:
         self.certificates.append(self.certify(len(self.keys) - 1, self.keys[-1], issuer=self.keys[-2]))
 
     def transfer(
-        self, debit: int, credit: int, amount: int, *, kind: int = POSTED, settles: Transfer | None = None
+        self,
+        debit: int,
+        credit: int,
+        amount: int,
+        *,
+        kind: int = POSTED,
+        settles: Transfer | None = None,
+        reference: bytes | None = None,
+        id: bytes | None = None,
     ) -> Transfer:
         pending_id = settles[0] if settles else bytes(16)
-        return self.random.randbytes(16), kind, debit, credit, amount, self.random.randbytes(16), pending_id
+        id_, reference = id or self.random.randbytes(16), reference or self.random.randbytes(16)
+        return id_, kind, debit, credit, amount, reference, pending_id
 
     def seal(self, transfers: Sequence[Transfer], *, after: timedelta = timedelta(minutes=1)) -> Block:
         self.now += after

@@ -61,7 +61,7 @@ def test_a_record_is_what_the_format_says(items):
     place = {11: 0, 22: 1, 30: 2}
     encoded = records.encode(rows(items), sides())
 
-    for record, (id, kind, code, amount, (debit, credit), reference, pending) in zip(encoded, items, strict=True):
+    for record, (id_, kind, code, amount, (debit, credit), reference, pending) in zip(encoded, items, strict=True):
         payer, payee = KEYS[place[debit]], KEYS[place[credit]]
         expected = (
             bytes([1, kind])
@@ -70,7 +70,7 @@ def test_a_record_is_what_the_format_says(items):
             + [1, 2, 300][place[credit]].to_bytes(2, "big")
             + amount.to_bytes(8, "big")
             + b"ORE".ljust(16, b"\0")
-            + sha256(b"overworld.ledger.id" + id).digest()[:16]
+            + sha256(b"overworld.ledger.id" + id_).digest()[:16]
             + cut(payer, b"pseudonym2026-11")
             + cut(payee, b"pseudonym2026-11")
             + cut(payer + payee, b"reference" + reference)
@@ -80,7 +80,7 @@ def test_a_record_is_what_the_format_says(items):
         assert record.tobytes() == expected
         read = records.decode(expected)
         assert (read.kind, read.code, read.amount_minor, read.currency) == (kind, code, amount, "ORE")
-        assert read.id_hash == records.id_hash(id)
+        assert read.id_hash == records.id_hash(id_)
         assert expected[records.DEBIT] == read.debit
         assert expected[records.CREDIT] == read.credit
 
