@@ -99,7 +99,9 @@ class Attacker:
         pairs = set()
         for transfer in self.transfers:
             promise = promised.get(transfer["pending_id_hash"])
-            for side in ("debit", "credit") if promise else ():
+            if promise is None:
+                continue
+            for side in ("debit", "credit"):
                 if promise[side] != transfer[side] and promise[side] in one and transfer[side] in other:
                     pairs.add((promise[side], transfer[side]))
         return pairs
@@ -157,7 +159,7 @@ def played(tmp_path_factory):
 
 
 def account_key(log: Chronicle, account: int) -> bytes:
-    return log.account_keys[account - 1].tobytes()
+    return bytes(log.account_keys[account - 1])
 
 
 def test_a_walk_cannot_be_rebuilt_from_an_export(played):

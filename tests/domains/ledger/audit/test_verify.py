@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from overworld.domains.ledger.audit import export, parquet, verify
+from overworld.domains.ledger.audit import export, merkle, parquet, verify
 from overworld.domains.ledger.audit.headers import Header, key_id, sign
 from tests.domains.ledger.audit.chronicle import PENDING, POST_PENDING, VOID_PENDING, Chronicle, busy
 
@@ -111,7 +111,7 @@ def test_a_changed_transfer_is_named(tampered, field, index):
 def test_a_changed_transfer_that_hashes_to_its_new_leaf_is_named_by_its_block(tampered, index):
     lines = tampered.lines("transfers")
     lines[index]["amount_minor"] = "78"
-    lines[index]["leaf"] = export.leaf_hash(verify._record(lines[index])).hex()
+    lines[index]["leaf"] = merkle.leaf_hash(verify._record(lines[index])).hex()
     tampered.write("transfers", lines)
 
     found = tampered.found()
