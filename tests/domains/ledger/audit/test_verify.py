@@ -7,10 +7,12 @@ import shutil
 import subprocess
 import sys
 
+import msgspec
 import pytest
 
 from overworld.domains.ledger.audit import export, merkle, parquet, verify
 from overworld.domains.ledger.audit.headers import Header, key_id, sign
+from overworld.domains.ledger.audit.messages import block_item
 from tests.domains.ledger.audit.chronicle import PENDING, POST_PENDING, VOID_PENDING, Chronicle, busy
 
 FILES = ("keys", "blocks", "transfers", "balances")
@@ -221,7 +223,7 @@ def test_a_header_signed_by_the_key_before_its_time_is_named(tampered):
     old, lines = tampered.log.keys[0], tampered.lines("blocks")
     header = tampered.log.blocks[3].signed.header
     forged = sign(Header(**{**_fields(header), "key_id": tampered.log.certificates[0].key_id}), old)
-    lines[3] = export.block_line(forged)
+    lines[3] = msgspec.to_builtins(block_item(forged))
     tampered.write("blocks", lines)
 
     found = tampered.found()

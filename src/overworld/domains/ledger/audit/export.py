@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from hashlib import file_digest
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -16,15 +16,16 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from overworld.domains.ledger.audit import parquet
-from overworld.domains.ledger.audit.headers import NO_HEADER, Certificate, SignedHeader, key_id
+from overworld.domains.ledger.audit.blocks import month_of
+from overworld.domains.ledger.audit.headers import NO_HEADER, Certificate, Header, SignedHeader, key_id
 from overworld.domains.ledger.audit.merkle import EMPTY_ROOT, leaf_hash
+from overworld.domains.ledger.audit.messages import block_item, key_item
 from overworld.domains.ledger.audit.records import NO_ID_HASH, RECORD_BYTES, decode
 from overworld.domains.ledger.audit.verify import KINDS, SUMS, Books
 from overworld.kernel.clock import rfc3339
 
 MANIFEST_TAG = b"overworld.ledger.manifest"
 _FORMAT = {"format": "overworld-ledger-export", "version": 1}
-_NOTHING: dict[str, Any] = {"number": -1, "tree_size": 0, "hash": NO_HEADER.hex(), "root": EMPTY_ROOT.hex()}
 
 
 class Export:
@@ -41,7 +42,7 @@ class Export:
         }
         self._books = Books()
         self._month = ""
-        self._last = _NOTHING
+        self._last: Header | None = None
 
     @property
     def totals(self) -> Mapping[tuple[str, int], list[int]]:
@@ -50,11 +51,10 @@ class Export:
 
     def add(self, signed: SignedHeader, records: bytes) -> None:
         """Writes a block and its records. Raises: ValueError when a record cannot be read."""
-        block = block_line(signed)
-        if block["time"][:7] != self._month:
-            self._end_month(block["time"][:7])
-        self._files["blocks.jsonl"].write(_line(block))
-        header = signed.header
+        header = self._last = signed.header
+        if month_of(header.time_s) != self._month:
+            self._end_month(month_of(header.time_s))
+        self._files["blocks.jsonl"].write(_line(block_item(signed)))
         lines = bytearray()
         for place in range(header.count):
             record = records[place * RECORD_BYTES : (place + 1) * RECORD_BYTES]
@@ -62,7 +62,6 @@ class Export:
             self._books.take(line)
             lines += _line(line)
         self._files["transfers.jsonl"].write(lines)
-        self._last = block
 
     def finish(
         self,
@@ -77,15 +76,16 @@ class Export:
         self._end_month("")
         for file in self._files.values():
             file.close()
-        keys = b"".join(_line(certificate_line(certificate)) for certificate in certificates)
+        last = self._last
+        keys = b"".join(_line(key_item(certificate)) for certificate in certificates)
         (self._folder / "keys.jsonl").write_bytes(keys)
         manifest = {
             **_FORMAT,
             "made_at": rfc3339(made_at),
-            "blocks": self._last["number"] + 1,
-            "tree_size": self._last["tree_size"],
-            "root": self._last["root"],
-            "head": self._last["hash"],
+            "blocks": last.number + 1 if last else 0,
+            "tree_size": last.tree_size if last else 0,
+            "root": (last.root if last else EMPTY_ROOT).hex(),
+            "head": (last.hash() if last else NO_HEADER).hex(),
             "account_codes": {str(number): name for number, name in account_codes.items()},
             "transfer_codes": {str(number): name for number, name in transfer_codes.items()},
             "totals": [
@@ -120,36 +120,6 @@ class Export:
         return {currency: str(minor) for currency, minor in sorted(supply.items())}
 
 
-def block_line(signed: SignedHeader) -> dict[str, Any]:
-    """A block as the export and the API show it."""
-    header = signed.header
-    return {
-        "number": header.number,
-        "previous": header.previous.hex(),
-        "first_index": header.first_index,
-        "count": header.count,
-        "tree_size": header.tree_size,
-        "root": header.root.hex(),
-        "time": rfc3339(datetime.fromtimestamp(header.time_s, UTC)),
-        "key_id": header.key_id.hex(),
-        "hash": header.hash().hex(),
-        "signature": signed.signature.hex(),
-    }
-
-
-def certificate_line(certificate: Certificate) -> dict[str, Any]:
-    """A key as the export and the API show it."""
-    return {
-        "number": certificate.number,
-        "key_id": certificate.key_id.hex(),
-        "public_key": certificate.public_key.hex(),
-        "from_block": certificate.from_block,
-        "made_at": rfc3339(datetime.fromtimestamp(certificate.made_at_s, UTC)),
-        "issuer_id": certificate.issuer_id.hex(),
-        "signature": certificate.signature.hex(),
-    }
-
-
 def transfer_line(index: int, block: int, record: bytes) -> dict[str, Any]:
     """A transfer as the export shows it. Raises: ValueError when the record cannot be read."""
     read = decode(record)
@@ -176,7 +146,7 @@ def canonical_json(value: Any) -> bytes:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True).encode()
 
 
-def _line(value: dict[str, Any]) -> bytes:
+def _line(value: Any) -> bytes:
     return msgspec.json.encode(value) + b"\n"
 
 

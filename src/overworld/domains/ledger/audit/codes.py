@@ -1,0 +1,13 @@
+"""The numbers that stand in records for what accounts are for. Published with every export and never given anew."""
+
+from __future__ import annotations
+
+from overworld.kernel.money import AccountCode, TransferCode
+
+ACCOUNT_NUMBERS = {AccountCode.WALLET: 1, AccountCode.ISSUANCE: 2}
+TRANSFER_NAMES = {1: TransferCode.COLLECT.value}
+
+
+def account_number(code: str) -> int:
+    """The number of an account code. Raises: KeyError for a code that has none."""
+    return ACCOUNT_NUMBERS[AccountCode(code)]
