@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from overworld import __version__
 from overworld.app import measures, site, start
 from overworld.app.collector import Collector
-from overworld.app.doors import CellViews, CollectAction, CollectiblesAround
+from overworld.app.doors import CellViews, CollectAction, CollectiblesAround, TrustEverybody
 from overworld.app.game import Game
 from overworld.app.live import wiring as live_wiring
 from overworld.app.live.routes import PREFIX as LIVE_PREFIX
@@ -25,6 +25,7 @@ from overworld.domains.accounts import wiring as accounts_wiring
 from overworld.domains.accounts.consumers import TOPICS as REVOCATION_TOPICS
 from overworld.domains.accounts.wiring import Accounts
 from overworld.domains.gameplay import wiring as gameplay_wiring
+from overworld.domains.gameplay.consumers import TOPICS as PLACED_TOPICS
 from overworld.domains.gameplay.wiring import GameplayParts
 from overworld.domains.ledger import wiring as ledger_wiring
 from overworld.domains.ledger.wiring import LedgerDomain
@@ -161,6 +162,7 @@ async def _domains(platform: Platform) -> Domains:
         ledger=ledger.service,
         last_fix=world.service,
         sight=world.service,
+        trust=TrustEverybody(),
         collectibles=game.collectibles,
         progression=game.progression,
         currencies=game.currencies,
@@ -256,6 +258,7 @@ def readers(house: House, *, game: Game, room_level: int) -> Sequence[tuple[str,
     return [
         ("revocations", sorted(REVOCATION_TOPICS), revoke),
         ("visibility", sorted(VISIBILITY_TOPICS), house.world.on_events),
+        ("placed", sorted(PLACED_TOPICS), house.gameplay.on_events),
         ("collections", sorted(collections_to_sockets.TOPICS), show_collected),
     ]
 

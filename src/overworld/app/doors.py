@@ -81,6 +81,14 @@ class CollectiblesAround:
         ]
 
 
+class TrustEverybody:
+    """What stands in for the judgement of players until there is one: everybody is trusted fully."""
+
+    async def scores(self, player_ids: Sequence[UUID]) -> Sequence[float]:
+        """1 for each of them."""
+        return [1.0] * len(player_ids)
+
+
 class CollectAction:
     """`game.action collect` on the socket: the claim of HTTP, with `request_id` as its key."""
 
@@ -91,5 +99,10 @@ class CollectAction:
         """The answer of the claim. Raises: KeyRequired without a `request_id`; the claim's refusals."""
         if request_id is None:
             raise KeyRequired
-        claim = ClaimCollectible(player_id=principal.account_id, collectible_id=target, key=request_id)
+        claim = ClaimCollectible(
+            player_id=principal.account_id,
+            collectible_id=target,
+            key=request_id,
+            memberships=principal.memberships,
+        )
         return await self._gameplay.collect(claim)

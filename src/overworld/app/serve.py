@@ -176,6 +176,7 @@ async def _running(house: House, settings: Settings, game: Game) -> AsyncIterato
         house.loops.run("upkeep", partial(throw_away, answers, sessions))
         await house.accounts.load()
         await house.world.load()
+        await house.gameplay.placing.load()
         stack.push_async_callback(house.accounts.close)
         with step("Preparing the kernels; the very first start compiles them, for some ten seconds"):
             await house.world.start()

@@ -34,6 +34,7 @@ class Scope:
     ACCOUNT_SELF = "account.self"
     CHAT_READ = "chat.read"
     CHAT_WRITE = "chat.write"
+    GAME_PLACE = "game.place"
     GAME_PLAY = "game.play"
     GAME_READ = "game.read"
     LEDGER_READ = "ledger.read"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import datetime
 from enum import IntEnum, StrEnum
 from uuid import UUID
 
@@ -43,16 +44,23 @@ class Currency(Struct, frozen=True):
 
 
 class AccountCode(StrEnum):
-    """What an account is for; with the owner and the currency it names one account."""
+    """What an account is for; with the owner and the currency it names one account.
+
+    A `budget` is what a sponsor or a campaign may give away, `escrow` what a deal holds until it is done, a `pool` what
+    waits to be shared out. Only `issuance` may go below zero: its debt is the supply.
+    """
 
     WALLET = "wallet"
     ISSUANCE = "issuance"
+    BUDGET = "budget"
+    ESCROW = "escrow"
+    POOL = "pool"
 
 
 class AccountRef(Struct, frozen=True):
     """The public name of an account: who owns it, in which currency, and what for.
 
-    `HOUSE` owns the accounts of the game itself. Issuance accounts may go below zero: their debt is the supply.
+    `HOUSE` owns the accounts of the game itself.
     """
 
     owner_id: UUID
@@ -63,17 +71,51 @@ class AccountRef(Struct, frozen=True):
 HOUSE = UUID(int=0)
 
 
-class TransferCode(StrEnum):
-    """Why value moved. Kept in every transfer and shown in histories; never renamed."""
+class TransferCode(IntEnum):
+    """Why value moved. The number is kept in every transfer, the name shown in histories; neither is ever changed.
 
-    COLLECT = "collect"
+    COLLECT is exclusive: what its reference names can be had once. RESTRIPE moves value between the stripes of one
+    account, and no player ever sees it.
+    """
+
+    COLLECT = 1
+    RESTRIPE = 2
+    FUND = 3
+    GIFT = 4
+    MINT = 5
+    BURN = 6
+
+    @property
+    def label(self) -> str:
+        """The name that clients read."""
+        return self.name.lower()
+
+
+EXCLUSIVE_CODES = frozenset({TransferCode.COLLECT})
+
+
+class TransferKind(IntEnum):
+    """Whether value moves now, is promised, or what becomes of a promise. The numbers are kept; never changed."""
+
+    POSTED = 0
+    PENDING = 1
+    POST_PENDING = 2
+    VOID_PENDING = 3
 
 
 class Transfer(Struct, frozen=True, kw_only=True):
     """Value that should move from one account to another, once.
 
     `id` is chosen by the caller and is the transfer's idempotency: the same id with the same fields is the same
-    transfer. `reference` names what it is for (a collectible, a sale) and is private to both sides.
+    transfer. `reference` names what it is for (a collectible, a sale) in 128 bits that are private to both sides;
+    `memo` is a number of the caller's that is kept with it.
+
+    A PENDING transfer promises its amount until `expires_at`: it can be spent by nobody else, and has not arrived. A
+    POST_PENDING moves as much of the promise `pending_id` as its amount says and lets the rest go; a VOID_PENDING, of
+    the whole amount, lets all of it go. Both name the promise's accounts again.
+
+    `linked` ties a transfer to the next one of its batch: a chain ends with the first that is not linked, and either all
+    of it is posted or nothing.
     """
 
     id: UUID
@@ -81,11 +123,19 @@ class Transfer(Struct, frozen=True, kw_only=True):
     credit: AccountRef
     amount_minor: int
     code: TransferCode
-    reference: str
+    reference: UUID
+    memo: int | None = None
+    kind: TransferKind = TransferKind.POSTED
+    pending_id: UUID | None = None
+    expires_at: datetime | None = None
+    linked: bool = False
 
 
 class TransferStatus(IntEnum):
-    """What became of one transfer of a batch, in the order of precedence in which they are checked."""
+    """What became of one transfer of a batch, in the order of precedence in which they are checked.
+
+    LINKED_FAILED says that another of the chain was refused; CHAIN_OPEN, that the batch ended within the chain.
+    """
 
     CREATED = 0
     EXISTS = 1
@@ -93,8 +143,19 @@ class TransferStatus(IntEnum):
     AMOUNT_NOT_POSITIVE = 3
     ACCOUNTS_SAME = 4
     CURRENCY_MISMATCH = 5
-    EXCEEDS_CREDITS = 6
-    EXCEEDS_MAXIMUM = 7
+    MALFORMED = 6
+    PENDING_NOT_FOUND = 7
+    PENDING_HAS_DIFFERENT_FIELDS = 8
+    PENDING_ALREADY_POSTED = 9
+    PENDING_ALREADY_VOIDED = 10
+    PENDING_EXPIRED = 11
+    EXCEEDS_PENDING = 12
+    ACCOUNT_FROZEN = 13
+    REFERENCE_TAKEN = 14
+    EXCEEDS_CREDITS = 15
+    EXCEEDS_MAXIMUM = 16
+    LINKED_FAILED = 17
+    CHAIN_OPEN = 18
 
 
 class TransferResult(Struct, frozen=True):

@@ -56,6 +56,16 @@ class Fixes:
         return FixColumns([fix is not None for fix in found], list(lat), list(lng), list(at_us))
 
 
+class Reputations:
+    """How far players are trusted: fully, unless a test says otherwise; implements gameplay's `Trust`."""
+
+    def __init__(self) -> None:
+        self.of: dict[UUID, float] = {}
+
+    async def scores(self, player_ids):
+        return [self.of.get(player_id, 1.0) for player_id in player_ids]
+
+
 class OpenSight:
     """Everyone may see everything; remembers who asked for what."""
 
@@ -98,12 +108,13 @@ class Field:
         self.clock = clock
         self.ids = ids
         self.fixes = Fixes()
+        self.trust = Reputations()
         self.sight = OpenSight()
         self.ledger = Ledger(database=database, currencies={currency.code: currency for currency in CURRENCIES})
         self.outbox = PostgresOutbox(ids=ids)
         self.spawns = spawns_of(RULES)
 
-    def claims(self, rules: CollectibleRules = RULES, *, database=None, ledger=None, outbox=None) -> Claims:
+    def claims(self, rules: CollectibleRules = RULES, *, database=None, ledger=None, outbox=None, spawns=None) -> Claims:
         """Another server's batch executor."""
         return Claims(
             database=database or self.database,
@@ -112,7 +123,8 @@ class Field:
             outbox=outbox or self.outbox,
             ledger=ledger or self.ledger,
             last_fix=self.fixes,
-            spawns=spawns_of(rules),
+            trust=self.trust,
+            spawns=spawns or spawns_of(rules),
             rules=rules,
             levels=LEVELS.levels,
             fix_age_max_s=60,
@@ -133,6 +145,7 @@ class Field:
             ledger=self.ledger,
             last_fix=self.fixes,
             sight=self.sight,
+            trust=self.trust,
             collectibles=rules,
             progression=LEVELS,
             currencies=CURRENCIES,

@@ -44,7 +44,9 @@ def test_the_order_of_types_in_the_file_changes_nothing():
 
 def test_players_that_nothing_happened_to_are_not_written(clock):
     player = Player(id=UUID(int=1))
-    decision = decide([], players={player.id: player}, taken=set(), today=clock.now().date(), daily_cap=1, levels=())
+    decision = decide(
+        [], players={player.id: player}, taken=set(), waits={}, now_us=clock.now_us(), daily_cap=1, levels=()
+    )
     assert (decision.outcomes, decision.players) == ([], {})
 
 
@@ -54,9 +56,15 @@ def test_a_player_who_is_a_day_ahead_stays_there(clock):
     ahead = Player(id=UUID(int=1), day=today + timedelta(days=1), collected_on_day=1)
     spawn = spawns_of(RULES).in_cells([HOME], window=7)[0]
     for daily_cap, won in ((1, 0), (2, 1)):
-        attempts = [Attempt(ahead.id, spawn)]
-        players = {ahead.id: ahead}
-        decision = decide(attempts, players=players, taken=set(), today=today, daily_cap=daily_cap, levels=())
+        decision = decide(
+            [Attempt(ahead.id, spawn, 1, today)],
+            players={ahead.id: ahead},
+            taken=set(),
+            waits={},
+            now_us=clock.now_us(),
+            daily_cap=daily_cap,
+            levels=(),
+        )
         assert len(decision.wins) == won
         assert [player.day for player in decision.players.values()] == [ahead.day] * won
 
@@ -65,10 +73,11 @@ def test_experience_never_grows_beyond_what_clients_can_read(clock):
     spawn = spawns_of(RULES).in_cells([HOME], window=7)[0]
     rich = Player(id=UUID(int=1), experience=EXPERIENCE_MAX - 1)
     decision = decide(
-        [Attempt(rich.id, spawn)],
+        [Attempt(rich.id, spawn, 1, clock.now().date())],
         players={rich.id: rich},
         taken=set(),
-        today=clock.now().date(),
+        waits={},
+        now_us=clock.now_us(),
         daily_cap=9,
         levels=(),
     )

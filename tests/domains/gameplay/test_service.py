@@ -58,7 +58,7 @@ async def test_a_wide_look_leaves_turns_to_others(field):
 
     beside = asyncio.create_task(others())
     try:
-        spawned = await server._spawned(cells.cover_cap(*HERE, 3_000, 15, 2_048), window=3)
+        spawned = await server._spawned(cells.cover_cap(*HERE, 3_000, 15, 2_048), at_us=3 * 1_800_000_000)
     finally:
         beside.cancel()
     assert len(spawned) > 1_000

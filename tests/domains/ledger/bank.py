@@ -24,6 +24,7 @@ from overworld.platform.postgres import Database
 AT = datetime(2026, 6, 1, 12, tzinfo=UTC)
 CURRENCIES = {"ore": Currency("ore", 2), "gem": Currency("gem")}
 ISSUANCE = AccountRef(HOUSE, "ore", AccountCode.ISSUANCE)
+REFERENCE = UUID("00000000-0000-0000-0000-7e57000000ff")
 A, B, C = (UUID(int=n) for n in (1, 2, 3))
 
 
@@ -32,14 +33,14 @@ def wallet(owner_id: UUID, currency: str = "ore") -> AccountRef:
 
 
 def transfer(
-    debit: AccountRef, credit: AccountRef, amount_minor: int, *, id: UUID | None = None, reference: str = "test"
+    debit: AccountRef, credit: AccountRef, amount_minor: int, *, id: UUID | None = None, reference: UUID = REFERENCE
 ) -> Transfer:
     return Transfer(
         id=id or uuid4(),
         debit=debit,
         credit=credit,
         amount_minor=amount_minor,
-        code=TransferCode.COLLECT,
+        code=TransferCode.GIFT,
         reference=reference,
     )
 

@@ -104,8 +104,8 @@ class Machine(RuleBasedStateMachine):
             debit=self.account(drawn["debit"], drawn["currency"]),
             credit=self.account(drawn["credit"], "gem" if mismatch else drawn["currency"]),
             amount_minor=drawn["amount"],
-            code=TransferCode.COLLECT,
-            reference="model",
+            code=TransferCode.GIFT,
+            reference=_SPACE,
         )
 
     @rule(batch=st.lists(_DRAWN, min_size=1, max_size=12))

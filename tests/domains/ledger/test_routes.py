@@ -16,7 +16,7 @@ from overworld.kernel.refusals import Refusal
 from overworld.platform.http import HttpSettings, LimitSettings, build_http
 from overworld.platform.limiter import MemoryLimiter
 from overworld.platform.observability import Metrics
-from tests.domains.ledger.bank import CURRENCIES, A, B, Bank, mint, transfer, wallet
+from tests.domains.ledger.bank import CURRENCIES, REFERENCE, A, B, Bank, mint, transfer, wallet
 
 
 class TokenForged(Refusal):
@@ -83,12 +83,12 @@ async def test_a_new_player_holds_nothing_of_every_currency(ask):
 
 async def test_history_says_what_came_in_and_went_out(bank: Bank, ask):
     came, went = sorted([uuid4(), uuid4()])
-    await bank.post(mint(A, 500, id=came), transfer(wallet(A), wallet(B), 120, id=went, reference="a gift"))
-    common = {"currency": "ore", "code": "collect", "at": "2026-06-01T12:00:00Z"}
+    await bank.post(mint(A, 500, id=came), transfer(wallet(A), wallet(B), 120, id=went, reference=UUID(int=7)))
+    common = {"currency": "ore", "code": "gift", "at": "2026-06-01T12:00:00Z"}
     assert (await ask("history")).json() == {
         "items": [
-            {"id": str(went), "amount": "1.20", "direction": "out", "reference": "a gift"} | common,
-            {"id": str(came), "amount": "5.00", "direction": "in", "reference": "test"} | common,
+            {"id": str(went), "amount": "1.20", "direction": "out", "reference": str(UUID(int=7))} | common,
+            {"id": str(came), "amount": "5.00", "direction": "in", "reference": str(REFERENCE)} | common,
         ],
         "cursor": None,
     }

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from overworld.domains.ledger.rules import accounts_named, decide
-from overworld.domains.ledger.types import Books
+from overworld.domains.ledger.types import Books, Held
 from overworld.kernel.money import AMOUNT_MINOR_MAX, AccountCode, AccountRef, TransferStatus
-from tests.domains.ledger.bank import ISSUANCE, A, B, mint, transfer, wallet
+from tests.domains.ledger.bank import AT, ISSUANCE, A, B, mint, transfer, wallet
 
 OTHER_ISSUANCE = AccountRef(A, "ore", AccountCode.ISSUANCE)
 
@@ -18,16 +18,16 @@ OTHER_ISSUANCE = AccountRef(A, "ore", AccountCode.ISSUANCE)
 )
 def test_an_amount_above_the_maximum_is_refused_even_where_the_balance_has_room(amount_minor, status):
     books = Books(
-        account_ids={ISSUANCE: 1, OTHER_ISSUANCE: 2}, balances_minor={1: 0, 2: -AMOUNT_MINOR_MAX}, existing={}
+        account_ids={ISSUANCE: (1,), OTHER_ISSUANCE: (2,)}, held={1: Held(0), 2: Held(-AMOUNT_MINOR_MAX)}
     )
-    decision = decide([transfer(ISSUANCE, OTHER_ISSUANCE, amount_minor)], books)
+    decision = decide([transfer(ISSUANCE, OTHER_ISSUANCE, amount_minor)], books, at=AT)
     assert [result.status for result in decision.results] == [status]
 
 
 def test_the_books_given_are_not_changed():
-    books = Books(account_ids={ISSUANCE: 1, wallet(A): 2}, balances_minor={1: 0, 2: 0}, existing={})
-    decide([mint(A, 5)], books)
-    assert (books.balances_minor, books.existing) == ({1: 0, 2: 0}, {})
+    books = Books(account_ids={ISSUANCE: (1,), wallet(A): (2,)}, held={1: Held(0), 2: Held(0)})
+    decide([mint(A, 5)], books, at=AT)
+    assert (books.held, books.existing) == ({1: Held(0), 2: Held(0)}, {})
 
 
 def test_receivers_and_issuance_are_opened_and_payers_are_not():

@@ -9,9 +9,10 @@ import pytest
 
 from overworld.domains.ledger.errors import UnknownCurrency
 from overworld.kernel.money import (
+    TransferCode,
     TransferStatus,
 )
-from tests.domains.ledger.bank import AT, A, B, mint, transfer, wallet
+from tests.domains.ledger.bank import AT, REFERENCE, A, B, mint, transfer, wallet
 
 CREATED = TransferStatus.CREATED
 EXISTS = TransferStatus.EXISTS
@@ -38,7 +39,7 @@ async def test_pages_of_history_hold_every_transfer_once_newest_first(bank):
         seen, before = [], None
         while page := await bank.ledger.history(A, before=before, limit=limit):
             seen += page
-            before = page[-1].id
+            before = (page[-1].at, page[-1].id)
         assert [movement.id for movement in seen] == ids[::-1]
     sums = {"ore": 0, "gem": 0}
     for movement in seen:
@@ -50,7 +51,7 @@ async def test_history_can_be_of_one_currency(bank):
     await bank.post(mint(A, 1), mint(A, 2, currency="gem"))
     (movement,) = await bank.ledger.history(A, currency="gem")
     assert (movement.currency, movement.amount_minor, movement.direction) == ("gem", 2, "in")
-    assert (movement.code, movement.reference, movement.at) == ("collect", "test", AT)
+    assert (movement.code, movement.reference, movement.at) == (TransferCode.GIFT, REFERENCE, AT)
 
 
 async def test_history_of_an_unknown_currency_is_refused(bank):
@@ -63,4 +64,4 @@ async def test_new_transfers_do_not_shift_the_next_page(bank):
     await bank.post(*(mint(A, 1, id=early) for early in ids[:3]))
     (first,) = await bank.ledger.history(A, limit=1)
     await bank.post(mint(A, 1, id=ids[3]))
-    assert [movement.id for movement in await bank.ledger.history(A, before=first.id)] == [ids[1], ids[0]]
+    assert [movement.id for movement in await bank.ledger.history(A, before=(first.at, first.id))] == [ids[1], ids[0]]

@@ -51,7 +51,8 @@ async def test_the_database_itself_refuses_an_overdraft(bank):
         ("UPDATE ledger.account SET debits_posted = 4 WHERE code = 'issuance'", "but its transfers sum to 5 and 0"),
         ("UPDATE ledger.account SET currency = 'gem' WHERE code = 'wallet'", "pays ore into gem"),
         (
-            "INSERT INTO ledger.transfer SELECT gen_random_uuid(), debit_id, credit_id + 100, 5, at, code, reference "
+            "INSERT INTO ledger.transfer (stamp, id, debit_id, credit_id, amount, at, code, kind, reference) "
+            "SELECT stamp, gen_random_uuid(), debit_id, credit_id + 100, 5, at, code, kind, reference "
             "FROM ledger.transfer",
             "but its transfers sum to 0 and 5",
         ),

@@ -4,16 +4,27 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 import numpy as np
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from overworld.app.game import Game
 from overworld.app.scenarios.written import Collect, Collectible, Collector, LevelUp, Move, Scenario
-from overworld.domains.gameplay.rules import Stand, attempted, credited, decide, level_of, spawn_table
+from overworld.domains.gameplay.rules import (
+    Claimants,
+    Wait,
+    attempted,
+    credited,
+    days_of,
+    decide,
+    level_of,
+    spawn_table,
+    terms_of,
+)
 from overworld.domains.gameplay.types import GameplaySettings, Player, Spawn
 from overworld.domains.world.engine.engine import Engine, flags_of, pass_of
 from overworld.domains.world.rules import FIX
@@ -21,6 +32,7 @@ from overworld.domains.world.types import Reason, WorldSettings
 from overworld.geo import cells
 from overworld.geo.sphere import destination_deg
 from overworld.kernel.clock import to_us
+from overworld.kernel.ports import FixColumns
 from overworld.kernel.refusals import Refusal
 
 NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
@@ -56,42 +68,50 @@ def _collected(scenario: Collect, game: Game) -> dict[str, Any]:
     at = NOON + timedelta(seconds=scenario.when.after_s)
     spawn = _spawn(given.collectible, game)
     takers = {"nobody": [], "player": [_PLAYER], "another": [_ANOTHER]}[given.collectible.taken_by]
-    attempt = attempted(
-        _PLAYER,
-        spawn,
-        stand=_stand(given.player, spawn),
-        now_us=to_us(at),
-        rules=rules,
-        age_max_s=GameplaySettings().fix_age_max_s,
-    )
+    terms = terms_of(rules, age_max_s=GameplaySettings().fix_age_max_s)
+    claimant = _claimant(given.player, spawn)
+    (today,) = days_of(replace(claimant.fixes, known=[True]), now_us=_NOON_US, terms=terms)
     outcome = decide(
-        [attempt],
-        players={_PLAYER: _player(given.player, levels)},
+        attempted([spawn], claimant, now_us=to_us(at), terms=terms),
+        players={_PLAYER: _player(given.player, levels, today=today)},
         taken={spawn.taking(taker) for taker in takers},
-        today=at.date(),
+        waits=_waits(given.player, spawn),
+        now_us=to_us(at),
         daily_cap=rules.daily_cap,
         levels=levels,
     ).outcomes[0]
     if isinstance(outcome, Refusal):
         return {"refused": outcome.code}
     kind = outcome.spawn.kind
-    won = {"amount": kind.value, "currency": kind.currency.code}
+    won = {"amount": kind.currency.format(outcome.amount_minor), "currency": kind.currency.code}
     return won | {"experience": outcome.experience, "level": outcome.level}
 
 
-def _stand(given: Collector, spawn: Spawn) -> Stand | None:
-    if not given.has_fix:
-        return None
-    place = destination_deg(spawn.lat_deg, spawn.lng_deg, _EAST_DEG, given.away_m)
-    return Stand(*place, _NOON_US - round(given.fix_age_s * _SECOND_US))
+def _claimant(given: Collector, spawn: Spawn) -> Claimants:
+    lat_deg, lng_deg = destination_deg(spawn.lat_deg, spawn.lng_deg, _EAST_DEG, given.away_m)
+    fix_us = _NOON_US - round(given.fix_age_s * _SECOND_US)
+    return Claimants(
+        player_ids=[_PLAYER],
+        memberships=[given.memberships],
+        fixes=FixColumns([given.has_fix], [lat_deg], [lng_deg], [fix_us]),
+        trust=[given.trust],
+    )
 
 
-def _player(given: Collector, levels: Sequence[int]) -> Player:
+def _waits(given: Collector, spawn: Spawn) -> dict[Wait, int]:
+    """Until when the player has to wait who took another of the type so long ago."""
+    if given.took_one_s is None:
+        return {}
+    taken_us = _NOON_US - round(given.took_one_s * _SECOND_US)
+    return {(_PLAYER, spawn.kind.type): taken_us + spawn.kind.cooldown_s * _SECOND_US}
+
+
+def _player(given: Collector, levels: Sequence[int], *, today: date) -> Player:
     return Player(
         id=_PLAYER,
         experience=given.experience,
         level=given.level or level_of(given.experience, levels),
-        day=NOON.date() - timedelta(days=1 if given.collected_yesterday else 0),
+        day=date.fromordinal(today.toordinal() - bool(given.collected_yesterday)),
         collected_on_day=given.collected_yesterday or given.collected_today,
     )
 
@@ -102,6 +122,7 @@ def _spawn(given: Collectible, game: Game) -> Spawn:
     return Spawn(
         id="given",
         key=b"given",
+        reference=UUID(int=0),
         kind=next(kind for kind in table.kinds if kind.type == given.type),
         cell=cells.cell_of(given.lat_deg, given.lng_deg, table.cell_level),
         lat_deg=given.lat_deg,

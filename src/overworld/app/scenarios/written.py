@@ -33,7 +33,9 @@ from overworld.app.game import Game, GameErrors, read_text
 from overworld.domains.gameplay.errors import (
     AlreadyCollected,
     CapReached,
+    CoolingDown,
     Expired,
+    LowTrust,
     NotFound,
     OutOfReach,
     StalePosition,
@@ -43,7 +45,17 @@ from overworld.domains.world.types import Reason
 
 FOLDER = "tests"
 REFUSALS = tuple(
-    refusal.code for refusal in (NotFound, Expired, StalePosition, OutOfReach, CapReached, AlreadyCollected)
+    refusal.code
+    for refusal in (
+        NotFound,
+        Expired,
+        StalePosition,
+        LowTrust,
+        OutOfReach,
+        CapReached,
+        CoolingDown,
+        AlreadyCollected,
+    )
 )
 REASONS = tuple(reason.wire for reason in Reason if reason is not Reason.NONE)
 
@@ -74,7 +86,7 @@ class Collectible(_Part, frozen=True, kw_only=True):
 class Collector(_Part, frozen=True, kw_only=True):
     """Who wants it, `away_m` from it by a fix that is `fix_age_s` old; `has_fix = false` hides where that is.
 
-    `level` is what the experience makes it, unless it was higher once.
+    `level` is what the experience makes it, unless it was higher once. `took_one_s` ago it took another of the type.
     """
 
     away_m: Metres = 0.0
@@ -84,6 +96,9 @@ class Collector(_Part, frozen=True, kw_only=True):
     level: Level | None = None
     collected_today: Count = 0
     collected_yesterday: Count = 0
+    took_one_s: Seconds | None = None
+    memberships: Annotated[tuple[str, ...], Meta(max_length=64)] = ()
+    trust: Annotated[float, Meta(ge=0, le=1)] = 1.0
 
     def __post_init__(self) -> None:
         if self.collected_today and self.collected_yesterday:

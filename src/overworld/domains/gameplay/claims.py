@@ -14,13 +14,24 @@ from uuid import UUID
 from msgspec import Struct
 
 from overworld.domains.gameplay import store
-from overworld.domains.gameplay.errors import WalletFull
+from overworld.domains.gameplay.errors import Expired, OutOfStock, WalletFull
 from overworld.domains.gameplay.messages import ClaimCollectible, Collected, CollectibleCollected, LevelReached
-from overworld.domains.gameplay.rules import Attempt, Decision, Stand, Taking, Win, attempted, decide
-from overworld.domains.gameplay.spawns import Spawns
-from overworld.domains.gameplay.types import CollectibleRules, Player
+from overworld.domains.gameplay.ports import Trust
+from overworld.domains.gameplay.rules import (
+    Attempt,
+    Claimants,
+    Decision,
+    Taking,
+    Wait,
+    Win,
+    attempted,
+    decide,
+    terms_of,
+)
+from overworld.domains.gameplay.spawns import Spawns, is_placed
+from overworld.domains.gameplay.types import CollectibleRules, Player, Spawn
 from overworld.geo import cells
-from overworld.kernel.clock import Clock, from_us
+from overworld.kernel.clock import Clock, from_us, rfc3339, to_us
 from overworld.kernel.events import Event
 from overworld.kernel.identity import Answer
 from overworld.kernel.ids import IdSource
@@ -33,7 +44,7 @@ from overworld.kernel.money import (
     TransferResult,
     TransferStatus,
 )
-from overworld.kernel.ports import FixColumns, LastFix, Ledger, Outbox, Tx
+from overworld.kernel.ports import LastFix, Ledger, Outbox, Tx
 from overworld.kernel.refusals import Refusal
 from overworld.platform.postgres import Database, run_again
 from overworld.platform.postgres.idempotency import Keyed, KeyTaken, first_uses, keyed, recall, remember, repeated
@@ -50,11 +61,13 @@ class _Overtaken(Exception):
 
 
 class _Unpaid(Exception):
-    """A win of this batch does not fit into its player's wallet: nothing of the batch was written."""
+    """A win of this batch cannot be paid, or not into its player's wallet: nothing of the batch was written."""
 
-    def __init__(self, win: Win) -> None:
-        super().__init__(f"no room in the wallet for {win.spawn.id}")
-        self.refusal = WalletFull(collectible_id=win.spawn.id, currency=win.spawn.kind.currency.code)
+    def __init__(self, win: Win, status: TransferStatus) -> None:
+        super().__init__(f"{win.spawn.id} is not paid: {status.name}")
+        self.refusal: Refusal = OutOfStock(collectible_id=win.spawn.id)
+        if status is TransferStatus.EXCEEDS_MAXIMUM:
+            self.refusal = WalletFull(collectible_id=win.spawn.id, currency=win.spawn.kind.currency.code)
 
 
 class _Batch(Struct, frozen=True, kw_only=True):
@@ -77,6 +90,7 @@ class Claims:
         outbox: Outbox,
         ledger: Ledger,
         last_fix: LastFix,
+        trust: Trust,
         spawns: Spawns,
         rules: CollectibleRules,
         levels: Sequence[int],
@@ -88,16 +102,18 @@ class Claims:
         self._outbox = outbox
         self._ledger = ledger
         self._last_fix = last_fix
+        self._trust = trust
         self._spawns = spawns
         self._rules = rules
         self._levels = levels
-        self._fix_age_max_s = fix_age_max_s
+        self._terms = terms_of(rules, age_max_s=fix_age_max_s)
 
     async def run(self, commands: Sequence[ClaimCollectible]) -> list[Answer[Collected] | Refusal]:
-        """The outcome of each claim, (n,). Six statements beside the ledger's when one wins, three when none does.
+        """The outcome of each claim, (n,). Six statements beside the ledger's when one wins, three when none does; one
+        more where collectibles were placed, and one or two where types have a cooldown.
 
         Whatever is raised, the same claims may be run again: what was committed is then answered by its key. A claim
-        that finds the wallet full makes its batch fail, and is refused when it is run alone.
+        that cannot be paid makes its batch fail, and is refused when it is run alone.
         """
         at_us = self._clock.now_us()
         batch = _Batch(
@@ -120,18 +136,21 @@ class Claims:
         return await run_again(partial(self._run_once, batch, gone))
 
     async def _attempts(self, commands: Sequence[ClaimCollectible], *, at_us: int) -> list[Attempt | Refusal]:
-        fixes = await self._last_fix.get([command.player_id for command in commands])
-        return [self._attempt(command, fixes, i, at_us=at_us) for i, command in enumerate(commands)]
+        player_ids = [command.player_id for command in commands]
+        claimants = Claimants(
+            player_ids=player_ids,
+            memberships=[command.memberships for command in commands],
+            fixes=await self._last_fix.get(player_ids),
+            trust=await self._trust.scores(player_ids),
+        )
+        wanted = [self._find(command.collectible_id) for command in commands]
+        return attempted(wanted, claimants, now_us=at_us, terms=self._terms)
 
-    def _attempt(self, command: ClaimCollectible, fixes: FixColumns, i: int, *, at_us: int) -> Attempt | Refusal:
+    def _find(self, id: str) -> Spawn | Refusal:
         try:
-            spawn = self._spawns.find(command.collectible_id)
+            return self._spawns.find(id)
         except Refusal as refusal:
             return refusal
-        stand = Stand(fixes.lat_deg[i], fixes.lng_deg[i], fixes.at_us[i]) if fixes.known[i] else None
-        return attempted(
-            command.player_id, spawn, stand=stand, now_us=at_us, rules=self._rules, age_max_s=self._fix_age_max_s
-        )
 
     async def _run_once(self, batch: _Batch, gone: AbstractSet[Taking]) -> list[Answer[Collected] | Refusal]:
         async with self._database.transaction() as tx:
@@ -165,13 +184,16 @@ class Claims:
         gone: AbstractSet[Taking],
     ) -> Decision:
         """Decides as if nobody but `gone` were ahead, takes, and decides again when somebody was."""
+        attempts = await _still_placed(tx, [batch.attempts[i] for i in fresh])
+        waits = await _waits(tx, attempts)
 
         def decided(taken: AbstractSet[Taking]) -> Decision:
             return decide(
-                [batch.attempts[i] for i in fresh],
+                attempts,
                 players=players,
                 taken=taken,
-                today=batch.at.date(),
+                waits=waits,
+                now_us=to_us(batch.at),
                 daily_cap=self._rules.daily_cap,
                 levels=self._levels,
             )
@@ -194,6 +216,8 @@ class Claims:
         if not decision.wins:
             return [outcome for outcome in decision.outcomes if isinstance(outcome, Refusal)]
         await store.update_players(tx, list(decision.players.values()))
+        if decision.waits:
+            await store.wait(tx, decision.waits)
         results = await self._ledger.post(tx, [_transfer(win, id=self._ids()) for win in decision.wins], at=at)
         posted = iter(results)
         return [
@@ -201,28 +225,50 @@ class Claims:
         ]
 
 
+async def _still_placed(tx: Tx, attempts: list[Attempt | Refusal]) -> list[Attempt | Refusal]:
+    """Refuses what was withdrawn meanwhile on another server, whose news may be on its way."""
+    keys = {one.spawn.key for one in attempts if isinstance(one, Attempt) and is_placed(one.spawn.key)}
+    withdrawn = await store.withdrawn(tx, list(keys)) if keys else {}
+    if not withdrawn:
+        return attempts
+    return [
+        Expired(collectible_id=one.spawn.id, expired_at=rfc3339(withdrawn[one.spawn.key]))
+        if isinstance(one, Attempt) and one.spawn.key in withdrawn
+        else one
+        for one in attempts
+    ]
+
+
+async def _waits(tx: Tx, attempts: Sequence[Attempt | Refusal]) -> dict[Wait, int]:
+    cooling = [one for one in attempts if isinstance(one, Attempt) and one.spawn.kind.cooldown_s]
+    if not cooling:
+        return {}
+    return await store.waits(tx, {one.player_id for one in cooling}, {one.spawn.kind.type for one in cooling})
+
+
 def _transfer(win: Win, *, id: UUID) -> Transfer:
-    kind = win.spawn.kind
+    currency, payer_id = win.spawn.kind.currency.code, win.spawn.payer_id
+    issuance = AccountRef(HOUSE, currency, AccountCode.ISSUANCE)
     return Transfer(
         id=id,
-        debit=AccountRef(HOUSE, kind.currency.code, AccountCode.ISSUANCE),
-        credit=AccountRef(win.player_id, kind.currency.code),
-        amount_minor=kind.value_minor,
+        debit=issuance if payer_id is None else AccountRef(payer_id, currency, AccountCode.BUDGET),
+        credit=AccountRef(win.player_id, currency),
+        amount_minor=win.amount_minor,
         code=TransferCode.COLLECT,
         reference=win.spawn.id,
     )
 
 
 def _collected(win: Win, posted: TransferResult) -> Collected:
-    if posted.status is TransferStatus.EXCEEDS_MAXIMUM:
-        raise _Unpaid(win)
+    if posted.status in (TransferStatus.EXCEEDS_CREDITS, TransferStatus.EXCEEDS_MAXIMUM):
+        raise _Unpaid(win, posted.status)
     if posted.status is not TransferStatus.CREATED:
         raise RuntimeError(f"the ledger answered {posted.status.name} to a win of {win.spawn.id}")
     kind = win.spawn.kind
     return Collected(
         collectible_id=win.spawn.id,
         type=kind.type,
-        amount=kind.value,
+        amount=kind.currency.format(win.amount_minor),
         currency=kind.currency.code,
         balance=kind.currency.format(posted.credit_balance_minor),
         experience=win.experience,
@@ -254,7 +300,7 @@ def _collection_event(win: Win) -> CollectibleCollected:
         type=spawn.kind.type,
         mode=spawn.kind.mode,
         currency=spawn.kind.currency.code,
-        amount_minor=spawn.kind.value_minor,
+        amount_minor=win.amount_minor,
         experience=spawn.kind.experience,
         cell=cells.token(spawn.cell),
         lat_deg=spawn.lat_deg,

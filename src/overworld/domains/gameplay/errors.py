@@ -31,6 +31,17 @@ class StalePosition(Refusal):
     public = ("collectible_id", "age_max_s")
 
 
+class LowTrust(Refusal):
+    """The player is not trusted enough to collect.
+
+    How much trust they have, and how much it takes, stays in our logs.
+    """
+
+    code = "gameplay.low_trust"
+    status = 403
+    public = ("collectible_id",)
+
+
 class OutOfReach(Refusal):
     """The player stands farther from the collectible than the game allows.
 
@@ -43,17 +54,36 @@ class OutOfReach(Refusal):
 
 
 class CapReached(Refusal):
-    """The player has collected as many today as the game allows; the day ends at midnight UTC."""
+    """The player has collected as many today as the game allows.
+
+    The day ends at midnight UTC, or at midnight where the player is, as the game says.
+    """
 
     code = "gameplay.cap_reached"
     status = 409
     public = ("collectible_id", "daily_cap")
 
 
+class CoolingDown(Refusal):
+    """The player took a collectible of this type a short while ago, and has to wait."""
+
+    code = "gameplay.cooling_down"
+    status = 409
+    public = ("collectible_id", "retry_after_s")
+
+
 class AlreadyCollected(Refusal):
     """The collectible has been taken."""
 
     code = "gameplay.already_collected"
+    status = 409
+    public = ("collectible_id",)
+
+
+class OutOfStock(Refusal):
+    """The budget that pays for the collectible cannot pay for it any more."""
+
+    code = "gameplay.out_of_stock"
     status = 409
     public = ("collectible_id",)
 
@@ -72,3 +102,22 @@ class RadiusTooWide(Refusal):
     code = "gameplay.radius_too_wide"
     status = 400
     public = ("radius_max_m",)
+
+
+class BadPlacement(Refusal):
+    """A collectible cannot be placed like this.
+
+    Nothing of the request was placed. `item` is its place in the list, from 0.
+    """
+
+    code = "gameplay.bad_placement"
+    status = 400
+    public = ("item", "field")
+
+
+class TooManyPlaced(Refusal):
+    """There are as many placed collectibles as may be, here or all together."""
+
+    code = "gameplay.too_many_placed"
+    status = 409
+    public = ("placed_max", "cell")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from datetime import datetime
+from typing import Annotated, ClassVar
 from uuid import UUID
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
+from overworld.domains.gameplay.types import Mode
 from overworld.kernel.events import Event
 
 
@@ -16,6 +18,7 @@ class ClaimCollectible(Struct, frozen=True, kw_only=True):
     player_id: UUID
     collectible_id: str
     key: str
+    memberships: tuple[str, ...] = ()
 
 
 class CollectBody(Struct, frozen=True, forbid_unknown_fields=True):
@@ -23,7 +26,7 @@ class CollectBody(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Collected(Struct, frozen=True, kw_only=True):
-    """The reply to a claim that won: what it was worth, and where the player now stands."""
+    """The reply to a claim that won: what was paid, a member's bonus included, and where the player now stands."""
 
     collectible_id: str
     type: str
@@ -52,8 +55,101 @@ class CollectibleNearby(CollectibleSeen, frozen=True, kw_only=True):
     distance_m: float
 
 
+class CollectibleToPlace(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One collectible that should lie somewhere. What is left out of value, currency and mode is its type's.
+
+    The experience left out is what the value gives in this game; it opens at once and closes at `closes_at`. It is
+    paid by the currency's issuance, or by the budget of the campaign `payer_id`.
+    """
+
+    type: Annotated[str, Meta(min_length=1, max_length=64)]
+    lat: Annotated[float, Meta(ge=-90, le=90)]
+    lng: Annotated[float, Meta(ge=-180, le=180)]
+    closes_at: Annotated[datetime, Meta(tz=True)]
+    opens_at: Annotated[datetime, Meta(tz=True)] | None = None
+    value: Annotated[str, Meta(min_length=1, max_length=32)] | None = None
+    currency: Annotated[str, Meta(min_length=1, max_length=16)] | None = None
+    experience: Annotated[int, Meta(ge=0, le=2**53)] | None = None
+    mode: Mode | None = None
+    payer_id: UUID | None = None
+
+
+class PlaceBody(Struct, frozen=True, forbid_unknown_fields=True):
+    """What should be placed: all of it or, when something is refused, nothing."""
+
+    items: Annotated[tuple[CollectibleToPlace, ...], Meta(min_length=1, max_length=256)]
+
+
+class PlaceCollectibles(Struct, frozen=True, kw_only=True):
+    """Somebody places collectibles. `key` is the idempotency key."""
+
+    placed_by: UUID
+    items: tuple[CollectibleToPlace, ...]
+    key: str
+
+
+class PlacedCollectible(Struct, frozen=True, kw_only=True):
+    """A collectible that was placed. `opens_at` and `expires_at` are RFC 3339 UTC."""
+
+    id: str
+    type: str
+    value: str
+    currency: str
+    experience: int
+    mode: str
+    lat: float
+    lng: float
+    opens_at: str
+    expires_at: str
+    payer_id: UUID | None
+
+
+class PlacedCollectibles(Struct, frozen=True):
+    """What was placed, in the order in which it was asked for."""
+
+    items: list[PlacedCollectible]
+
+
+class CollectiblePlaced(Event, frozen=True, kw_only=True):
+    """Somebody placed a collectible. `cell` is the token of its spawn cell."""
+
+    topic: ClassVar[str] = "events.collectible.placed"
+
+    collectible_id: str
+    type: str
+    currency: str
+    value_minor: int
+    experience: int
+    mode: str
+    cell: str
+    lat_deg: float
+    lng_deg: float
+    opens_at: datetime
+    closes_at: datetime
+    payer_id: UUID | None
+    placed_by: UUID
+
+    @property
+    def key(self) -> str:
+        return self.cell
+
+
+class CollectibleWithdrawn(Event, frozen=True, kw_only=True):
+    """Somebody took back a collectible that was placed; nobody can collect it any more."""
+
+    topic: ClassVar[str] = "events.collectible.withdrawn"
+
+    collectible_id: str
+    cell: str
+    withdrawn_by: UUID
+
+    @property
+    def key(self) -> str:
+        return self.cell
+
+
 class CollectibleCollected(Event, frozen=True, kw_only=True):
-    """A player took a collectible; the value has been posted. `cell` is the token of its spawn cell."""
+    """A player took a collectible and was paid `amount_minor`. `cell` is the token of its spawn cell."""
 
     topic: ClassVar[str] = "events.collectible.collected"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from typing import Protocol
 from uuid import UUID
@@ -15,4 +16,12 @@ class Sight(Protocol):
 
         One round trip at most, none with one server. Raises: the owner's refusal (403) otherwise.
         """
+        ...
+
+
+class Trust(Protocol):
+    """How far players are to be trusted."""
+
+    async def scores(self, player_ids: Sequence[UUID]) -> Sequence[float]:
+        """The reputations, 0 to 1, aligned with `player_ids`. One round trip at most, none in a single process."""
         ...

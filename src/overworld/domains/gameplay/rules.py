@@ -3,54 +3,71 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from datetime import date
-from typing import NamedTuple
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from functools import lru_cache
+from itertools import repeat
 from uuid import UUID
 
+import numpy as np
 from msgspec import Struct
 from msgspec.structs import replace
 
 from overworld.domains.gameplay.errors import (
     AlreadyCollected,
+    BadPlacement,
     CapReached,
+    CoolingDown,
     Expired,
+    LowTrust,
     NotFound,
     OutOfReach,
     StalePosition,
 )
+from overworld.domains.gameplay.messages import CollectibleToPlace
 from overworld.domains.gameplay.types import (
     EXPERIENCE_MAX,
+    Catalogue,
     CollectibleRules,
-    CollectibleType,
     Kind,
+    Placement,
     Player,
     ProgressionRules,
     Spawn,
     SpawnTable,
 )
-from overworld.geo import sphere
+from overworld.geo import cells
+from overworld.geo.sphere import distance_between_m
 from overworld.kernel.clock import from_us, rfc3339
-from overworld.kernel.money import Currency
+from overworld.kernel.money import AMOUNT_MINOR_MAX, Currency
+from overworld.kernel.ports import FixColumns
 from overworld.kernel.refusals import Refusal
 
 Taking = tuple[bytes, UUID]
+Wait = tuple[UUID, str]
+"""Who has to wait, and for which type."""
 
-
-class Stand(NamedTuple):
-    """Where a player's last accepted fix lies, and when the server took it."""
-
-    lat_deg: float
-    lng_deg: float
-    at_us: int
+PLACED_BACK_MAX = timedelta(days=366)
+PLACED_AHEAD_MAX = timedelta(days=1_827)
+_DAY_LEVEL = 5
+_DAY_CELLS = 6_144  # of that level on Earth
+_DAY_US = 86_400_000_000
+_US_PER_DEG = _DAY_US // 360
+_EPOCH_ORDINAL = date(1970, 1, 1).toordinal()
 
 
 class Attempt(Struct, frozen=True):
-    """A claim that nothing speaks against but the player's day and other takers."""
+    """A claim that nothing speaks against but the player's day and other takers.
+
+    It would pay `amount_minor`, and counts on `day`.
+    """
 
     player_id: UUID
     spawn: Spawn
+    amount_minor: int
+    day: date
 
     @property
     def taking(self) -> Taking:
@@ -58,11 +75,31 @@ class Attempt(Struct, frozen=True):
         return self.spawn.taking(self.player_id)
 
 
+class Claimants(Struct, frozen=True, kw_only=True):
+    """Who wants what, and what is known of them; aligned, (n,)."""
+
+    player_ids: Sequence[UUID]
+    memberships: Sequence[tuple[str, ...]]
+    fixes: FixColumns
+    trust: Sequence[float]
+
+
+class Terms(Struct, frozen=True, kw_only=True):
+    """What a game asks of a claim, worked out. A bonus is a share of the value: numerator and denominator."""
+
+    reach_m: float
+    age_max_s: int
+    trust_min: float
+    is_local_day: bool
+    bonuses: Mapping[str, tuple[int, int]]
+
+
 class Win(Struct, frozen=True, kw_only=True):
     """A claim that won, and its player's progress after it."""
 
     player_id: UUID
     spawn: Spawn
+    amount_minor: int
     experience: int
     level: int
     level_before: int
@@ -74,10 +111,11 @@ class Win(Struct, frozen=True, kw_only=True):
 
 
 class Decision(Struct, frozen=True):
-    """The outcomes, aligned with the attempts, and the players as they are after all of them."""
+    """The outcomes, aligned with the attempts, and what changes: players, and until when (us) they have to wait."""
 
     outcomes: list[Win | Refusal]
     players: dict[UUID, Player]
+    waits: dict[Wait, int]
 
     @property
     def wins(self) -> list[Win]:
@@ -92,24 +130,35 @@ def spawn_table(
 
     Raises: KeyError for a currency that is not there; ValueError for a value that its currency cannot express.
     """
+    catalogue = catalogue_of(rules, progression, currencies)
     types = sorted(rules.types.items())
     return SpawnTable(
         cell_level=rules.cell_level,
         window_s=rules.window_s,
         mean_per_cell=rules.mean_per_cell,
-        kinds=tuple(_kind(name, declared, currencies[declared.currency], progression) for name, declared in types),
+        kinds=tuple(_kind(name, catalogue) for name, _ in types),
         weights=tuple(declared.weight for _, declared in types),
     )
 
 
-def _kind(name: str, declared: CollectibleType, currency: Currency, progression: ProgressionRules) -> Kind:
+def catalogue_of(
+    rules: CollectibleRules, progression: ProgressionRules, currencies: Mapping[str, Currency]
+) -> Catalogue:
+    """What a checked definition has."""
+    return Catalogue(types=rules.types, currencies=currencies, experience_per_unit=progression.experience_per_unit)
+
+
+def _kind(name: str, catalogue: Catalogue) -> Kind:
+    declared = catalogue.types[name]
+    currency = catalogue.currencies[declared.currency]
     value_minor = currency.parse(declared.value)
     return Kind(
         type=name,
         value_minor=value_minor,
         currency=currency,
-        experience=value_minor * progression.experience_per_unit // 10**currency.scale,
+        experience=catalogue.experience_of(value_minor, currency),
         mode=declared.mode,
+        cooldown_s=declared.cooldown_s,
     )
 
 
@@ -118,48 +167,91 @@ def level_of(experience: int, levels: Sequence[int]) -> int:
     return bisect_right(levels, experience) + 1
 
 
+def terms_of(rules: CollectibleRules, *, age_max_s: int) -> Terms:
+    """The terms of a checked definition; positions older than `age_max_s` do not count."""
+    return Terms(
+        reach_m=rules.reach_m,
+        age_max_s=age_max_s,
+        trust_min=rules.trust_min,
+        is_local_day=rules.day == "local",
+        bonuses={name: Decimal(share).as_integer_ratio() for name, share in rules.member_bonus.items()},
+    )
+
+
 def attempted(
-    player_id: UUID, spawn: Spawn, *, stand: Stand | None, now_us: int, rules: CollectibleRules, age_max_s: int
-) -> Attempt | Refusal:
-    """What a claim comes to before the player's day and other takers are looked at.
+    wanted: Sequence[Spawn | Refusal], claimants: Claimants, *, now_us: int, terms: Terms
+) -> list[Attempt | Refusal]:
+    """What claims come to before the players' days and other takers are looked at, aligned with them, (n,).
 
-    `stand` is None when the player's place is unknown. Refused are, in this order: NotFound, Expired, StalePosition,
-    OutOfReach.
+    Refused are, in this order: NotFound and Expired, StalePosition, LowTrust, OutOfReach; before a collectible opens
+    nobody may learn that it will. Refusals given stay as they are.
     """
-    distance_m, fix_age_us = None, 0
-    if stand is not None:
-        distance_m = sphere.distance_between_m(stand.lat_deg, stand.lng_deg, spawn.lat_deg, spawn.lng_deg)
-        fix_age_us = now_us - stand.at_us
-    try:
-        refuse_closed(spawn, now_us=now_us)
-        refuse_far(spawn, distance_m=distance_m, fix_age_us=fix_age_us, rules=rules, age_max_s=age_max_s)
-    except Refusal as refusal:
-        return refusal
-    return Attempt(player_id, spawn)
+    fixes, age_max_us = claimants.fixes, terms.age_max_s * 1_000_000
+    reach_m, trust_min, bonuses = terms.reach_m, terms.trust_min, terms.bonuses
+    days = days_of(fixes, now_us=now_us, terms=terms)
+    known = zip(fixes.known, fixes.lat_deg, fixes.lng_deg, fixes.at_us, claimants.trust, strict=True)
+    asked = zip(wanted, claimants.player_ids, claimants.memberships, known, days, strict=True)
+    outcomes: list[Attempt | Refusal] = []
+    for spawn, player_id, memberships, (has_fix, lat_deg, lng_deg, at_us, trust), day in asked:
+        if not isinstance(spawn, Spawn):
+            outcomes.append(spawn)
+        elif not spawn.opens_us <= now_us < spawn.closes_us:
+            outcomes.append(_closed(spawn, now_us=now_us))
+        elif not has_fix or now_us - at_us > age_max_us:
+            outcomes.append(StalePosition(collectible_id=spawn.id, age_max_s=terms.age_max_s))
+        elif not trust >= trust_min:
+            outcomes.append(LowTrust(collectible_id=spawn.id, trust=trust, trust_min=trust_min))
+        else:
+            distance_m = distance_between_m(lat_deg, lng_deg, spawn.lat_deg, spawn.lng_deg)
+            if distance_m <= reach_m:
+                amount_minor = spawn.kind.value_minor
+                if memberships and bonuses:
+                    amount_minor = paid_minor(amount_minor, memberships, bonuses)
+                outcomes.append(Attempt(player_id, spawn, amount_minor, day))
+            else:
+                outcomes.append(OutOfReach(collectible_id=spawn.id, reach_m=reach_m, distance_m=distance_m))
+    return outcomes
 
 
-def refuse_closed(spawn: Spawn, *, now_us: int) -> None:
-    """Refuses a collectible outside its window; before it opens nobody may learn that it will.
-
-    Raises: NotFound, Expired.
-    """
+def _closed(spawn: Spawn, *, now_us: int) -> Refusal:
     if now_us < spawn.opens_us:
-        raise NotFound
-    if now_us >= spawn.closes_us:
-        raise Expired(collectible_id=spawn.id, expired_at=rfc3339(from_us(spawn.closes_us)))
+        return NotFound()
+    return Expired(collectible_id=spawn.id, expired_at=rfc3339(from_us(spawn.closes_us)))
 
 
-def refuse_far(
-    spawn: Spawn, *, distance_m: float | None, fix_age_us: int, rules: CollectibleRules, age_max_s: int
-) -> None:
-    """Refuses a claim from elsewhere; `distance_m` is None when the player's place is unknown.
+def paid_minor(value_minor: int, memberships: Iterable[str], bonuses: Mapping[str, tuple[int, int]]) -> int:
+    """What a collectible pays to who has some memberships: the one with the largest bonus counts, parts are dropped.
 
-    Raises: StalePosition, OutOfReach.
+    Never more than one transfer can move.
     """
-    if distance_m is None or fix_age_us > age_max_s * 1_000_000:
-        raise StalePosition(collectible_id=spawn.id, age_max_s=age_max_s)
-    if not distance_m <= rules.reach_m:
-        raise OutOfReach(collectible_id=spawn.id, reach_m=rules.reach_m, distance_m=distance_m)
+    shares = [bonuses[name] for name in memberships if name in bonuses]
+    bonus_minor = max((value_minor * part // whole for part, whole in shares), default=0)
+    return min(value_minor + bonus_minor, AMOUNT_MINOR_MAX) if bonus_minor else value_minor
+
+
+def day_of(now_us: int, lng_deg: float = 0.0) -> date:
+    """The date of the mean solar time at a longitude; at 0 it is the date of UTC.
+
+    Source: the sun passes 15 degrees of longitude an hour.
+    """
+    return date.fromordinal(_EPOCH_ORDINAL + (now_us + round(lng_deg * _US_PER_DEG)) // _DAY_US)
+
+
+def days_of(fixes: FixColumns, *, now_us: int, terms: Terms) -> Iterable[date]:
+    """The day on which each claim counts, (n,); of no meaning where the place is not known.
+
+    All of a level-5 cell, a few hundred kilometres, share one noon, so that nobody's day ends at a step to the side.
+    """
+    if not terms.is_local_day:
+        return repeat(day_of(now_us), len(fixes.known))
+    places = cells.cells_of(np.array(fixes.lat_deg), np.array(fixes.lng_deg), _DAY_LEVEL).tolist()
+    each = zip(places, fixes.known, strict=True)
+    return [day_of(now_us, _noon_deg(cell)) if known else date.min for cell, known in each]
+
+
+@lru_cache(maxsize=_DAY_CELLS)
+def _noon_deg(cell: int) -> float:
+    return cells.centre_deg(cell)[1]
 
 
 def decide(
@@ -167,32 +259,49 @@ def decide(
     *,
     players: Mapping[UUID, Player],
     taken: AbstractSet[Taking],
-    today: date,
+    waits: Mapping[Wait, int],
+    now_us: int,
     daily_cap: int,
     levels: Sequence[int],
 ) -> Decision:
     """Goes through the attempts one by one, as if each were alone; refusals given stay as they are.
 
-    `players` holds every player of an attempt; `taken` what others have. A player whose row is a day ahead (another
-    server's clock) stays on that day.
+    Refused are, in this order: CapReached, CoolingDown, AlreadyCollected. `players` holds every player of an attempt;
+    `taken` what others have; `waits` until when players may not take another of a type, where they had to wait once.
+
+    A player's day never goes back: who has reached a date, by another server's clock or by travelling east where days
+    are local, stays there until a later one has begun where they are. Earth has two dates at most at any instant, so
+    all travelling together gains the count of one day, once.
     """
     now = dict(players)
     gone = set(taken)
+    until_us = dict(waits)
+    begun: dict[Wait, int] = {}
     outcomes: list[Win | Refusal] = []
     for attempt in attempts:
         if isinstance(attempt, Refusal):
             outcomes.append(attempt)
             continue
-        player = _on_day(now[attempt.player_id], today)
+        player = _on_day(now[attempt.player_id], attempt.day)
+        kind, wait = attempt.spawn.kind, (attempt.player_id, attempt.spawn.kind.type)
         if player.collected_on_day >= daily_cap:
             outcomes.append(CapReached(collectible_id=attempt.spawn.id, daily_cap=daily_cap))
+        elif kind.cooldown_s and until_us.get(wait, now_us) > now_us:
+            outcomes.append(_cooling(attempt, wait_us=until_us[wait] - now_us))
         elif attempt.taking in gone:
             outcomes.append(AlreadyCollected(collectible_id=attempt.spawn.id))
         else:
             gone.add(attempt.taking)
-            now[player.id] = credited(player, attempt.spawn.kind.experience, levels)
+            if kind.cooldown_s:
+                until_us[wait] = begun[wait] = now_us + kind.cooldown_s * 1_000_000
+            now[player.id] = credited(player, kind.experience, levels)
             outcomes.append(_win(attempt, before=player, after=now[player.id]))
-    return Decision(outcomes, {player.id: player for player in now.values() if player is not players[player.id]})
+    changed = {player.id: player for player in now.values() if player is not players[player.id]}
+    return Decision(outcomes, changed, begun)
+
+
+def _cooling(attempt: Attempt, *, wait_us: int) -> Refusal:
+    return CoolingDown(collectible_id=attempt.spawn.id, retry_after_s=-(-wait_us // 1_000_000))
 
 
 def _on_day(player: Player, today: date) -> Player:
@@ -214,7 +323,46 @@ def _win(attempt: Attempt, *, before: Player, after: Player) -> Win:
     return Win(
         player_id=attempt.player_id,
         spawn=attempt.spawn,
+        amount_minor=attempt.amount_minor,
         experience=after.experience,
         level=after.level,
         level_before=before.level,
+    )
+
+
+def placement(item: CollectibleToPlace, i: int, *, key: bytes, catalogue: Catalogue, now: datetime) -> Placement:
+    """The placement that the `i`-th of a request asks for, under a key.
+
+    Raises: BadPlacement for what the game does not have, worth nothing, or open at no time to come.
+    """
+    declared = catalogue.types.get(item.type)
+    if declared is None:
+        raise BadPlacement("The game has no such type.", item=i, field="type")
+    currency = catalogue.currencies.get(item.currency or declared.currency)
+    if currency is None:
+        raise BadPlacement("The game has no such currency.", item=i, field="currency")
+    try:
+        value_minor = currency.parse(item.value or declared.value)
+    except ValueError as error:
+        raise BadPlacement(f"The value is no amount of this currency: {error}.", item=i, field="value") from error
+    if value_minor == 0:
+        raise BadPlacement("It is worth nothing.", item=i, field="value")
+    opens_at = now if item.opens_at is None else item.opens_at
+    if not now - PLACED_BACK_MAX <= opens_at < item.closes_at:
+        raise BadPlacement("It opens after it closes, or opened too long ago.", item=i, field="opens_at")
+    if not now < item.closes_at <= now + PLACED_AHEAD_MAX:
+        raise BadPlacement("It is closed already, or closes too far in the future.", item=i, field="closes_at")
+    experience = catalogue.experience_of(value_minor, currency) if item.experience is None else item.experience
+    return Placement(
+        key=key,
+        lat_deg=item.lat,
+        lng_deg=item.lng,
+        type=item.type,
+        value_minor=value_minor,
+        currency=currency.code,
+        experience=min(experience, EXPERIENCE_MAX),
+        mode=item.mode or declared.mode,
+        opens_at=opens_at,
+        closes_at=item.closes_at,
+        payer_id=item.payer_id,
     )

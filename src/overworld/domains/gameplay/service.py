@@ -63,7 +63,8 @@ class Gameplay:
     async def collect(self, command: ClaimCollectible) -> Answer[Collected]:
         """A collectible's value, moved to the player's wallet; or the answer of an earlier try under the same key.
 
-        Raises: KeyReused; NotFound, Expired, StalePosition, OutOfReach, CapReached, AlreadyCollected; WalletFull; Busy.
+        Raises: KeyReused; NotFound, Expired, StalePosition, LowTrust, OutOfReach, CapReached, CoolingDown,
+        AlreadyCollected, OutOfStock, WalletFull; Busy.
         """
         return await self.lanes.submit(command)
 
@@ -95,7 +96,7 @@ class Gameplay:
             wanted = cells.cover_cap(lat_deg, lng_deg, radius_m, self._spawns.cell_level, _COVER_CELLS_MAX)
         except ValueError as error:
             raise RadiusTooWide from error
-        spawned = await self._spawned(wanted, window=self._spawns.window_at(self._clock.now_us()))
+        spawned = await self._spawned(wanted, at_us=self._clock.now_us())
         lat, lng = np.array([(spawn.lat_deg, spawn.lng_deg) for spawn in spawned]).reshape(-1, 2).T
         metres = np.round(sphere.distance_m(lat_deg, lng_deg, lat, lng), 2).tolist()
         ranked = sorted(
@@ -117,7 +118,7 @@ class Gameplay:
 
     async def lying_in(self, wanted: Sequence[int], *, player_id: UUID = NOBODY, at: datetime) -> list[Spawn]:
         """The same as they spawned; for nobody, also personal collectibles that some have taken."""
-        spawned = await self._spawned(wanted, window=self._spawns.window_at(to_us(at)))
+        spawned = await self._spawned(wanted, at_us=to_us(at))
         return await self._left(spawned, player_id=player_id)
 
     async def progress(self, account_ids: Sequence[UUID]) -> list[Progress]:
@@ -126,8 +127,8 @@ class Gameplay:
             known = await store.progress(tx, account_ids)
         return [known.get(account_id, Progress(experience=0, level=1)) for account_id in account_ids]
 
-    async def _spawned(self, wanted: Sequence[int], *, window: int) -> list[Spawn]:
-        """Everything that spawns in some cells, worked out a slice at a time: others are served in between."""
+    async def _spawned(self, wanted: Sequence[int], *, at_us: int) -> list[Spawn]:
+        """Everything that is open in some cells, worked out a slice at a time: others are served in between."""
         levels = set(map(cells.level_of, wanted))
         coarsest = min(levels, default=self._spawns.cell_level)
         in_each = self._spawns.mean_per_cell * 4 ** max(0, self._spawns.cell_level - coarsest)
@@ -138,13 +139,13 @@ class Gameplay:
                 await asyncio.sleep(0)
             part = wanted[first : first + step]
             if levels == {self._spawns.cell_level}:
-                spawned += self._spawns.in_cells(part, window=window)
+                spawned += self._spawns.open_in(part, at_us=at_us)
             else:
-                spawned += [spawn for cell in part for spawn in self._spawned_in(cell, window)]
+                spawned += [spawn for cell in part for spawn in self._spawned_in(cell, at_us)]
         return spawned
 
-    def _spawned_in(self, cell: int, window: int) -> list[Spawn]:
-        spawned = self._spawns.in_cells(cells_at(cell, self._spawns.cell_level), window=window)
+    def _spawned_in(self, cell: int, at_us: int) -> list[Spawn]:
+        spawned = self._spawns.open_in(cells_at(cell, self._spawns.cell_level), at_us=at_us)
         level = cells.level_of(cell)
         if level <= self._spawns.cell_level:
             return spawned
@@ -192,7 +193,7 @@ def _seen_nearby(spawn: Spawn, distance_m: float) -> CollectibleNearby:
     )
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=1_024)
 def _told_at(at_us: int) -> str:
-    """All collectibles of a window close at once, so few instants are ever asked for."""
+    """All that spawned in a window close at once, so few instants are ever asked for."""
     return rfc3339(from_us(at_us))

@@ -2,11 +2,13 @@
 
 An id is base64url of 24 bytes, always 32 characters:
 
-    kind u8 = 1 | cell u64 | window u32 | index u8 | MAC 10 bytes      (big-endian)
+    kind u8 = 1 | cell u64 | window u32 | index u8 | MAC 10 bytes      (big-endian): it spawned
+    kind u8 = 2 | cell u64 |        number 5 bytes | MAC 10 bytes: it was placed
 
 The first 14 bytes are the collectible's key, as collections store it. The MAC is HMAC-SHA-256 cut to 80 bits: the
 only way to test a guess is to ask this server, and 10,000 guesses a second for a year hit one id in 2**80 with
-probability 3e-13, so ids of windows to come, and of places nobody has looked at, cannot be made up.
+probability 3e-13, so ids of windows to come, and of places nobody has looked at, cannot be made up. The last 16 bytes
+of the same HMAC, which no id shows, are the collectible's reference in the ledger.
 Source: HMAC truncation, RFC 2104 section 5 and NIST SP 800-107r1 section 5.3.
 """
 
@@ -18,11 +20,13 @@ import re
 import struct
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from bisect import bisect_right
+from collections import OrderedDict
 from collections.abc import Callable, Iterable
-from functools import lru_cache
 from itertools import accumulate
+from uuid import UUID
 
 from overworld.domains.gameplay.errors import NotFound
+from overworld.domains.gameplay.placed import Placed
 from overworld.domains.gameplay.types import Spawn, SpawnTable
 from overworld.geo import cells
 from overworld.kernel.chance import KeyedStream, keyed_digest
@@ -30,8 +34,12 @@ from overworld.kernel.chance import KeyedStream, keyed_digest
 COUNT_MAX = 255
 KEY_BYTES = 14
 _KIND_COMPUTED = 1
+_KIND_PLACED = 2
 _KEY = struct.Struct(">BQIB")
+_PLACED_KEY = struct.Struct(">BQ5s")
+NUMBER_BYTES = 5
 _MAC_BYTES = 10
+_REFERENCE = slice(16, 32)
 _ID = re.compile(r"[A-Za-z0-9_-]{32}", re.ASCII)
 _FINER_MAX = 4
 
@@ -40,7 +48,7 @@ class Spawns:
     """What lies where, for one secret and one table. Pure: equal inputs give equal collectibles on every server.
 
     `is_open(cell)` says in which cells anything spawns at all. The cells last asked for are kept, at most
-    `cells_cached_max` of them.
+    `cells_cached_max` of them. What is in `placed` is found too.
     """
 
     def __init__(
@@ -50,6 +58,7 @@ class Spawns:
         table: SpawnTable,
         cells_cached_max: int,
         is_open: Callable[[int], bool] = lambda cell: True,
+        placed: Placed | None = None,
     ) -> None:
         self._table = table
         self._window_us = table.window_s * 1_000_000
@@ -58,7 +67,10 @@ class Spawns:
         self._count_up_to = _poisson_cumulative(table.mean_per_cell)
         self._weight_up_to = tuple(accumulate(table.weights))
         self._is_open = is_open
-        self._in_cell: Callable[[int, int], tuple[Spawn, ...]] = lru_cache(maxsize=cells_cached_max)(self._computed)
+        self._cells_cached_max = cells_cached_max
+        self._cells: OrderedDict[tuple[int, int], tuple[Spawn, ...]] = OrderedDict()
+        self._known: dict[str, Spawn] = {}
+        self._placed = Placed(cell_level=table.cell_level) if placed is None else placed
 
     @property
     def cell_level(self) -> int:
@@ -78,12 +90,27 @@ class Spawns:
         """Everything that spawns in some cells of the spawn level during a window, taken or not."""
         return [spawn for cell in wanted for spawn in self._in_cell(cell, window)]
 
+    def open_in(self, wanted: Iterable[int], *, at_us: int) -> list[Spawn]:
+        """Everything that spawned or was placed in some cells of the spawn level and is open at an instant."""
+        window = at_us // self._window_us
+        lying: list[Spawn] = []
+        for cell in wanted:
+            lying += self._in_cell(cell, window)
+            lying += self._placed.open_in(cell, at_us=at_us)
+        return lying
+
     def find(self, id: str) -> Spawn:
         """The collectible of an id; of a window of any time, also one to come.
 
         Raises: NotFound for a text that is no id, for a forged id, and for one that the table no longer gives.
         """
-        key = self._opened(id)
+        # An id that equals one made here needs no other proof, and nearly every id is of a cell that is kept.
+        known = self._known.get(id) or self._placed.find(id)
+        if known is not None:
+            return known
+        key = self.key_of(id)
+        if is_placed(key):
+            raise NotFound
         cell, window, index = (int(number) for number in _KEY.unpack(key)[1:])
         if cells.is_valid(cell) and cells.level_of(cell) == self.cell_level:
             spawned = self._in_cell(cell, window)
@@ -91,20 +118,43 @@ class Spawns:
                 return spawned[index]
         raise NotFound
 
-    def _opened(self, id: str) -> bytes:
+    def key_of(self, id: str) -> bytes:
+        """The key in an id that was made with this secret, whether or not there is such a collectible.
+
+        Raises: NotFound.
+        """
         if not _ID.fullmatch(id):
             raise NotFound
         raw = urlsafe_b64decode(id)
         key, mac = raw[:KEY_BYTES], raw[KEY_BYTES:]
-        if key[0] != _KIND_COMPUTED or not hmac.compare_digest(mac, self._mac(key)):
+        if not hmac.compare_digest(mac, self._proof(key)[:_MAC_BYTES]):
             raise NotFound
         return key
 
-    def _mac(self, key: bytes) -> bytes:
-        return hmac.digest(self._id_key, key, "sha256")[:_MAC_BYTES]
+    def named(self, key: bytes) -> tuple[str, UUID]:
+        """The id and the reference of a key."""
+        proof = self._proof(key)
+        return urlsafe_b64encode(key + proof[:_MAC_BYTES]).decode(), UUID(bytes=proof[_REFERENCE])
+
+    def _proof(self, key: bytes) -> bytes:
+        return hmac.digest(self._id_key, key, "sha256")
+
+    def _in_cell(self, cell: int, window: int) -> tuple[Spawn, ...]:
+        place = (cell, window)
+        kept = self._cells.get(place)
+        if kept is not None:
+            self._cells.move_to_end(place)
+            return kept
+        if len(self._cells) >= self._cells_cached_max:
+            for spawn in self._cells.popitem(last=False)[1]:
+                del self._known[spawn.id]
+        computed = self._cells[place] = self._computed(cell, window)
+        for spawn in computed:
+            self._known[spawn.id] = spawn
+        return computed
 
     def _computed(self, cell: int, window: int) -> tuple[Spawn, ...]:
-        if not self._is_open(cell):
+        if not self._is_open(cell) or self._weight_up_to[-1] == 0:
             return ()
         stream = KeyedStream(self._place_key, cell.to_bytes(8, "big"), window.to_bytes(4, "big"))
         count = bisect_right(self._count_up_to, stream.uniform())
@@ -114,9 +164,11 @@ class Spawns:
         kind_i = bisect_right(self._weight_up_to, stream.below(self._weight_up_to[-1]))
         lat_deg, lng_deg = cells.uniform_point_in(cell, stream.uniform(), stream.uniform())
         key = _KEY.pack(_KIND_COMPUTED, cell, window, index)
+        known_as, reference = self.named(key)
         return Spawn(
-            id=urlsafe_b64encode(key + self._mac(key)).decode(),
+            id=known_as,
             key=key,
+            reference=reference,
             kind=self._table.kinds[kind_i],
             cell=cell,
             lat_deg=lat_deg,
@@ -124,6 +176,21 @@ class Spawns:
             opens_us=window * self._window_us,
             closes_us=(window + 1) * self._window_us,
         )
+
+
+def placed_key(cell: int, number: bytes) -> bytes:
+    """The key of a placed collectible: its spawn cell and 5 bytes that tell it from the others there."""
+    return _PLACED_KEY.pack(_KIND_PLACED, cell, number)
+
+
+def is_placed(key: bytes) -> bool:
+    """Whether a key is of a placed collectible."""
+    return key[0] == _KIND_PLACED
+
+
+def cell_in(key: bytes) -> int:
+    """The spawn cell that a key names."""
+    return int.from_bytes(key[1:9], "big")
 
 
 def cells_at(cell: int, level: int) -> list[int]:

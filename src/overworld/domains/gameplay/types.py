@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import date
+from collections.abc import Mapping
+from datetime import date, datetime
 from enum import StrEnum
-from typing import Annotated
+from hashlib import blake2b
+from typing import Annotated, Literal
 from uuid import UUID
 
 from msgspec import Meta, Struct
@@ -25,18 +27,29 @@ class Mode(StrEnum):
 
 
 class CollectibleType(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One `[collectibles.types.NAME]` of game.toml: how often it spawns beside the others, and what it is worth."""
+    """One `[collectibles.types.NAME]` of game.toml: how often it spawns beside the others, and what it is worth.
 
-    weight: Annotated[int, Meta(ge=1, le=1_000_000)]
+    A type of weight 0 never spawns: it is there to be placed. Who took one may take the next of its type only
+    `cooldown_s` later.
+    """
+
+    weight: Annotated[int, Meta(ge=0, le=1_000_000)]
     value: Annotated[str, Meta(pattern=r"^[0-9]{1,12}(\.[0-9]{1,18})?$", max_length=32)]
     currency: Annotated[str, Meta(min_length=1, max_length=16)]
     mode: Mode = Mode.SHARED
+    cooldown_s: Annotated[int, Meta(ge=0, le=31_536_000)] = 0
+
+
+Share = Annotated[str, Meta(pattern=r"^[0-9](\.[0-9]{1,9})?$")]
 
 
 class CollectibleRules(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The `[collectibles]` of game.toml. The daily cap counts UTC days.
+    """The `[collectibles]` of game.toml.
 
-    With `near_land` nothing spawns more than 30 km off the land of the bundled map.
+    The daily cap counts the days of `day`: `utc`, or `local` for the solar days of the level-5 cell a player is in.
+    Who is trusted less than `trust_min` collects nothing. `member_bonus` says, for each membership, which share of
+    a collectible's value comes on top: "0.25" is a quarter. With `near_land` nothing spawns more than 30 km off the
+    land of the bundled map.
     """
 
     cell_level: Annotated[int, Meta(ge=12, le=16)] = 15
@@ -44,6 +57,9 @@ class CollectibleRules(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     mean_per_cell: Annotated[float, Meta(gt=0, le=64)] = 4.0
     reach_m: Annotated[float, Meta(gt=0, le=1_000)] = 50.0
     daily_cap: Annotated[int, Meta(ge=1, le=1_000_000)] = 500
+    day: Literal["utc", "local"] = "utc"
+    trust_min: Annotated[float, Meta(ge=0, le=1)] = 0.3
+    member_bonus: Annotated[dict[str, Share], Meta(max_length=64)] = {}
     near_land: bool = True
     types: Annotated[dict[str, CollectibleType], Meta(min_length=1, max_length=64)]
 
@@ -68,6 +84,9 @@ class GameplaySettings(Secretive, frozen=True, kw_only=True, forbid_unknown_fiel
     fix_age_max_s: Annotated[int, Meta(ge=1, le=300, description="Oldest position a claim is judged by.")] = 60
     nearby_radius_max_m: Annotated[float, Meta(gt=0, le=3_000, description="Widest radius of a nearby query.")] = 3_000
     cells_cached_max: Annotated[int, Meta(ge=1, le=1_000_000, description="Spawn cells kept in memory.")] = 32_768
+    placed_max: Annotated[
+        int, Meta(ge=0, le=10_000_000, description="Most placed collectibles that are open or will be.")
+    ] = 100_000
     spawn_key: Annotated[
         str,
         Meta(
@@ -86,11 +105,25 @@ class Kind(Struct, frozen=True, kw_only=True):
     currency: Currency
     experience: int
     mode: Mode
+    cooldown_s: int = 0
 
     @property
     def value(self) -> str:
         """The value as clients read it."""
         return self.currency.format(self.value_minor)
+
+
+class Catalogue(Struct, frozen=True, kw_only=True):
+    """What a game has: types of collectibles and currencies by name, and the experience a unit of value gives."""
+
+    types: Mapping[str, CollectibleType]
+    currencies: Mapping[str, Currency]
+    experience_per_unit: int
+
+    def experience_of(self, value_minor: int, currency: Currency) -> int:
+        """What a value gives, parts dropped."""
+        experience: int = value_minor * self.experience_per_unit // 10**currency.scale
+        return experience
 
 
 class SpawnTable(Struct, frozen=True, kw_only=True):
@@ -106,25 +139,52 @@ class SpawnTable(Struct, frozen=True, kw_only=True):
 class Spawn(Struct, frozen=True, kw_only=True, gc=False):
     """A collectible at its place: open from `opens_us` until before `closes_us`, microseconds since 1970.
 
-    `id` is what clients hold; `key` the same without its MAC, as collections are stored.
+    `id` is what clients hold; `key` the same without its MAC, as collections are stored. `reference` stands for it in
+    the ledger and leads back to it for nobody without the secret. `payer_id` is the campaign whose budget pays; None
+    is the currency's issuance.
     """
 
     id: str
     key: bytes
+    reference: UUID
     kind: Kind
     cell: int
     lat_deg: float
     lng_deg: float
     opens_us: int
     closes_us: int
+    payer_id: UUID | None = None
+
+    def reference_for(self, player_id: UUID) -> UUID:
+        """What a transfer names when this player collects it: the same for all when it is shared."""
+        if self.kind.mode is Mode.SHARED:
+            return self.reference
+        return UUID(bytes=blake2b(self.reference.bytes + player_id.bytes, digest_size=16).digest())
 
     def taking(self, player_id: UUID) -> tuple[bytes, UUID]:
         """What is taken when this player collects it: the same for all when it is shared."""
         return self.key, player_id if self.kind.mode is Mode.PERSONAL else NOBODY
 
 
+class Placement(Struct, frozen=True, kw_only=True):
+    """A placed collectible as it is kept."""
+
+    key: bytes
+    lat_deg: float
+    lng_deg: float
+    type: str
+    value_minor: int
+    currency: str
+    experience: int
+    mode: Mode
+    opens_at: datetime
+    closes_at: datetime
+    payer_id: UUID | None = None
+    withdrawn_at: datetime | None = None
+
+
 class Player(Struct, frozen=True, kw_only=True):
-    """A player's progress, and how many collectibles they took on the UTC day they last took one."""
+    """A player's progress, and how many collectibles they took on the day they last took one."""
 
     id: UUID
     experience: int = 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 from litestar.types import ControllerRouterHandler
@@ -11,14 +11,18 @@ from msgspec import Struct
 
 from overworld.domains.gameplay import store
 from overworld.domains.gameplay.claims import Claims
+from overworld.domains.gameplay.consumers import placed_tail
 from overworld.domains.gameplay.land import Land
-from overworld.domains.gameplay.ports import Sight
+from overworld.domains.gameplay.placed import Placed
+from overworld.domains.gameplay.placing import Placing
+from overworld.domains.gameplay.ports import Sight, Trust
 from overworld.domains.gameplay.routes import routes
-from overworld.domains.gameplay.rules import spawn_table
+from overworld.domains.gameplay.rules import catalogue_of, spawn_table
 from overworld.domains.gameplay.service import Gameplay
 from overworld.domains.gameplay.spawns import Spawns
 from overworld.domains.gameplay.types import CollectibleRules, GameplaySettings, ProgressionRules
 from overworld.kernel.clock import Clock
+from overworld.kernel.events import Envelope
 from overworld.kernel.ids import IdSource
 from overworld.kernel.money import Currency
 from overworld.kernel.ports import LastFix, Ledger, Outbox
@@ -29,9 +33,15 @@ _SPAWN_KEY_BYTES = 32
 
 
 class GameplayParts(Struct, frozen=True, kw_only=True):
-    """What gameplay contributes to the app. Call `service.close()` when shutting down, before the database closes."""
+    """What gameplay contributes to the app.
+
+    Call `placing.load()` before the ports open, after `on_events` is fed, and `service.close()` when shutting down,
+    before the database closes.
+    """
 
     service: Gameplay
+    placing: Placing
+    on_events: Callable[[Sequence[Envelope]], Awaitable[None]]
     routes: list[ControllerRouterHandler]
 
 
@@ -44,6 +54,7 @@ async def build(
     ledger: Ledger,
     last_fix: LastFix,
     sight: Sight,
+    trust: Trust,
     collectibles: CollectibleRules,
     progression: ProgressionRules,
     currencies: Sequence[Currency],
@@ -52,9 +63,12 @@ async def build(
 ) -> GameplayParts:
     """Gameplay for a checked game definition, on a migrated database; reads (or makes) the spawn secret there."""
     chosen = settings or GameplaySettings()
+    by_code = {currency.code: currency for currency in currencies}
+    placed = Placed(cell_level=collectibles.cell_level)
     spawns = Spawns(
         key=chosen.spawn_key.encode() or await _spawn_key(database),
-        table=spawn_table(collectibles, progression, {currency.code: currency for currency in currencies}),
+        table=spawn_table(collectibles, progression, by_code),
+        placed=placed,
         cells_cached_max=chosen.cells_cached_max,
         is_open=Land.bundled().is_near if collectibles.near_land else _everywhere,
     )
@@ -65,13 +79,29 @@ async def build(
         outbox=outbox,
         ledger=ledger,
         last_fix=last_fix,
+        trust=trust,
         spawns=spawns,
         rules=collectibles,
         levels=progression.levels,
         fix_age_max_s=chosen.fix_age_max_s,
     )
     service = Gameplay(database=database, clock=clock, sight=sight, spawns=spawns, claims=claims, settings=chosen)
-    return GameplayParts(service=service, routes=routes(service, alias=alias))
+    placing = Placing(
+        database=database,
+        clock=clock,
+        ids=ids,
+        outbox=outbox,
+        spawns=spawns,
+        placed=placed,
+        catalogue=catalogue_of(collectibles, progression, by_code),
+        placed_max=chosen.placed_max,
+    )
+    return GameplayParts(
+        service=service,
+        placing=placing,
+        on_events=placed_tail(placing),
+        routes=routes(service, placing, alias=alias),
+    )
 
 
 def _everywhere(cell: int) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
@@ -38,13 +39,19 @@ def routes(service: Ledger) -> list[ControllerRouterHandler]:
         cursor: CursorQuery = None,
     ) -> Page[HistoryItem]:
         """What came in and went out of your wallets, newest first."""
-        before: UUID | None = None if cursor is None else decode_cursor(cursor, (UUID,))[0]
+        before = None if cursor is None else _place_in(cursor)
         found = await service.history(caller.principal.account_id, currency=currency, before=before, limit=limit + 1)
         shown = found[:limit]
-        more = encode_cursor(shown[-1].id) if len(found) > limit else None
+        more = encode_cursor(shown[-1].at, shown[-1].id) if len(found) > limit else None
         return Page([_history_item(service, movement) for movement in shown], more)
 
     return [balance, history]
+
+
+def _place_in(cursor: str) -> tuple[datetime, UUID]:
+    """The time and id of the last one shown. Raises: BadCursor."""
+    at, shown_id = decode_cursor(cursor, (datetime, UUID))
+    return at, shown_id
 
 
 def _balance_item(service: Ledger, wallet: Balance) -> BalanceItem:
@@ -62,7 +69,7 @@ def _history_item(service: Ledger, movement: Movement) -> HistoryItem:
         currency=movement.currency,
         amount=service.currencies[movement.currency].format(movement.amount_minor),
         direction=movement.direction,
-        code=movement.code,
-        reference=movement.reference,
+        code=movement.code.label,
+        reference=str(movement.reference),
         at=movement.at,
     )

@@ -1,18 +1,30 @@
-"""Which transfers of a batch may be posted: exact, in the order given, item by item."""
+"""Which transfers of a batch may be posted: exact, in the order given, item by item, chains as a whole."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, MutableMapping, Sequence
+from datetime import datetime
+from typing import Any
 
-from overworld.domains.ledger.types import Books, Decision, Posted
+from msgspec.structs import replace
+
+from overworld.domains.ledger.types import Books, Decision, Effect, Held, Row
+from overworld.kernel.ids import derived_id
 from overworld.kernel.money import (
     AMOUNT_MINOR_MAX,
+    EXCLUSIVE_CODES,
     AccountCode,
     AccountRef,
     Transfer,
+    TransferCode,
+    TransferKind,
     TransferResult,
     TransferStatus,
 )
+
+_SETTLES = (TransferKind.POST_PENDING, TransferKind.VOID_PENDING)
+_DONE = (TransferStatus.CREATED, TransferStatus.EXISTS)
+_ABSENT: Any = object()
 
 
 def floored(account: AccountRef) -> bool:
@@ -28,53 +40,13 @@ def accounts_named(transfers: Sequence[Transfer]) -> dict[AccountRef, bool]:
     """
     named: dict[AccountRef, bool] = {}
     for transfer in transfers:
-        sound = _fault_in(transfer) is None
+        sound = fault_in(transfer) is None
         named[transfer.debit] = named.get(transfer.debit, False) or (sound and not floored(transfer.debit))
         named[transfer.credit] = named.get(transfer.credit, False) or sound
     return named
 
 
-def decide(transfers: Sequence[Transfer], books: Books) -> Decision:
-    """Judges each transfer on the books as the transfers before it have left them.
-
-    A refused transfer leaves no mark: its id may be used again later in the same batch. The result's balance is the
-    credit account's after the transfer, 0 where there is no account.
-    """
-    balances = dict(books.balances_minor)
-    known = dict(books.existing)
-    created: list[Posted] = []
-    results: list[TransferResult] = []
-    for transfer in transfers:
-        row = _row(transfer, books.account_ids)
-        debit_minor = balances.get(row.debit_id, 0)
-        credit_minor = balances.get(row.credit_id, 0)
-        status = _judge(transfer, row, known.get(transfer.id), debit_minor, credit_minor)
-        if status is TransferStatus.CREATED:
-            credit_minor += transfer.amount_minor
-            balances[row.debit_id] = debit_minor - transfer.amount_minor
-            balances[row.credit_id] = credit_minor
-            known[row.id] = row
-            created.append(row)
-        results.append(TransferResult(status, credit_minor))
-    return Decision(results, created)
-
-
-def _judge(
-    transfer: Transfer, row: Posted, earlier: Posted | None, debit_minor: int, credit_minor: int
-) -> TransferStatus:
-    if earlier is not None:
-        return TransferStatus.EXISTS if earlier == row else TransferStatus.EXISTS_WITH_DIFFERENT_FIELDS
-    fault = _fault_in(transfer)
-    if fault is not None:
-        return fault
-    if floored(transfer.debit) and transfer.amount_minor > debit_minor:
-        return TransferStatus.EXCEEDS_CREDITS
-    if transfer.amount_minor > AMOUNT_MINOR_MAX or credit_minor + transfer.amount_minor > AMOUNT_MINOR_MAX:
-        return TransferStatus.EXCEEDS_MAXIMUM
-    return TransferStatus.CREATED
-
-
-def _fault_in(transfer: Transfer) -> TransferStatus | None:
+def fault_in(transfer: Transfer) -> TransferStatus | None:
     """What is wrong with a transfer whatever the books say."""
     if transfer.amount_minor <= 0:
         return TransferStatus.AMOUNT_NOT_POSITIVE
@@ -82,15 +54,239 @@ def _fault_in(transfer: Transfer) -> TransferStatus | None:
         return TransferStatus.ACCOUNTS_SAME
     if transfer.debit.currency != transfer.credit.currency:
         return TransferStatus.CURRENCY_MISMATCH
+    is_posted = transfer.kind is TransferKind.POSTED
+    if (
+        (transfer.pending_id is not None) != (transfer.kind in _SETTLES)
+        or (transfer.expires_at is not None) != (transfer.kind is TransferKind.PENDING)
+        or (transfer.code in EXCLUSIVE_CODES and not is_posted)
+    ):
+        return TransferStatus.MALFORMED
     return None
 
 
-def _row(transfer: Transfer, account_ids: Mapping[AccountRef, int]) -> Posted:
-    return Posted(
-        id=transfer.id,
-        debit_id=account_ids[transfer.debit],
-        credit_id=account_ids[transfer.credit],
-        amount_minor=transfer.amount_minor,
-        code=transfer.code,
-        reference=transfer.reference,
-    )
+def decide(transfers: Sequence[Transfer], books: Books, *, at: datetime) -> Decision:
+    """Judges each transfer on the books as the transfers before it have left them.
+
+    A refused transfer leaves no mark: its id may be used again later in the same batch. Of a chain all are posted or
+    none; what was posted before and comes again does not break it. The result's balance is the credit account's after
+    the transfer, 0 where there is no account. Rows name the first stripe of an account; see `spread`.
+    """
+    sheet = _Sheet(books, at=at)
+    results: list[TransferResult] = []
+    for chain in _chains(transfers):
+        results += sheet.judge_chain(chain)
+    return Decision(results, sheet.created, sheet.effects)
+
+
+def _chains(transfers: Sequence[Transfer]) -> Iterator[Sequence[Transfer]]:
+    first = 0
+    for i, transfer in enumerate(transfers):
+        if not transfer.linked or i == len(transfers) - 1:
+            yield transfers[first : i + 1]
+            first = i + 1
+
+
+class _Sheet:
+    """The books as the transfers judged so far have left them; whatever is changed can be taken back to a mark."""
+
+    def __init__(self, books: Books, *, at: datetime) -> None:
+        self._at = at
+        self._number = {ref: numbers[0] if numbers else 0 for ref, numbers in books.account_ids.items()}
+        self._first = {number: numbers[0] for numbers in books.account_ids.values() for number in numbers}
+        self._balance: dict[int, int] = {}
+        self._promised: dict[int, int] = {}
+        self._frozen: set[int] = set()
+        for number, held in books.held.items():
+            first = self._first.get(number, number)
+            self._balance[first] = self._balance.get(first, 0) + held.posted_minor
+            self._promised[first] = self._promised.get(first, 0) + held.promised_minor
+            if held.frozen:
+                self._frozen.add(first)
+        self._known = dict(books.existing)
+        self._settled = dict(books.settled)
+        self._open_until = dict(books.open_until)
+        self._taken = dict.fromkeys(books.taken, True)
+        self._undo: list[tuple[MutableMapping[Any, Any], Any, Any]] = []
+        self.created: list[Row] = []
+        self.effects: list[Effect] = []
+
+    def judge_chain(self, chain: Sequence[Transfer]) -> list[TransferResult]:
+        """The results of a chain, (n,); a chain of one is a lone transfer."""
+        if chain[-1].linked:
+            return [self._refused(transfer, TransferStatus.CHAIN_OPEN) for transfer in chain]
+        mark, rows = len(self._undo), len(self.created)
+        results: list[TransferResult] = []
+        for i, transfer in enumerate(chain):
+            results.append(self._judge(transfer))
+            if results[i].status not in _DONE:
+                self._take_back(mark, rows)
+                others = [self._refused(other, TransferStatus.LINKED_FAILED) for other in chain]
+                return [*others[:i], self._refused(transfer, results[i].status), *others[i + 1 :]]
+        return results
+
+    def _judge(self, transfer: Transfer) -> TransferResult:
+        row = self._row(transfer)
+        status = self._status(transfer, row)
+        if status is TransferStatus.CREATED:
+            self._post(transfer, row)
+        return TransferResult(status, self._balance.get(self._number[transfer.credit], 0))
+
+    def _status(self, transfer: Transfer, row: Row) -> TransferStatus:
+        earlier = self._known.get(transfer.id)
+        if earlier is not None:
+            same = self._on_first_stripes(earlier) == row
+            return TransferStatus.EXISTS if same else TransferStatus.EXISTS_WITH_DIFFERENT_FIELDS
+        fault = fault_in(transfer) or self._fault_of_promise(transfer, row)
+        if fault is not None:
+            return fault
+        if transfer.kind is TransferKind.VOID_PENDING:
+            return TransferStatus.CREATED
+        if row.debit_id in self._frozen or row.credit_id in self._frozen:
+            return TransferStatus.ACCOUNT_FROZEN
+        if transfer.code in EXCLUSIVE_CODES and transfer.reference in self._taken:
+            return TransferStatus.REFERENCE_TAKEN
+        return self._beyond(transfer, row) or TransferStatus.CREATED
+
+    def _beyond(self, transfer: Transfer, row: Row) -> TransferStatus | None:
+        """What a payer lacks, or a receiver cannot hold."""
+        if transfer.kind in (TransferKind.POSTED, TransferKind.PENDING) and floored(transfer.debit):
+            free_minor = self._balance.get(row.debit_id, 0) - self._promised.get(row.debit_id, 0)
+            if transfer.amount_minor > free_minor:
+                return TransferStatus.EXCEEDS_CREDITS
+        received_minor = self._balance.get(row.credit_id, 0) + transfer.amount_minor
+        if transfer.amount_minor > AMOUNT_MINOR_MAX or received_minor > AMOUNT_MINOR_MAX:
+            return TransferStatus.EXCEEDS_MAXIMUM
+        return None
+
+    def _fault_of_promise(self, transfer: Transfer, row: Row) -> TransferStatus | None:
+        if transfer.pending_id is None:
+            return None
+        promise = self._known.get(transfer.pending_id)
+        if promise is None or promise.kind is not TransferKind.PENDING:
+            return TransferStatus.PENDING_NOT_FOUND
+        is_void = transfer.kind is TransferKind.VOID_PENDING
+        sides = self._on_first_stripes(promise)
+        if (sides.debit_id, sides.credit_id) != (row.debit_id, row.credit_id):
+            return TransferStatus.PENDING_HAS_DIFFERENT_FIELDS
+        if (settled := self._settled.get(promise.id)) is not None:
+            was_voided = settled.kind is TransferKind.VOID_PENDING
+            return TransferStatus.PENDING_ALREADY_VOIDED if was_voided else TransferStatus.PENDING_ALREADY_POSTED
+        if is_void:
+            same = transfer.amount_minor == promise.amount_minor
+            return None if same else TransferStatus.PENDING_HAS_DIFFERENT_FIELDS
+        if transfer.amount_minor > promise.amount_minor:
+            return TransferStatus.EXCEEDS_PENDING
+        return TransferStatus.PENDING_EXPIRED if self._open_until[promise.id] <= self._at else None
+
+    def _post(self, transfer: Transfer, row: Row) -> None:
+        promise = None if transfer.pending_id is None else self._known[transfer.pending_id]
+        if promise is not None:
+            # A promise is settled on the stripes it was made on.
+            self.created.append(row := _with_sides(row, promise))
+            self._set(self._settled, promise.id, row)
+        else:
+            self.created.append(row)
+        debit_id, credit_id = self._first.get(row.debit_id, row.debit_id), self._first.get(row.credit_id, row.credit_id)
+        released_minor = 0 if promise is None else promise.amount_minor
+        promised_minor = transfer.amount_minor if transfer.kind is TransferKind.PENDING else -released_minor
+        if promised_minor:
+            self._set(self._promised, debit_id, self._promised.get(debit_id, 0) + promised_minor)
+        if transfer.kind in (TransferKind.POSTED, TransferKind.POST_PENDING):
+            self._set(self._balance, debit_id, self._balance.get(debit_id, 0) - transfer.amount_minor)
+            self._set(self._balance, credit_id, self._balance.get(credit_id, 0) + transfer.amount_minor)
+        if transfer.code in EXCLUSIVE_CODES:
+            self._set(self._taken, transfer.reference, True)
+        if transfer.expires_at is not None:
+            self._set(self._open_until, row.id, transfer.expires_at)
+        self._set(self._known, row.id, row)
+        balance_minor = None if transfer.memo is None else self._balance.get(credit_id, 0)
+        self.effects.append(Effect(released_minor, transfer.expires_at, balance_minor))
+
+    def _refused(self, transfer: Transfer, status: TransferStatus) -> TransferResult:
+        return TransferResult(status, self._balance.get(self._number[transfer.credit], 0))
+
+    def _set(self, column: MutableMapping[Any, Any], key: Any, value: Any) -> None:
+        self._undo.append((column, key, column.get(key, _ABSENT)))
+        column[key] = value
+
+    def _take_back(self, mark: int, rows: int) -> None:
+        while len(self._undo) > mark:
+            column, key, before = self._undo.pop()
+            if before is _ABSENT:
+                del column[key]
+            else:
+                column[key] = before
+        del self.created[rows:], self.effects[rows:]
+
+    def _row(self, transfer: Transfer) -> Row:
+        return Row(
+            id=transfer.id,
+            debit_id=self._number[transfer.debit],
+            credit_id=self._number[transfer.credit],
+            amount_minor=transfer.amount_minor,
+            code=transfer.code,
+            kind=transfer.kind,
+            reference=transfer.reference,
+            memo=transfer.memo,
+            pending_id=transfer.pending_id,
+        )
+
+    def _on_first_stripes(self, row: Row) -> Row:
+        debit_id, credit_id = self._first.get(row.debit_id, row.debit_id), self._first.get(row.credit_id, row.credit_id)
+        if (debit_id, credit_id) == (row.debit_id, row.credit_id):
+            return row
+        return replace(row, debit_id=debit_id, credit_id=credit_id)
+
+
+def _with_sides(row: Row, promise: Row) -> Row:
+    return replace(row, debit_id=promise.debit_id, credit_id=promise.credit_id)
+
+
+def spread(decision: Decision, books: Books, *, stripe: int) -> Decision:
+    """The rows of a decision on the stripes they are written to, with what has to come over from others first.
+
+    Everything goes through one stripe of an account, number `stripe` modulo how many it has, save settled promises, which
+    stay where they were made. Where an account that must not go below zero pays more through that stripe than lies there,
+    the others give, in their order: what is missing, and up to an even share of the whole, so that the next batch need
+    not ask again.
+    """
+    chosen = {numbers[0]: numbers[stripe % len(numbers)] for numbers in books.account_ids.values() if numbers}
+    rows = [
+        row
+        if row.kind in _SETTLES
+        else replace(row, debit_id=chosen[row.debit_id], credit_id=chosen[row.credit_id])
+        for row in decision.created
+    ]
+    pulled: list[Row] = []
+    for ref, numbers in books.account_ids.items():
+        if len(numbers) > 1 and floored(ref):
+            pulled += _pulled(rows, numbers, to=numbers[stripe % len(numbers)], held=books.held)
+    return Decision(decision.results, pulled + rows, [Effect()] * len(pulled) + decision.effects)
+
+
+def _pulled(rows: Sequence[Row], numbers: Sequence[int], *, to: int, held: Mapping[int, Held]) -> list[Row]:
+    """What comes over to one stripe from the others before the rows are posted; ids follow from the first row's."""
+    paid_minor = sum(row.amount_minor for row in rows if row.debit_id == to and row.kind not in _SETTLES)
+    free_minor = {number: held[number].posted_minor - held[number].promised_minor for number in numbers}
+    missing_minor = paid_minor - free_minor[to]
+    if missing_minor <= 0:
+        return []
+    wanted_minor = max(missing_minor, sum(free_minor.values()) // len(numbers) - free_minor[to])
+    pulled: list[Row] = []
+    for number in numbers:
+        given_minor = min(wanted_minor, free_minor[number])
+        if number == to or given_minor <= 0:
+            continue
+        wanted_minor -= given_minor
+        pulled.append(
+            Row(
+                id=derived_id(rows[0].id, "restripe", str(number), str(to)),
+                debit_id=number,
+                credit_id=to,
+                amount_minor=given_minor,
+                code=TransferCode.RESTRIPE,
+                kind=TransferKind.POSTED,
+                reference=rows[0].id,
+            )
+        )
+    return pulled

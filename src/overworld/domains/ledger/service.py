@@ -3,36 +3,56 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from uuid import UUID
 
 from overworld.domains.ledger import store
 from overworld.domains.ledger.errors import UnknownCurrency
-from overworld.domains.ledger.rules import accounts_named, decide
-from overworld.domains.ledger.types import Balance, Movement
-from overworld.kernel.money import Currency, Transfer, TransferResult
+from overworld.domains.ledger.rules import accounts_named, decide, fault_in, spread
+from overworld.domains.ledger.types import Balance, LedgerSettings, Movement
+from overworld.kernel.ids import derived_id
+from overworld.kernel.money import (
+    AMOUNT_MINOR_MAX,
+    AccountCode,
+    AccountRef,
+    Currency,
+    Transfer,
+    TransferKind,
+    TransferResult,
+    TransferStatus,
+)
 from overworld.kernel.ports import Tx
 from overworld.kernel.refusals import Fault
-from overworld.platform.postgres import Database
+from overworld.platform.postgres import Database, run_again
 
 TRANSFERS_MAX = 4096
 _ATTEMPTS_MAX = 8
-_NEWEST = UUID(int=2**128 - 1)
+_EXPIRED_AT_ONCE = 256
+_NEWEST = (datetime(9999, 1, 1, tzinfo=UTC), UUID(int=2**128 - 1))
 
 
 class Ledger:
     """Double-entry accounts in the currencies of one game. Implements the kernel's `Ledger` port."""
 
-    def __init__(self, *, database: Database, currencies: Mapping[str, Currency]) -> None:
+    def __init__(
+        self, *, database: Database, currencies: Mapping[str, Currency], settings: LedgerSettings | None = None
+    ) -> None:
         self._database = database
         self.currencies = currencies
+        self._numbers_max = (settings or LedgerSettings()).account_ids_cached_max
+        self._numbers: dict[AccountRef, tuple[int, ...]] = {}
 
-    async def post(self, tx: Tx, transfers: Sequence[Transfer], *, at: datetime) -> list[TransferResult]:
+    async def post(
+        self, tx: Tx, transfers: Sequence[Transfer], *, at: datetime, stripe: int = 0
+    ) -> list[TransferResult]:
         """Posts transfers inside the caller's transaction; results are aligned with them, (n,).
 
         Evaluated in the order given, exactly and item by item: a refused transfer moves nothing and fails no
-        neighbour; at most it leaves an empty wallet open. Two round trips, one when nothing is to be written, none
-        for an empty batch; two more for each time that another transaction commits one of the same ids in between.
+        neighbour save those it is linked to; at most it leaves an empty wallet open. Batches that run side by side
+        use different stripes of hot accounts when each gives another number for `stripe`.
+
+        One round trip when nothing can speak against any of them; else three, two when nothing is to be written, and
+        two more for each time that another transaction commits one of the same ids in between. None for an empty batch.
         Call it once in a transaction, last before the outbox, at the isolation READ COMMITTED: the accounts stay
         locked, in the order of their ids, until the transaction ends.
 
@@ -42,28 +62,124 @@ class Ledger:
             raise ValueError(f"{len(transfers)} transfers in one batch; at most {TRANSFERS_MAX}")
         if not transfers:
             return []
+        plain = self._plain(transfers, stripe)
+        if plain is not None:
+            held = await store.post_all(tx, plain, transfers, at)
+            if held is not None:
+                return _results(transfers, plain, held)
         accounts = accounts_named(transfers)
-        ids = list({transfer.id for transfer in transfers})
         for _ in range(_ATTEMPTS_MAX):
-            decision = decide(transfers, await store.take(tx, accounts, ids))
-            if not decision.created or await store.write(tx, decision.created, at):
+            books = await store.take(tx, accounts, transfers)
+            decision = spread(decide(transfers, books, at=at), books, stripe=stripe)
+            if not decision.created or await store.write(tx, decision, at):
+                self._remember(books.account_ids)
                 return decision.results
         raise Fault("the same transfer ids are being posted by others; try again")
 
-    async def balances(self, owner_id: UUID) -> list[Balance]:
-        """The owner's wallet in every currency of the game, in the game's order; zero where none is open yet.
+    def _plain(self, transfers: Sequence[Transfer], stripe: int) -> store.Plain | None:
+        """The batch as columns, or None when it holds more than sound, posted transfers between known accounts."""
+        paid: dict[int, int] = {}
+        received: dict[int, int] = {}
+        pairs: list[tuple[int, int]] = []
+        for transfer in transfers:
+            if transfer.kind is not TransferKind.POSTED or transfer.linked or fault_in(transfer) is not None:
+                return None
+            debit, credit = self._numbers.get(transfer.debit), self._numbers.get(transfer.credit)
+            if not debit or not credit or len(credit) > 1:  # only the exact way knows the whole of a striped balance
+                return None
+            pair = debit[stripe % len(debit)], credit[0]
+            paid[pair[0]] = paid.get(pair[0], 0) + transfer.amount_minor
+            received[pair[1]] = received.get(pair[1], 0) + transfer.amount_minor
+            pairs.append(pair)
+        if max(*paid.values(), *received.values()) > AMOUNT_MINOR_MAX:
+            return None
+        accounts = sorted(paid.keys() | received.keys())
+        place = {number: i for i, number in enumerate(accounts, 1)}
+        return store.Plain(
+            accounts=accounts,
+            paid_minor=[paid.get(number, 0) for number in accounts],
+            received_minor=[received.get(number, 0) for number in accounts],
+            debits=[place[debit] for debit, _ in pairs],
+            credits=[place[credit] for _, credit in pairs],
+        )
 
-        One round trip.
+    def _remember(self, numbers: Mapping[AccountRef, tuple[int, ...]]) -> None:
+        """Keeps row numbers, which hold for ever. Those of a transaction that is undone fit no row and do no harm."""
+        self._numbers.update((ref, known) for ref, known in numbers.items() if known)
+        while len(self._numbers) > self._numbers_max:
+            del self._numbers[next(iter(self._numbers))]
+
+    async def open(self, accounts: Sequence[AccountRef]) -> dict[AccountRef, tuple[int, ...]]:
+        """The row numbers of accounts, one for each stripe, for those who post in SQL of their own.
+
+        What is missing is opened, in a transaction of its own. No round trip when all are known.
+        """
+        missing = [ref for ref in accounts if ref not in self._numbers]
+        if missing:
+            async with self._database.transaction() as tx:
+                opened = await store.open_accounts(tx, missing)
+            self._remember(opened)
+            return {ref: self._numbers.get(ref) or opened[ref] for ref in accounts}
+        return {ref: self._numbers[ref] for ref in accounts}
+
+    async def taken(self, tx: Tx, references: Sequence[UUID]) -> set[UUID]:
+        """Which references of exclusive transfers (collections) somebody has. One round trip, no lock."""
+        return await store.taken(tx, references)
+
+    async def freeze(self, owner_id: UUID, *, currency: str | None = None, frozen: bool = True) -> int:
+        """Stops everything in and out of the owner's open accounts, or lets it go on; gives how many there are.
+
+        What was promised before may still be let go. Raises: UnknownCurrency.
+        """
+        if currency is not None and currency not in self.currencies:
+            raise UnknownCurrency(currency=currency)
+        async with self._database.transaction() as tx:
+            return await store.freeze(tx, owner_id, currency, frozen=frozen)
+
+    async def expire(self, *, at: datetime) -> int:
+        """Lets go of promises whose time is over, at most 256; gives how many. Call again while it gives that many.
+
+        The void of a promise has an id that follows from the promise's, so two servers void it once.
+        """
+        return await run_again(lambda: self._expire(at))
+
+    async def _expire(self, at: datetime) -> int:
+        async with self._database.transaction() as tx:
+            promises = await store.due(tx, at, limit=_EXPIRED_AT_ONCE)
+            voids = [
+                Transfer(
+                    id=derived_id(promise.id, "expired"),
+                    debit=payer,
+                    credit=payee,
+                    amount_minor=promise.amount_minor,
+                    code=promise.code,
+                    reference=promise.reference,
+                    kind=TransferKind.VOID_PENDING,
+                    pending_id=promise.id,
+                )
+                for promise, payer, payee in promises
+            ]
+            await self.post(tx, voids, at=at)
+        return len(voids)
+
+    async def balances(self, owner_id: UUID, *, code: AccountCode = AccountCode.WALLET) -> list[Balance]:
+        """What the owner's accounts of a code hold in every currency of the game, in the game's order; zero where none
+        is open yet. One round trip.
         """
         async with self._database.read() as tx:
-            rows = await store.balances(tx, owner_id, list(self.currencies))
+            rows = await store.balances(tx, owner_id, list(self.currencies), code)
         held = {row.currency: row for row in rows}
         return [held.get(code) or Balance(code, 0, 0) for code in self.currencies]
 
     async def history(
-        self, owner_id: UUID, *, currency: str | None = None, before: UUID | None = None, limit: int = 50
+        self,
+        owner_id: UUID,
+        *,
+        currency: str | None = None,
+        before: tuple[datetime, UUID] | None = None,
+        limit: int = 50,
     ) -> list[Movement]:
-        """The transfers of the owner's wallets, newest first by id: the first `limit` with ids below `before`.
+        """The transfers of the owner's wallets, newest first: the first `limit` before a time and id.
 
         One round trip. Raises: UnknownCurrency.
         """
@@ -77,7 +193,20 @@ class Ledger:
         """What is wrong in the books, a line each, at most 100; empty when all is well. Reads every transfer.
 
         Checked: in each currency the debits equal the credits and the supply is what was minted less what was burned;
-        each account's totals are the fold of its transfers; no account that must not is below zero; a transfer stays
-        within one currency.
+        each account's totals, posted and pending, are the fold of its transfers; no account that must not is below
+        zero; a transfer stays within one currency; a promise is open or settled, once.
         """
         return await store.broken_invariants(tx)
+
+
+def _results(transfers: Sequence[Transfer], plain: store.Plain, held: Sequence[int]) -> list[TransferResult]:
+    """Results of a batch that was posted whole, from what its accounts hold after all of it."""
+    balance = [0]
+    for after, paid, received in zip(held, plain.paid_minor, plain.received_minor, strict=True):
+        balance.append(after + paid - received)
+    results: list[TransferResult] = []
+    for transfer, debit, credit in zip(transfers, plain.debits, plain.credits, strict=True):
+        balance[debit] -= transfer.amount_minor
+        balance[credit] += transfer.amount_minor
+        results.append(TransferResult(TransferStatus.CREATED, balance[credit]))
+    return results

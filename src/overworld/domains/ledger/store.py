@@ -1,53 +1,97 @@
-"""The ledger's tables: `ledger.account` and `ledger.transfer`. Set-based; the functions are in `schema/`."""
+"""The ledger's tables: `ledger.account`, `.transfer` and `.pending`. Set-based; the functions are in `schema/`."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
+from msgspec import Struct
+
 from overworld.domains.ledger.rules import floored
-from overworld.domains.ledger.types import Balance, Books, Movement, Posted
-from overworld.kernel.money import AccountCode, AccountRef
+from overworld.domains.ledger.types import STRIPES, Balance, Books, Decision, Held, Movement, Row
+from overworld.kernel.money import EXCLUSIVE_CODES, AccountCode, AccountRef, Transfer, TransferCode, TransferKind
 from overworld.kernel.ports import Tx
 
 _TAKE = """
-SELECT * FROM ledger.take($1::uuid[], $2::text[], $3::text[], $4::bool[], $5::bool[], $6::uuid[])"""
-_EXISTING = ("ids", "debit_ids", "credit_ids", "amounts", "transfer_codes", "transfer_references")
+SELECT * FROM ledger.take($1::uuid[], $2::text[], $3::text[], $4::smallint[], $5::bool[], $6::bool[], $7::uuid[],
+    $8::uuid[], $9::uuid[])"""
+_FOUND = ("ids", "debit_ids", "credit_ids", "amounts", "transfer_codes", "kinds", "transfer_refs", "memos", "pending_ids")
 
 
-async def take(tx: Tx, accounts: Mapping[AccountRef, bool], transfer_ids: Sequence[UUID]) -> Books:
-    """Locks accounts until the transaction ends, and reads what a batch is judged by.
+async def take(tx: Tx, accounts: Mapping[AccountRef, bool], transfers: Sequence[Transfer]) -> Books:
+    """Locks accounts until the transaction ends, all their stripes, and reads what a batch is judged by.
 
     `accounts` says of each whether to open it when it is missing. One round trip; safe against any other batch.
     """
-    refs = list(accounts)
+    refs = _striped(accounts)
     row = await tx.fetchrow(
         _TAKE,
-        [ref.owner_id for ref in refs],
-        [ref.currency for ref in refs],
-        [ref.code for ref in refs],
-        list(accounts.values()),
-        [floored(ref) for ref in refs],
-        transfer_ids,
+        [ref.owner_id for ref, _ in refs],
+        [ref.currency for ref, _ in refs],
+        [ref.code for ref, _ in refs],
+        [stripe for _, stripe in refs],
+        [accounts[ref] for ref, _ in refs],
+        [floored(ref) for ref, _ in refs],
+        list({transfer.id for transfer in transfers}),
+        list({transfer.pending_id for transfer in transfers if transfer.pending_id is not None}),
+        list({transfer.reference for transfer in transfers if transfer.code in EXCLUSIVE_CODES}),
     )
-    existing = zip(*(row[column] for column in _EXISTING), strict=True)
+    found = [_row(*fields) for fields in zip(*(row[column] for column in _FOUND), strict=True)]
     return Books(
-        account_ids=dict(zip(refs, row["account_ids"], strict=True)),
-        balances_minor=dict(zip(row["locked_ids"], map(int, row["balances"]), strict=True)),
-        existing={fields[0]: Posted(*fields) for fields in existing},
+        account_ids=_numbers(refs, row["account_ids"]),
+        held={
+            number: Held(int(posted), int(promised), frozen)
+            for number, posted, promised, frozen in zip(
+                row["locked"], row["posted"], row["promised"], row["frozen"], strict=True
+            )
+        },
+        existing={one.id: one for one in found},
+        settled={one.pending_id: one for one in found if one.pending_id is not None},
+        open_until=dict(zip(row["open_ids"], row["open_until"], strict=True)),
+        taken=frozenset(row["taken"]),
+    )
+
+
+def _striped(accounts: Iterable[AccountRef]) -> list[tuple[AccountRef, int]]:
+    return [(ref, stripe) for ref in accounts for stripe in range(STRIPES.get(ref.code, 1))]
+
+
+def _numbers(refs: Sequence[tuple[AccountRef, int]], numbers: Sequence[int]) -> dict[AccountRef, tuple[int, ...]]:
+    by_account: dict[AccountRef, tuple[int, ...]] = {}
+    for (ref, _), number in zip(refs, numbers, strict=True):
+        by_account[ref] = by_account.get(ref, ()) + ((number,) if number else ())
+    return by_account
+
+
+def _row(
+    id: UUID,
+    debit_id: int,
+    credit_id: int,
+    amount_minor: int,
+    code: int,
+    kind: int,
+    reference: UUID,
+    memo: int | None,
+    pending_id: UUID | None,
+) -> Row:
+    return Row(
+        id, debit_id, credit_id, amount_minor, TransferCode(code), TransferKind(kind), reference, memo, pending_id
     )
 
 
 _WRITE = """
-SELECT ledger.write($1::uuid[], $2::bigint[], $3::bigint[], $4::bigint[], $5::text[], $6::text[], $7::timestamptz)"""
+SELECT ledger.write($1::uuid[], $2::bigint[], $3::bigint[], $4::bigint[], $5::smallint[], $6::smallint[], $7::uuid[],
+    $8::bigint[], $9::bigint[], $10::uuid[], $11::bigint[], $12::timestamptz[], $13::timestamptz)"""
 
 
-async def write(tx: Tx, rows: Sequence[Posted], at: datetime) -> bool:
-    """Writes transfers and moves their accounts' balances, which `take` has locked. One round trip.
+async def write(tx: Tx, decision: Decision, at: datetime) -> bool:
+    """Writes transfers and moves their accounts' totals, which `take` has locked. One round trip.
 
-    False, and nothing is written, when another transaction has committed one of the ids since `take`.
+    False, and nothing is written, when another transaction has committed one of the ids, promises or exclusive
+    references since `take`.
     """
+    rows, effects = decision.created, decision.effects
     written: bool = await tx.fetchval(
         _WRITE,
         [row.id for row in rows],
@@ -55,21 +99,106 @@ async def write(tx: Tx, rows: Sequence[Posted], at: datetime) -> bool:
         [row.credit_id for row in rows],
         [row.amount_minor for row in rows],
         [row.code for row in rows],
+        [row.kind for row in rows],
         [row.reference for row in rows],
+        [row.memo for row in rows],
+        [effect.balance_minor for effect in effects],
+        [row.pending_id for row in rows],
+        [effect.released_minor for effect in effects],
+        [effect.expires_at for effect in effects],
         at,
     )
     return written
 
 
+class Plain(Struct, frozen=True, kw_only=True):
+    """A batch of plain transfers as columns. `accounts` are row numbers, ascending and distinct, aligned with what each
+    pays and receives in all; `debits` and `credits` are places in them, from 1, aligned with the transfers, (n,).
+    """
+
+    accounts: list[int]
+    paid_minor: list[int]
+    received_minor: list[int]
+    debits: list[int]
+    credits: list[int]
+
+
+_POST_ALL = """
+SELECT ledger.post_all($1::bigint[], $2::bigint[], $3::bigint[], $4::integer[], $5::integer[], $6::bigint[],
+    $7::uuid[], $8::smallint[], $9::uuid[], $10::bigint[], $11::timestamptz)"""
+
+
+async def post_all(tx: Tx, plain: Plain, transfers: Sequence[Transfer], at: datetime) -> list[int] | None:
+    """Posts the whole batch if nothing can speak against any of it; gives what each account holds afterwards.
+
+    None, with nothing changed and no lock kept, when something might. One round trip.
+    """
+    held: list[int] | None = await tx.fetchval(
+        _POST_ALL,
+        plain.accounts,
+        plain.paid_minor,
+        plain.received_minor,
+        plain.debits,
+        plain.credits,
+        [transfer.amount_minor for transfer in transfers],
+        [transfer.id for transfer in transfers],
+        [transfer.code for transfer in transfers],
+        [transfer.reference for transfer in transfers],
+        [transfer.memo for transfer in transfers],
+        at,
+    )
+    return held
+
+
+_OPEN = "SELECT ledger.open($1::uuid[], $2::text[], $3::text[], $4::smallint[], $5::bool[], $6::bool[])"
+
+
+async def open_accounts(tx: Tx, accounts: Sequence[AccountRef]) -> dict[AccountRef, tuple[int, ...]]:
+    """The row numbers of accounts, all their stripes, opened where they are missing. One round trip."""
+    refs = _striped(accounts)
+    numbers = await tx.fetchval(
+        _OPEN,
+        [ref.owner_id for ref, _ in refs],
+        [ref.currency for ref, _ in refs],
+        [ref.code for ref, _ in refs],
+        [stripe for _, stripe in refs],
+        [True] * len(refs),
+        [floored(ref) for ref, _ in refs],
+    )
+    return _numbers(refs, numbers)
+
+
+_TAKEN = "SELECT ledger.taken($1::uuid[])"
+
+
+async def taken(tx: Tx, references: Sequence[UUID]) -> set[UUID]:
+    """Which references of exclusive transfers somebody has. One round trip, no lock."""
+    return set(await tx.fetchval(_TAKEN, references))
+
+
+_FREEZE = """
+UPDATE ledger.account SET frozen = $3 WHERE id IN (
+    SELECT id FROM ledger.account WHERE owner_id = $1 AND ($2::text IS NULL OR currency = $2) ORDER BY id FOR NO KEY UPDATE)
+RETURNING id"""
+
+
+async def freeze(tx: Tx, owner_id: UUID, currency: str | None, *, frozen: bool) -> int:
+    """Freezes or thaws the accounts that the owner has in one currency, or in all; gives how many. One round trip."""
+    return len(await tx.fetch(_FREEZE, owner_id, currency, frozen))
+
+
 _BALANCES = """
-SELECT currency, credits_posted - debits_posted AS posted, credits_pending - debits_pending AS pending
+SELECT currency, sum(credits_posted - debits_posted) AS posted, sum(credits_pending - debits_pending) AS pending
 FROM ledger.account
-WHERE owner_id = $1 AND currency = ANY ($2::text[]) AND code = $3"""
+WHERE owner_id = $1 AND currency = ANY ($2::text[]) AND code = $3
+GROUP BY currency"""
 
 
-async def balances(tx: Tx, owner_id: UUID, currencies: Sequence[str]) -> list[Balance]:
-    """The owner's open wallets in these currencies, in no order. One round trip, no lock."""
-    rows = await tx.fetch(_BALANCES, owner_id, currencies, AccountCode.WALLET)
+async def balances(
+    tx: Tx, owner_id: UUID, currencies: Sequence[str], code: AccountCode = AccountCode.WALLET
+) -> list[Balance]:
+    """What the owner's accounts of a code hold in these currencies, open ones alone, in no order. One trip, no lock."""
+    rows = await tx.fetch(_BALANCES, owner_id, currencies, code)
     return [Balance(row["currency"], int(row["posted"]), int(row["pending"])) for row in rows]
 
 
@@ -77,37 +206,71 @@ _HISTORY = """
 SELECT seen.id, wallet.currency, seen.amount, seen.direction, seen.code, seen.reference, seen.at
 FROM ledger.account AS wallet CROSS JOIN LATERAL (
     (SELECT id, amount, 'in' AS direction, code, reference, at FROM ledger.transfer
-     WHERE credit_id = wallet.id AND id < $4 ORDER BY id DESC LIMIT $5)
+     WHERE credit_id = wallet.id AND at <= $4 AND (at, id) < ($4, $5) AND kind IN (0, 2)
+     ORDER BY at DESC, id DESC LIMIT $6)
     UNION ALL
     (SELECT id, amount, 'out', code, reference, at FROM ledger.transfer
-     WHERE debit_id = wallet.id AND id < $4 ORDER BY id DESC LIMIT $5)
+     WHERE debit_id = wallet.id AND code <> 1 AND at <= $4 AND (at, id) < ($4, $5) AND kind IN (0, 2)
+     ORDER BY at DESC, id DESC LIMIT $6)
 ) AS seen
 WHERE wallet.owner_id = $1 AND wallet.currency = ANY ($2::text[]) AND wallet.code = $3
-ORDER BY seen.id DESC
-LIMIT $5"""
+ORDER BY seen.at DESC, seen.id DESC
+LIMIT $6"""
 
 
-async def history(tx: Tx, owner_id: UUID, currencies: Sequence[str], *, before: UUID, limit: int) -> list[Movement]:
-    """The newest transfers of the owner's wallets with ids below `before`, newest first. One round trip, no lock.
+async def history(
+    tx: Tx, owner_id: UUID, currencies: Sequence[str], *, before: tuple[datetime, UUID], limit: int
+) -> list[Movement]:
+    """What moved in and out of the owner's wallets before a place in time and id, newest first; promises are not shown
+    until they are posted. One round trip, no lock.
 
-    An owner has one wallet in a currency and both sides of a transfer share the currency, so an id comes once.
+    An owner has one wallet in a currency and both sides of a transfer share the currency, so an id comes once. A wallet
+    never pays for a collection, which the index on payers leaves out.
     """
-    rows = await tx.fetch(_HISTORY, owner_id, currencies, AccountCode.WALLET, before, limit)
-    return [Movement(*row) for row in rows]
+    rows = await tx.fetch(_HISTORY, owner_id, currencies, AccountCode.WALLET, *before, limit)
+    return [
+        Movement(id, currency, amount, direction, TransferCode(code), reference, at)
+        for id, currency, amount, direction, code, reference, at in rows
+    ]
+
+
+_DUE = """
+SELECT promise.id, promise.amount, promise.code, promise.reference,
+    payer.owner_id AS payer_id, payer.code AS payer_code, payer.currency, payee.owner_id AS payee_id, payee.code AS payee_code
+FROM (SELECT id FROM ledger.pending WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2) AS due
+JOIN ledger.transfer AS promise USING (id)
+JOIN ledger.account AS payer ON payer.id = promise.debit_id
+JOIN ledger.account AS payee ON payee.id = promise.credit_id"""
+
+
+async def due(tx: Tx, at: datetime, *, limit: int) -> list[tuple[Row, AccountRef, AccountRef]]:
+    """Promises whose time is over, the oldest first, with both sides. One round trip, no lock."""
+    return [
+        (
+            Row(row["id"], 0, 0, row["amount"], TransferCode(row["code"]), TransferKind.PENDING, row["reference"]),
+            AccountRef(row["payer_id"], row["currency"], AccountCode(row["payer_code"])),
+            AccountRef(row["payee_id"], row["currency"], AccountCode(row["payee_code"])),
+        )
+        for row in await tx.fetch(_DUE, at, limit)
+    ]
 
 
 _BROKEN = """
 WITH leg AS (
-    SELECT debit_id AS account_id, amount AS debit, 0 AS credit FROM ledger.transfer
-    UNION ALL
-    SELECT credit_id, 0, amount FROM ledger.transfer
+    SELECT t.debit_id, t.credit_id, CASE WHEN t.kind IN (0, 2) THEN t.amount ELSE 0 END AS now,
+        CASE WHEN t.kind = 1 THEN t.amount ELSE 0 END - coalesce(promise.amount, 0) AS later
+    FROM ledger.transfer AS t LEFT JOIN ledger.transfer AS promise ON promise.id = t.pending_id
 ), fold AS (
-    SELECT account_id, sum(debit) AS debits, sum(credit) AS credits FROM leg GROUP BY account_id
+    SELECT account_id, sum(debit) AS debits, sum(debit_later) AS debits_later, sum(credit) AS credits,
+        sum(credit_later) AS credits_later
+    FROM leg CROSS JOIN LATERAL (VALUES (debit_id, now, later, 0, 0), (credit_id, 0, 0, now, later))
+        AS side (account_id, debit, debit_later, credit, credit_later)
+    GROUP BY account_id
 ), minted AS (
     SELECT payer.currency, sum(
-        CASE WHEN payer.code = $1 THEN amount ELSE 0 END - CASE WHEN payee.code = $1 THEN amount ELSE 0 END
+        CASE WHEN payer.code = $1 THEN now ELSE 0 END - CASE WHEN payee.code = $1 THEN now ELSE 0 END
     ) AS supply
-    FROM ledger.transfer
+    FROM leg
     JOIN ledger.account AS payer ON payer.id = debit_id
     JOIN ledger.account AS payee ON payee.id = credit_id
     GROUP BY payer.currency
@@ -127,6 +290,11 @@ SELECT format('account %s: debits %s, credits %s, but its transfers sum to %s an
 FROM ledger.account FULL JOIN fold ON account_id = id
 WHERE id IS NULL OR debits_posted <> coalesce(debits, 0) OR credits_posted <> coalesce(credits, 0)
 UNION ALL
+SELECT format('account %s: pending %s and %s, but its promises sum to %s and %s', id, debits_pending, credits_pending,
+    debits_later, credits_later)
+FROM ledger.account LEFT JOIN fold ON account_id = id
+WHERE debits_pending <> coalesce(debits_later, 0) OR credits_pending <> coalesce(credits_later, 0)
+UNION ALL
 SELECT format('account %s: may not be below zero and is at %s', id, credits_posted - debits_posted - debits_pending)
 FROM ledger.account WHERE debits_must_not_exceed_credits AND debits_posted + debits_pending > credits_posted
 UNION ALL
@@ -134,6 +302,13 @@ SELECT format('transfer %s: pays %s into %s', transfer.id, payer.currency, payee
 FROM ledger.transfer JOIN ledger.account AS payer ON payer.id = debit_id
 JOIN ledger.account AS payee ON payee.id = credit_id
 WHERE payer.currency <> payee.currency
+UNION ALL
+SELECT format('promise %s: open in one place and settled in the other', coalesce(promise.id, pending.id))
+FROM (
+    SELECT id FROM ledger.transfer AS made WHERE kind = 1
+        AND NOT EXISTS (SELECT FROM ledger.transfer AS settling WHERE settling.pending_id = made.id)
+) AS promise FULL JOIN ledger.pending ON pending.id = promise.id
+WHERE promise.id IS NULL OR pending.id IS NULL
 LIMIT 100"""
 
 

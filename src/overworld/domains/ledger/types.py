@@ -3,42 +3,83 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from datetime import datetime
-from typing import Literal
+from typing import Annotated, Literal
 from uuid import UUID
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
-from overworld.kernel.money import AccountRef, TransferResult
+from overworld.kernel.money import AccountCode, AccountRef, TransferCode, TransferKind, TransferResult
+
+STRIPES: Mapping[AccountCode, int] = {AccountCode.ISSUANCE: 8, AccountCode.BUDGET: 8}
+"""In how many rows the accounts of a code are kept; one where it is not named. It may grow, never shrink."""
 
 
-class Posted(Struct, frozen=True):
+class LedgerSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What an operator may set about the ledger."""
+
+    account_ids_cached_max: Annotated[
+        int, Meta(ge=1, le=10_000_000, description="Account numbers kept in memory, about 250 bytes each")
+    ] = 200_000
+
+
+class Row(Struct, frozen=True, gc=False):
     """A transfer as it is written: its accounts by row number, everything else as the caller gave it."""
 
     id: UUID
     debit_id: int
     credit_id: int
     amount_minor: int
-    code: str
-    reference: str
+    code: TransferCode
+    kind: TransferKind
+    reference: UUID
+    memo: int | None = None
+    pending_id: UUID | None = None
 
 
-class Books(Struct, frozen=True):
-    """What the database knew under lock: row numbers by account, balances by row number, and the existing transfers.
+class Held(Struct, frozen=True, gc=False):
+    """One row of an account under lock: what it holds, how much of that is promised away, and whether it is frozen."""
 
-    An account that is not open has the number 0 and no balance.
+    posted_minor: int
+    promised_minor: int = 0
+    frozen: bool = False
+
+
+class Books(Struct, frozen=True, kw_only=True):
+    """What the database knew under lock.
+
+    `account_ids` gives an account's row numbers, a number for each of its stripes, none when it is not open; `held` is
+    by row number. `existing` are the transfers with an id of the batch or of a promise it settles, by id; `settled` what
+    settled a promise, by the promise's id; `open_until` the promises that are still open; `taken` the references of
+    exclusive codes that somebody has.
     """
 
-    account_ids: Mapping[AccountRef, int]
-    balances_minor: Mapping[int, int]
-    existing: Mapping[UUID, Posted]
+    account_ids: Mapping[AccountRef, tuple[int, ...]]
+    held: Mapping[int, Held]
+    existing: Mapping[UUID, Row] = {}
+    settled: Mapping[UUID, Row] = {}
+    open_until: Mapping[UUID, datetime] = {}
+    taken: AbstractSet[UUID] = frozenset()
+
+
+class Effect(Struct, frozen=True, gc=False):
+    """What a written row does beside moving value: it releases a promise whole, or opens one until an instant.
+
+    `balance_minor` is the credit account's after it, kept where the caller keeps a memo.
+    """
+
+    released_minor: int = 0
+    expires_at: datetime | None = None
+    balance_minor: int | None = None
 
 
 class Decision(Struct, frozen=True):
-    """What becomes of a batch: a result for each transfer given, (n,), and the rows to write."""
+    """What becomes of a batch: a result for each transfer given, (n,), and the rows to write with their effects, (m,)."""
 
     results: list[TransferResult]
-    created: list[Posted]
+    created: list[Row]
+    effects: list[Effect]
 
 
 class Balance(Struct, frozen=True):
@@ -56,6 +97,6 @@ class Movement(Struct, frozen=True):
     currency: str
     amount_minor: int
     direction: Literal["in", "out"]
-    code: str
-    reference: str
+    code: TransferCode
+    reference: UUID
     at: datetime
