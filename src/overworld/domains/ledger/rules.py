@@ -252,9 +252,7 @@ def spread(decision: Decision, books: Books, *, stripe: int) -> Decision:
     """
     chosen = {numbers[0]: numbers[stripe % len(numbers)] for numbers in books.account_ids.values() if numbers}
     rows = [
-        row
-        if row.kind in _SETTLES
-        else replace(row, debit_id=chosen[row.debit_id], credit_id=chosen[row.credit_id])
+        row if row.kind in _SETTLES else replace(row, debit_id=chosen[row.debit_id], credit_id=chosen[row.credit_id])
         for row in decision.created
     ]
     pulled: list[Row] = []

@@ -16,7 +16,17 @@ from overworld.kernel.ports import Tx
 _TAKE = """
 SELECT * FROM ledger.take($1::uuid[], $2::text[], $3::text[], $4::smallint[], $5::bool[], $6::bool[], $7::uuid[],
     $8::uuid[], $9::uuid[])"""
-_FOUND = ("ids", "debit_ids", "credit_ids", "amounts", "transfer_codes", "kinds", "transfer_refs", "memos", "pending_ids")
+_FOUND = (
+    "ids",
+    "debit_ids",
+    "credit_ids",
+    "amounts",
+    "transfer_codes",
+    "kinds",
+    "transfer_refs",
+    "memos",
+    "pending_ids",
+)
 
 
 async def take(tx: Tx, accounts: Mapping[AccountRef, bool], transfers: Sequence[Transfer]) -> Books:

@@ -21,7 +21,7 @@ import pytest
 
 from overworld.app.game import check, found
 from overworld.domains.gameplay.rules import spawn_table
-from overworld.domains.gameplay.spawns import KEY_BYTES, Spawns
+from overworld.domains.gameplay.spawns import Spawns
 from overworld.domains.gameplay.types import Spawn
 from overworld.geo import cells
 from overworld.kernel.clock import to_us
@@ -121,12 +121,13 @@ class Attacker:
 
 
 def references_of(spawn: Spawn) -> list[bytes]:
-    """The 16 bytes that a claim keeps as its reference, and others that it could."""
-    return [reference_of(spawn), spawn.key.rjust(16, b"\0"), spawn.key[:KEY_BYTES] + b"\xff\xff"]
+    """The 16 bytes that a claim keeps as its reference, and what it could be made of."""
+    return [reference_of(spawn), spawn.key.rjust(16, b"\0"), spawn.key.ljust(16, b"\0")]
 
 
 def reference_of(spawn: Spawn) -> bytes:
-    return spawn.key.ljust(16, b"\0")
+    """What a claim does keep. He is given it, though it leads back to the collectible for nobody without a secret."""
+    return spawn.reference.bytes
 
 
 @pytest.fixture(scope="module")

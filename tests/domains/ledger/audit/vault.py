@@ -1,26 +1,35 @@
 """A ledger on a database with its sealer, its log and its auditor, for the tests of the audit."""
+
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import timedelta
+from typing import Any
 from uuid import UUID, uuid4
 
+from overworld.domains.ledger import Ledger
 from overworld.domains.ledger.audit.auditor import Auditor
 from overworld.domains.ledger.audit.log import Log
 from overworld.domains.ledger.audit.sealer import Sealer
-from overworld.domains.ledger.audit.types import LedgerSettings
+from overworld.domains.ledger.types import LedgerSettings
 from overworld.kernel.clock import FixedClock
+from overworld.kernel.money import HOUSE, AccountCode, AccountRef, Transfer, TransferCode, TransferKind, TransferStatus
+from overworld.kernel.ports import Tx
 from overworld.platform.postgres import Database
+from tests.domains.ledger.bank import CURRENCIES
 
-HOUSE = UUID(int=0)
 PEOPLE = [UUID(int=n) for n in range(1, 8)]
-Posted = tuple[UUID, UUID, UUID, int]
+MINT = AccountRef(HOUSE, "ore", AccountCode.ISSUANCE)
+HOUR = timedelta(hours=1)
 
 
 class Vault:
-    def __init__(self, database: Database, clock: FixedClock, **settings) -> None:
+    """Everything of the ledger, with settings of one's own. Time passes by hand."""
+
+    def __init__(self, database: Database, clock: FixedClock, **settings: Any) -> None:
         self.database = database
         self.clock = clock
         self.settings = LedgerSettings(**settings)
+        self.ledger = Ledger(database=database, currencies=CURRENCIES)
         self.sealer = self.another_sealer()
         self.log = Log(database=database, clock=clock, settings=self.settings)
         self.auditor = Auditor(database=database, clock=clock, settings=self.settings)
@@ -28,29 +37,50 @@ class Vault:
     def another_sealer(self) -> Sealer:
         return Sealer(database=self.database, clock=self.clock, settings=self.settings)
 
-    async def account(self, owner: UUID, code: str = "wallet") -> int:
-        async with self.database.transaction() as tx:
-            return await tx.fetchval(
-                """INSERT INTO ledger.account (owner_id, currency, code, debits_must_not_exceed_credits)
-                VALUES ($1, 'coin', $2, false) ON CONFLICT (owner_id, currency, code)
-                DO UPDATE SET owner_id = excluded.owner_id RETURNING id""", owner, code)
-
-    async def post(self, *moves, kind=0, settles=None, tx=None, reference=None) -> list[UUID]:
+    async def post(self, *transfers: Transfer, tx: Tx | None = None) -> None:
+        """Posts transfers, all of which have to go through."""
         if tx is None:
-            async with self.database.transaction() as tx:
-                return await self.post(*moves, kind=kind, settles=settles, tx=tx, reference=reference)
-        ids = []
-        for debit, credit, amount in moves:
-            ids.append(uuid4())
-            promised = amount
-            if settles:
-                promised = await tx.fetchval("SELECT amount FROM ledger.transfer WHERE id = $1", settles)
-            posted, pending = (amount if kind in (0, 2) else 0), {0: 0, 1: amount}.get(kind, -promised)
-            await tx.execute("""UPDATE ledger.account SET debits_posted = debits_posted + $2,
-                debits_pending = debits_pending + $3 WHERE id = $1""", debit, posted, pending)
-            await tx.execute("""UPDATE ledger.account SET credits_posted = credits_posted + $2,
-                credits_pending = credits_pending + $3 WHERE id = $1""", credit, posted, pending)
-            await tx.execute("""INSERT INTO ledger.transfer (id, pending_id, debit_id, credit_id, amount, at, code, kind,
-                reference) VALUES ($1, $2, $3, $4, $5, $6, 1, $7, $8)""",
-                ids[-1], settles, debit, credit, amount, self.clock.now(), kind, reference or uuid4())
-        return ids
+            async with self.database.transaction() as own:
+                await self.post(*transfers, tx=own)
+            return
+        for start in range(0, len(transfers), 4096):
+            results = await self.ledger.post(tx, transfers[start : start + 4096], at=self.clock.now())
+            assert {result.status for result in results} == {TransferStatus.CREATED}
+
+    async def seal_all(self) -> int:
+        """Seals whatever can be."""
+        sealed = 0
+        while more := await self.sealer.seal(at_once=True):
+            sealed += more
+        return sealed
+
+    async def count(self, table: str) -> int:
+        async with self.database.read() as tx:
+            counted: int = await tx.fetchval(f"SELECT count(*) FROM ledger.{table}")  # noqa: S608 - names of tests
+            return counted
+
+
+def wallet(number: int) -> AccountRef:
+    return AccountRef(PEOPLE[number], "ore")
+
+
+def mint(number: int, amount_minor: int, **fields: Any) -> Transfer:
+    """New ore for person `number`."""
+    return move(MINT, wallet(number), amount_minor, code=TransferCode.MINT, **fields)
+
+
+def move(debit: AccountRef, credit: AccountRef, amount_minor: int, **fields: Any) -> Transfer:
+    given: dict[str, Any] = {"id": uuid4(), "reference": uuid4(), "code": TransferCode.GIFT} | fields
+    return Transfer(debit=debit, credit=credit, amount_minor=amount_minor, **given)
+
+
+def promise(vault: Vault, debit: AccountRef, credit: AccountRef, amount_minor: int) -> Transfer:
+    expires_at = vault.clock.now() + timedelta(days=90)
+    return move(debit, credit, amount_minor, kind=TransferKind.PENDING, expires_at=expires_at)
+
+
+def settle(promised: Transfer, amount_minor: int) -> Transfer:
+    """Posts as much of a promise, or, of nothing, lets it go."""
+    kind = TransferKind.POST_PENDING if amount_minor else TransferKind.VOID_PENDING
+    amount = amount_minor or promised.amount_minor
+    return move(promised.debit, promised.credit, amount, kind=kind, pending_id=promised.id)

@@ -10,7 +10,7 @@ from typing import NoReturn
 from msgspec import Struct
 
 from overworld.domains.ledger.audit import books
-from overworld.domains.ledger.audit.types import LedgerSettings
+from overworld.domains.ledger.types import LedgerSettings
 from overworld.kernel.clock import Clock
 from overworld.kernel.refusals import Fault
 from overworld.platform.postgres import Database

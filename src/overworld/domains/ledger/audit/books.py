@@ -11,7 +11,7 @@ _UNHURRIED = "SET LOCAL statement_timeout = '10min'"
 
 _FAULTS = """
 WITH mark AS (
-    SELECT last_stamp, last_id FROM ledger.block ORDER BY number DESC LIMIT 1
+    SELECT last_stamp, last_settles, last_id FROM ledger.block ORDER BY number DESC LIMIT 1
 ), fold AS (
     SELECT account_id, sum(debits_posted) AS debits_posted, sum(credits_posted) AS credits_posted,
         sum(debits_pending) AS debits_pending, sum(credits_pending) AS credits_pending
@@ -19,8 +19,9 @@ WITH mark AS (
         SELECT * FROM ledger.sealed_balance
         UNION ALL
         SELECT * FROM ledger.changes(
-            coalesce((SELECT last_stamp FROM mark), '0'),
-            coalesce((SELECT last_id FROM mark), '00000000-0000-0000-0000-000000000000'), NULL, NULL)
+            coalesce((SELECT last_stamp FROM mark), 0), coalesce((SELECT last_settles FROM mark), false),
+            coalesce((SELECT last_id FROM mark), '00000000-0000-0000-0000-000000000000'),
+            9223372036854775807, true, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
     ) AS change GROUP BY account_id
 ), held AS (
     SELECT currency, sum(debits_posted) AS debits, sum(credits_posted) AS credits,
@@ -31,7 +32,7 @@ SELECT format('currency %s: debits %s, credits %s; pending %s, %s', currency, de
     AS fault
 FROM held WHERE debits <> credits OR promised <> expected
 UNION ALL
-SELECT format('account %s: debits %s, credits %s, pending %s and %s; by the log debits %s, credits %s, pending %s and %s',
+SELECT format('account %s: debits %s, credits %s, pending %s and %s; by the log %s, %s, %s and %s',
     coalesce(id, account_id), account.debits_posted, account.credits_posted, account.debits_pending,
     account.credits_pending, fold.debits_posted, fold.credits_posted, fold.debits_pending, fold.credits_pending)
 FROM ledger.account FULL JOIN fold ON account_id = id

@@ -21,6 +21,14 @@ class NoSuchBlock(Refusal):
     public = ("number",)
 
 
+class NobodyToForget(Refusal):
+    """Nobody of this id has an account, or it is the house, whose accounts are nobody's trace."""
+
+    code = "ledger.nobody_to_forget"
+    status = 404
+    public = ("owner_id",)
+
+
 class BooksDiffer(Fault):
     """The records of the log do not add up to the balances that are kept beside it; `overworld ledger check` looks."""
 

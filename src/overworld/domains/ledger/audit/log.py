@@ -22,7 +22,7 @@ from overworld.domains.ledger.audit.messages import (
 )
 from overworld.domains.ledger.audit.records import id_hash
 from overworld.domains.ledger.audit.tiles import perfect_in, tiles_of
-from overworld.domains.ledger.audit.types import LedgerSettings
+from overworld.domains.ledger.types import LedgerSettings
 from overworld.kernel.clock import Clock
 from overworld.kernel.ports import Tx
 from overworld.platform.postgres import Database

@@ -12,15 +12,26 @@ import numpy as np
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from msgspec import Struct
 
-from overworld.domains.ledger.audit import store
-from overworld.domains.ledger.audit.blocks import TRANSFERS_MAX, Block, OpenBlock, Promise, block_time_s, month_of
+from overworld.domains.ledger.audit import books, store
+from overworld.domains.ledger.audit.blocks import (
+    PENDING,
+    TRANSFERS_MAX,
+    Block,
+    OpenBlock,
+    Promise,
+    block_time_s,
+    month_of,
+)
 from overworld.domains.ledger.audit.codes import account_number
+from overworld.domains.ledger.audit.errors import NobodyToForget
 from overworld.domains.ledger.audit.headers import Header
 from overworld.domains.ledger.audit.keys import KeptKey, first_key, next_key, opened
 from overworld.domains.ledger.audit.records import KEY_BYTES, Rows, Sides, currency_field, sides
 from overworld.domains.ledger.audit.tiles import Edge, TileId
-from overworld.domains.ledger.audit.types import LedgerSettings, Mark, Sealed, SealedAccounts, Waiting
+from overworld.domains.ledger.audit.types import Mark, Sealed, SealedAccounts, Taken, Waiting
+from overworld.domains.ledger.types import LedgerSettings
 from overworld.kernel.clock import Clock
+from overworld.kernel.money import HOUSE
 from overworld.kernel.ports import Tx
 from overworld.platform.postgres import Database
 
@@ -32,12 +43,11 @@ _LOOK_EVERY_S = 1.0
 
 
 class SealerState(Struct):
-    """What the sealer last saw: how many transfers wait, at most `BLOCKS_MAX` blocks of them, and since when."""
+    """What this sealer made, and how many transfers it left waiting, counted up to `BLOCKS_MAX` blocks."""
 
     blocks: int = 0
     transfers: int = 0
     waiting: int = 0
-    oldest_at: datetime | None = None
 
 
 class Sealer:
@@ -78,10 +88,11 @@ class Sealer:
             if not await store.take_turn(tx):
                 return 0
             end = await store.end(tx)
-            count, oldest = await store.waiting(tx, end.mark, count_max=BLOCKS_MAX * TRANSFERS_MAX)
-            due = count if at_once or self._is_late(oldest) else count // TRANSFERS_MAX * TRANSFERS_MAX
-            sealed = await self._seal(tx, end, count_max=due) if due else 0
-        self.state.waiting, self.state.oldest_at = count - sealed, oldest if sealed < count else None
+            waiting = await store.waiting(tx, end.mark, count_max=BLOCKS_MAX * TRANSFERS_MAX)
+            whole = waiting.count // TRANSFERS_MAX * TRANSFERS_MAX
+            due = waiting.count if at_once or self._is_late(waiting.oldest_at) else whole
+            sealed = await self._seal(tx, end, waiting, count_max=due) if due else 0
+        self.state.waiting = waiting.count - sealed
         self.state.transfers += sealed
         self.state.blocks += -(-sealed // TRANSFERS_MAX)
         return sealed
@@ -100,14 +111,28 @@ class Sealer:
             await store.keep_signing_key(tx, key)
         return key
 
+    async def forget(self, owner_id: UUID) -> int:
+        """Destroys the keys of an owner's accounts, and makes them a stranger's; gives how many they were.
+
+        No sealed byte changes, and nobody can tell any more which of them were the owner's. An account that moves again
+        gets a new key. Raises: NobodyToForget for the house, and for one who has no account.
+        """
+        stranger_id = UUID(bytes=os.urandom(16), version=4)
+        async with self._database.transaction() as tx:
+            await store.wait_for_turn(tx)
+            count = 0 if owner_id == HOUSE else await books.forget(tx, owner_id, stranger_id=stranger_id)
+        if not count:
+            raise NobodyToForget(owner_id=str(owner_id))
+        return count
+
     def _is_late(self, oldest: datetime | None) -> bool:
         interval = timedelta(seconds=self._settings.seal_interval_s)
         return oldest is not None and self._clock.now() - oldest >= interval
 
-    async def _seal(self, tx: Tx, end: Sealed, *, count_max: int) -> int:
+    async def _seal(self, tx: Tx, end: Sealed, waiting: Waiting, *, count_max: int) -> int:
         """Reads, hashes, and only then writes: until then the transaction has no id that others would wait behind."""
-        waiting = await store.take(tx, end.mark, count_max=count_max)
-        rows = waiting.rows
+        taken = await store.take(tx, end.mark, upto_stamp=waiting.stamp, count_max=count_max)
+        rows = taken.rows
         held = await store.accounts(tx, np.unique(np.concatenate([rows.debit_ids, rows.credit_ids])).tolist())
         keys = held.keys.copy()
         new = np.flatnonzero(~held.has_key)
@@ -122,7 +147,7 @@ class Sealer:
             key=opened((await store.signing_keys(tx))[-1], secret=self._settings.signing_key_secret),
             time_s=block_time_s(after=end.header, at=self._clock.now()),
         )
-        await maker.make(waiting, held, keys)
+        await maker.make(taken, held, keys)
         if len(new):
             await store.keep_account_keys(tx, held.ids[new].tolist(), [bytes(key) for key in keys[new]])
         await store.keep_blocks(tx, maker.made, maker.tiles)
@@ -147,18 +172,18 @@ class _Maker:
         self.made: list[tuple[Block, Mark]] = []
         self.tiles: dict[TileId, bytes] = {}
 
-    async def make(self, waiting: Waiting, held: SealedAccounts, keys: np.ndarray) -> None:
+    async def make(self, taken: Taken, held: SealedAccounts, keys: np.ndarray) -> None:
         """Makes the blocks, a slice at a time: a millisecond, after which the loop may do other things."""
         accounts = _sides(held, keys, month=month_of(self._time_s))
-        for first in range(0, len(waiting.stamps), TRANSFERS_MAX):
-            last = min(first + TRANSFERS_MAX, len(waiting.stamps))
+        for first in range(0, len(taken.stamps), TRANSFERS_MAX):
+            last = min(first + TRANSFERS_MAX, len(taken.stamps))
             opened_block = OpenBlock(self._edge, accounts, self.promises)
             for at in range(first, last, _SLICE):
-                opened_block.add(_part(waiting.rows, at, min(at + _SLICE, last)))
+                opened_block.add(_part(taken.rows, at, min(at + _SLICE, last)))
                 await asyncio.sleep(0)
             block = opened_block.close(after=self._last, key=self._key, time_s=self._time_s)
             self._last = block.signed.header
-            mark = Mark(int(waiting.stamps[last - 1]), UUID(bytes=waiting.rows.ids[last - 1].tobytes()))
+            mark = _mark(taken, last - 1)
             self.made.append((block, mark))
             self.tiles.update(block.tiles)
 
@@ -171,6 +196,11 @@ def _sides(held: SealedAccounts, keys: np.ndarray, *, month: str) -> Sides:
         keys=keys,
         month=month,
     )
+
+
+def _mark(taken: Taken, place: int) -> Mark:
+    settles = bool(taken.rows.kinds[place] > PENDING)
+    return Mark(int(taken.stamps[place]), settles, UUID(bytes=taken.rows.ids[place].tobytes()))
 
 
 def _part(rows: Rows, first: int, last: int) -> Rows:

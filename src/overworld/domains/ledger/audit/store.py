@@ -15,7 +15,7 @@ from overworld.domains.ledger.audit.headers import Certificate, Header, SignedHe
 from overworld.domains.ledger.audit.keys import KeptKey
 from overworld.domains.ledger.audit.records import KEY_BYTES, RECORD_BYTES, Rows
 from overworld.domains.ledger.audit.tiles import TileId, edge_of, kept_edge_of
-from overworld.domains.ledger.audit.types import NOTHING_SEALED, Mark, Sealed, SealedAccounts, Waiting
+from overworld.domains.ledger.audit.types import NOTHING_SEALED, Mark, Sealed, SealedAccounts, Taken, Waiting
 from overworld.kernel.ports import Tx
 
 _LOCK_KEY = 0x6F77_6C73  # "owls": one process seals, turns the key or forgets a player at a time
@@ -32,7 +32,7 @@ async def wait_for_turn(tx: Tx) -> None:
 
 
 _HEADER = "number, previous, first_index, count, root, at, key_id, signature"
-_END = f"SELECT {_HEADER}, last_stamp::text AS stamp, last_id FROM ledger.block ORDER BY number DESC LIMIT 1"  # noqa: S608
+_END = f"SELECT {_HEADER}, last_stamp, last_settles, last_id FROM ledger.block ORDER BY number DESC LIMIT 1"  # noqa: S608
 
 
 async def end(tx: Tx) -> Sealed:
@@ -40,26 +40,26 @@ async def end(tx: Tx) -> Sealed:
     row = await tx.fetchrow(_END)
     if row is None:
         return Sealed(None, NOTHING_SEALED)
-    return Sealed(_signed(row).header, Mark(int(row["stamp"]), row["last_id"]))
+    return Sealed(_signed(row).header, _mark(row))
 
 
 _WAITING = """
-SELECT count(*) AS count, min(at) AS oldest FROM (
-    SELECT at FROM ledger.transfer
-    WHERE stamp >= $1::text::xid8 AND (stamp, id) > ($1::text::xid8, $2)
-        AND stamp < pg_snapshot_xmin(pg_current_snapshot())
-    LIMIT $3
+SELECT count(*) AS count, min(at) AS oldest_at, max(stamp) AS stamp FROM (
+    SELECT at, stamp FROM ledger.transfer
+    WHERE stamp >= $1 AND (stamp, kind >= 2, id) > ($1, $2, $3)
+        AND stamp < pg_snapshot_xmin(pg_current_snapshot())::text::bigint
+    LIMIT $4
 ) AS waiting"""
 
 
-async def waiting(tx: Tx, after: Mark, *, count_max: int) -> tuple[int, datetime | None]:
-    """How many transfers may be sealed, counted up to `count_max`, and the oldest time among them."""
-    row = await tx.fetchrow(_WAITING, str(after.stamp), after.id, count_max)
-    return row["count"], row["oldest"]
+async def waiting(tx: Tx, after: Mark, *, count_max: int) -> Waiting:
+    """What nothing can slip in front of any more, up to some `count_max` transfers, as they lie in the table."""
+    row = await tx.fetchrow(_WAITING, after.stamp, after.settles, after.id, count_max)
+    return Waiting(row["count"], row["oldest_at"], row["stamp"] or 0)
 
 
 _TAKE = """
-SELECT string_agg(xid8send(stamp), '' ORDER BY place) AS stamps, string_agg(uuid_send(id), '' ORDER BY place) AS ids,
+SELECT string_agg(int8send(stamp), '' ORDER BY place) AS stamps, string_agg(uuid_send(id), '' ORDER BY place) AS ids,
     string_agg(int2send(kind), '' ORDER BY place) AS kinds, string_agg(int2send(code), '' ORDER BY place) AS codes,
     string_agg(int8send(amount), '' ORDER BY place) AS amounts,
     string_agg(int8send(debit_id), '' ORDER BY place) AS debit_ids,
@@ -67,16 +67,18 @@ SELECT string_agg(xid8send(stamp), '' ORDER BY place) AS stamps, string_agg(uuid
     string_agg(uuid_send(reference), '' ORDER BY place) AS refs,
     string_agg(uuid_send(coalesce(pending_id, '00000000-0000-0000-0000-000000000000')), '' ORDER BY place) AS pendings
 FROM (
-    SELECT row_number() OVER (ORDER BY stamp, id) AS place, * FROM ledger.transfer
-    WHERE stamp >= $1::text::xid8 AND (stamp, id) > ($1::text::xid8, $2)
-        AND stamp < pg_snapshot_xmin(pg_current_snapshot())
-    ORDER BY stamp, id LIMIT $3
+    SELECT row_number() OVER (ORDER BY stamp, kind >= 2, id) AS place, * FROM ledger.transfer
+    WHERE stamp BETWEEN $1 AND $4 AND (stamp, kind >= 2, id) > ($1, $2, $3)
+    ORDER BY stamp, kind >= 2, id LIMIT $5
 ) AS taken"""
 
 
-async def take(tx: Tx, after: Mark, *, count_max: int) -> Waiting:
-    """The first transfers behind the mark that no transaction can slip in front of any more."""
-    row = await tx.fetchrow(_TAKE, str(after.stamp), after.id, count_max)
+async def take(tx: Tx, after: Mark, *, upto_stamp: int, count_max: int) -> Taken:
+    """The first transfers behind the mark, in log order. `upto_stamp` is what `waiting` gave: all below are there.
+
+    It keeps a long backlog from being sorted for each of its blocks.
+    """
+    row = await tx.fetchrow(_TAKE, after.stamp, after.settles, after.id, upto_stamp, count_max)
     return _columns(row)
 
 
@@ -124,11 +126,11 @@ async def tiles(tx: Tx, wanted: Iterable[TileId]) -> dict[TileId, bytes]:
 
 _KEEP_BLOCKS = """
 INSERT INTO ledger.block
-    (number, previous, first_index, count, root, at, key_id, signature, last_stamp, last_id, records)
-SELECT number, previous, first_index, count, root, at, key_id, signature, stamp::text::xid8, last_id, records
+    (number, previous, first_index, count, root, at, key_id, signature, last_stamp, last_settles, last_id, records)
+SELECT number, previous, first_index, count, root, at, key_id, signature, stamp, settles, last_id, records
 FROM unnest($1::bigint[], $2::bytea[], $3::bigint[], $4::int[], $5::bytea[], $6::timestamptz[], $7::bytea[],
-    $8::bytea[], $9::bigint[], $10::uuid[], $11::bytea[])
-    AS made (number, previous, first_index, count, root, at, key_id, signature, stamp, last_id, records)"""
+    $8::bytea[], $9::bigint[], $10::boolean[], $11::uuid[], $12::bytea[])
+    AS made (number, previous, first_index, count, root, at, key_id, signature, stamp, settles, last_id, records)"""
 _KEEP_TILES = """
 INSERT INTO ledger.tile (level, number, hashes)
 SELECT level, number, hashes FROM unnest($1::smallint[], $2::bigint[], $3::bytea[]) AS made (level, number, hashes)
@@ -150,6 +152,7 @@ async def keep_blocks(tx: Tx, blocks: Sequence[tuple[Block, Mark]], changed: Map
         [header.key_id for header in headers],
         [block.signed.signature for block, _ in blocks],
         [mark.stamp for _, mark in blocks],
+        [mark.settles for _, mark in blocks],
         [mark.id for _, mark in blocks],
         [block.records for block, _ in blocks],
     )
@@ -180,7 +183,7 @@ async def keep_promises(tx: Tx, made: Mapping[bytes, Promise], settled: Iterable
 
 _FOLD = """
 INSERT INTO ledger.sealed_balance AS sealed
-SELECT * FROM ledger.changes($1::text::xid8, $2, $3::text::xid8, $4)
+SELECT * FROM ledger.changes($1, $2, $3, $4, $5, $6)
 ORDER BY account_id
 ON CONFLICT (account_id) DO UPDATE SET
     debits_posted = sealed.debits_posted + excluded.debits_posted,
@@ -191,7 +194,7 @@ ON CONFLICT (account_id) DO UPDATE SET
 
 async def fold(tx: Tx, after: Mark, upto: Mark) -> None:
     """Adds the transfers between two marks, the second included, to the sealed balances."""
-    await tx.execute(_FOLD, str(after.stamp), after.id, str(upto.stamp), upto.id)
+    await tx.execute(_FOLD, after.stamp, after.settles, after.id, upto.stamp, upto.settles, upto.id)
 
 
 _BLOCKS = f"SELECT {_HEADER} FROM ledger.block WHERE number < $1 ORDER BY number DESC LIMIT $2"  # noqa: S608
@@ -203,16 +206,13 @@ async def blocks(tx: Tx, *, before: int, count_max: int) -> list[SignedHeader]:
 
 
 _BODIES = f"""
-SELECT {_HEADER}, records, last_stamp::text AS stamp, last_id FROM ledger.block
+SELECT {_HEADER}, records, last_stamp, last_settles, last_id FROM ledger.block
 WHERE number >= $1 ORDER BY number LIMIT $2"""  # noqa: S608
 
 
 async def bodies(tx: Tx, *, first: int, count_max: int) -> list[tuple[SignedHeader, bytes, Mark]]:
     """Blocks from a number on, with their records and marks."""
-    return [
-        (_signed(row), row["records"], Mark(int(row["stamp"]), row["last_id"]))
-        for row in await tx.fetch(_BODIES, first, count_max)
-    ]
+    return [(_signed(row), row["records"], _mark(row)) for row in await tx.fetch(_BODIES, first, count_max)]
 
 
 _FIND = f"""
@@ -221,8 +221,8 @@ FROM (
     SELECT block.*, position($2::bytea IN block.records) AS records_at
     FROM ledger.transfer AS posted CROSS JOIN LATERAL (
         SELECT * FROM ledger.block
-        WHERE (block.last_stamp, block.last_id) >= (posted.stamp, posted.id)
-        ORDER BY block.last_stamp, block.last_id LIMIT 1
+        WHERE (last_stamp, last_settles, last_id) >= (posted.stamp, posted.kind >= 2, posted.id)
+        ORDER BY last_stamp, last_settles, last_id LIMIT 1
     ) AS block
     WHERE posted.id = $1
 ) AS found"""  # noqa: S608
@@ -281,6 +281,10 @@ async def keep_signing_key(tx: Tx, key: KeptKey) -> None:
     )
 
 
+def _mark(row: Any) -> Mark:
+    return Mark(row["last_stamp"], row["last_settles"], row["last_id"])
+
+
 def _signed(row: Any) -> SignedHeader:
     return SignedHeader(
         Header(
@@ -297,7 +301,7 @@ def _signed(row: Any) -> SignedHeader:
     )
 
 
-def _columns(row: Any) -> Waiting:
+def _columns(row: Any) -> Taken:
     def numbers(name: str, kind: str) -> Any:
         return np.frombuffer(row[name] or b"", kind).astype(np.int64)
 
@@ -311,4 +315,4 @@ def _columns(row: Any) -> Waiting:
         references=rows_of(row["refs"] or b"", 16),
         pending_ids=rows_of(row["pendings"] or b"", 16),
     )
-    return Waiting(rows, numbers("stamps", ">u8"))
+    return Taken(rows, numbers("stamps", ">i8"))

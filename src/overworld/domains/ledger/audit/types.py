@@ -1,12 +1,12 @@
-"""What the rooms of the audit say to each other, and what an operator may set."""
+"""What the rooms of the audit say to each other."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from datetime import datetime
 from uuid import UUID
 
 import numpy as np
-from msgspec import Meta, Struct
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from overworld.domains.ledger.audit.hashing import Bytes2
@@ -14,33 +14,18 @@ from overworld.domains.ledger.audit.headers import Header
 from overworld.domains.ledger.audit.records import Rows
 
 
-class LedgerSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What an operator may set about the ledger."""
-
-    seal_interval_s: Annotated[
-        float, Meta(gt=0, le=86_400, description="Longest that a transfer waits for its block to be sealed.")
-    ] = 60.0
-    audit_interval_s: Annotated[
-        float, Meta(gt=0, le=86_400, description="Time between two looks of the running auditor at the books.")
-    ] = 60.0
-    signing_key_secret: Annotated[
-        str,
-        Meta(
-            max_length=1_024,
-            description="Encrypts the signing key of the log in the database; empty: it is kept as it is.",
-            extra={"secret": True},
-        ),
-    ] = ""
-
-
 class Mark(Struct, frozen=True):
-    """How far the log is sealed: the last transfer in it, in the order (stamp, id); nothing yet is (0, zeros)."""
+    """A place in the order of the log: a transfer's stamp, whether it settles a promise, its id.
+
+    A promise may be settled in the transaction that made it: then both have one stamp, and the promise goes first.
+    """
 
     stamp: int
+    settles: bool
     id: UUID
 
 
-NOTHING_SEALED = Mark(0, UUID(int=0))
+NOTHING_SEALED = Mark(0, False, UUID(int=0))
 
 
 class Sealed(Struct, frozen=True):
@@ -51,7 +36,15 @@ class Sealed(Struct, frozen=True):
 
 
 class Waiting(Struct, frozen=True):
-    """Transfers that may be sealed, in columns, and the stamp of each, int64 (n,)."""
+    """How many transfers may be sealed, since when the oldest waits, and the highest stamp among them."""
+
+    count: int
+    oldest_at: datetime | None
+    stamp: int
+
+
+class Taken(Struct, frozen=True):
+    """Transfers to be sealed, in columns, and the stamp of each, int64 (n,)."""
 
     rows: Rows
     stamps: NDArray[np.int64]

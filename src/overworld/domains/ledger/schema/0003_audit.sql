@@ -9,13 +9,15 @@ CREATE TABLE ledger.block (
     at timestamptz NOT NULL,
     key_id bytea NOT NULL CHECK (length(key_id) = 16),
     signature bytea NOT NULL CHECK (length(signature) = 64),
-    last_stamp xid8 NOT NULL,
+    last_stamp bigint NOT NULL,
+    last_settles boolean NOT NULL,
     last_id uuid NOT NULL,
     records bytea NOT NULL CHECK (length(records) = 128 * count)
 );
 
--- Which block a transfer is in: the first that ends at it or behind it.
-CREATE UNIQUE INDEX block_last ON ledger.block (last_stamp, last_id);
+-- Which block a transfer is in: the first that ends at it or behind it. The order of the log is (stamp, settles, id):
+-- a promise and what settles it may be of one transaction, and have one stamp.
+CREATE UNIQUE INDEX block_last ON ledger.block (last_stamp, last_settles, last_id);
 
 CREATE TABLE ledger.tile (
     level smallint NOT NULL CHECK (level >= 0),
@@ -97,9 +99,10 @@ END $$;
 CREATE TRIGGER signing_keys_only_retire BEFORE UPDATE ON ledger.signing_key
     FOR EACH ROW EXECUTE FUNCTION ledger.refuse_other_key();
 
--- What the transfers between two marks, the second included or none, change in the totals of accounts.
-CREATE FUNCTION ledger.changes(after_stamp xid8, after_id uuid, upto_stamp xid8, upto_id uuid)
-RETURNS TABLE (
+-- What the transfers between two marks, the second included, change in the totals of accounts.
+CREATE FUNCTION ledger.changes(
+    after_stamp bigint, after_settles boolean, after_id uuid, upto_stamp bigint, upto_settles boolean, upto_id uuid
+) RETURNS TABLE (
     account_id bigint, debits_posted numeric, credits_posted numeric, debits_pending numeric, credits_pending numeric
 ) LANGUAGE sql STABLE AS $$
     WITH moved AS (
@@ -107,8 +110,9 @@ RETURNS TABLE (
             CASE WHEN made.kind IN (0, 2) THEN made.amount ELSE 0 END AS posted,
             CASE made.kind WHEN 0 THEN 0 WHEN 1 THEN made.amount ELSE -promised.amount END AS pending
         FROM ledger.transfer AS made LEFT JOIN ledger.transfer AS promised ON promised.id = made.pending_id
-        WHERE made.stamp >= after_stamp AND (made.stamp, made.id) > (after_stamp, after_id)
-            AND (upto_stamp IS NULL OR (made.stamp, made.id) <= (upto_stamp, upto_id))
+        WHERE made.stamp BETWEEN after_stamp AND upto_stamp
+            AND (made.stamp, made.kind >= 2, made.id) > (after_stamp, after_settles, after_id)
+            AND (made.stamp, made.kind >= 2, made.id) <= (upto_stamp, upto_settles, upto_id)
     )
     SELECT leg.account_id, sum(leg.debit), sum(leg.credit), sum(leg.promised), sum(leg.expected)
     FROM (
