@@ -142,7 +142,7 @@ async def test_sealers_of_several_servers_make_one_log_while_others_post(vault, 
 async def test_a_sealer_that_breaks_anywhere_leaves_nothing_and_starts_again(vault, tmp_path, monkeypatch, step):
     await vault.post(mint(0, 100), promise(vault, wallet(0), wallet(1), 5))
 
-    async def broken(*_arguments):
+    async def broken(*_arguments, **_named):
         raise ConnectionError("gone")
 
     with monkeypatch.context() as patch:

@@ -18,7 +18,7 @@ def hash_rows(rows: Bytes2) -> Bytes2:
     count, width = rows.shape
     raw = rows.tobytes()
     hashed = b"".join([sha256(raw[at : at + width]).digest() for at in range(0, count * width, width)])
-    return np.frombuffer(hashed, np.uint8).reshape(count, 32)
+    return rows_of(hashed, 32)
 
 
 def rows_of(data: bytes, width: int) -> Bytes2:

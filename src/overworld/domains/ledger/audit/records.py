@@ -21,8 +21,8 @@ RECORD_BYTES = 128
 VERSION = 1
 KEY_BYTES = 32
 NO_ID_HASH = bytes(16)
-DEBIT, CREDIT = slice(48, 64), slice(64, 80)
-"""Where the pseudonyms lie in a record."""
+ID_HASH, DEBIT, CREDIT, REFERENCE = slice(32, 48), slice(48, 64), slice(64, 80), slice(80, 96)
+"""Where these fields lie in a record: two hashes, with the pseudonyms between them."""
 
 _ID_TAG = b"overworld.ledger.id"
 _LAYOUT = Layout(">BBHHHQ16s16s16s16s16s16s16x")

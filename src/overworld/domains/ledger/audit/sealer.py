@@ -24,6 +24,7 @@ from overworld.domains.ledger.audit.blocks import (
 )
 from overworld.domains.ledger.audit.codes import account_number
 from overworld.domains.ledger.audit.errors import NobodyToForget
+from overworld.domains.ledger.audit.hashing import Bytes2
 from overworld.domains.ledger.audit.headers import Header
 from overworld.domains.ledger.audit.keys import KeptKey, first_key, next_key, opened
 from overworld.domains.ledger.audit.records import KEY_BYTES, Rows, Sides, currency_field, sides
@@ -149,7 +150,10 @@ class Sealer:
         )
         await maker.make(taken, held, keys)
         if len(new):
-            await store.keep_account_keys(tx, held.ids[new].tolist(), [bytes(key) for key in keys[new]])
+            from_block = _next_number(end.header)
+            await store.keep_account_keys(
+                tx, held.ids[new].tolist(), list(map(bytes, keys[new])), from_block=from_block
+            )
         await store.keep_blocks(tx, maker.made, maker.tiles)
         await store.keep_promises(
             tx, {id_: maker.promises[id_] for id_ in maker.promises.keys() - before.keys()}, settled
@@ -172,9 +176,9 @@ class _Maker:
         self.made: list[tuple[Block, Mark]] = []
         self.tiles: dict[TileId, bytes] = {}
 
-    async def make(self, taken: Taken, held: SealedAccounts, keys: np.ndarray) -> None:
+    async def make(self, taken: Taken, held: SealedAccounts, keys: Bytes2) -> None:
         """Makes the blocks, a slice at a time: a millisecond, after which the loop may do other things."""
-        accounts = _sides(held, keys, month=month_of(self._time_s))
+        accounts = sides_of(held, keys, month=month_of(self._time_s))
         for first in range(0, len(taken.stamps), TRANSFERS_MAX):
             last = min(first + TRANSFERS_MAX, len(taken.stamps))
             opened_block = OpenBlock(self._edge, accounts, self.promises)
@@ -188,7 +192,9 @@ class _Maker:
             self.tiles.update(block.tiles)
 
 
-def _sides(held: SealedAccounts, keys: np.ndarray, *, month: str) -> Sides:
+def sides_of(held: SealedAccounts, keys: Bytes2, *, month: str) -> Sides:
+    """What the records of a month need of accounts that have these keys."""
+
     return sides(
         ids=held.ids,
         codes=np.array([account_number(code) for code in held.codes], np.uint16),

@@ -58,7 +58,7 @@ async def waiting(tx: Tx, after: Mark, *, count_max: int) -> Waiting:
     return Waiting(row["count"], row["oldest_at"], row["stamp"] or 0)
 
 
-_TAKE = """
+_COLUMNS = """
 SELECT string_agg(int8send(stamp), '' ORDER BY place) AS stamps, string_agg(uuid_send(id), '' ORDER BY place) AS ids,
     string_agg(int2send(kind), '' ORDER BY place) AS kinds, string_agg(int2send(code), '' ORDER BY place) AS codes,
     string_agg(int8send(amount), '' ORDER BY place) AS amounts,
@@ -68,9 +68,9 @@ SELECT string_agg(int8send(stamp), '' ORDER BY place) AS stamps, string_agg(uuid
     string_agg(uuid_send(coalesce(pending_id, '00000000-0000-0000-0000-000000000000')), '' ORDER BY place) AS pendings
 FROM (
     SELECT row_number() OVER (ORDER BY stamp, kind >= 2, id) AS place, * FROM ledger.transfer
-    WHERE stamp BETWEEN $1 AND $4 AND (stamp, kind >= 2, id) > ($1, $2, $3)
-    ORDER BY stamp, kind >= 2, id LIMIT $5
-) AS taken"""
+    WHERE stamp BETWEEN $1 AND $4 AND (stamp, kind >= 2, id) > ($1, $2, $3)"""
+_TAKE = f"{_COLUMNS} ORDER BY stamp, kind >= 2, id LIMIT $5) AS taken"
+_TAKE_BETWEEN = f"{_COLUMNS} AND (stamp, kind >= 2, id) <= ($4, $5, $6)) AS taken"
 
 
 async def take(tx: Tx, after: Mark, *, upto_stamp: int, count_max: int) -> Taken:
@@ -82,8 +82,14 @@ async def take(tx: Tx, after: Mark, *, upto_stamp: int, count_max: int) -> Taken
     return _columns(row)
 
 
+async def take_between(tx: Tx, after: Mark, upto: Mark) -> Taken:
+    """The transfers behind one mark up to and with another, in log order."""
+    marks = after.stamp, after.settles, after.id, upto.stamp, upto.settles, upto.id
+    return _columns(await tx.fetchrow(_TAKE_BETWEEN, *marks))
+
+
 _ACCOUNTS = """
-SELECT id, currency, code, coalesce(key, '') AS key
+SELECT id, currency, code, coalesce(key, '') AS key, coalesce(from_block, 0) AS from_block
 FROM ledger.account LEFT JOIN ledger.account_secret ON account_id = id
 WHERE id = ANY ($1::bigint[]) ORDER BY id"""
 
@@ -98,6 +104,7 @@ async def accounts(tx: Tx, ids: Sequence[int]) -> SealedAccounts:
         currencies=[row["currency"] for row in rows],
         keys=rows_of(keys, KEY_BYTES),
         has_key=np.array([bool(row["key"]) for row in rows], np.bool_),
+        from_blocks=np.array([row["from_block"] for row in rows], np.int64),
     )
 
 
@@ -160,11 +167,14 @@ async def keep_blocks(tx: Tx, blocks: Sequence[tuple[Block, Mark]], changed: Map
     await tx.execute(_KEEP_TILES, [level for level, _ in ids], [number for _, number in ids], list(changed.values()))
 
 
-async def keep_account_keys(tx: Tx, ids: Sequence[int], keys: Sequence[bytes]) -> None:
+_KEEP_ACCOUNT_KEYS = """
+INSERT INTO ledger.account_secret (account_id, from_block, key)
+SELECT account_id, $3, key FROM unnest($1::bigint[], $2::bytea[]) AS made (account_id, key)"""
+
+
+async def keep_account_keys(tx: Tx, ids: Sequence[int], keys: Sequence[bytes], *, from_block: int) -> None:
     """Writes the keys of accounts that have none."""
-    await tx.execute(
-        "INSERT INTO ledger.account_secret (account_id, key) SELECT * FROM unnest($1::bigint[], $2::bytea[])", ids, keys
-    )
+    await tx.execute(_KEEP_ACCOUNT_KEYS, ids, keys, from_block)
 
 
 async def keep_promises(tx: Tx, made: Mapping[bytes, Promise], settled: Iterable[bytes]) -> None:

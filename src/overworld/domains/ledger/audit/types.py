@@ -51,10 +51,14 @@ class Taken(Struct, frozen=True):
 
 
 class SealedAccounts(Struct, frozen=True):
-    """Accounts in columns by ascending id, (m,); `keys` is uint8 (m, 32), and zeros where there is none yet."""
+    """Accounts in columns by ascending id, (m,); `keys` is uint8 (m, 32), and zeros where there is none yet.
+
+    A key is that of the records in the blocks `from_blocks` and later; an earlier one was destroyed.
+    """
 
     ids: NDArray[np.int64]
     codes: list[str]
     currencies: list[str]
     keys: Bytes2
     has_key: NDArray[np.bool_]
+    from_blocks: NDArray[np.int64]

@@ -30,9 +30,10 @@ CREATE TABLE ledger.tile (
 ALTER TABLE ledger.block ALTER COLUMN records SET STORAGE EXTERNAL;
 ALTER TABLE ledger.tile ALTER COLUMN hashes SET STORAGE EXTERNAL;
 
--- What makes pseudonyms and hides references. Deleting a row is how a player is forgotten.
+-- What makes pseudonyms and hides references, in blocks from `from_block` on. Deleting a row is how a player is forgotten.
 CREATE TABLE ledger.account_secret (
     account_id bigint PRIMARY KEY,
+    from_block bigint NOT NULL CHECK (from_block >= 0),
     key bytea NOT NULL CHECK (length(key) = 32)
 );
 
