@@ -61,8 +61,7 @@ class Sealer:
         self.state = SealerState()
 
     async def run(self) -> NoReturn:
-        """Seals for ever; a loop. Blocks follow each other without a pause while full ones can be made."""
-        await self.prepare()
+        """Seals for ever; a loop, after `prepare`. Full blocks follow each other without a pause."""
         while True:
             if await self.seal() < TRANSFERS_MAX:
                 await asyncio.sleep(min(_LOOK_EVERY_S, self._settings.seal_interval_s))
