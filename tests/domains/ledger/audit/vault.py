@@ -29,6 +29,7 @@ class Vault:
         self.database = database
         self.clock = clock
         self.settings = LedgerSettings(**settings)
+        self.moves: list[Transfer] = []
         self.ledger = Ledger(database=database, currencies=CURRENCIES)
         self.sealer = self.another_sealer()
         self.log = Log(database=database, clock=clock, settings=self.settings)
