@@ -9,7 +9,7 @@ from uuid import UUID
 from litestar import Request, Response, get
 from litestar.handlers import HTTPRouteHandler
 from litestar.openapi.datastructures import ResponseSpec
-from litestar.params import Parameter
+from litestar.params import QueryParameter
 
 from overworld.domains.ledger.audit.errors import NoSuchBlock, NotSealed
 from overworld.domains.ledger.audit.log import Log
@@ -28,8 +28,8 @@ from overworld.platform.http.paging import LIMIT_DEFAULT
 _UNCHANGED = {304: ResponseSpec(data_container=None, description="What `If-None-Match` names is what you would get")}
 _FOR_EVER = "public, max-age=31536000, immutable"
 _FOR_NOW = "public, max-age=5"
-_FROM = Annotated[int, Parameter(query="from", ge=0, description="Number of the earlier block.")]
-_TO = Annotated[int, Parameter(query="to", ge=0, description="Number of the later block.")]
+_FROM = Annotated[int, QueryParameter(name="from", ge=0, description="Number of the earlier block.")]
+_TO = Annotated[int, QueryParameter(name="to", ge=0, description="Number of the later block.")]
 
 
 def routes(log: Log) -> Sequence[HTTPRouteHandler]:

@@ -27,7 +27,7 @@ from overworld.domains.ledger.audit.errors import NobodyToForget
 from overworld.domains.ledger.audit.hashing import Bytes2
 from overworld.domains.ledger.audit.headers import Header
 from overworld.domains.ledger.audit.keys import KeptKey, first_key, next_key, opened
-from overworld.domains.ledger.audit.records import KEY_BYTES, Rows, Sides, currency_field, sides
+from overworld.domains.ledger.audit.records import KEY_BYTES, Sides, currency_field, sides
 from overworld.domains.ledger.audit.tiles import Edge, TileId
 from overworld.domains.ledger.audit.types import Mark, Sealed, SealedAccounts, Taken, Waiting
 from overworld.domains.ledger.types import LedgerSettings
@@ -182,7 +182,7 @@ class _Maker:
             last = min(first + TRANSFERS_MAX, len(taken.stamps))
             opened_block = OpenBlock(self._edge, accounts, self.promises)
             for at in range(first, last, _SLICE):
-                opened_block.add(_part(taken.rows, at, min(at + _SLICE, last)))
+                opened_block.add(taken.rows.part(at, min(at + _SLICE, last)))
                 await asyncio.sleep(0)
             block = opened_block.close(after=self._last, key=self._key, time_s=self._time_s)
             self._last = block.signed.header
@@ -206,10 +206,6 @@ def sides_of(held: SealedAccounts, keys: Bytes2, *, month: str) -> Sides:
 def _mark(taken: Taken, place: int) -> Mark:
     settles = bool(taken.rows.kinds[place] > PENDING)
     return Mark(int(taken.stamps[place]), settles, UUID(bytes=taken.rows.ids[place].tobytes()))
-
-
-def _part(rows: Rows, first: int, last: int) -> Rows:
-    return Rows(*(getattr(rows, name)[first:last] for name in Rows.__struct_fields__))
 
 
 def _next_number(header: Header | None) -> int:
