@@ -23,7 +23,7 @@ def export(folder: Path, *, flags: Flags = Flags()) -> None:
 
     For example:
       overworld ledger export ./export
-      overworld ledger export ./export.tar.gz --database postgresql://me@db.example/game
+      overworld ledger export ./export.tar.gz --data /var/lib/overworld
 
     Exit codes: 0 done, 1 there is no such database, or the folder is not empty.
 

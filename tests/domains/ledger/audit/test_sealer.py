@@ -294,6 +294,28 @@ async def test_broken_books_are_seen_by_the_running_auditor(open_database, clock
             await vault.auditor.check()
 
 
+async def test_the_log_goes_on_in_a_cluster_it_was_restored_into(vault, tmp_path):
+    """There transaction ids begin anew: what is posted would have its place before the end of the log, and stay out."""
+    await vault.post(mint(0, 100))
+    await vault.seal_all()
+    await vault.post(mint(1, 100))
+    async with vault.database.transaction() as tx:
+        await tx.execute("SET LOCAL session_replication_role = replica")
+        await tx.execute("UPDATE ledger.transfer SET stamp = stamp + 1000000")
+        await tx.execute("UPDATE ledger.block SET last_stamp = last_stamp + 1000000")
+    assert await vault.seal_all() == 0
+
+    await vault.sealer.prepare()
+    await vault.post(move(wallet(1), wallet(2), 3), move(wallet(0), wallet(2), 4))
+
+    assert await vault.seal_all() == 3
+    assert [each.amount_minor for each in await records_of(vault)][:2] == [100, 100]
+    await vault.another_sealer().prepare()
+    async with vault.database.read() as tx:
+        assert 999_990 < await tx.fetchval("SELECT ahead FROM ledger.epoch") < 1_000_010
+    assert await verified(vault, tmp_path / "export") == 4
+
+
 async def test_time_does_not_go_back_in_the_log(vault, tmp_path):
     await vault.post(mint(0, 100))
     await vault.seal_all()

@@ -11,7 +11,7 @@ from overworld.domains.ledger.audit.auditor import Auditor
 from overworld.domains.ledger.audit.log import Log
 from overworld.domains.ledger.audit.sealer import Sealer
 from overworld.domains.ledger.types import LedgerSettings
-from overworld.kernel.clock import FixedClock
+from overworld.kernel.clock import Clock
 from overworld.kernel.money import HOUSE, AccountCode, AccountRef, Transfer, TransferCode, TransferKind, TransferStatus
 from overworld.kernel.ports import Tx
 from overworld.platform.postgres import Database
@@ -25,7 +25,7 @@ HOUR = timedelta(hours=1)
 class Vault:
     """Everything of the ledger, with settings of one's own. Time passes by hand."""
 
-    def __init__(self, database: Database, clock: FixedClock, **settings: Any) -> None:
+    def __init__(self, database: Database, clock: Clock, **settings: Any) -> None:
         self.database = database
         self.clock = clock
         self.settings = LedgerSettings(**settings)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 from datetime import datetime, timedelta
 from typing import NoReturn
@@ -43,6 +44,9 @@ _SLICE = 256
 _LOOK_EVERY_S = 1.0
 
 
+_log = logging.getLogger(__name__)
+
+
 class SealerState(Struct):
     """What this sealer made, and how many transfers it left waiting, counted up to `BLOCKS_MAX` blocks."""
 
@@ -67,9 +71,15 @@ class Sealer:
                 await asyncio.sleep(min(_LOOK_EVERY_S, self._settings.seal_interval_s))
 
     async def prepare(self) -> None:
-        """Makes the first signing key if there is none. Raises: LedgerKeyLocked when the newest cannot be opened."""
+        """What has to be done before anything is posted: the first signing key, and that stamps go on where they ended.
+
+        Raises: LedgerKeyLocked when the newest key cannot be opened.
+        """
         async with self._database.transaction() as tx:
             await store.wait_for_turn(tx)
+            ahead = await store.catch_up(tx, (await store.end(tx)).mark)
+            if ahead is not None:
+                _log.warning("the ledger comes from another PostgreSQL: its stamps now run %d ahead", ahead)
             kept = await store.signing_keys(tx)
             if not kept:
                 await store.keep_signing_key(

@@ -43,11 +43,24 @@ async def end(tx: Tx) -> Sealed:
     return Sealed(_signed(row).header, _mark(row))
 
 
+_CATCH_UP = """
+UPDATE ledger.epoch SET ahead = newest.stamp + 2 - pg_snapshot_xmax(pg_current_snapshot())::text::bigint
+FROM (SELECT greatest($1, max(stamp)) AS stamp FROM ledger.transfer WHERE stamp >= $1) AS newest
+WHERE newest.stamp >= ahead + pg_snapshot_xmax(pg_current_snapshot())::text::bigint
+RETURNING ahead"""
+
+
+async def catch_up(tx: Tx, mark: Mark) -> int | None:
+    """Moves stamps ahead of the newest one when that is of the future, so of another cluster; by how much in all."""
+    ahead: int | None = await tx.fetchval(_CATCH_UP, mark.stamp)
+    return ahead
+
+
 _WAITING = """
 SELECT count(*) AS count, min(at) AS oldest_at, max(stamp) AS stamp FROM (
     SELECT at, stamp FROM ledger.transfer
     WHERE stamp >= $1 AND (stamp, kind >= 2, id) > ($1, $2, $3)
-        AND stamp < pg_snapshot_xmin(pg_current_snapshot())::text::bigint
+        AND stamp < ledger.horizon()
     LIMIT $4
 ) AS waiting"""
 

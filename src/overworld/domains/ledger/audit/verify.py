@@ -54,10 +54,17 @@ class Verdict(NamedTuple):
 
 
 def verify(folder: Path, trusted_key: bytes) -> Verdict:
-    """Everything that is wrong with the export in this folder. Raises: OSError when a file cannot be read."""
+    """Everything that is wrong with the export in this folder. Raises: OSError when a file cannot be read.
+
+    It goes from what is signed down to single transfers, and up again to what they add up to.
+    """
     check = _Check(folder, trusted_key)
     with suppress(_Enough):
-        check.everything()
+        check.check_keys()
+        check.check_manifest()
+        check.check_blocks()
+        check.check_transfers()
+        check.check_totals()
     return Verdict(len(check.blocks), check.transfers, check.findings)
 
 
@@ -132,14 +139,6 @@ class _Check:
         self.keys: list[Line] = []
         self.trusted_ids: set[str] = set()
         self.blocks: list[Line] = []
-
-    def everything(self) -> None:
-        """From what is signed down to single transfers, and up again to what they add up to."""
-        self.check_keys()
-        self.check_manifest()
-        self.check_blocks()
-        self.check_transfers()
-        self.check_totals()
 
     def wrong(self, where: str, what: str) -> None:
         """Notes a finding."""

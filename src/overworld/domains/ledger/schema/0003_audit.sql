@@ -64,6 +64,26 @@ CREATE TABLE ledger.sealed_promise (
     credit bytea NOT NULL CHECK (length(credit) = 16)
 );
 
+-- In a cluster into which the ledger was restored from a dump, transaction ids begin anew. `ahead` is added to them, so
+-- that the log goes on behind its end.
+CREATE TABLE ledger.epoch (
+    one boolean PRIMARY KEY DEFAULT true CHECK (one),
+    ahead bigint NOT NULL CHECK (ahead >= 0)
+);
+
+INSERT INTO ledger.epoch (ahead) VALUES (0);
+
+CREATE OR REPLACE FUNCTION ledger.stamp() RETURNS bigint LANGUAGE sql VOLATILE AS $$
+    SELECT ahead + greatest(
+        pg_snapshot_xmax(pg_current_snapshot())::text::bigint - 1, pg_current_xact_id()::text::bigint)
+    FROM ledger.epoch
+$$;
+
+-- No transfer with a stamp below this can still appear.
+CREATE FUNCTION ledger.horizon() RETURNS bigint LANGUAGE sql STABLE AS $$
+    SELECT ahead + pg_snapshot_xmin(pg_current_snapshot())::text::bigint FROM ledger.epoch
+$$;
+
 CREATE FUNCTION ledger.refuse_unsealing() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     RAISE EXCEPTION '% of ledger.% refused: what was sealed stays', TG_OP, TG_TABLE_NAME
