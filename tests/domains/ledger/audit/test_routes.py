@@ -155,3 +155,19 @@ async def test_a_transfer_that_waits_for_its_block_is_not_proved_yet(ask, vault)
     assert (await ask("proof", transfer=waiting.id)).status_code == 404
     await vault.seal_all()
     assert (await ask("proof", transfer=waiting.id)).status_code == 200
+
+
+async def test_records_whose_ids_look_alike_are_told_apart(ask, vault):
+    """A block is searched by four bytes of each id's hash, which two may have in common."""
+    wanted, other = vault.moves[0], vault.moves[1]
+    async with vault.database.transaction() as tx:
+        await tx.execute("SET LOCAL session_replication_role = replica")
+        prefix = records.id_hash(wanted.id.bytes)[: records.PREFIX_BYTES]
+        await tx.execute(
+            "UPDATE ledger.block SET id_prefixes = decode(repeat(encode($1, 'hex'), count), 'hex')", prefix
+        )
+
+    proof = (await ask("proof", transfer=wanted.id)).json()
+
+    assert records.decode(bytes.fromhex(proof["record"])).id_hash == records.id_hash(wanted.id.bytes)
+    assert (await ask("proof", transfer=other.id)).status_code == 404

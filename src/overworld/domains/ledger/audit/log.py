@@ -54,7 +54,7 @@ class Log:
         return BlockBody(block=block_item(found[0][0]), records=found[0][1])
 
     async def proof(self, transfer_id: UUID) -> ProofItem:
-        """That a transfer is in the log, proved in the tree of its block. Two round trips. Raises: NotSealed."""
+        """That a transfer is in the log, proved in the tree of its block. Three round trips. Raises: NotSealed."""
         async with self._database.read() as tx:
             found = await store.find(tx, transfer_id, id_hash(transfer_id.bytes))
             if found is None:

@@ -20,6 +20,7 @@ from overworld.domains.ledger.audit.hashing import Bytes2, beside, hash_rows
 RECORD_BYTES = 128
 VERSION = 1
 KEY_BYTES = 32
+PREFIX_BYTES = 4
 NO_ID_HASH = bytes(16)
 ID_HASH, DEBIT, CREDIT, REFERENCE = slice(32, 48), slice(48, 64), slice(64, 80), slice(80, 96)
 """Where these fields lie in a record: two hashes, with the pseudonyms between them."""
@@ -137,6 +138,11 @@ def id_hashes(ids: Bytes2) -> Bytes2:
 def id_hash(id: bytes) -> bytes:
     """The same of one id of 16 bytes."""
     return sha256(_ID_TAG + id).digest()[:16]
+
+
+def id_prefixes(records: Bytes2) -> bytes:
+    """The first bytes of each record's id hash, one behind the other, by which records are looked for."""
+    return records[:, ID_HASH][:, :PREFIX_BYTES].tobytes()
 
 
 def leaf_hashes(records: Bytes2) -> bytes:

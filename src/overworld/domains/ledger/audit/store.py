@@ -13,7 +13,7 @@ from overworld.domains.ledger.audit.blocks import Block, Promise
 from overworld.domains.ledger.audit.hashing import rows_of
 from overworld.domains.ledger.audit.headers import Certificate, Header, SignedHeader
 from overworld.domains.ledger.audit.keys import KeptKey
-from overworld.domains.ledger.audit.records import KEY_BYTES, RECORD_BYTES, Rows
+from overworld.domains.ledger.audit.records import ID_HASH, KEY_BYTES, PREFIX_BYTES, RECORD_BYTES, Rows, id_prefixes
 from overworld.domains.ledger.audit.tiles import TileId, edge_of, kept_edge_of
 from overworld.domains.ledger.audit.types import NOTHING_SEALED, Mark, Sealed, SealedAccounts, Taken, Waiting
 from overworld.kernel.ports import Tx
@@ -146,11 +146,14 @@ async def tiles(tx: Tx, wanted: Iterable[TileId]) -> dict[TileId, bytes]:
 
 _KEEP_BLOCKS = """
 INSERT INTO ledger.block
-    (number, previous, first_index, count, root, at, key_id, signature, last_stamp, last_settles, last_id, records)
-SELECT number, previous, first_index, count, root, at, key_id, signature, stamp, settles, last_id, records
+    (number, previous, first_index, count, root, at, key_id, signature, last_stamp, last_settles, last_id, records,
+    id_prefixes)
+SELECT number, previous, first_index, count, root, at, key_id, signature, stamp, settles, last_id, records, id_prefixes
 FROM unnest($1::bigint[], $2::bytea[], $3::bigint[], $4::int[], $5::bytea[], $6::timestamptz[], $7::bytea[],
-    $8::bytea[], $9::bigint[], $10::boolean[], $11::uuid[], $12::bytea[])
-    AS made (number, previous, first_index, count, root, at, key_id, signature, stamp, settles, last_id, records)"""
+    $8::bytea[], $9::bigint[], $10::boolean[], $11::uuid[], $12::bytea[],
+    $13::bytea[])
+    AS made (number, previous, first_index, count, root, at, key_id, signature, stamp, settles, last_id, records,
+        id_prefixes)"""
 _KEEP_TILES = """
 INSERT INTO ledger.tile (level, number, hashes)
 SELECT level, number, hashes FROM unnest($1::smallint[], $2::bigint[], $3::bytea[]) AS made (level, number, hashes)
@@ -175,6 +178,7 @@ async def keep_blocks(tx: Tx, blocks: Sequence[tuple[Block, Mark]], changed: Map
         [mark.settles for _, mark in blocks],
         [mark.id for _, mark in blocks],
         [block.records for block, _ in blocks],
+        [id_prefixes(rows_of(block.records, RECORD_BYTES)) for block, _ in blocks],
     )
     ids = list(changed)
     await tx.execute(_KEEP_TILES, [level for level, _ in ids], [number for _, number in ids], list(changed.values()))
@@ -239,25 +243,28 @@ async def bodies(tx: Tx, *, first: int, count_max: int) -> list[tuple[SignedHead
 
 
 _FIND = f"""
-SELECT {_HEADER}, records_at AS at_byte, substr(records, records_at - 32, 128) AS record
-FROM (
-    SELECT block.*, position($2::bytea IN block.records) AS records_at
-    FROM ledger.transfer AS posted CROSS JOIN LATERAL (
-        SELECT * FROM ledger.block
-        WHERE (last_stamp, last_settles, last_id) >= (posted.stamp, posted.kind >= 2, posted.id)
-        ORDER BY last_stamp, last_settles, last_id LIMIT 1
-    ) AS block
-    WHERE posted.id = $1
-) AS found"""  # noqa: S608
+SELECT {_HEADER}, id_prefixes FROM ledger.block
+WHERE (last_stamp, last_settles, last_id) >= (
+    SELECT stamp, kind >= 2, id FROM ledger.transfer WHERE id = $1
+)
+ORDER BY last_stamp, last_settles, last_id LIMIT 1"""  # noqa: S608
+_RECORDS = """
+SELECT place, substr(records, 128 * place + 1, 128) AS record FROM ledger.block CROSS JOIN unnest($2::int[]) AS place
+WHERE number = $1"""
 
 
 async def find(tx: Tx, id: UUID, hash: bytes) -> tuple[SignedHeader, int, bytes] | None:
     """The block that a transfer is sealed in, its index in the log, and its record; `hash` is its id's."""
-    row = await tx.fetchrow(_FIND, id, hash)
-    if row is None or not row["at_byte"]:
+    row = await tx.fetchrow(_FIND, id)
+    if row is None:
         return None
     signed = _signed(row)
-    return signed, signed.header.first_index + (row["at_byte"] - 1) // RECORD_BYTES, row["record"]
+    prefixes = rows_of(row["id_prefixes"], PREFIX_BYTES)
+    places = np.flatnonzero((prefixes == np.frombuffer(hash[:PREFIX_BYTES], np.uint8)).all(axis=1))
+    for place, record in await tx.fetch(_RECORDS, signed.header.number, places.tolist()):
+        if record[ID_HASH] == hash:
+            return signed, signed.header.first_index + place, record
+    return None
 
 
 _KEYS = """

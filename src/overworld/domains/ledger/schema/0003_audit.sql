@@ -12,8 +12,12 @@ CREATE TABLE ledger.block (
     last_stamp bigint NOT NULL,
     last_settles boolean NOT NULL,
     last_id uuid NOT NULL,
-    records bytea NOT NULL CHECK (length(records) = 128 * count)
+    records bytea NOT NULL CHECK (length(records) = 128 * count),
+    id_prefixes bytea NOT NULL CHECK (length(id_prefixes) = 4 * count)
 );
+
+COMMENT ON COLUMN ledger.block.id_prefixes IS
+    'the first 4 bytes of each id hash: a proof finds its record by them without reading all of half a megabyte';
 
 -- Which block a transfer is in: the first that ends at it or behind it. The order of the log is (stamp, settles, id):
 -- a promise and what settles it may be of one transaction, and have one stamp.
@@ -28,6 +32,7 @@ CREATE TABLE ledger.tile (
 
 -- Hashes do not compress, and a proof reads a few of them out of the middle.
 ALTER TABLE ledger.block ALTER COLUMN records SET STORAGE EXTERNAL;
+ALTER TABLE ledger.block ALTER COLUMN id_prefixes SET STORAGE EXTERNAL;
 ALTER TABLE ledger.tile ALTER COLUMN hashes SET STORAGE EXTERNAL;
 
 -- What makes pseudonyms and hides references, in blocks from `from_block` on. Deleting a row is how a player is forgotten.
