@@ -134,8 +134,10 @@ CREATE FUNCTION ledger.changes(
     WITH moved AS (
         SELECT made.debit_id, made.credit_id,
             CASE WHEN made.kind IN (0, 2) THEN made.amount ELSE 0 END AS posted,
-            CASE made.kind WHEN 0 THEN 0 WHEN 1 THEN made.amount ELSE -promised.amount END AS pending
-        FROM ledger.transfer AS made LEFT JOIN ledger.transfer AS promised ON promised.id = made.pending_id
+            CASE made.kind WHEN 0 THEN 0 WHEN 1 THEN made.amount
+                ELSE -(SELECT promised.amount FROM ledger.transfer AS promised WHERE promised.id = made.pending_id)
+            END AS pending
+        FROM ledger.transfer AS made
         WHERE made.stamp BETWEEN after_stamp AND upto_stamp
             AND (made.stamp, made.kind >= 2, made.id) > (after_stamp, after_settles, after_id)
             AND (made.stamp, made.kind >= 2, made.id) <= (upto_stamp, upto_settles, upto_id)
