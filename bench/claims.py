@@ -137,7 +137,7 @@ async def _measure(wanted: _Wanted, folder: Path) -> Report:
             )
         memory_mb = rss_mb(server)
         told = [one for tally in rounds.tallies for one in tally.told]
-        say(f"comparing {len(told)} wins with the ledger, the collections, the wallets and the log of events")
+        say(f"comparing {len(told)} wins with the ledger, the wallets and the log of events")
         books = await audit(server.dsn, told, game=check(game))
         return _report(wanted, rounds, books, memory_mb=memory_mb, where=await machine(server.dsn))
 

@@ -6,6 +6,7 @@ from uuid import UUID
 
 import pytest
 from msgspec import Raw
+from msgspec.structs import replace
 
 from overworld.app.doors import CollectAction, CollectiblesAround
 from overworld.domains.gameplay.messages import ClaimCollectible, Collected, CollectibleNearby
@@ -59,6 +60,13 @@ async def test_collect_on_the_socket_is_the_claim_of_http_with_the_request_id_as
     answer = await action(_player(player_id), "c", "request-1", Raw(b"{}"))
     assert (answer.value, answer.replayed) == (WON, True)
     assert shop.claimed == [ClaimCollectible(player_id=player_id, collectible_id="c", key="request-1")]
+
+
+async def test_memberships_come_with_a_claim_on_the_socket(ids: IdSource):
+    shop = Shop()
+    member = replace(_player(ids()), memberships=("guild",))
+    await CollectAction(cast(Gameplay, shop))(member, "c", "request-1", Raw(b"{}"))
+    assert shop.claimed[0].memberships == ("guild",)
 
 
 async def test_collect_on_the_socket_needs_a_request_id(ids: IdSource):

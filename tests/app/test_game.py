@@ -99,7 +99,7 @@ def test_everything_wrong_is_found_at_once_with_its_line(tmp_path):
         "line 9: currencies.pearl.scale: Expected `int`, got `str`; allowed: a whole number from 0 to 18",
         "line 12: collectibles.reach: unknown key; did you mean `reach_m`?",
         "line 13: collectibles.daily_cap: Expected `int` >= 1; allowed: a whole number from 1 to 1000000",
-        "line 16: collectibles.types.shell.weight: Expected `int` >= 1; allowed: a whole number from 1 to 1000000",
+        "line 16: collectibles.types.shell.weight: Expected `int` >= 0; allowed: a whole number from 0 to 1000000",
         "line 20: progression.experience_per_unit: is missing; allowed: a whole number from 0 to 1000000",
     ]
 
@@ -178,11 +178,11 @@ def test_a_text_within_quotes_is_not_taken_for_a_table(tmp_path):
 
 def test_the_list_is_printed_under_the_name_of_the_file(tmp_path):
     with pytest.raises(GameErrors) as refused:
-        check(written(tmp_path, GOOD.replace("weight = 3", "weight = 0").replace("scale = 2", "scale = 19")))
+        check(written(tmp_path, GOOD.replace("weight = 3", "weight = -1").replace("scale = 2", "scale = 19")))
     assert str(refused.value).splitlines() == [
         f"{tmp_path / 'game.toml'}: 2 errors",
         "  line 9: currencies.pearl.scale: Expected `int` <= 18; allowed: a whole number from 0 to 18",
-        "  line 15: collectibles.types.shell.weight: Expected `int` >= 1; allowed: a whole number from 1 to 1000000",
+        "  line 15: collectibles.types.shell.weight: Expected `int` >= 0; allowed: a whole number from 0 to 1000000",
     ]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
@@ -25,11 +25,11 @@ def test_every_route_has_an_example():
 
 @pytest.mark.slow
 async def test_a_server_answers_each_example_as_it_is_shown(tmp_path):
-    kept: dict[str, Any] = {}
     game = str(calm_game(tmp_path))
     quick = {"OVERWORLD_LEDGER__SEAL_INTERVAL_S": "0.01"}
     server = ServerProcess(tmp_path / "data", game=game, environment=quick)
     async with server, httpx.AsyncClient(base_url=server.http) as http:
+        kept: dict[str, Any] = {"developer_key": server.key}
         for call in examples.read():
             if call.target.startswith("/v1/ledger/"):
                 await _until_sealed(http)
@@ -51,7 +51,8 @@ async def _until_sealed(http: httpx.AsyncClient) -> None:
 
 
 async def _sent(http: httpx.AsyncClient, call: Call, kept: dict[str, Any]) -> httpx.Response:
-    values = kept | {"now": datetime.now(UTC).isoformat()}
+    now = datetime.now(UTC)
+    values = kept | {"now": now.isoformat(), "in_an_hour": (now + timedelta(hours=1)).isoformat()}
     headers = {name: examples.fill(value, values) for name, value in call.all_headers.items()}
     body = None if call.body is None else examples.fill(call.body, values).encode()
     if body is not None:

@@ -6,6 +6,7 @@ import asyncio
 import json
 import random
 from collections.abc import AsyncIterator, Iterable, Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -87,6 +88,7 @@ JUNK_TYPES = (
     b"*/*",
     b"\xff",
 )
+PLACING = tuple(f"/v1/game/{noun}{rest}" for noun in ("collectibles", "coins") for rest in ("", "/{id}"))
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND")
 
 
@@ -104,6 +106,11 @@ class Operation(Struct, frozen=True):
     def names(self, place: str) -> list[str]:
         """The parameters in a place: query or path."""
         return [each["name"] for each in self.described.get("parameters", ()) if each["in"] == place]
+
+    @property
+    def is_placing(self) -> bool:
+        """Whether only staff may do it; the attack then has the developer key."""
+        return self.path in PLACING
 
     def url(self) -> str:
         """An address with something in its path that is not there."""
@@ -123,6 +130,7 @@ class Attack:
     async def send(self, operation: Operation, why: str, **request: Any) -> httpx.Response:
         """One request with a token and a key; the answer must be one that the operation declares."""
         headers = {"Content-Type": JSON, "Idempotency-Key": uuid4().hex} | self.intruder.headers
+        headers |= {"Overworld-Key": self.target.server.key} if operation.is_placing else {}
         headers |= request.pop("headers", {})
         async with self._turns:
             reply = await self.target.http.request(operation.method, operation.url(), headers=headers, **request)
@@ -172,8 +180,27 @@ def example(path: str) -> dict[str, Any]:
         "/v1/location/visibility": {"visible": True},
         "/v1/game/collectibles/{id}/collect": {},
         "/v1/game/coins/{id}/collect": {},
+        "/v1/game/collectibles": {"items": [placement()]},
+        "/v1/game/coins": {"items": [placement()]},
     }
     return bodies[path]
+
+
+def placement() -> dict[str, Any]:
+    """One collectible that can be placed, with every field it knows."""
+    now = datetime.now(UTC)
+    return {
+        "type": "gold",
+        "lat": -46.05,
+        "lng": 14.5,
+        "opens_at": now.isoformat(),
+        "closes_at": (now + timedelta(hours=1)).isoformat(),
+        "value": "5",
+        "currency": "coin",
+        "experience": 1,
+        "mode": "personal",
+        "payer_id": str(uuid4()),
+    }
 
 
 def with_value(body: dict[str, Any], field: str, value: bytes) -> bytes:
@@ -201,6 +228,22 @@ async def test_no_value_of_any_field_is_a_bug(attack, operations):
         for field in example(each.path)
         for value in JUNK_VALUES
     )
+
+
+async def test_no_value_of_any_field_of_a_placement_is_a_bug(attack, operations):
+    """What is sound all the same is placed; a list that is empty or too long is not."""
+    placing = [each for each in operations if each.is_placing and each.method == "POST"]
+    bodies = {
+        f"{field} = {value[:40]!r}": b'{"items":[%b]}' % with_value(placement(), field, value)
+        for field in placement()
+        for value in (*JUNK_VALUES, *WRONG_TYPES)
+    }
+    replies = await attack.all(attack.send(each, why, content=body) for each in placing for why, body in bodies.items())
+    assert {reply.status_code for reply in replies} == {201, 400}
+    one = json.dumps(placement())
+    many = [f'{{"items":[{",".join([one] * count)}]}}'.encode() for count in (0, 257, 400)]
+    replies = await attack.all(attack.send(each, "many", content=body) for each in placing for body in many)
+    assert {reply.status_code for reply in replies} == {400, 413}
 
 
 async def test_wrong_types_missing_and_unknown_fields_are_refused(attack, operations):
@@ -340,7 +383,7 @@ async def test_no_idempotency_key_is_a_bug_and_bad_ones_are_refused(attack, oper
     longest = await attack.all(
         attack.send(each, "longest", json={}, headers={"Idempotency-Key": "k" * 255}) for each in keyed
     )
-    assert {reply.json()["code"] for reply in longest} == {"gameplay.not_found"}
+    assert {reply.json()["code"] for reply in longest} == {"gameplay.not_found", "http.bad_request"}
 
 
 async def test_bodies_of_other_types_are_refused(attack, operations):

@@ -28,8 +28,8 @@ from overworld.app.settings import Settings
 from overworld.domains.accounts.errors import BadRefreshToken, EmailTaken, NoSuchSession, TokenRevoked, UsernameTaken
 from overworld.domains.accounts.messages import LogIn, Refresh, Register, SignInDevice
 from overworld.domains.accounts.types import AccountsSettings, Origin
-from overworld.domains.gameplay.errors import AlreadyCollected
-from overworld.domains.gameplay.messages import ClaimCollectible
+from overworld.domains.gameplay.errors import AlreadyCollected, Expired
+from overworld.domains.gameplay.messages import ClaimCollectible, CollectibleToPlace, PlaceCollectibles
 from overworld.domains.ledger import Ledger
 from overworld.domains.world import store as world_store
 from overworld.domains.world.types import WorldSettings
@@ -50,7 +50,7 @@ SESSIONS_MAX = 3
 AT_ONCE = 6
 ROUNDS = 3
 EVERYWHERE = frozenset({"world.read"})
-EXPECTED = (AlreadyCollected, BadRefreshToken, EmailTaken, NoSuchSession, UsernameTaken)
+EXPECTED = (AlreadyCollected, Expired, BadRefreshToken, EmailTaken, NoSuchSession, UsernameTaken)
 SETTINGS = Settings(
     limits=LimitSettings(enabled=False),
     accounts=AccountsSettings(argon2_memory_kib=8, argon2_passes=1, sessions_max=SESSIONS_MAX),
@@ -78,6 +78,7 @@ class Town:
         self.tokens: list[str] = ["never one of ours, but long enough to be asked about"] * 4
         self.sessions: list[Principal] = []
         self.coins: list[str] = []
+        self.placed: list[str] = []
         self._round = 0
         self._seen_at = datetime(2020, 1, 1, tzinfo=UTC)
 
@@ -101,7 +102,10 @@ class Town:
             radius_m=500.0,
             limit=8,
         )
-        self.coins = [one.id for one in seen]
+        await self.place(self.servers[0])
+        for server in self.servers:
+            await server.gameplay.placing.load()
+        self.coins = [*(one.id for one in seen), *self.placed]
 
     async def claim(self, server: House) -> None:
         claim = ClaimCollectible(
@@ -114,6 +118,22 @@ class Town:
         player_id = self.any(self.players)
         claim = ClaimCollectible(player_id=player_id, collectible_id=self.coins[0], key=f"round {self._round}")
         await server.gameplay.service.collect(claim)
+
+    async def place(self, server: House) -> None:
+        """The same request on both servers, under one key in each round."""
+        items = tuple(
+            CollectibleToPlace(
+                type="gold", lat=lat, lng=LJUBLJANA[1], closes_at=self.clock.now() + timedelta(hours=1), mode=mode
+            )
+            for lat in (LJUBLJANA[0], LJUBLJANA[0] + 0.001)
+            for mode in ("shared", "personal")
+        )
+        command = PlaceCollectibles(placed_by=self.players[0], items=items, key=f"placed in round {self._round}")
+        answer = await server.gameplay.placing.place(command)
+        self.placed = [one.id for one in answer.value.items]
+
+    async def withdraw(self, server: House) -> None:
+        await server.gameplay.placing.withdraw(self.any(self.placed), by=self.players[0])
 
     async def register(self, server: House, name: str = "") -> None:
         name = name or f"name-{self._round}-{self.chance.randrange(2)}"
@@ -154,7 +174,12 @@ class Town:
         pairs = [(issuance, self.any(wallets)), *(self.chance.sample(wallets, 2) for _ in range(3))]
         transfers = [
             Transfer(
-                id=self.ids(), debit=debit, credit=credit, amount_minor=2, code=TransferCode.COLLECT, reference="pair"
+                id=self.ids(),
+                debit=debit,
+                credit=credit,
+                amount_minor=2,
+                code=TransferCode.COLLECT,
+                reference=self.ids(),
             )
             for debit, credit in pairs
         ]
@@ -225,20 +250,18 @@ class Town:
 COMMANDS: dict[str, Callable[[Town, House], Awaitable[None]]] = {
     command.__name__: command
     for command in (
-        Town.claim, Town.claim_under_one_key, Town.register, Town.log_in, Town.device, Town.refresh, Town.log_out,
-        Town.log_out_everywhere, Town.end_session, Town.post, Town.stand, Town.forget_fixes, Town.tell_movement,
-        Town.forget_answers, Town.maintain_log, Town.migrate,
+        Town.claim, Town.claim_under_one_key, Town.place, Town.withdraw, Town.register, Town.log_in, Town.device,
+        Town.refresh, Town.log_out, Town.log_out_everywhere, Town.end_session, Town.post, Town.stand,
+        Town.forget_fixes, Town.tell_movement, Town.forget_answers, Town.maintain_log, Town.migrate,
     )
 }  # fmt: skip
 
 PAIRS = list(combinations_with_replacement(COMMANDS, 2))
 
 _UNPAID = """
-SELECT encode(collectible_id, 'hex') AS collected, count(transfer.id) AS payments
-FROM gameplay.collection
-LEFT JOIN ledger.transfer
-    ON reference <> 'pair' AND substr(decode(translate(reference, '-_', '+/'), 'base64'), 1, 14) = collectible_id
-GROUP BY collectible_id, taker_id HAVING count(transfer.id) <> 1"""
+SELECT player.id, experience, max(memo >> 10) AS told FROM gameplay.player
+LEFT JOIN (ledger.transfer JOIN ledger.account ON account.id = credit_id AND transfer.code = 1) ON owner_id = player.id
+GROUP BY player.id HAVING coalesce(max(memo >> 10), 0) <> experience"""
 
 _CROWDED = """
 SELECT account_id, count(*) AS sessions FROM accounts.session

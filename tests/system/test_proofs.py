@@ -21,7 +21,6 @@ pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
 # Each is added to those before, and what the audit then says besides.
 DAMAGES = {
     "UPDATE gameplay.player SET experience = experience + 1": "experience, the events give",
-    "DELETE FROM gameplay.collection": "collected 0 times",
     "UPDATE ledger.account SET credits_posted = credits_posted + 1 WHERE code = 'wallet'": "wallets hold",
     "DELETE FROM eventlog.outbox WHERE 'events.collectible.collected' = ANY (topics)": "published 0 times",
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
+from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import httpx
@@ -45,6 +46,27 @@ async def test_the_same_key_twice_is_one_effect_and_one_answer(servers, joins):
     assert await player.balance() == int(coin["value"])
     history = await player.api.call("GET", "/v1/tokens/history", reply=Page[dict[str, str]])
     assert [line["reference"] for line in history.items] == [coin["id"]]
+
+
+async def test_what_is_placed_on_one_server_is_found_and_withdrawn_on_the_other(servers, joins):
+    """Within moments; a claim there before the news is refused as not found, under a key of its own."""
+    player, other = await joins(servers[0]), await joins(servers[1])
+    closes_at = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
+    item = {"type": "gold", "lat": -40.5, "lng": 10.5, "closes_at": closes_at, "mode": "personal"}
+    headers = {"Overworld-Key": servers[0].key, "Idempotency-Key": "place"}
+    placed = await player.raw.post("/v1/game/coins", json={"items": [item]}, headers=headers)
+    assert placed.status_code == 201, placed.text
+    [told] = placed.json()["items"]
+    for one in (player, other):
+        await one.stand(-40.5, 10.5)
+    async with asyncio.timeout(WAIT_S):
+        while told["id"] not in {coin["id"] for coin in await other.around(-40.5, 10.5)}:
+            pass
+    assert (await other.collect(told["id"], key="claim")).status_code == 200
+    key = {"Overworld-Key": servers[1].key}
+    assert (await other.raw.delete(f"/v1/game/coins/{told['id']}", headers=key)).status_code == 204
+    refused = await player.collect(told["id"], key="claim")
+    assert (refused.status_code, refused.json()["code"]) == (410, "gameplay.expired")
 
 
 async def test_a_key_is_known_on_the_other_server_too(servers, joins):

@@ -114,8 +114,8 @@ class Transfer(Struct, frozen=True, kw_only=True):
     POST_PENDING moves as much of the promise `pending_id` as its amount says and lets the rest go; a VOID_PENDING, of
     the whole amount, lets all of it go. Both name the promise's accounts again.
 
-    `linked` ties a transfer to the next one of its batch: a chain ends with the first that is not linked, and either all
-    of it is posted or nothing.
+    `linked` ties a transfer to the next one of its batch: a chain ends with the first that is not linked, and either
+    all of it is posted or nothing.
     """
 
     id: UUID

@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from overworld.kernel.events import Event
 from overworld.kernel.identity import Principal
-from overworld.kernel.money import Transfer, TransferResult
+from overworld.kernel.money import AccountRef, Transfer, TransferResult
 
 
 class Tx(Protocol):
@@ -62,13 +62,24 @@ class TokenVerifier(Protocol):
 class Ledger(Protocol):
     """The one place where value lives, as other domains see it."""
 
-    async def post(self, tx: Tx, transfers: Sequence[Transfer], *, at: datetime) -> list[TransferResult]:
+    async def post(
+        self, tx: Tx, transfers: Sequence[Transfer], *, at: datetime, stripe: int = 0
+    ) -> list[TransferResult]:
         """Posts transfers inside the caller's transaction; results are aligned with them, (n,).
 
         Evaluated in the order given, exactly and item by item: a refused transfer changes nothing and fails no
-        neighbour. Wallet accounts are opened by their first transfer. Call it last before the outbox, once: the
-        ledger locks accounts in id order.
+        neighbour save those it is linked to. Wallet accounts are opened by their first transfer. Call it last before
+        the outbox, once: the ledger locks accounts in id order. Who runs batches side by side gives each another
+        `stripe`, so that they do not queue for hot accounts.
         """
+        ...
+
+    async def open(self, accounts: Sequence[AccountRef]) -> dict[AccountRef, tuple[int, ...]]:
+        """The row numbers of accounts, one for each stripe, opened where missing: for SQL that calls `ledger.move`."""
+        ...
+
+    async def taken(self, tx: Tx, references: Sequence[UUID]) -> set[UUID]:
+        """Which references of exclusive transfers (collections) somebody has."""
         ...
 
 

@@ -94,6 +94,11 @@ def test_every_role_has_scopes_and_none_may_replay():
     assert {role: Scope.WORLD_REPLAY in rules.scopes_of(role) for role in Role} == dict.fromkeys(Role, False)
 
 
+def test_only_admins_may_place_collectibles():
+    """What is placed may be worth anything."""
+    assert [role for role in Role if Scope.GAME_PLACE in rules.scopes_of(role)] == [Role.ADMIN]
+
+
 def test_players_play_and_sponsors_only_see_their_account():
     assert rules.scope_claim(rules.scopes_of(Role.PLAYER)) == (
         "account.self chat.read chat.write game.play game.read ledger.read location.read location.write "

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from base64 import urlsafe_b64decode
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -12,8 +11,15 @@ from uuid import UUID
 from overworld.domains.gameplay.claims import Claims
 from overworld.domains.gameplay.messages import ClaimCollectible, CollectibleCollected
 from overworld.domains.gameplay.rules import spawn_table
-from overworld.domains.gameplay.spawns import KEY_BYTES, Spawns
-from overworld.domains.gameplay.types import CollectibleRules, CollectibleType, GameplaySettings, Mode, ProgressionRules
+from overworld.domains.gameplay.spawns import Spawns
+from overworld.domains.gameplay.types import (
+    EXPERIENCE_MAX,
+    CollectibleRules,
+    CollectibleType,
+    GameplaySettings,
+    Mode,
+    ProgressionRules,
+)
 from overworld.domains.gameplay.wiring import SCHEMA, build
 from overworld.domains.ledger import SCHEMA as LEDGER
 from overworld.domains.ledger import Ledger
@@ -88,6 +94,11 @@ class CountingDatabase:
         async with self._database.transaction() as tx:
             yield _CountingTx(self, tx)
 
+    @asynccontextmanager
+    async def read(self):
+        async with self._database.read() as tx:
+            yield _CountingTx(self, tx)
+
 
 class _CountingTx:
     def __init__(self, counter, tx) -> None:
@@ -114,7 +125,7 @@ class Field:
         self.outbox = PostgresOutbox(ids=ids)
         self.spawns = spawns_of(RULES)
 
-    def claims(self, rules: CollectibleRules = RULES, *, database=None, ledger=None, outbox=None, spawns=None) -> Claims:
+    def claims(self, rules: CollectibleRules = RULES, *, database=None, ledger=None, outbox=None) -> Claims:
         """Another server's batch executor."""
         return Claims(
             database=database or self.database,
@@ -124,7 +135,7 @@ class Field:
             ledger=ledger or self.ledger,
             last_fix=self.fixes,
             trust=self.trust,
-            spawns=spawns or spawns_of(rules),
+            spawns=spawns_of(rules),
             rules=rules,
             levels=LEVELS.levels,
             fix_age_max_s=60,
@@ -137,6 +148,7 @@ class Field:
     async def parts(self, rules: CollectibleRules = RULES, **options):
         """Everything of another server, with the field's secret unless its settings say otherwise."""
         options.setdefault("settings", GameplaySettings(spawn_key=SECRET.decode()))
+        options.setdefault("currencies", CURRENCIES)
         return await build(
             database=options.pop("database", self.database),
             clock=self.clock,
@@ -148,7 +160,6 @@ class Field:
             trust=self.trust,
             collectibles=rules,
             progression=LEVELS,
-            currencies=CURRENCIES,
             **options,
         )
 
@@ -187,24 +198,29 @@ class Field:
 
     async def counts(self) -> dict[str, int]:
         """How many rows there are of everything that a claim writes."""
-        tables = ("gameplay.player", "gameplay.collection", "ledger.transfer", "platform.idempotency")
+        tables = ("gameplay.player", "ledger.transfer", "platform.idempotency")
         async with self.database.read() as tx:
             return {table: await tx.fetchval(f"SELECT count(*) FROM {table}") for table in tables}  # noqa: S608
 
     async def broken(self) -> list[str]:
-        """What does not add up: in the books, and between collections, payments and events."""
+        """What does not add up: in the books, between payments and events, and in what players have earned."""
         async with self.database.read() as tx:
             found = await self.ledger.invariants(tx)
-            collections = await tx.fetch("SELECT collectible_id, player_id FROM gameplay.collection")
             payments = await tx.fetch(
-                "SELECT reference, owner_id FROM ledger.transfer t JOIN ledger.account a ON a.id = t.credit_id"
-                " WHERE reference <> ''"  # what a test gave away has none
+                "SELECT owner_id, amount, memo >> 10 AS experience, balance FROM ledger.transfer t"
+                " JOIN ledger.account a ON a.id = t.credit_id WHERE t.code = 1 AND memo IS NOT NULL"
             )
-        events = [event for event in await self.events() if isinstance(event, CollectibleCollected)]
-        written = Counter((row["collectible_id"], row["player_id"]) for row in collections)
-        paid = Counter((urlsafe_b64decode(row["reference"])[:KEY_BYTES], row["owner_id"]) for row in payments)
-        told = Counter((urlsafe_b64decode(event.collectible_id)[:KEY_BYTES], event.player_id) for event in events)
-        return found + [f"collected {written}, paid {paid}, told {told}"] * (not written == paid == told)
+            earned = {row["id"]: row for row in await tx.fetch("SELECT * FROM gameplay.player")}
+        told = [event for event in await self.events() if isinstance(event, CollectibleCollected)]
+        paid = Counter((row["owner_id"], row["amount"]) for row in payments)
+        published = Counter((event.player_id, event.amount_minor) for event in told)
+        found += [f"paid {paid}, told {published}"] * (paid != published)
+        for player_id, player in earned.items():
+            experience = sum(event.experience for event in told if event.player_id == player_id)
+            found += [f"{player_id} has {player}, told {experience}"] * (
+                player["experience"] != min(experience, EXPERIENCE_MAX) and player["experience"] < EXPERIENCE_MAX
+            )
+        return found
 
 
 def spawns_of(rules: CollectibleRules) -> Spawns:

@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from typing import Any, cast
 from uuid import UUID
 
+import asyncpg
 import pytest
 from msgspec.structs import replace
 
 from overworld.domains.gameplay.messages import ClaimCollectible, Collected, CollectibleCollected, LevelReached
 from overworld.domains.gameplay.spawns import Spawns
+from overworld.domains.ledger import Ledger
 from overworld.geo import cells
 from tests.domains.gameplay.field import RULES, CountingDatabase, code_of
 
 ANN, BEN, CID = (UUID(int=n) for n in (1, 2, 3))
 FAR_DEG = 0.001
+COOLDOWN_S = 60
+DAY_0 = datetime(2026, 5, 31, 12, tzinfo=UTC)
+
+
+def slow_copper(**changes):
+    """A game in which copper is there once a minute."""
+    copper = replace(RULES.types["copper"], cooldown_s=COOLDOWN_S)
+    return replace(RULES, types={**RULES.types, "copper": copper}, **changes)
 
 
 async def run(field, *commands, rules=RULES):
@@ -82,11 +93,13 @@ async def test_a_shared_one_goes_to_one_and_a_personal_one_to_each(field):
 @pytest.mark.parametrize(
     ("faults", "expected"),
     [
-        ({"forged", "late", "stale", "far", "capped", "taken"}, "not_found"),
-        ({"late", "stale", "far", "capped", "taken"}, "expired"),
-        ({"stale", "far", "capped", "taken"}, "stale_position"),
-        ({"far", "capped", "taken"}, "too_far"),
-        ({"capped", "taken"}, "cap_reached"),
+        ({"forged", "late", "stale", "distrusted", "far", "capped", "cooling", "taken"}, "not_found"),
+        ({"late", "stale", "distrusted", "far", "capped", "cooling", "taken"}, "expired"),
+        ({"stale", "distrusted", "far", "capped", "cooling", "taken"}, "stale_position"),
+        ({"distrusted", "far", "capped", "cooling", "taken"}, "low_trust"),
+        ({"far", "capped", "cooling", "taken"}, "too_far"),
+        ({"capped", "cooling", "taken"}, "cap_reached"),
+        ({"cooling", "taken"}, "cooling_down"),
         ({"taken"}, "already_collected"),
         (set(), "ok"),
     ],
@@ -94,11 +107,13 @@ async def test_a_shared_one_goes_to_one_and_a_personal_one_to_each(field):
 async def test_the_first_of_several_refusals_is_the_documented_one(field, faults, expected):
     """spec/wire.md: a player who is far away learns nothing of what others took."""
     spawn, other = field.shared()[:2]
-    rules = replace(RULES, daily_cap=1)
+    rules = slow_copper(daily_cap=1 if "capped" in faults else 9)
     if "taken" in faults:
         await run(field, field.claim(BEN, spawn))
-    if "capped" in faults:
-        await run(field, field.claim(ANN, other))
+    if faults & {"capped", "cooling"}:
+        await run(field, field.claim(ANN, other), rules=rules if "cooling" in faults else RULES)
+    if "distrusted" in faults:
+        field.trust.of[ANN] = 0.29
     if "late" in faults:
         field.clock.advance(timedelta(hours=1))
     field.stand(ANN, spawn, north_deg=FAR_DEG * ("far" in faults), age_s=61 * ("stale" in faults))
@@ -196,16 +211,15 @@ async def test_one_key_in_one_batch_has_one_effect(field):
 
 async def test_an_exception_before_the_commit_leaves_nothing(field):
     """The outbox is written last; when it fails, the coin is still there and the key still free."""
-
-    class BrokenOutbox:
-        async def append(self, tx, events, *, at):
-            await field.outbox.append(tx, events, at=at)
-            raise ZeroDivisionError
-
     claim = field.claim(ANN, field.shared()[0], "k")
-    with pytest.raises(ZeroDivisionError):
-        await field.claims(outbox=BrokenOutbox()).run([claim])
-    assert set((await field.counts()).values()) == {0} and await field.events() == []
+    async with field.database.transaction() as tx:
+        await tx.execute("ALTER SEQUENCE eventlog.outbox_id MAXVALUE 2")
+        await tx.execute("SELECT setval('eventlog.outbox_id', 2)")
+    with pytest.raises(asyncpg.PostgresError, match="outbox_id"):
+        await run(field, claim)
+    assert (await field.counts())["ledger.transfer"] == 0 and await field.events() == []
+    async with field.database.transaction() as tx:
+        await tx.execute("ALTER SEQUENCE eventlog.outbox_id NO MAXVALUE")
     assert await codes(field, claim) == ["ok"]
 
 
@@ -218,18 +232,27 @@ async def test_one_row_of_events_a_batch(field):
 
 
 @pytest.mark.parametrize("count", [1, 20])
-async def test_the_statements_of_a_batch_do_not_depend_on_its_size(field, count):
-    """Six of gameplay's and two of the ledger's when somebody wins; three when nobody does; two for replays."""
+async def test_a_batch_of_known_players_takes_one_statement_whatever_becomes_of_it(field, count):
+    """Three at first, for players and wallets that are new here; none for what is no collectible."""
     counting = CountingDatabase(field.database)
-    claims = field.claims(database=counting)
-    wanted = field.shared()[:count]
-    batches = [[field.claim(UUID(int=who * 100 + n), spawn) for n, spawn in enumerate(wanted)] for who in (1, 2)]
+    reach = replace(RULES, reach_m=1000)
+    claims = field.claims(
+        reach, database=counting, ledger=Ledger(database=cast(Any, counting), currencies=field.ledger.currencies)
+    )
+    wanted = field.shared()[: 2 * count]
+    first, second = ([field.claim(UUID(int=n), s) for n, s in enumerate(part)] for part in (wanted[::2], wanted[1::2]))
     statements = []
-    for batch in (batches[0], batches[0], [replace(c, collectible_id="?") for c in batches[1]]):
+    for batch in (
+        first,
+        second,
+        first,
+        [replace(claim, key="other") for claim in first],
+        [replace(first[0], collectible_id="?")],
+    ):
         counting.statements = 0
         await claims.run(batch)
         statements.append(counting.statements)
-    assert statements == [8, 2, 3]
+    assert statements == [3, 1, 1, 1, 0] and claims.exact_batches == 0
 
 
 async def test_everyones_reach_ends_at_their_own_place(field):
@@ -243,3 +266,60 @@ async def test_everyones_reach_ends_at_their_own_place(field):
 async def test_a_collectible_of_another_secret_is_not_found(field):
     field.spawns = Spawns(key=b"another", table=field.spawns._table, cells_cached_max=10)
     assert await codes(field, field.claim(ANN, field.shared()[0])) == ["not_found"]
+
+
+async def test_a_type_with_a_cooldown_is_taken_again_only_after_it(field):
+    """To the microsecond; other types and other players are not concerned, and a refusal begins nothing."""
+    rules = slow_copper()
+    a, b, c, d = field.shared()[:4]
+    assert await codes(field, field.claim(ANN, a), field.claim(BEN, b), rules=rules) == ["ok", "ok"]
+    field.clock.advance(timedelta(seconds=COOLDOWN_S, microseconds=-1))
+    [refused] = await run(field, field.claim(ANN, c), rules=rules)
+    assert code_of(refused) == "cooling_down"
+    assert refused.public_fields() == {"collectible_id": c.id, "retry_after_s": 1}
+    assert await codes(field, field.claim(ANN, field.shared("gem")[0]), rules=rules) == ["ok"]
+    field.clock.advance(timedelta(microseconds=1))
+    assert await codes(field, field.claim(ANN, b), field.claim(ANN, c), rules=replace(rules, reach_m=1000)) == [
+        "already_collected",
+        "ok",
+    ]
+    assert await codes(field, field.claim(ANN, d), rules=rules) == ["cooling_down"]
+
+
+async def test_a_cooldown_is_exact_inside_one_batch(field):
+    """A claim that loses begins no wait; the one that wins does, for the next in the same batch."""
+    rules = slow_copper(reach_m=1000)
+    a, b, c = field.shared()[:3]
+    await run(field, field.claim(BEN, a))
+    batch = [field.claim(ANN, spawn) for spawn in (a, b, c)]
+    assert await codes(field, *batch, rules=rules) == ["already_collected", "ok", "cooling_down"]
+
+
+async def test_members_are_paid_more_and_told_what_was_paid(field):
+    """A third of 10, rounded down; the experience is that of the value alone."""
+    rules = replace(RULES, member_bonus={"gold": "0.333333333", "silver": "0.1"})
+    claim = replace(field.claim(ANN, field.personal()[0]), memberships=("silver", "gold", "other"))
+    [won] = await run(field, claim, rules=rules)
+    assert (won.value.amount, won.value.balance, won.value.experience) == ("13", "13", 100)
+    assert [(event.amount_minor, event.experience) for event in (await field.events())[:1]] == [(13, 100)]
+
+
+async def test_who_is_not_trusted_collects_nothing(field):
+    """The threshold itself is enough; no number at all is not. How much trust there is stays in our logs."""
+    spawns = field.shared()
+    found = []
+    for n, trust in enumerate((0.3, 0.2999, float("nan"))):
+        field.trust.of[UUID(int=n)] = trust
+        found += await run(field, field.claim(UUID(int=n), spawns[n]))
+    assert [code_of(one) for one in found] == ["ok", "low_trust", "low_trust"]
+    assert found[1].public_fields() == {"collectible_id": spawns[1].id}
+
+
+async def test_a_local_day_ends_at_midnight_where_the_player_is(field):
+    """At 14 degrees east that is 57 minutes before midnight UTC; it is the middle of the level-5 cell that counts."""
+    rules = replace(RULES, day="local", daily_cap=1)
+    found = {}
+    for hour in (12, 22, 22.8, 23.2, 24.5):
+        field.clock.advance(timedelta(hours=12 + hour) + (DAY_0 - field.clock.now()))
+        found[hour] = (await codes(field, field.claim(ANN, field.shared()[0]), rules=rules))[0]
+    assert found == {12: "ok", 22: "cap_reached", 22.8: "cap_reached", 23.2: "ok", 24.5: "cap_reached"}

@@ -34,6 +34,8 @@ class Model:
 
     def claim(self, player: int, spawn: int, key: int) -> tuple[str, tuple[int, int, int]]:
         """The code, and for a win the balance, the experience and the level after it."""
+        if spawn < 0:
+            return "not_found", (0, 0, 0)
         if (player, key) in self.keys:
             asked, code, shown = self.keys[player, key]
             return (f"{code}*", shown) if asked == spawn else ("key_reused", (0, 0, 0))
@@ -43,8 +45,6 @@ class Model:
         return code, shown
 
     def _fresh(self, player: int, spawn: int) -> str:
-        if spawn < 0:
-            return "not_found"
         if player == STRANGER:
             return "too_far"
         if len(self.wins[player]) >= CAP:

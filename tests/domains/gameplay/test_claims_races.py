@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import Counter
+from contextlib import asynccontextmanager
 from uuid import UUID
 
 import pytest
@@ -59,23 +60,13 @@ async def test_one_request_sent_to_two_servers_at_once_is_one_request(field):
 async def test_a_batch_waits_for_a_rival_and_learns_who_won(field):
     """The rival has taken the coin and not committed yet; the batch must not answer before it knows."""
     spawn, other = field.shared()[:2]
-    rival = asyncio.Event()
-    held, claims = asyncio.Event(), field.claims()
-
-    class SlowOutbox:
-        async def append(self, tx, events, *, at):
-            held.set()
-            await rival.wait()
-            await field.outbox.append(tx, events, at=at)
-
-    first = asyncio.create_task(field.claims(outbox=SlowOutbox()).run([field.claim(ANN, spawn)]))
-    await held.wait()
-    batch = [field.claim(BEN, spawn), field.claim(UUID(int=3), other)]
-    second = asyncio.create_task(claims.run(batch))
-    await waits_for_a_lock(field.database)
-    assert not second.done()
-    rival.set()
-    assert [code_of(outcome) for outcome in await first] == ["ok"]
+    claims = field.claims()
+    async with field.database.transaction() as tx:
+        first = await field.claims(database=InOneTransaction(tx)).run([field.claim(ANN, spawn)])
+        second = asyncio.create_task(claims.run([field.claim(BEN, spawn), field.claim(UUID(int=3), other)]))
+        await waits_for_a_lock(field.database)
+        assert not second.done()
+    assert [code_of(outcome) for outcome in first] == ["ok"]
     assert [code_of(outcome) for outcome in await second] == ["already_collected", "ok"]
 
 
@@ -102,21 +93,12 @@ async def test_a_coin_lost_to_a_rival_makes_room_for_the_next_one(field):
 
 async def test_a_rival_that_fails_leaves_the_coin_to_the_next(field):
     spawn = field.shared()[0]
-    held, fail = asyncio.Event(), asyncio.Event()
-
-    class FailingOutbox:
-        async def append(self, tx, events, *, at):
-            held.set()
-            await fail.wait()
-            raise ZeroDivisionError
-
-    first = asyncio.create_task(field.claims(outbox=FailingOutbox()).run([field.claim(ANN, spawn)]))
-    await held.wait()
-    second = asyncio.create_task(field.claims().run([field.claim(BEN, spawn)]))
-    await waits_for_a_lock(field.database)
-    fail.set()
     with pytest.raises(ZeroDivisionError):
-        await first
+        async with field.database.transaction() as tx:
+            await field.claims(database=InOneTransaction(tx)).run([field.claim(ANN, spawn)])
+            second = asyncio.create_task(field.claims().run([field.claim(BEN, spawn)]))
+            await waits_for_a_lock(field.database)
+            raise ZeroDivisionError
     assert [code_of(outcome) for outcome in await second] == ["ok"]
     assert (await field.balance(ANN), await field.balance(BEN)) == (0, 3)
 
@@ -135,7 +117,7 @@ async def test_batches_that_cross_never_deadlock(field):
         assert {code_of(outcome) for outcomes in results for outcome in outcomes} <= {"ok", "already_collected"}
     async with field.database.read() as tx:
         assert await tx.fetchval("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()") == 0
-    assert (await field.counts())["gameplay.collection"] == len(spawns)
+    assert (await field.counts())["ledger.transfer"] == len(spawns)
 
 
 async def test_a_claim_whose_caller_left_still_counts_once(field):
@@ -147,6 +129,19 @@ async def test_a_claim_whose_caller_left_still_counts_once(field):
     leaving.cancel()
     answer = await server.collect(claim)
     assert answer.value.balance == "3" and await field.balance(ANN) == 3
+
+
+class InOneTransaction:
+    """A database whose every use is of one transaction, which somebody else will end."""
+
+    def __init__(self, tx) -> None:
+        self._tx = tx
+
+    @asynccontextmanager
+    async def read(self):
+        yield self._tx
+
+    transaction = read
 
 
 async def waits_for_a_lock(database: Database) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 import httpx
 import pytest
+from msgspec.structs import replace
 from prometheus_client import CollectorRegistry
 
 from overworld.geo import cells
@@ -23,11 +25,12 @@ AROUND = {"lat": LAT, "lng": LNG, "radius_m": 300}
 
 
 class Tokens:
-    """A verifier whose tokens are account numbers."""
+    """A verifier whose tokens are account numbers; number 8 is of the staff, and number 2 a member of the guild."""
 
     def verify(self, token: str) -> Principal:
-        scopes = frozenset({Scope.GAME_PLAY, Scope.GAME_READ})
-        return Principal(account_id=UUID(int=int(token)), role="player", scopes=scopes)
+        scopes = frozenset({Scope.GAME_PLAY, Scope.GAME_READ} | ({Scope.GAME_PLACE} if token == "8" else set()))
+        memberships = ("guild",) if token == "2" else ()
+        return Principal(account_id=UUID(int=int(token)), role="player", scopes=scopes, memberships=memberships)
 
 
 class OneKey:
@@ -41,7 +44,7 @@ class OneKey:
 async def client(field):
     """A client of a server whose game calls collectibles shells; plays as Ann."""
     app: Any = build_http(
-        routes=(await field.parts(alias="shells")).routes,
+        routes=(await field.parts(replace(RULES, member_bonus={"guild": "0.5"}), alias="shells")).routes,
         verifier=Tokens(),
         keys=OneKey(),
         limiter=MemoryLimiter(monotonic_s=SystemClock().monotonic_s),
@@ -183,3 +186,61 @@ async def test_the_same_key_for_another_collectible_is_refused(client, field):
     await collect(client, one.id)
     reply = await collect(client, two.id)
     assert (reply.status_code, reply.json()["code"]) == (422, "http.key_reused")
+
+
+async def test_a_member_is_paid_a_bonus(client, field):
+    spawn = field.shared()[0]
+    field.stand(UUID(int=2), spawn)
+    headers = {"authorization": "Bearer 2", "idempotency-key": "k"}
+    reply = await client.post(f"/v1/game/shells/{spawn.id}/collect", headers=headers, json={})
+    assert (reply.json()["amount"], reply.json()["balance"]) == ("4", "4")
+
+
+def place(client, *items, key="k", noun="shells", account=8):
+    headers = {"authorization": f"Bearer {account}"} | ({"idempotency-key": key} if key else {})
+    return client.post(f"/v1/game/{noun}", headers=headers, json={"items": items})
+
+
+def shell(field, **changes):
+    closes_at = (field.clock.now() + timedelta(hours=1)).isoformat()
+    return {"type": "copper", "lat": LAT, "lng": LNG, "closes_at": closes_at} | changes
+
+
+@pytest.mark.parametrize("noun", ["collectibles", "shells"])
+async def test_staff_place_and_withdraw_under_both_names(client, field, noun):
+    """A retry places nothing more, and says so; withdrawing may be repeated."""
+    first, second = [await place(client, shell(field), noun=noun) for _ in range(2)]
+    assert (first.status_code, second.status_code) == (201, 201)
+    assert first.json() == second.json() and second.headers["idempotency-replayed"] == "true"
+    [placed] = first.json()["items"]
+    assert (placed["value"], placed["currency"], placed["mode"]) == ("3", "coin", "shared")
+    field.fixes.at[ANN] = (LAT, LNG, field.clock.now_us())
+    staff = {"authorization": "Bearer 8"}
+    gone = [await client.delete(f"/v1/game/{noun}/{placed['id']}", headers=staff) for _ in range(2)]
+    assert [(reply.status_code, reply.content) for reply in gone] == [(204, b"")] * 2
+    assert (await collect(client, placed["id"])).json()["code"] == "gameplay.expired"
+
+
+async def test_players_neither_place_nor_withdraw(client, field):
+    [placed] = (await place(client, shell(field))).json()["items"]
+    refused = [await place(client, shell(field), account=1), await client.delete(f"/v1/game/shells/{placed['id']}")]
+    assert [(reply.status_code, reply.json()["code"]) for reply in refused] == [(403, "http.forbidden")] * 2
+    field.fixes.at[ANN] = (LAT, LNG, field.clock.now_us())
+    assert (await collect(client, placed["id"])).status_code == 200
+
+
+async def test_placing_needs_a_key_and_what_the_game_has(client, field):
+    assert (await place(client, shell(field), key=None)).json()["code"] == "http.key_required"
+    reply = await place(client, shell(field), shell(field, type="gold"))
+    assert reply.status_code == 400
+    assert {name: reply.json()[name] for name in ("code", "item", "field")} == {
+        "code": "gameplay.bad_placement",
+        "item": 1,
+        "field": "type",
+    }
+
+
+@pytest.mark.parametrize("wrong", ["A" * 32, "x", "%00"])
+async def test_what_was_not_placed_is_not_withdrawn(client, wrong):
+    reply = await client.delete(f"/v1/game/shells/{wrong}", headers={"authorization": "Bearer 8"})
+    assert reply.json()["code"] in {"gameplay.not_found", "http.bad_request"}

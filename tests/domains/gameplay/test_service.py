@@ -187,6 +187,6 @@ def _all_there_can_be(player_id, *, id):
         debit=AccountRef(HOUSE, "coin", AccountCode.ISSUANCE),
         credit=AccountRef(player_id, "coin"),
         amount_minor=AMOUNT_MINOR_MAX,
-        code=TransferCode.COLLECT,
-        reference="",
+        code=TransferCode.FUND,
+        reference=UUID(int=0),
     )

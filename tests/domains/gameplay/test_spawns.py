@@ -6,11 +6,13 @@ import math
 import random
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections import Counter
+from uuid import UUID
 
 import pytest
+from msgspec import structs
 
 from overworld.domains.gameplay.errors import NotFound
-from overworld.domains.gameplay.spawns import COUNT_MAX, Spawns, cells_at
+from overworld.domains.gameplay.spawns import COUNT_MAX, Spawns, cells_at, placed_key
 from overworld.domains.gameplay.types import Kind, Mode, SpawnTable
 from overworld.geo import cells
 from overworld.kernel.money import Currency
@@ -124,6 +126,59 @@ def test_every_changed_bit_of_an_id_is_noticed():
         forged[bit // 8] ^= 1 << bit % 8
         with pytest.raises(NotFound):
             source.find(urlsafe_b64encode(forged).decode())
+
+
+def test_an_id_is_proved_by_being_equal_to_one_made_here(monkeypatch):
+    """No HMAC for a cell that is kept; forged ids of it are still held against one, and found out."""
+    source = spawns(cached=2)
+    first, other, third = [cell for cell in some_cells(100) if source.in_cells([cell], window=7)][:3]
+    kept, gone = (source.in_cells([cell], window=7)[0] for cell in (first, other))
+    asked: list[bytes] = []
+    proof = source._proof
+
+    def noted(key):
+        asked.append(key)
+        return proof(key)
+
+    monkeypatch.setattr(source, "_proof", noted)
+    assert source.find(kept.id) is kept and asked == []
+    with pytest.raises(NotFound):
+        source.find(kept.id[:-1] + ("A" if kept.id[-1] != "A" else "B"))
+    assert asked == [kept.key]
+    source.in_cells([first, third], window=7)
+    asked.clear()
+    assert source.find(gone.id) == gone and gone.key in asked
+
+
+def test_what_is_kept_by_id_goes_with_its_cell():
+    source = spawns(cached=3)
+    for cell in some_cells(200):
+        source.in_cells([cell], window=7)
+    assert len(source._cells) == 3
+    assert set(source._known) == {spawn.id for lying in source._cells.values() for spawn in lying}
+
+
+def test_a_reference_tells_nothing_of_its_id_and_is_for_each_taker_of_a_personal_one():
+    """The reference is of the same HMAC as the id, of bytes that the id does not show."""
+    everything = spawns().in_cells(some_cells(100), window=7)
+    assert len({spawn.reference for spawn in everything}) == len(everything)
+    ann, ben = UUID(int=1), UUID(int=2)
+    for spawn in everything[:20]:
+        shown = urlsafe_b64decode(spawn.id)
+        assert all(spawn.reference.bytes[i : i + 4] not in shown for i in range(13))
+        assert spawn.reference_for(ann) == spawn.reference_for(ben) == spawn.reference
+        mine = structs.replace(spawn, kind=structs.replace(spawn.kind, mode=Mode.PERSONAL))
+        assert len({mine.reference_for(ann), mine.reference_for(ben), mine.reference}) == 3
+        assert mine.reference_for(ann) == mine.reference_for(UUID(int=1))
+
+
+def test_an_id_of_something_placed_that_is_not_known_is_not_found():
+    """The MAC alone makes nothing of it."""
+    source = spawns()
+    known_as, _ = source.named(placed_key(HOME, b"12345"))
+    assert source.key_of(known_as) == placed_key(HOME, b"12345")
+    with pytest.raises(NotFound):
+        source.find(known_as)
 
 
 def test_an_id_of_another_secret_is_not_found():

@@ -17,9 +17,7 @@ OTHER_ISSUANCE = AccountRef(A, "ore", AccountCode.ISSUANCE)
     [(AMOUNT_MINOR_MAX, TransferStatus.CREATED), (AMOUNT_MINOR_MAX + 1, TransferStatus.EXCEEDS_MAXIMUM)],
 )
 def test_an_amount_above_the_maximum_is_refused_even_where_the_balance_has_room(amount_minor, status):
-    books = Books(
-        account_ids={ISSUANCE: (1,), OTHER_ISSUANCE: (2,)}, held={1: Held(0), 2: Held(-AMOUNT_MINOR_MAX)}
-    )
+    books = Books(account_ids={ISSUANCE: (1,), OTHER_ISSUANCE: (2,)}, held={1: Held(0), 2: Held(-AMOUNT_MINOR_MAX)})
     decision = decide([transfer(ISSUANCE, OTHER_ISSUANCE, amount_minor)], books, at=AT)
     assert [result.status for result in decision.results] == [status]
 

@@ -74,7 +74,7 @@ def _collected(scenario: Collect, game: Game) -> dict[str, Any]:
     outcome = decide(
         attempted([spawn], claimant, now_us=to_us(at), terms=terms),
         players={_PLAYER: _player(given.player, levels, today=today)},
-        taken={spawn.taking(taker) for taker in takers},
+        taken={spawn.reference_for(taker) for taker in takers},
         waits=_waits(given.player, spawn),
         now_us=to_us(at),
         daily_cap=rules.daily_cap,

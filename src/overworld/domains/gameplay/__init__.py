@@ -1,15 +1,18 @@
 """gameplay: what can be collected, who collected it, and how far players have come.
 
-Owns the spawned collectibles (computed, never stored), their collections, the daily cap, experience and levels.
+Owns the spawned collectibles (computed, never stored), the placed ones, their collections, the daily cap, experience
+and levels.
 Never holds a balance (the ledger does), never judges a position (the world does; gameplay asks for the last accepted
 one), and knows no game: what exists comes from the game definition.
 
 Invariants: a shared collectible has at most one collection, a personal one at most one per player, over all servers
 on one database; every collection has exactly one transfer and one event, in the same transaction; a player's
-experience is the sum of what their collections gave (2**53 at most), and their level follows from it and never falls.
+experience is the sum of what their collections gave (2**53 at most), and their level follows from it and never falls;
+nobody collects what was withdrawn, from the withdrawal's commit on.
 
-Tables: `gameplay.player`, `gameplay.collection`, `gameplay.secret`. Events out: `events.collectible.collected`,
-`events.level.reached`. Events in: none.
+Tables: `gameplay.player`, `gameplay.secret`, `gameplay.placed`, `gameplay.wait`. Events out:
+`events.collectible.collected`, `.placed`, `.withdrawn`, `events.level.reached`. Events in: what other servers placed
+and withdrew.
 """
 
 from typing import TYPE_CHECKING
@@ -22,9 +25,15 @@ if TYPE_CHECKING:
         Collected,
         CollectibleCollected,
         CollectibleNearby,
+        CollectiblePlaced,
         CollectibleSeen,
+        CollectibleToPlace,
+        CollectibleWithdrawn,
         LevelReached,
+        PlaceCollectibles,
+        PlacedCollectibles,
     )
+    from overworld.domains.gameplay.placing import Placing
     from overworld.domains.gameplay.service import Gameplay
     from overworld.domains.gameplay.types import (
         CollectibleRules,
@@ -40,9 +49,15 @@ else:
             "Collected",
             "CollectibleCollected",
             "CollectibleNearby",
+            "CollectiblePlaced",
             "CollectibleSeen",
+            "CollectibleToPlace",
+            "CollectibleWithdrawn",
             "LevelReached",
+            "PlaceCollectibles",
+            "PlacedCollectibles",
         ],
+        placing=["Placing"],
         service=["Gameplay"],
         types=["CollectibleRules", "GameplaySettings", "Progress", "ProgressionRules"],
     )
@@ -52,11 +67,17 @@ __all__ = [
     "Collected",
     "CollectibleCollected",
     "CollectibleNearby",
+    "CollectiblePlaced",
     "CollectibleRules",
     "CollectibleSeen",
+    "CollectibleToPlace",
+    "CollectibleWithdrawn",
     "Gameplay",
     "GameplaySettings",
     "LevelReached",
+    "PlaceCollectibles",
+    "PlacedCollectibles",
+    "Placing",
     "Progress",
     "ProgressionRules",
 ]

@@ -1,81 +1,45 @@
-"""Claims, many in one transaction: each is answered exactly as if they had come one after another.
+"""Claims, many at once: judged in Python, carried out in one round trip, each answered as if it were alone.
 
-Locks, in this order: the players by id, the takings by key, the ledger's accounts, the keys' answers, the outbox.
+What needs no database is decided here (`rules.attempted`). One SQL function does the rest of a batch; where it cannot
+decide item by item, it changes nothing and the batch goes the exact way (`exact_claims`), which can answer everything.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from collections.abc import Set as AbstractSet
-from datetime import datetime
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date, datetime
 from functools import partial
 from uuid import UUID
 
-from msgspec import Struct
-
 from overworld.domains.gameplay import store
-from overworld.domains.gameplay.errors import Expired, OutOfStock, WalletFull
-from overworld.domains.gameplay.messages import ClaimCollectible, Collected, CollectibleCollected, LevelReached
-from overworld.domains.gameplay.ports import Trust
-from overworld.domains.gameplay.rules import (
-    Attempt,
-    Claimants,
-    Decision,
-    Taking,
-    Wait,
-    Win,
-    attempted,
-    decide,
-    terms_of,
+from overworld.domains.gameplay.claim import (
+    Claim,
+    Outcome,
+    collected,
+    collection_event,
+    payer_of,
+    replayed,
+    wallet_of,
 )
+from overworld.domains.gameplay.errors import AlreadyCollected, CapReached, NotFound
+from overworld.domains.gameplay.exact_claims import ExactClaims
+from overworld.domains.gameplay.messages import ClaimCollectible, Collected
+from overworld.domains.gameplay.ports import EncodingOutbox, Trust
+from overworld.domains.gameplay.rules import Attempt, Claimants, attempted, terms_of
 from overworld.domains.gameplay.spawns import Spawns, is_placed
-from overworld.domains.gameplay.types import CollectibleRules, Player, Spawn
-from overworld.geo import cells
-from overworld.kernel.clock import Clock, from_us, rfc3339, to_us
-from overworld.kernel.events import Event
+from overworld.domains.gameplay.store import Batch, Judged
+from overworld.domains.gameplay.types import CollectibleRules, Spawn
+from overworld.kernel.clock import Clock, from_us
 from overworld.kernel.identity import Answer
-from overworld.kernel.ids import IdSource
-from overworld.kernel.money import (
-    HOUSE,
-    AccountCode,
-    AccountRef,
-    Transfer,
-    TransferCode,
-    TransferResult,
-    TransferStatus,
-)
-from overworld.kernel.ports import LastFix, Ledger, Outbox, Tx
+from overworld.kernel.ids import IdSource, keyed_id
+from overworld.kernel.money import AMOUNT_MINOR_MAX
+from overworld.kernel.ports import LastFix, Ledger
 from overworld.kernel.refusals import Refusal
-from overworld.platform.postgres import Database, run_again
-from overworld.platform.postgres.idempotency import Keyed, KeyTaken, first_uses, keyed, recall, remember, repeated
+from overworld.platform.postgres import CheckViolation, Database, UniqueViolation, run_again
+from overworld.platform.postgres.idempotency import KeyReused, encoded, recalled, repeated
 
-_RUNS_MAX = 4
-
-
-class _Overtaken(Exception):
-    """Another server won takings of this batch while it ran, and that changes who else wins: run again, knowing it."""
-
-    def __init__(self, takings: AbstractSet[Taking]) -> None:
-        super().__init__(f"{len(takings)} takings were won elsewhere")
-        self.takings = takings
-
-
-class _Unpaid(Exception):
-    """A win of this batch cannot be paid, or not into its player's wallet: nothing of the batch was written."""
-
-    def __init__(self, win: Win, status: TransferStatus) -> None:
-        super().__init__(f"{win.spawn.id} is not paid: {status.name}")
-        self.refusal: Refusal = OutOfStock(collectible_id=win.spawn.id)
-        if status is TransferStatus.EXCEEDS_MAXIMUM:
-            self.refusal = WalletFull(collectible_id=win.spawn.id, currency=win.spawn.kind.currency.code)
-
-
-class _Batch(Struct, frozen=True, kw_only=True):
-    """Claims as they are before the database is asked, aligned, (n,): the use of each key, and each attempt."""
-
-    uses: Sequence[Keyed]
-    attempts: Sequence[Attempt | Refusal]
-    at: datetime
+_TRIES_MAX = 4
+_PLAYERS_KNOWN_MAX = 200_000
 
 
 class Claims:
@@ -87,7 +51,7 @@ class Claims:
         database: Database,
         clock: Clock,
         ids: IdSource,
-        outbox: Outbox,
+        outbox: EncodingOutbox,
         ledger: Ledger,
         last_fix: LastFix,
         trust: Trust,
@@ -104,38 +68,39 @@ class Claims:
         self._last_fix = last_fix
         self._trust = trust
         self._spawns = spawns
-        self._rules = rules
-        self._levels = levels
+        self._daily_cap = rules.daily_cap
+        self._levels = list(levels)
         self._terms = terms_of(rules, age_max_s=fix_age_max_s)
+        self._players_known: dict[UUID, None] = {}
+        self._exact = ExactClaims(
+            database=database, outbox=outbox, ledger=ledger, daily_cap=rules.daily_cap, levels=levels
+        )
+        self.exact_batches = 0
 
-    async def run(self, commands: Sequence[ClaimCollectible]) -> list[Answer[Collected] | Refusal]:
-        """The outcome of each claim, (n,). Six statements beside the ledger's when one wins, three when none does; one
-        more where collectibles were placed, and one or two where types have a cooldown.
+    async def run(self, commands: Sequence[ClaimCollectible], *, stripe: int = 0) -> list[Outcome]:
+        """The outcome of each claim, (n,). One round trip where nobody is new here and nothing is rare.
 
-        Whatever is raised, the same claims may be run again: what was committed is then answered by its key. A claim
-        that cannot be paid makes its batch fail, and is refused when it is run alone.
+        Batches that run side by side give different numbers for `stripe`, so that they pay from different stripes.
+        Whatever is raised, the same claims may be run again: what was committed is then answered by its key.
         """
         at_us = self._clock.now_us()
-        batch = _Batch(
-            uses=[keyed(c.player_id, c.key, operation="gameplay.collect", body=c.collectible_id) for c in commands],
-            attempts=await self._attempts(commands, at_us=at_us),
-            at=from_us(at_us),
-        )
-        gone: AbstractSet[Taking] = frozenset()
-        for _ in range(_RUNS_MAX - 1):
-            try:
-                return await run_again(partial(self._run_once, batch, gone))
-            except _Overtaken as overtaken:
-                gone |= overtaken.takings
-            except KeyTaken:
-                continue
-            except _Unpaid as unpaid:
-                if len(commands) > 1:
-                    raise
-                return [unpaid.refusal]
-        return await run_again(partial(self._run_once, batch, gone))
+        claims = await self._judged(commands, at_us=at_us)
+        outcomes: dict[tuple[UUID, UUID], Outcome] = {}
+        first: dict[UUID, Claim] = {}
+        left = [claim for claim in claims if isinstance(claim, Claim)]
+        while left:
+            turn: dict[UUID, Claim] = {}
+            for claim in left:
+                turn.setdefault(claim.id, claim)
+            first |= turn
+            found = await self._carried_out(list(turn.values()), at=from_us(at_us), stripe=stripe)
+            outcomes |= {(claim.id, claim.reference): found[claim.id] for claim in turn.values()}
+            # Whoever asked for another thing under a used key says nothing about the next who uses it.
+            left = [c for c in left if c.reference != turn[c.id].reference and isinstance(found[c.id], KeyReused)]
+        return [claim if isinstance(claim, Refusal) else _of(claim, first[claim.id], outcomes) for claim in claims]
 
-    async def _attempts(self, commands: Sequence[ClaimCollectible], *, at_us: int) -> list[Attempt | Refusal]:
+    async def _judged(self, commands: Sequence[ClaimCollectible], *, at_us: int) -> list[Claim | Refusal]:
+        """Claims as far as they can be judged without the database, (n,); a refusal where there is no collectible."""
         player_ids = [command.player_id for command in commands]
         claimants = Claimants(
             player_ids=player_ids,
@@ -144,7 +109,19 @@ class Claims:
             trust=await self._trust.scores(player_ids),
         )
         wanted = [self._find(command.collectible_id) for command in commands]
-        return attempted(wanted, claimants, now_us=at_us, terms=self._terms)
+        attempts = attempted(wanted, claimants, now_us=at_us, terms=self._terms)
+        return [
+            Claim(
+                keyed_id(command.player_id, command.key),
+                command.player_id,
+                spawn,
+                spawn.reference_for(command.player_id),
+                attempt,
+            )
+            if isinstance(spawn, Spawn)
+            else spawn
+            for command, spawn, attempt in zip(commands, wanted, attempts, strict=True)
+        ]
 
     def _find(self, id: str) -> Spawn | Refusal:
         try:
@@ -152,161 +129,154 @@ class Claims:
         except Refusal as refusal:
             return refusal
 
-    async def _run_once(self, batch: _Batch, gone: AbstractSet[Taking]) -> list[Answer[Collected] | Refusal]:
-        async with self._database.transaction() as tx:
-            players = await store.lock_players(tx, sorted({use.account_id for use in batch.uses}))
-            recalled = await recall(tx, batch.uses, answer=Collected)
-            first = first_uses(batch.uses)
-            fresh = [i for i, outcome in enumerate(recalled) if outcome is None and first[i] == i]
-            decision = await self._taken(tx, batch, fresh, players=players, gone=gone)
-            outcomes = await self._credited(tx, decision, at=batch.at)
-            settled = dict(zip(fresh, outcomes, strict=True))
-            await remember(tx, [(batch.uses[i], outcome) for i, outcome in settled.items()], at=batch.at)
-            await self._outbox.append(tx, _events(decision.wins), at=batch.at)
-        answers: list[Answer[Collected] | Refusal] = []
-        for i, use in enumerate(batch.uses):
-            if i in settled:
-                answers.append(_answer(settled[i], replayed=False))
+    async def _carried_out(self, claims: Sequence[Claim], *, at: datetime, stripe: int) -> dict[UUID, Outcome]:
+        """The outcomes by the claims' ids. A player with a claim that needs the exact way goes it with all of them."""
+        slow = {
+            claim.player_id for claim in claims if isinstance(claim.attempt, Attempt) and claim.spawn.kind.cooldown_s
+        }
+        fast = [claim for claim in claims if claim.player_id not in slow]
+        exact = [claim for claim in claims if claim.player_id in slow]
+        outcomes = await self._at_once(fast, at=at, stripe=stripe) if fast else []
+        if outcomes is None:
+            fast, exact, outcomes = [], list(claims), []
+        found = {claim.id: outcome for claim, outcome in zip(fast, outcomes, strict=True)}
+        if exact:
+            self.exact_batches += 1
+            answers = await self._exact.run(exact, at=at, stripe=stripe)
+            found |= {claim.id: outcome for claim, outcome in zip(exact, answers, strict=True)}
+        return found
+
+    async def _at_once(self, claims: Sequence[Claim], *, at: datetime, stripe: int) -> list[Outcome] | None:
+        """The outcomes in one round trip, (n,); None, with nothing done, when that cannot decide item by item."""
+        for _ in range(_TRIES_MAX):
+            batch = await self._batch(claims, at=at, stripe=stripe)
+            if batch is None:
+                return None
+            try:
+                judged = await run_again(partial(self._call, batch))
+            except UniqueViolation:
+                continue  # somebody took one of these, or used one of the keys, while this ran
+            except CheckViolation:
+                return None
+            return self._answers(claims, judged)
+        return None
+
+    async def _call(self, batch: Batch) -> Judged:
+        async with self._database.read() as tx:
+            return await store.claim(tx, batch)
+
+    async def _batch(self, claims: Sequence[Claim], *, at: datetime, stripe: int) -> Batch | None:
+        """The batch as columns; None where a sum runs over. Players and wallets that are new here are made first."""
+        wins = [(claim, claim.attempt) for claim in claims if isinstance(claim.attempt, Attempt)]
+        lost = [(claim, claim.attempt) for claim in claims if isinstance(claim.attempt, Refusal)]
+        players = sorted({claim.player_id for claim in claims}, key=_as_int)
+        await self._make(players)
+        player_at = {player_id: place for place, player_id in enumerate(players)}
+        days = [date.min] * len(players)  # a claim that is refused begins no day
+        gained, claimed = [0] * len(players), [0] * len(players)
+        for claim, attempt in wins:
+            place = player_at[claim.player_id]
+            gained[place] += claim.spawn.kind.experience
+            claimed[place] += 1
+            days[place] = attempt.day
+        sides = [(wallet_of(claim), payer_of(claim.spawn)) for claim, _ in wins]
+        numbers = await self._ledger.open(list({ref for pair in sides for ref in pair}))
+        legs = [(numbers[wallet][0], numbers[payer][stripe % len(numbers[payer])]) for wallet, payer in sides]
+        accounts = sorted({number for leg in legs for number in leg})
+        account_at = {number: place for place, number in enumerate(accounts)}
+        paid, received = [0] * len(accounts), [0] * len(accounts)
+        for (wallet, payer), (_, attempt) in zip(legs, wins, strict=True):
+            received[account_at[wallet]] += attempt.amount_minor
+            paid[account_at[payer]] += attempt.amount_minor
+        if max((*gained, *paid, *received), default=0) > AMOUNT_MINOR_MAX:
+            return None
+        events = [collection_event(claim.player_id, claim.spawn, attempt.amount_minor) for claim, attempt in wins]
+        return Batch(
+            ids=[claim.id for claim, _ in wins],
+            references=[claim.reference for claim, _ in wins],
+            collectible_ids=[claim.spawn.id for claim, _ in wins],
+            player_at=[player_at[claim.player_id] + 1 for claim, _ in wins],
+            wallet_at=[account_at[wallet] + 1 for wallet, _ in legs],
+            payer_at=[account_at[payer] + 1 for _, payer in legs],
+            amounts_minor=[attempt.amount_minor for _, attempt in wins],
+            gains=[claim.spawn.kind.experience for claim, _ in wins],
+            events=self._outbox.encoded(events, at=at),
+            placed_keys=[claim.spawn.key for claim, _ in wins if is_placed(claim.spawn.key)],
+            refused_ids=[claim.id for claim, _ in lost],
+            refused_references=[claim.reference for claim, _ in lost],
+            refused_player_at=[player_at[claim.player_id] + 1 for claim, _ in lost],
+            refused_codes=[None if isinstance(refusal, NotFound) else refusal.code for _, refusal in lost],
+            refused_bodies=[encoded(refusal) for _, refusal in lost],
+            players=players,
+            days=days,
+            gained=gained,
+            claimed=claimed,
+            accounts=accounts,
+            paid_minor=paid,
+            received_minor=received,
+            levels=self._levels,
+            daily_cap=self._daily_cap,
+            level_event=store.level_event(self._outbox, at=at),
+            event_id=self._ids(),
+            at=at,
+        )
+
+    async def _make(self, players: Iterable[UUID]) -> None:
+        """Makes the rows of players who are new here; one round trip, none when all are known."""
+        new = [player_id for player_id in players if player_id not in self._players_known]
+        if not new:
+            return
+        async with self._database.read() as tx:
+            await store.make_players(tx, new)
+        self._players_known.update(dict.fromkeys(new))
+        while len(self._players_known) > _PLAYERS_KNOWN_MAX:
+            del self._players_known[next(iter(self._players_known))]
+
+    def _answers(self, claims: Sequence[Claim], judged: Judged) -> list[Outcome]:
+        won = iter(zip(judged.statuses, judged.experiences, judged.levels, judged.balances_minor, strict=True))
+        refused = iter(judged.refused_statuses)
+        answers: list[Outcome] = []
+        for claim in claims:
+            if isinstance(claim.attempt, Refusal):
+                status = next(refused)
+                answers.append(claim.attempt if status == store.WON else _earlier(claim, judged))
                 continue
-            earlier = recalled[i]
-            if earlier is None:
-                earlier = repeated(use, first=batch.uses[first[i]], outcome=settled[first[i]])
-            answers.append(_answer(earlier, replayed=True))
+            status, experience, level, balance_minor = next(won)
+            if status == store.WON:
+                answer = collected(
+                    claim.spawn,
+                    amount_minor=claim.attempt.amount_minor,
+                    balance_minor=balance_minor,
+                    experience=experience,
+                    level=level,
+                )
+                answers.append(Answer(answer))
+            elif status == store.CAP_REACHED:
+                answers.append(CapReached(collectible_id=claim.spawn.id, daily_cap=self._daily_cap))
+            elif status == store.ALREADY_COLLECTED:
+                answers.append(AlreadyCollected(collectible_id=claim.spawn.id))
+            else:
+                answers.append(_earlier(claim, judged))
         return answers
 
-    async def _taken(
-        self,
-        tx: Tx,
-        batch: _Batch,
-        fresh: Sequence[int],
-        *,
-        players: Mapping[UUID, Player],
-        gone: AbstractSet[Taking],
-    ) -> Decision:
-        """Decides as if nobody but `gone` were ahead, takes, and decides again when somebody was."""
-        attempts = await _still_placed(tx, [batch.attempts[i] for i in fresh])
-        waits = await _waits(tx, attempts)
 
-        def decided(taken: AbstractSet[Taking]) -> Decision:
-            return decide(
-                attempts,
-                players=players,
-                taken=taken,
-                waits=waits,
-                now_us=to_us(batch.at),
-                daily_cap=self._rules.daily_cap,
-                levels=self._levels,
-            )
-
-        hoped = decided(gone)
-        if not hoped.wins:
-            return hoped
-        taken = await store.collect(tx, hoped.wins, at=batch.at)
-        lost = {win.taking for win in hoped.wins} - taken
-        if not lost:
-            return hoped
-        exact = decided(gone | lost)
-        written = {(win.taking, win.player_id) for win in hoped.wins if win.taking in taken}
-        if {(win.taking, win.player_id) for win in exact.wins} != written:
-            raise _Overtaken(lost)
-        return exact
-
-    async def _credited(self, tx: Tx, decision: Decision, *, at: datetime) -> list[Collected | Refusal]:
-        """Writes what the wins earned: progress, then value; gives the outcomes of the decision, aligned."""
-        if not decision.wins:
-            return [outcome for outcome in decision.outcomes if isinstance(outcome, Refusal)]
-        await store.update_players(tx, list(decision.players.values()))
-        if decision.waits:
-            await store.wait(tx, decision.waits)
-        results = await self._ledger.post(tx, [_transfer(win, id=self._ids()) for win in decision.wins], at=at)
-        posted = iter(results)
-        return [
-            _collected(outcome, next(posted)) if isinstance(outcome, Win) else outcome for outcome in decision.outcomes
-        ]
+def _earlier(claim: Claim, judged: Judged) -> Outcome:
+    """What was answered under the claim's key before."""
+    known = judged.known.get(claim.id)
+    if known is not None:
+        return replayed(claim, known)
+    outcome = recalled(claim.use, judged.kept[claim.id.bytes], answer=Collected)
+    return outcome if isinstance(outcome, Refusal) else Answer(outcome, replayed=True)
 
 
-async def _still_placed(tx: Tx, attempts: list[Attempt | Refusal]) -> list[Attempt | Refusal]:
-    """Refuses what was withdrawn meanwhile on another server, whose news may be on its way."""
-    keys = {one.spawn.key for one in attempts if isinstance(one, Attempt) and is_placed(one.spawn.key)}
-    withdrawn = await store.withdrawn(tx, list(keys)) if keys else {}
-    if not withdrawn:
-        return attempts
-    return [
-        Expired(collectible_id=one.spawn.id, expired_at=rfc3339(withdrawn[one.spawn.key]))
-        if isinstance(one, Attempt) and one.spawn.key in withdrawn
-        else one
-        for one in attempts
-    ]
+def _of(claim: Claim, first: Claim, outcomes: Mapping[tuple[UUID, UUID], Outcome]) -> Outcome:
+    """The outcome of a claim; to a later one under the same key, the first's is an earlier answer."""
+    own = outcomes.get((claim.id, claim.reference))
+    if own is not None and (claim is first or isinstance(own, KeyReused)):
+        return own
+    earlier = repeated(claim.use, first=first.use, outcome=outcomes[first.id, first.reference])
+    return earlier if isinstance(earlier, Refusal) else Answer(earlier.value, replayed=True)
 
 
-async def _waits(tx: Tx, attempts: Sequence[Attempt | Refusal]) -> dict[Wait, int]:
-    cooling = [one for one in attempts if isinstance(one, Attempt) and one.spawn.kind.cooldown_s]
-    if not cooling:
-        return {}
-    return await store.waits(tx, {one.player_id for one in cooling}, {one.spawn.kind.type for one in cooling})
-
-
-def _transfer(win: Win, *, id: UUID) -> Transfer:
-    currency, payer_id = win.spawn.kind.currency.code, win.spawn.payer_id
-    issuance = AccountRef(HOUSE, currency, AccountCode.ISSUANCE)
-    return Transfer(
-        id=id,
-        debit=issuance if payer_id is None else AccountRef(payer_id, currency, AccountCode.BUDGET),
-        credit=AccountRef(win.player_id, currency),
-        amount_minor=win.amount_minor,
-        code=TransferCode.COLLECT,
-        reference=win.spawn.id,
-    )
-
-
-def _collected(win: Win, posted: TransferResult) -> Collected:
-    if posted.status in (TransferStatus.EXCEEDS_CREDITS, TransferStatus.EXCEEDS_MAXIMUM):
-        raise _Unpaid(win, posted.status)
-    if posted.status is not TransferStatus.CREATED:
-        raise RuntimeError(f"the ledger answered {posted.status.name} to a win of {win.spawn.id}")
-    kind = win.spawn.kind
-    return Collected(
-        collectible_id=win.spawn.id,
-        type=kind.type,
-        amount=kind.currency.format(win.amount_minor),
-        currency=kind.currency.code,
-        balance=kind.currency.format(posted.credit_balance_minor),
-        experience=win.experience,
-        level=win.level,
-    )
-
-
-def _events(wins: Sequence[Win]) -> list[Event]:
-    events: list[Event] = []
-    for win in wins:
-        events.append(_collection_event(win))
-        if win.level > win.level_before:
-            events.append(
-                LevelReached(
-                    player_id=win.player_id,
-                    level=win.level,
-                    level_before=win.level_before,
-                    experience=win.experience,
-                )
-            )
-    return events
-
-
-def _collection_event(win: Win) -> CollectibleCollected:
-    spawn = win.spawn
-    return CollectibleCollected(
-        player_id=win.player_id,
-        collectible_id=spawn.id,
-        type=spawn.kind.type,
-        mode=spawn.kind.mode,
-        currency=spawn.kind.currency.code,
-        amount_minor=win.amount_minor,
-        experience=spawn.kind.experience,
-        cell=cells.token(spawn.cell),
-        lat_deg=spawn.lat_deg,
-        lng_deg=spawn.lng_deg,
-    )
-
-
-def _answer(outcome: Collected | Refusal, *, replayed: bool) -> Answer[Collected] | Refusal:
-    return outcome if isinstance(outcome, Refusal) else Answer(outcome, replayed)
+def _as_int(id: UUID) -> int:
+    return id.int

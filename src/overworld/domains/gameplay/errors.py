@@ -96,6 +96,14 @@ class WalletFull(Refusal):
     public = ("collectible_id", "currency")
 
 
+class WalletFrozen(Refusal):
+    """The player's wallet, or the budget that pays, is frozen: nothing goes in or out."""
+
+    code = "gameplay.wallet_frozen"
+    status = 409
+    public = ("collectible_id",)
+
+
 class RadiusTooWide(Refusal):
     """The radius is wider than this server answers."""
 

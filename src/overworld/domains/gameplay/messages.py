@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal
 from uuid import UUID
 
 from msgspec import Meta, Struct
 
-from overworld.domains.gameplay.types import Mode
 from overworld.kernel.events import Event
 
 
@@ -70,7 +69,7 @@ class CollectibleToPlace(Struct, frozen=True, kw_only=True, forbid_unknown_field
     value: Annotated[str, Meta(min_length=1, max_length=32)] | None = None
     currency: Annotated[str, Meta(min_length=1, max_length=16)] | None = None
     experience: Annotated[int, Meta(ge=0, le=2**53)] | None = None
-    mode: Mode | None = None
+    mode: Literal["shared", "personal"] | None = None
     payer_id: UUID | None = None
 
 

@@ -85,21 +85,24 @@ class Placing:
         use = keyed(command.placed_by, command.key, operation="gameplay.place", body=command.items)
         for _ in range(_RUNS_MAX):
             try:
-                return await run_again(partial(self._place_once, command, use))
+                answer = await run_again(partial(self._place_once, command, use))
             except (KeyTaken, _NumberTaken):
                 continue
+            if isinstance(answer, Refusal):
+                raise answer
+            return answer
         raise Busy("others place under the same key")
 
-    async def _place_once(self, command: PlaceCollectibles, use: Keyed) -> Answer[PlacedCollectibles]:
+    async def _place_once(self, command: PlaceCollectibles, use: Keyed) -> Answer[PlacedCollectibles] | Refusal:
         at = self._clock.now()
         async with self._database.transaction() as tx:
             [earlier] = await recall(tx, [use], answer=PlacedCollectibles)
             if earlier is not None:
-                return _answered(earlier, replayed=True)
+                return earlier if isinstance(earlier, Refusal) else Answer(earlier, replayed=True)
             judged = self._judged(command.items, at=at)
             if isinstance(judged, Refusal):
                 await remember(tx, [(use, judged)], at=at)
-                return _answered(judged, replayed=False)
+                return judged
             if await store.place(tx, judged, by=command.placed_by, at=at) < len(judged):
                 raise _NumberTaken
             spawns = self._spawns_of(judged)
@@ -196,12 +199,6 @@ class Placing:
             mode=mode,
             cooldown_s=declared.cooldown_s if declared else 0,
         )
-
-
-def _answered(outcome: PlacedCollectibles | Refusal, *, replayed: bool) -> Answer[PlacedCollectibles]:
-    if isinstance(outcome, Refusal):
-        raise outcome
-    return Answer(outcome, replayed)
 
 
 def _told(spawn: Spawn) -> PlacedCollectible:

@@ -4,8 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
+from datetime import datetime
 from typing import Protocol
 from uuid import UUID
+
+from overworld.kernel.events import Event
+from overworld.kernel.ports import Outbox
+
+
+class EncodingOutbox(Outbox, Protocol):
+    """An outbox for who writes events in SQL of their own, by `eventlog.append`."""
+
+    def encoded(self, events: Sequence[Event], *, at: datetime) -> list[bytes]:
+        """Each event as the log keeps it, (n,); a row of the log is a JSON array of them."""
+        ...
 
 
 class Sight(Protocol):

@@ -23,6 +23,7 @@ from overworld.domains.gameplay.errors import (
     RadiusTooWide,
     StalePosition,
     TooManyPlaced,
+    WalletFrozen,
     WalletFull,
 )
 from overworld.domains.gameplay.messages import (
@@ -62,7 +63,9 @@ CLAIM_REFUSALS = (
     CoolingDown,
     AlreadyCollected,
     OutOfStock,
+    WalletFrozen,
     WalletFull,
+    WalletFrozen,
 )
 
 LatQuery = Annotated[float, Parameter(ge=-90, le=90, description="Latitude in degrees.")]

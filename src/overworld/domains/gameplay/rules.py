@@ -32,6 +32,7 @@ from overworld.domains.gameplay.types import (
     Catalogue,
     CollectibleRules,
     Kind,
+    Mode,
     Placement,
     Player,
     ProgressionRules,
@@ -45,7 +46,6 @@ from overworld.kernel.money import AMOUNT_MINOR_MAX, Currency
 from overworld.kernel.ports import FixColumns
 from overworld.kernel.refusals import Refusal
 
-Taking = tuple[bytes, UUID]
 Wait = tuple[UUID, str]
 """Who has to wait, and for which type."""
 
@@ -70,9 +70,9 @@ class Attempt(Struct, frozen=True):
     day: date
 
     @property
-    def taking(self) -> Taking:
+    def reference(self) -> UUID:
         """What is taken if it wins."""
-        return self.spawn.taking(self.player_id)
+        return self.spawn.reference_for(self.player_id)
 
 
 class Claimants(Struct, frozen=True, kw_only=True):
@@ -103,11 +103,6 @@ class Win(Struct, frozen=True, kw_only=True):
     experience: int
     level: int
     level_before: int
-
-    @property
-    def taking(self) -> Taking:
-        """What it took."""
-        return self.spawn.taking(self.player_id)
 
 
 class Decision(Struct, frozen=True):
@@ -258,7 +253,7 @@ def decide(
     attempts: Sequence[Attempt | Refusal],
     *,
     players: Mapping[UUID, Player],
-    taken: AbstractSet[Taking],
+    taken: AbstractSet[UUID],
     waits: Mapping[Wait, int],
     now_us: int,
     daily_cap: int,
@@ -267,7 +262,8 @@ def decide(
     """Goes through the attempts one by one, as if each were alone; refusals given stay as they are.
 
     Refused are, in this order: CapReached, CoolingDown, AlreadyCollected. `players` holds every player of an attempt;
-    `taken` what others have; `waits` until when players may not take another of a type, where they had to wait once.
+    `taken` the references of what others have; `waits` until when players may not take another of a type, where they
+    had to wait once.
 
     A player's day never goes back: who has reached a date, by another server's clock or by travelling east where days
     are local, stays there until a later one has begun where they are. Earth has two dates at most at any instant, so
@@ -288,10 +284,10 @@ def decide(
             outcomes.append(CapReached(collectible_id=attempt.spawn.id, daily_cap=daily_cap))
         elif kind.cooldown_s and until_us.get(wait, now_us) > now_us:
             outcomes.append(_cooling(attempt, wait_us=until_us[wait] - now_us))
-        elif attempt.taking in gone:
+        elif attempt.reference in gone:
             outcomes.append(AlreadyCollected(collectible_id=attempt.spawn.id))
         else:
-            gone.add(attempt.taking)
+            gone.add(attempt.reference)
             if kind.cooldown_s:
                 until_us[wait] = begun[wait] = now_us + kind.cooldown_s * 1_000_000
             now[player.id] = credited(player, kind.experience, levels)
@@ -361,7 +357,7 @@ def placement(item: CollectibleToPlace, i: int, *, key: bytes, catalogue: Catalo
         value_minor=value_minor,
         currency=currency.code,
         experience=min(experience, EXPERIENCE_MAX),
-        mode=item.mode or declared.mode,
+        mode=Mode(item.mode or declared.mode),
         opens_at=opens_at,
         closes_at=item.closes_at,
         payer_id=item.payer_id,

@@ -6,7 +6,8 @@ import asyncio
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from datetime import datetime
-from functools import lru_cache
+from functools import lru_cache, partial
+from secrets import randbelow
 from uuid import UUID
 
 import numpy as np
@@ -22,8 +23,10 @@ from overworld.geo import cells, sphere
 from overworld.kernel.batch import GroupCommit, Lanes
 from overworld.kernel.clock import Clock, from_us, rfc3339, to_us
 from overworld.kernel.identity import Answer
+from overworld.kernel.ports import Ledger
 from overworld.platform.postgres import Database
 
+STRIPES_MAX = 64
 _COVER_CELLS_MAX = 2_048
 _SPAWNS_AT_ONCE = 256  # about 2 ms of computing
 
@@ -36,6 +39,7 @@ class Gameplay:
         *,
         database: Database,
         clock: Clock,
+        ledger: Ledger,
         sight: Sight,
         spawns: Spawns,
         claims: Claims,
@@ -43,10 +47,13 @@ class Gameplay:
     ) -> None:
         self._database = database
         self._clock = clock
+        self._ledger = ledger
         self._sight = sight
         self._spawns = spawns
         self._claims = claims
         self._settings = settings
+        # Servers begin at different stripes of hot accounts, and each lane of a server has its own.
+        self._first_stripe = randbelow(STRIPES_MAX)
         self.lanes = Lanes[ClaimCollectible, Answer[Collected]](
             settings.lanes, make=self._lane, key=lambda command: command.player_id
         )
@@ -54,7 +61,7 @@ class Gameplay:
     def _lane(self, i: int) -> GroupCommit[ClaimCollectible, Answer[Collected]]:
         return GroupCommit(
             name=f"claims-{i}",
-            run=self._claims.run,
+            run=partial(self._claims.run, stripe=self._first_stripe + i),
             queue_max=self._settings.queue_max,
             batch_max=self._settings.batch_max,
             monotonic_s=self._clock.monotonic_s,
@@ -64,7 +71,7 @@ class Gameplay:
         """A collectible's value, moved to the player's wallet; or the answer of an earlier try under the same key.
 
         Raises: KeyReused; NotFound, Expired, StalePosition, LowTrust, OutOfReach, CapReached, CoolingDown,
-        AlreadyCollected, OutOfStock, WalletFull; Busy.
+        AlreadyCollected, OutOfStock, WalletFull, WalletFrozen; Busy.
         """
         return await self.lanes.submit(command)
 
@@ -164,8 +171,9 @@ class Gameplay:
         if not spawned:
             return []
         async with self._database.read() as tx:
-            taken = await store.taken(tx, [spawn.key for spawn in spawned], player_id=player_id)
-        return [spawn for spawn in spawned if spawn.key not in taken]
+            references = [spawn.reference_for(player_id) for spawn in spawned]
+            taken = await self._ledger.taken(tx, references)
+        return [spawn for spawn, reference in zip(spawned, references, strict=True) if reference not in taken]
 
 
 def _seen(spawn: Spawn) -> CollectibleSeen:

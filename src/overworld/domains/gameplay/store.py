@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
+from msgspec import Struct
 from msgspec.structs import astuple
 
-from overworld.domains.gameplay.rules import Taking, Wait, Win
-from overworld.domains.gameplay.types import NOBODY, Mode, Placement, Player, Progress
+from overworld.domains.gameplay.claim import Known
+from overworld.domains.gameplay.messages import CollectibleCollected, LevelReached
+from overworld.domains.gameplay.ports import EncodingOutbox
+from overworld.domains.gameplay.rules import Wait
+from overworld.domains.gameplay.types import Mode, Placement, Player, Progress
 from overworld.kernel.clock import from_us, to_us
+from overworld.kernel.money import TransferCode
 from overworld.kernel.ports import Tx
+from overworld.platform.postgres.idempotency import Kept
 
 _LOCK_PLAYERS = "SELECT id, experience, level, day, collected_on_day FROM gameplay.lock_players($1::uuid[])"
 
@@ -55,41 +62,155 @@ async def update_players(tx: Tx, players: Sequence[Player]) -> None:
     )
 
 
-_COLLECT = """
-INSERT INTO gameplay.collection (collectible_id, taker_id, player_id, collected_at)
-SELECT collectible_id, taker_id, player_id, $4
-FROM unnest($1::bytea[], $2::uuid[], $3::uuid[]) AS wanted (collectible_id, taker_id, player_id)
-ORDER BY collectible_id, taker_id
-ON CONFLICT (collectible_id, taker_id) DO NOTHING
-RETURNING collectible_id, taker_id"""
+WON, WON_BEFORE, REFUSED_BEFORE, CAP_REACHED, ALREADY_COLLECTED = range(5)
+_TOPICS = [CollectibleCollected.topic, LevelReached.topic]
 
 
-async def collect(tx: Tx, wins: Sequence[Win], *, at: datetime) -> set[Taking]:
-    """Takes each collectible for its winner, unless somebody has it; gives what was taken.
+class Batch(Struct, frozen=True, kw_only=True):
+    """Claims as columns, for `gameplay.claim`: those that may win, (n,), and those refused already, (m,).
 
-    No taking may come twice. A rival who is taking the same in an open transaction is waited for. One round trip;
-    rows are written in key order, so crossing batches cannot deadlock.
+    `players` and `accounts` are ascending and distinct, with the sums of the batch beside them; the `_at` of a claim
+    are places in them, from 1. No id comes twice. A refusal with the code None is not kept.
     """
-    takings = [win.taking for win in wins]
-    rows = await tx.fetch(
-        _COLLECT,
-        [collectible_id for collectible_id, _ in takings],
-        [taker_id for _, taker_id in takings],
-        [win.player_id for win in wins],
-        at,
+
+    ids: list[UUID]
+    references: list[UUID]
+    collectible_ids: list[str]
+    player_at: list[int]
+    wallet_at: list[int]
+    payer_at: list[int]
+    amounts_minor: list[int]
+    gains: list[int]
+    events: list[bytes]
+    placed_keys: list[bytes]
+    refused_ids: list[UUID]
+    refused_references: list[UUID]
+    refused_player_at: list[int]
+    refused_codes: list[str | None]
+    refused_bodies: list[bytes]
+    players: list[UUID]
+    days: list[date]
+    gained: list[int]
+    claimed: list[int]
+    accounts: list[int]
+    paid_minor: list[int]
+    received_minor: list[int]
+    levels: list[int]
+    daily_cap: int
+    level_event: str
+    event_id: UUID
+    at: datetime
+
+
+class Judged(Struct, frozen=True, kw_only=True):
+    """What became of a batch: for each claim that could win, (n,), how it ended and its player's progress and balance
+    after it; for each refused one, (m,), whether an earlier answer was found. Those are in `known` and `kept`, by ids.
+    """
+
+    statuses: list[int]
+    experiences: list[int]
+    levels: list[int]
+    balances_minor: list[int]
+    refused_statuses: list[int]
+    known: dict[UUID, Known]
+    kept: dict[bytes, Kept]
+
+
+_CLAIM = """
+SELECT * FROM gameplay.claim($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20,
+    $21, $22, $23, $24, $25, $26, $27, $28, $29)"""
+
+
+async def claim(tx: Tx, batch: Batch) -> Judged:
+    """Carries out a batch whole, events included, in one round trip; it is a transaction of its own if `tx` is none.
+
+    Raises: CheckViolation where it cannot decide item by item; UniqueViolation when another
+    transaction claimed some of the same meanwhile. Then nothing is done.
+    """
+    row = await tx.fetchrow(
+        _CLAIM,
+        batch.ids,
+        batch.references,
+        batch.collectible_ids,
+        batch.player_at,
+        batch.wallet_at,
+        batch.payer_at,
+        batch.amounts_minor,
+        batch.gains,
+        batch.events,
+        batch.placed_keys,
+        batch.refused_ids,
+        batch.refused_references,
+        batch.refused_player_at,
+        batch.refused_codes,
+        batch.refused_bodies,
+        batch.players,
+        batch.days,
+        batch.gained,
+        batch.claimed,
+        batch.accounts,
+        batch.paid_minor,
+        batch.received_minor,
+        batch.levels,
+        batch.daily_cap,
+        TransferCode.COLLECT,
+        _TOPICS,
+        batch.level_event,
+        batch.event_id,
+        batch.at,
     )
-    return {(row["collectible_id"], row["taker_id"]) for row in rows}
+    known: dict[UUID, Known] = {}
+    kept: dict[bytes, Kept] = {}
+    if row["known_ids"]:
+        columns = ("known_ids", "known_refs", "known_owners", "known_amounts", "known_balances", "known_memos")
+        known = {fields[0]: Known(*fields) for fields in zip(*(row[column] for column in columns), strict=True)}
+    if row["kept_ids"]:
+        rest = zip(row["kept_digests"], row["kept_codes"], row["kept_bodies"], strict=True)
+        kept = {claim_id: Kept(*fields) for claim_id, fields in zip(row["kept_ids"], rest, strict=True)}
+    return Judged(
+        statuses=row["statuses"],
+        experiences=row["experiences"],
+        levels=row["reached"],
+        balances_minor=row["balances"],
+        refused_statuses=row["r_statuses"],
+        known=known,
+        kept=kept,
+    )
 
 
-_TAKEN = """
-SELECT collectible_id FROM gameplay.collection
-WHERE collectible_id = ANY($1::bytea[]) AND taker_id = ANY($2::uuid[])"""
+_MARK = UUID(int=2**128 - 1)
 
 
-async def taken(tx: Tx, collectible_ids: Sequence[bytes], *, player_id: UUID) -> set[bytes]:
-    """Which collectibles are gone for a player: shared ones that anybody took, of personal ones their own. One trip."""
-    rows = await tx.fetch(_TAKEN, list(collectible_ids), [NOBODY, player_id])
-    return {row["collectible_id"] for row in rows}
+def level_event(outbox: EncodingOutbox, *, at: datetime) -> str:
+    """The encoded event of a level that was reached, as a format of PostgreSQL: its id, player, level, the one before
+    and experience are left open, in the order `%1$s` to `%5$s`.
+    """
+    marked = LevelReached(player_id=_MARK, level=-2, level_before=-3, experience=-4)
+    [raw] = outbox.encoded([marked], at=at)
+    text = raw.decode().replace("%", "%%").replace(str(_MARK), "%2$s")
+    id_first = re.sub(r'"id":"[^"]*"', '"id":"%1$s"', text, count=1)
+    for place, mark in enumerate(("-2", "-3", "-4"), 3):
+        id_first = id_first.replace(f":{mark}", f":%{place}$s")
+    return id_first
+
+
+_MAKE_PLAYERS = """
+INSERT INTO gameplay.player (id)
+SELECT id FROM unnest($1::uuid[]) AS new (id) ORDER BY id
+ON CONFLICT (id) DO NOTHING"""
+
+
+async def make_players(tx: Tx, ids: Sequence[UUID]) -> None:
+    """Makes the players who are missing, in id order. One round trip."""
+    await tx.execute(_MAKE_PLAYERS, ids)
+
+
+_KNOWN = "SELECT id, reference, owner_id, amount, balance, memo FROM ledger.known($1::uuid[])"
+
+
+async def known(tx: Tx, ids: Sequence[UUID]) -> dict[UUID, Known]:
+    """The transfers that were made under claims' ids before. One round trip."""
+    return {row["id"]: Known(*row) for row in await tx.fetch(_KNOWN, ids)}
 
 
 _KEEP_VALUE = "INSERT INTO gameplay.secret (name, value) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING"

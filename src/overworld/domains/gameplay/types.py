@@ -15,7 +15,7 @@ from overworld.kernel.money import Currency
 from overworld.kernel.secretive import Secretive
 
 NOBODY = UUID(int=0)
-EXPERIENCE_MAX = 2**53
+EXPERIENCE_MAX = 2**53 - 1
 """What a JSON number holds exactly; a player's total stays there."""
 
 
@@ -139,7 +139,7 @@ class SpawnTable(Struct, frozen=True, kw_only=True):
 class Spawn(Struct, frozen=True, kw_only=True, gc=False):
     """A collectible at its place: open from `opens_us` until before `closes_us`, microseconds since 1970.
 
-    `id` is what clients hold; `key` the same without its MAC, as collections are stored. `reference` stands for it in
+    `id` is what clients hold; `key` the same without its MAC, as placements are stored. `reference` stands for it in
     the ledger and leads back to it for nobody without the secret. `payer_id` is the campaign whose budget pays; None
     is the currency's issuance.
     """
@@ -160,10 +160,6 @@ class Spawn(Struct, frozen=True, kw_only=True, gc=False):
         if self.kind.mode is Mode.SHARED:
             return self.reference
         return UUID(bytes=blake2b(self.reference.bytes + player_id.bytes, digest_size=16).digest())
-
-    def taking(self, player_id: UUID) -> tuple[bytes, UUID]:
-        """What is taken when this player collects it: the same for all when it is shared."""
-        return self.key, player_id if self.kind.mode is Mode.PERSONAL else NOBODY
 
 
 class Placement(Struct, frozen=True, kw_only=True):

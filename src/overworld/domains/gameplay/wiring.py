@@ -15,7 +15,7 @@ from overworld.domains.gameplay.consumers import placed_tail
 from overworld.domains.gameplay.land import Land
 from overworld.domains.gameplay.placed import Placed
 from overworld.domains.gameplay.placing import Placing
-from overworld.domains.gameplay.ports import Sight, Trust
+from overworld.domains.gameplay.ports import EncodingOutbox, Sight, Trust
 from overworld.domains.gameplay.routes import routes
 from overworld.domains.gameplay.rules import catalogue_of, spawn_table
 from overworld.domains.gameplay.service import Gameplay
@@ -25,7 +25,7 @@ from overworld.kernel.clock import Clock
 from overworld.kernel.events import Envelope
 from overworld.kernel.ids import IdSource
 from overworld.kernel.money import Currency
-from overworld.kernel.ports import LastFix, Ledger, Outbox
+from overworld.kernel.ports import LastFix, Ledger
 from overworld.platform.postgres import Database, Schema
 
 SCHEMA = Schema(name="gameplay", folder=Path(__file__).parent / "schema")
@@ -50,7 +50,7 @@ async def build(
     database: Database,
     clock: Clock,
     ids: IdSource,
-    outbox: Outbox,
+    outbox: EncodingOutbox,
     ledger: Ledger,
     last_fix: LastFix,
     sight: Sight,
@@ -85,7 +85,15 @@ async def build(
         levels=progression.levels,
         fix_age_max_s=chosen.fix_age_max_s,
     )
-    service = Gameplay(database=database, clock=clock, sight=sight, spawns=spawns, claims=claims, settings=chosen)
+    service = Gameplay(
+        database=database,
+        clock=clock,
+        ledger=ledger,
+        sight=sight,
+        spawns=spawns,
+        claims=claims,
+        settings=chosen,
+    )
     placing = Placing(
         database=database,
         clock=clock,

@@ -159,24 +159,24 @@ class _Sheet:
         return None
 
     def _fault_of_promise(self, transfer: Transfer, row: Row) -> TransferStatus | None:
+        """Why the promise that a transfer settles cannot be settled like that."""
         if transfer.pending_id is None:
             return None
         promise = self._known.get(transfer.pending_id)
         if promise is None or promise.kind is not TransferKind.PENDING:
             return TransferStatus.PENDING_NOT_FOUND
-        is_void = transfer.kind is TransferKind.VOID_PENDING
         sides = self._on_first_stripes(promise)
-        if (sides.debit_id, sides.credit_id) != (row.debit_id, row.credit_id):
+        is_void = transfer.kind is TransferKind.VOID_PENDING
+        if (sides.debit_id, sides.credit_id) != (row.debit_id, row.credit_id) or (
+            is_void and transfer.amount_minor != promise.amount_minor
+        ):
             return TransferStatus.PENDING_HAS_DIFFERENT_FIELDS
         if (settled := self._settled.get(promise.id)) is not None:
             was_voided = settled.kind is TransferKind.VOID_PENDING
             return TransferStatus.PENDING_ALREADY_VOIDED if was_voided else TransferStatus.PENDING_ALREADY_POSTED
-        if is_void:
-            same = transfer.amount_minor == promise.amount_minor
-            return None if same else TransferStatus.PENDING_HAS_DIFFERENT_FIELDS
-        if transfer.amount_minor > promise.amount_minor:
-            return TransferStatus.EXCEEDS_PENDING
-        return TransferStatus.PENDING_EXPIRED if self._open_until[promise.id] <= self._at else None
+        if not is_void and self._open_until[promise.id] <= self._at:
+            return TransferStatus.PENDING_EXPIRED
+        return TransferStatus.EXCEEDS_PENDING if transfer.amount_minor > promise.amount_minor else None
 
     def _post(self, transfer: Transfer, row: Row) -> None:
         promise = None if transfer.pending_id is None else self._known[transfer.pending_id]
@@ -245,10 +245,10 @@ def _with_sides(row: Row, promise: Row) -> Row:
 def spread(decision: Decision, books: Books, *, stripe: int) -> Decision:
     """The rows of a decision on the stripes they are written to, with what has to come over from others first.
 
-    Everything goes through one stripe of an account, number `stripe` modulo how many it has, save settled promises, which
-    stay where they were made. Where an account that must not go below zero pays more through that stripe than lies there,
-    the others give, in their order: what is missing, and up to an even share of the whole, so that the next batch need
-    not ask again.
+    Everything goes through one stripe of an account, number `stripe` modulo how many it has, save settled promises,
+    which stay where they were made. Where an account that must not go below zero pays more through that stripe than
+    lies there, the others give, in their order: what is missing, and up to an even share of the whole, so that the next
+    batch need not ask again.
     """
     chosen = {numbers[0]: numbers[stripe % len(numbers)] for numbers in books.account_ids.values() if numbers}
     rows = [

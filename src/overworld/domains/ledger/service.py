@@ -77,12 +77,14 @@ class Ledger:
         raise Fault("the same transfer ids are being posted by others; try again")
 
     def _plain(self, transfers: Sequence[Transfer], stripe: int) -> store.Plain | None:
-        """The batch as columns, or None when it holds more than sound, posted transfers between known accounts."""
+        """The batch as columns, or None when it holds more than plain, sound transfers between known accounts."""
         paid: dict[int, int] = {}
         received: dict[int, int] = {}
         pairs: list[tuple[int, int]] = []
         for transfer in transfers:
             if transfer.kind is not TransferKind.POSTED or transfer.linked or fault_in(transfer) is not None:
+                return None
+            if transfer.memo is not None:  # whose balance is kept with it
                 return None
             debit, credit = self._numbers.get(transfer.debit), self._numbers.get(transfer.credit)
             if not debit or not credit or len(credit) > 1:  # only the exact way knows the whole of a striped balance

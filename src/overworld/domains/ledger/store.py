@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from msgspec import Struct
@@ -74,20 +75,9 @@ def _numbers(refs: Sequence[tuple[AccountRef, int]], numbers: Sequence[int]) -> 
     return by_account
 
 
-def _row(
-    id: UUID,
-    debit_id: int,
-    credit_id: int,
-    amount_minor: int,
-    code: int,
-    kind: int,
-    reference: UUID,
-    memo: int | None,
-    pending_id: UUID | None,
-) -> Row:
-    return Row(
-        id, debit_id, credit_id, amount_minor, TransferCode(code), TransferKind(kind), reference, memo, pending_id
-    )
+def _row(id: UUID, *fields: Any) -> Row:
+    debit_id, credit_id, amount_minor, code, kind, *rest = fields
+    return Row(id, debit_id, credit_id, amount_minor, TransferCode(code), TransferKind(kind), *rest)
 
 
 _WRITE = """
@@ -188,7 +178,8 @@ async def taken(tx: Tx, references: Sequence[UUID]) -> set[UUID]:
 
 _FREEZE = """
 UPDATE ledger.account SET frozen = $3 WHERE id IN (
-    SELECT id FROM ledger.account WHERE owner_id = $1 AND ($2::text IS NULL OR currency = $2) ORDER BY id FOR NO KEY UPDATE)
+    SELECT id FROM ledger.account WHERE owner_id = $1 AND ($2::text IS NULL OR currency = $2)
+    ORDER BY id FOR NO KEY UPDATE)
 RETURNING id"""
 
 
@@ -213,7 +204,7 @@ async def balances(
 
 
 _HISTORY = """
-SELECT seen.id, wallet.currency, seen.amount, seen.direction, seen.code, seen.reference, seen.at
+SELECT seen.id, wallet.currency, seen.amount AS amount_minor, seen.direction, seen.code, seen.reference, seen.at
 FROM ledger.account AS wallet CROSS JOIN LATERAL (
     (SELECT id, amount, 'in' AS direction, code, reference, at FROM ledger.transfer
      WHERE credit_id = wallet.id AND at <= $4 AND (at, id) < ($4, $5) AND kind IN (0, 2)
@@ -238,15 +229,13 @@ async def history(
     never pays for a collection, which the index on payers leaves out.
     """
     rows = await tx.fetch(_HISTORY, owner_id, currencies, AccountCode.WALLET, *before, limit)
-    return [
-        Movement(id, currency, amount, direction, TransferCode(code), reference, at)
-        for id, currency, amount, direction, code, reference, at in rows
-    ]
+    return [Movement(**row | {"code": TransferCode(row["code"])}) for row in map(dict, rows)]
 
 
 _DUE = """
 SELECT promise.id, promise.amount, promise.code, promise.reference,
-    payer.owner_id AS payer_id, payer.code AS payer_code, payer.currency, payee.owner_id AS payee_id, payee.code AS payee_code
+    payer.owner_id AS payer_id, payer.code AS payer_code, payer.currency, payee.owner_id AS payee_id,
+    payee.code AS payee_code
 FROM (SELECT id FROM ledger.pending WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2) AS due
 JOIN ledger.transfer AS promise USING (id)
 JOIN ledger.account AS payer ON payer.id = promise.debit_id

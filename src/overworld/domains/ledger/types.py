@@ -64,9 +64,9 @@ class Books(Struct, frozen=True, kw_only=True):
     """What the database knew under lock.
 
     `account_ids` gives an account's row numbers, a number for each of its stripes, none when it is not open; `held` is
-    by row number. `existing` are the transfers with an id of the batch or of a promise it settles, by id; `settled` what
-    settled a promise, by the promise's id; `open_until` the promises that are still open; `taken` the references of
-    exclusive codes that somebody has.
+    by row number. `existing` are the transfers with an id of the batch or of a promise it settles, by id; `settled`
+    what settled a promise, by the promise's id; `open_until` the promises that are still open; `taken` the references
+    of exclusive codes that somebody has.
     """
 
     account_ids: Mapping[AccountRef, tuple[int, ...]]
@@ -89,7 +89,7 @@ class Effect(Struct, frozen=True, gc=False):
 
 
 class Decision(Struct, frozen=True):
-    """What becomes of a batch: a result for each transfer given, (n,), and the rows to write with their effects, (m,)."""
+    """What becomes of a batch: a result for each transfer given, (n,), and the rows to write with effects, (m,)."""
 
     results: list[TransferResult]
     created: list[Row]

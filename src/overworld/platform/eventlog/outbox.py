@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
+import msgspec
+
 from overworld.kernel.events import Event, enclose
 from overworld.kernel.ids import IdSource
 from overworld.kernel.ports import Tx
 from overworld.platform.eventlog import store
 
 EVENTS_MAX = 10_000
+_encode = msgspec.json.Encoder().encode
 
 
 class PostgresOutbox:
@@ -31,3 +34,8 @@ class PostgresOutbox:
             raise ValueError(f"{len(events)} events in one batch, at most {EVENTS_MAX}")
         game = self._game()
         await store.append(tx, [enclose(event, id=self._ids(), at=at, game=game) for event in events], at=at)
+
+    def encoded(self, events: Sequence[Event], *, at: datetime) -> list[bytes]:
+        """Each event as the log keeps it, (n,), for who appends in SQL: `eventlog.append` of a JSON array of them."""
+        game = self._game()
+        return [_encode(enclose(event, id=self._ids(), at=at, game=game)) for event in events]

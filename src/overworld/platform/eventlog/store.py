@@ -22,11 +22,7 @@ _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(list[Envelope]).decode
 _decode_one = msgspec.json.Decoder(Envelope).decode
 
-_APPEND = """
-WITH written AS (
-    INSERT INTO eventlog.outbox (at, topics, events) VALUES ($1, $2, $3)
-)
-SELECT pg_notify('eventlog', '')"""
+_APPEND = "SELECT eventlog.append($1, $2, $3)"
 
 
 async def append(tx: Tx, events: Sequence[Envelope], *, at: datetime) -> None:

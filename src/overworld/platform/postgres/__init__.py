@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from overworld.kernel.door import door
 
 if TYPE_CHECKING:
-    from overworld.platform.postgres.database import Database, PoolUse, run_again
+    from overworld.platform.postgres.database import CheckViolation, Database, PoolUse, UniqueViolation, run_again
     from overworld.platform.postgres.embedded import EmbeddedPostgres, running_dsn
     from overworld.platform.postgres.errors import (
         BadDsn,
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 else:
     __getattr__ = door(
         __name__,
-        database=["Database", "PoolUse", "run_again"],
+        database=["CheckViolation", "Database", "PoolUse", "UniqueViolation", "run_again"],
         embedded=["EmbeddedPostgres", "running_dsn"],
         errors=[
             "BadDsn",
@@ -47,6 +47,7 @@ else:
 __all__ = [
     "BadDsn",
     "BadMigration",
+    "CheckViolation",
     "DataFolderInUse",
     "Database",
     "DatabaseAhead",
@@ -60,6 +61,7 @@ __all__ = [
     "PostgresNotStarted",
     "Schema",
     "Step",
+    "UniqueViolation",
     "applied",
     "migrate",
     "plan",

@@ -18,6 +18,10 @@ from overworld.platform.postgres.settings import DatabaseSettings
 
 T = TypeVar("T")
 
+CheckViolation = asyncpg.CheckViolationError
+UniqueViolation = asyncpg.UniqueViolationError
+"""What a statement raises that a constraint or a function of ours refused: nothing of its transaction is left."""
+
 _CONFLICTS = (asyncpg.SerializationError, asyncpg.DeadlockDetectedError)
 _LOST = (
     asyncpg.PostgresConnectionError,

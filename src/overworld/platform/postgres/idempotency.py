@@ -12,7 +12,7 @@ from copy import copy
 from datetime import datetime, timedelta
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 from uuid import UUID
 
 import msgspec
@@ -51,6 +51,14 @@ class Keyed(Struct, frozen=True):
     digest: bytes
 
 
+class Kept(NamedTuple):
+    """A row as it is kept: what was asked, the refusal's code or None, and the encoded answer."""
+
+    digest: bytes
+    code: str | None
+    body: bytes
+
+
 class _KeptRefusal(Struct, frozen=True):
     detail: str | None
     fields: dict[str, Any]
@@ -81,9 +89,20 @@ async def recall(tx: Tx, wanted: Sequence[Keyed], *, answer: type[R]) -> list[R 
     rows = await tx.fetch(_RECALL, [use.account_id for use in wanted], [use.key_hash for use in wanted])
     for row in rows:
         i = row["n"] - 1
-        same = row["digest"] == wanted[i].digest
-        outcomes[i] = _outcome(row["code"], row["body"], answer) if same else KeyReused()
+        outcomes[i] = recalled(wanted[i], Kept(row["digest"], row["code"], row["body"]), answer=answer)
     return outcomes
+
+
+def recalled(use: Keyed, kept: Kept, *, answer: type[R]) -> R | Refusal:
+    """What was answered under a key, as it was kept; `KeyReused` when the key was used for something else."""
+    if kept.digest != use.digest:
+        return KeyReused()
+    if kept.code is None:
+        return msgspec.json.decode(kept.body, type=answer)
+    refused = msgspec.json.decode(kept.body, type=_KeptRefusal)
+    refusal = refusal_from(kept.code, detail=refused.detail, fields=refused.fields)
+    refusal.replayed = True
+    return refusal
 
 
 _REMEMBER = """
@@ -115,7 +134,7 @@ async def remember(tx: Tx, answered: Sequence[tuple[Keyed, Struct | Refusal]], *
         [use.key_hash for use, _ in kept],
         [use.digest for use, _ in kept],
         [outcome.code if isinstance(outcome, Refusal) else None for _, outcome in kept],
-        [_encoded(outcome) for _, outcome in kept],
+        [encoded(outcome) for _, outcome in kept],
         at,
     )
     if written != len(kept):
@@ -164,16 +183,8 @@ def _is_kept(outcome: Struct | Refusal) -> bool:
     return True
 
 
-def _encoded(outcome: Struct | Refusal) -> bytes:
+def encoded(outcome: Struct | Refusal) -> bytes:
+    """An answer as it is kept."""
     if isinstance(outcome, Refusal):
         return msgspec.json.encode(_KeptRefusal(outcome.detail, outcome.public_fields()))
     return msgspec.json.encode(outcome)
-
-
-def _outcome(code: str | None, body: bytes, answer: type[R]) -> R | Refusal:
-    if code is None:
-        return msgspec.json.decode(body, type=answer)
-    refused = msgspec.json.decode(body, type=_KeptRefusal)
-    refusal = refusal_from(code, detail=refused.detail, fields=refused.fields)
-    refusal.replayed = True
-    return refusal

@@ -12,13 +12,14 @@ DROP TABLE gameplay.collection;
 -- found. Claims come in the order in which they were made, no id twice.
 --
 -- It raises check_violation, with nothing to be kept, where this cannot decide item by item: a player is missing or
--- crosses the cap within the batch, experience or an account runs over, an account is missing, frozen or cannot pay. Then
+-- crosses the cap within the batch, experience or an account runs over, an account is missing, frozen or
+-- cannot pay, something placed was withdrawn. Then
 -- `claims.py` takes the way that can. unique_violation: another transaction claimed the same meanwhile; again.
 --
 -- `statuses`: 0 won, 1 an earlier win under this id, 2 a refusal kept under this id, 3 cap reached, 4 already collected.
 CREATE FUNCTION gameplay.claim(
     ids uuid[], refs uuid[], targets text[], player_at integer[], wallet_at integer[], payer_at integer[],
-    amounts bigint[], gains bigint[], events bytea[],
+    amounts bigint[], gains bigint[], events bytea[], placed bytea[],
     r_ids uuid[], r_refs uuid[], r_player_at integer[], r_codes text[], r_bodies bytea[],
     players uuid[], days date[], gained bigint[], claimed integer[],
     accounts bigint[], paid bigint[], received bigint[],
@@ -56,7 +57,13 @@ BEGIN
     IF sound IS NOT TRUE THEN
         RAISE EXCEPTION 'not decided item by item' USING ERRCODE = 'check_violation';
     END IF;
-    held := ledger.move(accounts, paid, received);
+    IF EXISTS (SELECT FROM gameplay.placed AS lying
+        WHERE lying.collectible_id = ANY (placed) AND lying.withdrawn_at IS NOT NULL) THEN
+        RAISE EXCEPTION 'something was withdrawn' USING ERRCODE = 'check_violation';
+    END IF;
+    IF cardinality(accounts) > 0 THEN
+        held := ledger.move(accounts, paid, received);
+    END IF;
 
     SELECT coalesce(array_agg(known.id), '{}'), array_agg(known.reference), array_agg(known.owner_id),
         array_agg(known.amount), array_agg(known.balance), array_agg(known.memo)
@@ -68,8 +75,8 @@ BEGIN
     JOIN platform.idempotency AS kept ON kept.account_id = players[claim.at] AND kept.key_hash = uuid_send(claim.id);
     taken := ledger.taken(refs);
 
-    SELECT array_agg(status ORDER BY place), array_agg(experience ORDER BY place), array_agg(level ORDER BY place),
-        array_agg(balance ORDER BY place)
+    SELECT coalesce(array_agg(status ORDER BY place), '{}'), coalesce(array_agg(experience ORDER BY place), '{}'),
+        coalesce(array_agg(level ORDER BY place), '{}'), coalesce(array_agg(balance ORDER BY place), '{}')
     INTO statuses, experiences, reached, balances
     FROM (
         SELECT place, status, experience, balance,
@@ -97,9 +104,11 @@ BEGIN
         ) AS summed
     ) AS answered;
 
+    IF 0 = ANY (statuses) THEN
     PERFORM ledger.record(accounts, payer_at, wallet_at, amounts, ids, array_fill(collect, ARRAY[cardinality(ids)]), refs,
         (SELECT array_agg(e * 1024 + l ORDER BY place) FROM unnest(experiences, reached) WITH ORDINALITY AS after (e, l, place)),
         balances, statuses, happened);
+    END IF;
     PERFORM gameplay.settle(statuses, player_at, wallet_at, payer_at, amounts, gains, players, before, level_before, counted,
         experiences, reached, accounts);
     PERFORM gameplay.tell(statuses, player_at, players, level_before, experiences, reached, events, topics, level_event,
@@ -161,8 +170,7 @@ DECLARE
     rose boolean;
 BEGIN
     SELECT string_agg(event || CASE WHEN level > earlier THEN convert_to(',' || format(level_event,
-            left(event_id::text, 15) || substr(gen_random_uuid()::text, 16), players[player], players[player], level, earlier,
-            experience), 'UTF8') ELSE '' END, ',' ORDER BY place), bool_or(level > earlier)
+            left(event_id::text, 15) || substr(gen_random_uuid()::text, 16), players[player], level, earlier, experience), 'UTF8') ELSE '' END, ',' ORDER BY place), bool_or(level > earlier)
     INTO told, rose
     FROM (
         SELECT place, player, event, level, experience,

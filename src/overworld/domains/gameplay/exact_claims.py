@@ -1,0 +1,193 @@
+"""Claims in the way that can answer everything: read under lock, decide one by one in Python, write.
+
+Locks, in this order: the players by id, the ledger's accounts and transfers, the keys' answers, the outbox.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from functools import partial
+from uuid import UUID
+
+from overworld.domains.gameplay import store
+from overworld.domains.gameplay.claim import (
+    UNPAID,
+    Claim,
+    Outcome,
+    collected,
+    events_of,
+    replayed,
+    transfer_of,
+    unpaid,
+)
+from overworld.domains.gameplay.errors import Expired, NotFound
+from overworld.domains.gameplay.messages import Collected
+from overworld.domains.gameplay.rules import Attempt, Decision, Wait, Win, decide
+from overworld.domains.gameplay.spawns import is_placed
+from overworld.kernel.clock import rfc3339, to_us
+from overworld.kernel.identity import Answer
+from overworld.kernel.money import TransferStatus
+from overworld.kernel.ports import Ledger, Outbox, Tx
+from overworld.kernel.refusals import Busy, Refusal
+from overworld.platform.postgres import Database, run_again
+from overworld.platform.postgres.idempotency import KeyTaken, recall, remember
+
+_RUNS_MAX = 16
+
+
+class _Overtaken(Exception):
+    """Another transaction took something of this batch, or one of its keys, while it ran: run again, seeing it."""
+
+
+class _Unpaid(Exception):
+    """Some wins of this batch cannot be paid, by the ids of their claims: run again with these refused."""
+
+    def __init__(self, refused: Mapping[UUID, Refusal]) -> None:
+        super().__init__(f"{len(refused)} wins cannot be paid")
+        self.refused = refused
+
+
+class ExactClaims:
+    """Answers batches of claims, exactly as if they had come one after another. Several may run at once."""
+
+    def __init__(
+        self, *, database: Database, outbox: Outbox, ledger: Ledger, daily_cap: int, levels: Sequence[int]
+    ) -> None:
+        self._database = database
+        self._outbox = outbox
+        self._ledger = ledger
+        self._daily_cap = daily_cap
+        self._levels = levels
+
+    async def run(self, claims: Sequence[Claim], *, at: datetime, stripe: int) -> list[Outcome]:
+        """The outcome of each claim, (n,); no id may come twice.
+
+        Raises: Busy when others keep taking the same things.
+        """
+        refused: dict[UUID, Refusal] = {}
+        for _ in range(_RUNS_MAX):
+            try:
+                return await run_again(partial(self._run_once, claims, refused, at, stripe))
+            except _Unpaid as found:
+                refused |= found.refused
+            except (_Overtaken, KeyTaken):
+                continue
+        raise Busy("others keep taking the same collectibles")
+
+    async def _run_once(
+        self, claims: Sequence[Claim], refused: Mapping[UUID, Refusal], at: datetime, stripe: int
+    ) -> list[Outcome]:
+        async with self._database.transaction() as tx:
+            players = await store.lock_players(tx, sorted({claim.player_id for claim in claims}))
+            earlier = await _earlier(tx, claims)
+            fresh = [claim for claim, known in zip(claims, earlier, strict=True) if known is None]
+            attempts = await _still_placed(tx, [refused.get(claim.id, claim.attempt) for claim in fresh])
+            decision = decide(
+                attempts,
+                players=players,
+                taken=await self._ledger.taken(tx, [claim.reference for claim in fresh]) if fresh else set(),
+                waits=await _waits(tx, attempts),
+                now_us=to_us(at),
+                daily_cap=self._daily_cap,
+                levels=self._levels,
+            )
+            settled = await self._credited(tx, fresh, decision, at=at, stripe=stripe)
+            kept = [
+                (claim.use, outcome)
+                for claim, outcome in zip(fresh, settled, strict=True)
+                if isinstance(outcome, Refusal) and not isinstance(outcome, NotFound)
+            ]
+            await remember(tx, kept, at=at)
+            await self._outbox.append(tx, events_of(decision.wins), at=at)
+        answers = iter(settled)
+        return [next(answers) if known is None else known for known in earlier]
+
+    async def _credited(
+        self, tx: Tx, fresh: Sequence[Claim], decision: Decision, *, at: datetime, stripe: int
+    ) -> list[Outcome]:
+        """Writes what the wins earned: progress, then value; gives the outcomes of the decision, aligned."""
+        wins = [
+            (claim, outcome)
+            for claim, outcome in zip(fresh, decision.outcomes, strict=True)
+            if isinstance(outcome, Win)
+        ]
+        if not wins:
+            return [outcome for outcome in decision.outcomes if isinstance(outcome, Refusal)]
+        await store.update_players(tx, list(decision.players.values()))
+        if decision.waits:
+            await store.wait(tx, decision.waits)
+        results = await self._ledger.post(tx, [transfer_of(*pair) for pair in wins], at=at, stripe=stripe)
+        statuses = [result.status for result in results]
+        if any(status is not TransferStatus.CREATED for status in statuses):
+            raise _why_not([claim for claim, _ in wins], statuses)
+        balances = iter(result.credit_balance_minor for result in results)
+        return [
+            Answer(_collected(outcome, next(balances))) if isinstance(outcome, Win) else outcome
+            for outcome in decision.outcomes
+        ]
+
+
+def _why_not(claims: Sequence[Claim], statuses: Sequence[TransferStatus]) -> Exception:
+    """What to do about wins that the ledger did not all post; nothing of the batch may stay."""
+    strange = set(statuses) - {TransferStatus.CREATED, *UNPAID}
+    overtaken = {
+        TransferStatus.REFERENCE_TAKEN,
+        TransferStatus.EXISTS,
+        TransferStatus.EXISTS_WITH_DIFFERENT_FIELDS,
+    }
+    if strange & overtaken:
+        return _Overtaken()
+    if strange:
+        return RuntimeError(f"the ledger answered {sorted(status.name for status in strange)} to wins")
+    return _Unpaid(
+        {
+            claim.id: unpaid(claim.spawn, status)
+            for claim, status in zip(claims, statuses, strict=True)
+            if status in UNPAID
+        }
+    )
+
+
+def _collected(win: Win, balance_minor: int) -> Collected:
+    return collected(
+        win.spawn,
+        amount_minor=win.amount_minor,
+        balance_minor=balance_minor,
+        experience=win.experience,
+        level=win.level,
+    )
+
+
+async def _earlier(tx: Tx, claims: Sequence[Claim]) -> list[Outcome | None]:
+    """What was answered under each key before, aligned, (n,): a win by its transfer, a refusal as it was kept."""
+    won = await store.known(tx, [claim.id for claim in claims])
+    kept = await recall(tx, [claim.use for claim in claims], answer=Collected)
+    outcomes: list[Outcome | None] = []
+    for claim, refusal in zip(claims, kept, strict=True):
+        if claim.id in won:
+            outcomes.append(replayed(claim, won[claim.id]))
+        else:
+            outcomes.append(refusal if isinstance(refusal, Refusal) else None)
+    return outcomes
+
+
+async def _still_placed(tx: Tx, attempts: list[Attempt | Refusal]) -> list[Attempt | Refusal]:
+    """Refuses what was withdrawn meanwhile on another server, whose news may be on its way."""
+    keys = {one.spawn.key for one in attempts if isinstance(one, Attempt) and is_placed(one.spawn.key)}
+    withdrawn = await store.withdrawn(tx, list(keys)) if keys else {}
+    if not withdrawn:
+        return attempts
+    return [
+        Expired(collectible_id=one.spawn.id, expired_at=rfc3339(withdrawn[one.spawn.key]))
+        if isinstance(one, Attempt) and one.spawn.key in withdrawn
+        else one
+        for one in attempts
+    ]
+
+
+async def _waits(tx: Tx, attempts: Sequence[Attempt | Refusal]) -> dict[Wait, int]:
+    cooling = [one for one in attempts if isinstance(one, Attempt) and one.spawn.kind.cooldown_s]
+    if not cooling:
+        return {}
+    return await store.waits(tx, {one.player_id for one in cooling}, {one.spawn.kind.type for one in cooling})
