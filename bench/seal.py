@@ -103,14 +103,15 @@ async def _measure(wanted: _Wanted, folder: Path) -> Report:
             spans["hashed_per_s"].append(round(hashing.run(), 1))
             cpu.append(meter.stop())
             steps.done(f"{spans['hashed_per_s'][-1]:,.0f} transfers/s")
-    async with _database(wanted, folder) as database:
+    async with _database(wanted, folder) as (database, dsn):
         figures, faults = await _sealed(wanted, database)
+        told = await machine(dsn)
     return Report(
         benchmark="seal",
         spans=spans,
         cpu=cpu,
         rss_mb=rss_mb(None),
-        machine=await machine(wanted.database),
+        machine=told,
         settings={"transfers": wanted.transfers, "accounts": wanted.accounts, "proofs": _PROVED},
         figures=figures,
         faults=faults,
@@ -154,7 +155,7 @@ class _Hashing:
 
 
 @asynccontextmanager
-async def _database(wanted: _Wanted, folder: Path) -> AsyncIterator[Database]:
+async def _database(wanted: _Wanted, folder: Path) -> AsyncIterator[tuple[Database, str]]:
     settings = DatabaseSettings(statement_timeout_ms=600_000)
     async with AsyncExitStack() as stack:
         dsn = wanted.database
@@ -165,7 +166,7 @@ async def _database(wanted: _Wanted, folder: Path) -> AsyncIterator[Database]:
         database = await Database.open(dsn, settings=settings, application="bench seal")
         stack.push_async_callback(database.close)
         await migrate(database, [SCHEMA])
-        yield database
+        yield database, dsn
 
 
 async def _sealed(wanted: _Wanted, database: Database) -> tuple[dict[str, object], list[str]]:

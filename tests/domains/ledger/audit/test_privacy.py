@@ -192,7 +192,7 @@ def test_a_walk_cannot_be_rebuilt_from_an_export(played):
 @pytest.mark.slow
 @pytest.mark.xfail(strict=True, reason="the id of a claim follows from its player and its key alone")
 def test_a_walk_cannot_be_rebuilt_from_the_keys_that_clients_choose(tmp_path):
-    """A client may send the collectible's id as its Idempotency-Key; then who knows the player knows the transfer's id."""
+    """A client may send the collectible's id as its Idempotency-Key: the transfer's id must not be guessed by it."""
 
     def claimed(_log: Chronicle, who: int, spawn: Spawn) -> bytes:
         return keyed_id(PLAYERS[who], spawn.id).bytes
