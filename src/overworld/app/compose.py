@@ -55,6 +55,7 @@ class House(Struct, frozen=True, kw_only=True):
     gateway: Gateway
     world: WorldParts
     gameplay: GameplayParts
+    ledger: LedgerDomain
     accounts: Accounts
     log: EventLog
     loops: Loops
@@ -122,12 +123,14 @@ async def compose(
     log = EventLog(database, clock=clock, settings=settings.events)
     health = HealthChecks()
     health.add("database", partial(_answers, database))
+    health.add("ledger", domains.ledger.auditor.check, needed=False)
     house = House(
         http=_http(platform, domains, metrics, live),
         live=live,
         gateway=domains.gateway,
         world=domains.world,
         gameplay=domains.gameplay,
+        ledger=domains.ledger,
         accounts=domains.accounts,
         log=log,
         loops=Loops(),
@@ -144,7 +147,10 @@ async def compose(
 async def _domains(platform: Platform) -> Domains:
     settings, game = platform.settings, platform.game
     ledger = ledger_wiring.build(
-        database=platform.database, currencies={currency.code: currency for currency in game.currencies}
+        database=platform.database,
+        clock=platform.clock,
+        currencies={currency.code: currency for currency in game.currencies},
+        settings=settings.ledger,
     )
     world = world_wiring.build(
         database=platform.database,

@@ -40,6 +40,7 @@ def register(metrics: Metrics, *, house: House) -> None:
     _database(metrics, house.database)
     _claims(metrics, house)
     _world(metrics, house)
+    _ledger(metrics, house)
     _sockets(metrics, house)
     _collections(metrics, house.collector)
     metrics.gauge(
@@ -74,6 +75,16 @@ def _claims(metrics: Metrics, house: House) -> None:
         metrics.gauge("overworld_lane_items", "Commands taken.", partial(getattr, lane, "items"), labels=labels)
         metrics.gauge("overworld_lane_batches", "Batches run.", partial(getattr, lane, "batches"), labels=labels)
         metrics.gauge("overworld_lane_reruns", "Batches run again.", partial(getattr, lane, "reruns"), labels=labels)
+
+
+def _ledger(metrics: Metrics, house: House) -> None:
+    sealed, audited = house.ledger.sealer.state, house.ledger.auditor.state
+    metrics.gauge("overworld_ledger_blocks", "Blocks sealed by this process.", lambda: sealed.blocks)
+    metrics.gauge("overworld_ledger_sealed", "Transfers sealed by this process.", lambda: sealed.transfers)
+    metrics.gauge("overworld_ledger_waiting", "Transfers not sealed yet, up to some blocks.", lambda: sealed.waiting)
+    metrics.gauge("overworld_ledger_audits", "Looks of the running auditor at the books.", lambda: audited.looks)
+    metrics.gauge("overworld_ledger_audit_s", "How long its last look took, in seconds.", lambda: audited.took_s)
+    metrics.gauge("overworld_ledger_faults", "Faults that its last look found.", lambda: len(audited.faults))
 
 
 def _world(metrics: Metrics, house: House) -> None:

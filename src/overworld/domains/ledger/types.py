@@ -22,6 +22,20 @@ class LedgerSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     account_ids_cached_max: Annotated[
         int, Meta(ge=1, le=10_000_000, description="Account numbers kept in memory, about 250 bytes each")
     ] = 200_000
+    seal_interval_s: Annotated[
+        float, Meta(gt=0, le=86_400, description="Longest that a transfer waits for its block to be sealed")
+    ] = 60.0
+    audit_interval_s: Annotated[
+        float, Meta(gt=0, le=86_400, description="Time between two looks of the running auditor at the books")
+    ] = 60.0
+    signing_key_secret: Annotated[
+        str,
+        Meta(
+            max_length=1_024,
+            description="Encrypts the signing key of the log in the database; empty: it is kept as it is",
+            extra={"secret": True},
+        ),
+    ] = ""
 
 
 class Row(Struct, frozen=True, gc=False):
