@@ -54,5 +54,5 @@ def fill(world: World, lat_deg: F64, lng_deg: F64, *, now_us: int, seed: int) ->
         records["accuracy_m"], records["altitude_m"] = 5.0, math.nan
         records["speed_m_s"] = records["heading_deg"] = math.nan
         judged = world.engine.move(world.engine.validate(pass_of(records, now_us=now_us))).judged
-        if refused := int(np.count_nonzero(judged.reason)):
+        if refused := int(np.count_nonzero(judged["reason"])):
             raise RuntimeError(f"{refused} fixes of the crowd were refused")

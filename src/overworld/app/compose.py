@@ -131,6 +131,7 @@ async def compose(
     log = EventLog(database, clock=clock, settings=settings.events)
     health = HealthChecks()
     health.add("database", partial(_answers, database))
+    health.add("ledger", domains.ledger.auditor.check, needed=False)
     house = House(
         http=_http(platform, domains, metrics, live),
         live=live,

@@ -43,6 +43,7 @@ def register(metrics: Metrics, *, house: House) -> None:
     _lanes(metrics, house.sending.service.lanes)
     _promises(metrics, house)
     _world(metrics, house)
+    _ledger(metrics, house)
     _sockets(metrics, house)
     _collections(metrics, house.collector)
     metrics.gauge(
@@ -85,6 +86,16 @@ def _promises(metrics: Metrics, house: House) -> None:
     metrics.gauge(
         "overworld_ledger_promises_expired", "Promises that this process let go, over time.", lambda: expiry.expired
     )
+
+
+def _ledger(metrics: Metrics, house: House) -> None:
+    sealed, audited = house.ledger.sealer.state, house.ledger.auditor.state
+    metrics.gauge("overworld_ledger_blocks", "Blocks sealed by this process.", lambda: sealed.blocks)
+    metrics.gauge("overworld_ledger_sealed", "Transfers sealed by this process.", lambda: sealed.transfers)
+    metrics.gauge("overworld_ledger_waiting", "Transfers not sealed yet, up to some blocks.", lambda: sealed.waiting)
+    metrics.gauge("overworld_ledger_audits", "Looks of the running auditor at the books.", lambda: audited.looks)
+    metrics.gauge("overworld_ledger_audit_s", "How long its last look took, in seconds.", lambda: audited.took_s)
+    metrics.gauge("overworld_ledger_faults", "Faults that its last look found.", lambda: len(audited.faults))
 
 
 def _world(metrics: Metrics, house: House) -> None:

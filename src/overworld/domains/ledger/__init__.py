@@ -5,6 +5,9 @@ moved, once; never changed, never deleted), `pending` (promises that are open) a
 transfer). It never decides why value moves: that is the caller's business, and posting happens inside the caller's
 transaction. What players send each other is its own (`sending`), within the limits of the game.
 
+Its room `audit` keeps the log over all transfers, which strangers can verify: `block`, `tile`, `signing_key`, and what
+goes with them (`sealed_balance`, `sealed_promise`, `account_secret`, `epoch`). Posting knows nothing of it.
+
 Invariants: per currency the debits equal the credits; a balance is the fold of its transfers; only issuance accounts
 are ever below zero, and what they owe is the supply.
 

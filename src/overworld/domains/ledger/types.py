@@ -34,6 +34,20 @@ class LedgerSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     expire_interval_s: Annotated[
         float, Meta(gt=0, le=3_600, description="Time between two looks for promises whose time is over")
     ] = 1.0
+    seal_interval_s: Annotated[
+        float, Meta(gt=0, le=86_400, description="Longest that a transfer waits for its block to be sealed")
+    ] = 60.0
+    audit_interval_s: Annotated[
+        float, Meta(gt=0, le=86_400, description="Time between two looks of the running auditor at the books")
+    ] = 60.0
+    signing_key_secret: Annotated[
+        str,
+        Meta(
+            max_length=1_024,
+            description="Encrypts the signing key of the log in the database; empty: it is kept as it is",
+            extra={"secret": True},
+        ),
+    ] = ""
 
 
 Amount = Annotated[str, Meta(pattern=r"^[0-9]{1,19}(\.[0-9]{1,18})?$", max_length=40)]

@@ -8,6 +8,10 @@ from pathlib import Path
 from litestar.types import ControllerRouterHandler
 from msgspec import Struct
 
+from overworld.domains.ledger.audit.auditor import Auditor
+from overworld.domains.ledger.audit.log import Log
+from overworld.domains.ledger.audit.routes import routes as audit_routes
+from overworld.domains.ledger.audit.sealer import Sealer
 from overworld.domains.ledger.jobs import Expiry
 from overworld.domains.ledger.ports import Directory, Progress, Trust
 from overworld.domains.ledger.routes import routes, sending_routes
@@ -24,9 +28,13 @@ SCHEMA = Schema(name="ledger", folder=Path(__file__).parent / "schema")
 
 
 class LedgerDomain(Struct, frozen=True, kw_only=True):
-    """The ledger's doors: `service` implements the kernel's `Ledger` port; `expiry` has a loop to run."""
+    """The ledger's doors: `service` implements the kernel's `Ledger` port; `sealer`, `auditor` and `expiry` have loops
+    to run.
+    """
 
     service: Ledger
+    sealer: Sealer
+    auditor: Auditor
     expiry: Expiry
     routes: list[ControllerRouterHandler]
 
@@ -44,10 +52,13 @@ def build(
     """The ledger of one game; `currencies` are the game's, by code, in the order players see them."""
     chosen = settings or LedgerSettings()
     service = Ledger(database=database, currencies=currencies, settings=chosen)
+    log = Log(database=database, clock=clock, settings=chosen)
     return LedgerDomain(
         service=service,
+        sealer=Sealer(database=database, clock=clock, settings=chosen),
+        auditor=Auditor(database=database, clock=clock, settings=chosen),
         expiry=Expiry(ledger=service, clock=clock, every_s=chosen.expire_interval_s),
-        routes=routes(service),
+        routes=[*routes(service), *audit_routes(log)],
     )
 
 
