@@ -87,17 +87,12 @@ async def test_a_new_player_holds_nothing_of_every_currency(ask):
 async def test_history_says_what_came_in_and_went_out(bank: Bank, ask):
     came, went = sorted([uuid4(), uuid4()])
     await bank.post(mint(A, 500, id=came), transfer(wallet(A), wallet(B), 120, id=went, reference=UUID(int=7)))
-    common = {"currency": "ore", "code": "gift", "at": "2026-06-01T12:00:00Z"}
-    gift = {
-        "id": str(went),
-        "amount": "1.20",
-        "direction": "out",
-        "reference": str(UUID(int=7)),
-        "counterparty": str(B),
-    }
+    common: dict[str, Any] = {"currency": "ore", "code": "gift", "at": "2026-06-01T12:00:00Z"}
+    gift = {"id": str(went), "amount": "1.20", "direction": "out", "reference": str(UUID(int=7))}
     minted = {"id": str(came), "amount": "5.00", "direction": "in", "reference": str(REFERENCE)}
+    to_bob, from_nobody = {"counterparty": str(B), "note": None}, {"counterparty": None, "note": None}
     assert (await ask("history")).json() == {
-        "items": [gift | common | {"counterparty": str(B), "note": None}, minted | common | nobody],
+        "items": [common | gift | to_bob, common | minted | from_nobody],
         "cursor": None,
     }
 
