@@ -72,7 +72,7 @@ SETTINGS = Settings(
 
 
 def _game() -> Game:
-    """`ore` with a heap of collectibles in everybody's reach, so that a pair has many to fight over, and wide limits."""
+    """`ore` with a heap of collectibles in everybody's reach, many to fight over, and gifts without end."""
     game = check(found("ore"))
     limits = CurrencyTransferRules(per_transfer_max="1000000", per_day_max="1000000", per_day_count=10_000)
     return replace(
