@@ -142,7 +142,7 @@ class Books(Struct, frozen=True, kw_only=True):
 class Effect(Struct, frozen=True, gc=False):
     """What a written row does beside moving value: it releases a promise whole, or opens one until an instant.
 
-    `balance_minor` is the credit account's after it, kept where the caller keeps a memo.
+    `balance_minor` is the credit account's after it, kept where the caller keeps a memo and the account has a floor.
     """
 
     released_minor: int = 0
