@@ -9,6 +9,8 @@ from litestar.types import ControllerRouterHandler
 from msgspec import Struct
 
 from overworld.domains.ledger.audit.auditor import Auditor
+from overworld.domains.ledger.audit.log import Log
+from overworld.domains.ledger.audit.routes import routes as audit_routes
 from overworld.domains.ledger.audit.sealer import Sealer
 from overworld.domains.ledger.jobs import Expiry
 from overworld.domains.ledger.ports import Directory, Progress, Trust
