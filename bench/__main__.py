@@ -23,10 +23,8 @@ from bench.start import start
 from bench.tick import tick
 
 _NAMES = (
-    "bandwidth", "claims", "connections", "curves", "fanout", "location", "location-json", "location-single", "nearby",
-    "peers", "seal", "start", "tick",
-    "bandwidth", "claims", "claims-hot", "claims-socket", "connections", "curves", "fanout", "location", "location-json", "location-single", "nearby",
-    "peers", "start", "tick",
+    "bandwidth", "claims", "claims-hot", "claims-socket", "connections", "curves", "fanout", "location",
+    "location-json", "location-single", "nearby", "peers", "seal", "start", "tick",
 )  # fmt: skip
 
 app = App(name="script/bench", help="Measures the product on this machine.", version_flags=())
