@@ -80,14 +80,6 @@ def _lanes(metrics: Metrics, lanes: Lanes[Any, Any]) -> None:
         metrics.gauge("overworld_lane_reruns", "Batches run again.", partial(getattr, lane, "reruns"), labels=labels)
 
 
-def _promises(metrics: Metrics, house: House) -> None:
-    expiry = house.ledger.expiry
-    metrics.gauge("overworld_ledger_promises", "Promises that are open, at the last look.", lambda: expiry.open)
-    metrics.gauge(
-        "overworld_ledger_promises_expired", "Promises that this process let go, over time.", lambda: expiry.expired
-    )
-
-
 def _ledger(metrics: Metrics, house: House) -> None:
     sealed, audited = house.ledger.sealer.state, house.ledger.auditor.state
     metrics.gauge("overworld_ledger_blocks", "Blocks sealed by this process.", lambda: sealed.blocks)
@@ -96,6 +88,14 @@ def _ledger(metrics: Metrics, house: House) -> None:
     metrics.gauge("overworld_ledger_audits", "Looks of the running auditor at the books.", lambda: audited.looks)
     metrics.gauge("overworld_ledger_audit_s", "How long its last look took, in seconds.", lambda: audited.took_s)
     metrics.gauge("overworld_ledger_faults", "Faults that its last look found.", lambda: len(audited.faults))
+
+
+def _promises(metrics: Metrics, house: House) -> None:
+    expiry = house.ledger.expiry
+    metrics.gauge("overworld_ledger_promises", "Promises that are open, at the last look.", lambda: expiry.open)
+    metrics.gauge(
+        "overworld_ledger_promises_expired", "Promises that this process let go, over time.", lambda: expiry.expired
+    )
 
 
 def _world(metrics: Metrics, house: House) -> None:

@@ -22,18 +22,6 @@ class LedgerSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     account_ids_cached_max: Annotated[
         int, Meta(ge=1, le=10_000_000, description="Account numbers kept in memory, about 250 bytes each")
     ] = 200_000
-    transfer_lanes: Annotated[
-        int, Meta(ge=1, le=16, description="Batches of transfers between players in flight at once")
-    ] = 2
-    transfer_batch_max: Annotated[
-        int, Meta(ge=1, le=2_048, description="Most transfers between players in one transaction")
-    ] = 256
-    transfer_queue_max: Annotated[
-        int, Meta(ge=1, le=65_536, description="Most transfers between players that wait in one lane")
-    ] = 4_096
-    expire_interval_s: Annotated[
-        float, Meta(gt=0, le=3_600, description="Time between two looks for promises whose time is over")
-    ] = 1.0
     seal_interval_s: Annotated[
         float, Meta(gt=0, le=86_400, description="Longest that a transfer waits for its block to be sealed")
     ] = 60.0
@@ -48,6 +36,18 @@ class LedgerSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             extra={"secret": True},
         ),
     ] = ""
+    transfer_lanes: Annotated[
+        int, Meta(ge=1, le=16, description="Batches of transfers between players in flight at once")
+    ] = 2
+    transfer_batch_max: Annotated[
+        int, Meta(ge=1, le=2_048, description="Most transfers between players in one transaction")
+    ] = 256
+    transfer_queue_max: Annotated[
+        int, Meta(ge=1, le=65_536, description="Most transfers between players that wait in one lane")
+    ] = 4_096
+    expire_interval_s: Annotated[
+        float, Meta(gt=0, le=3_600, description="Time between two looks for promises whose time is over")
+    ] = 1.0
 
 
 Amount = Annotated[str, Meta(pattern=r"^[0-9]{1,19}(\.[0-9]{1,18})?$", max_length=40)]
@@ -142,7 +142,7 @@ class Books(Struct, frozen=True, kw_only=True):
 class Effect(Struct, frozen=True, gc=False):
     """What a written row does beside moving value: it releases a promise whole, or opens one until an instant.
 
-    `balance_minor` is the credit account's after it, kept where the caller keeps a memo.
+    `balance_minor` is the credit account's after it, kept where the caller keeps a memo and the account has a floor.
     """
 
     released_minor: int = 0

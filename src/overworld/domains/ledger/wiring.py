@@ -28,8 +28,9 @@ SCHEMA = Schema(name="ledger", folder=Path(__file__).parent / "schema")
 
 
 class LedgerDomain(Struct, frozen=True, kw_only=True):
-    """The ledger's doors: `service` implements the kernel's `Ledger` port; `sealer`, `auditor` and `expiry` have loops
-    to run.
+    """The ledger's doors.
+
+    `service` implements the kernel's `Ledger` port; `sealer`, `auditor` and `expiry` have loops to run.
     """
 
     service: Ledger
