@@ -9,7 +9,8 @@ from __future__ import annotations
 from cyclopts import App
 
 from bench.bandwidth import bandwidth
-from bench.claims import claims
+from bench.claims import claims, claims_hot
+from bench.claims_socket import claims_socket
 from bench.connections import connections
 from bench.curves import curves
 from bench.fanout import fanout
@@ -22,14 +23,16 @@ from bench.start import start
 from bench.tick import tick
 
 _NAMES = (
-    "bandwidth", "claims", "connections", "curves", "fanout", "location", "location-json", "location-single", "nearby",
-    "peers", "seal", "start", "tick",
+    "bandwidth", "claims", "claims-hot", "claims-socket", "connections", "curves", "fanout", "location",
+    "location-json", "location-single", "nearby", "peers", "seal", "start", "tick",
 )  # fmt: skip
 
 app = App(name="script/bench", help="Measures the product on this machine.", version_flags=())
 
 app.command(bandwidth)
 app.command(claims)
+app.command(claims_hot)
+app.command(claims_socket)
 app.command(connections)
 app.command(curves)
 app.command(fanout)
