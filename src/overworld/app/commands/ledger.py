@@ -1,4 +1,4 @@
-"""`overworld ledger`: the public log of everything of value."""
+"""`overworld ledger`: accounts as staff handle them, and the public log of everything of value."""
 
 from __future__ import annotations
 
@@ -9,9 +9,12 @@ from uuid import UUID
 
 from cyclopts import App, Parameter
 
+from overworld.app.commands import ledger_desk
 from overworld.app.commands.flags import Flags
 
-app = App(name="ledger", help="Export, verify and check the log of transfers; turn its key; forget a player.")
+app = App(name="ledger", help="Look after players' accounts and the log of transfers.")
+for _command in ledger_desk.COMMANDS:
+    app.command(_command)
 
 
 @app.command

@@ -9,7 +9,7 @@ from uuid import UUID
 from overworld.domains.ledger import store
 from overworld.domains.ledger.errors import UnknownCurrency
 from overworld.domains.ledger.rules import accounts_named, decide, fault_in, spread
-from overworld.domains.ledger.types import Balance, LedgerSettings, Movement
+from overworld.domains.ledger.types import Balance, Holding, LedgerSettings, Movement
 from overworld.kernel.ids import derived_id
 from overworld.kernel.money import (
     AMOUNT_MINOR_MAX,
@@ -138,6 +138,14 @@ class Ledger:
         async with self._database.transaction() as tx:
             return await store.freeze(tx, owner_id, currency, frozen=frozen)
 
+    async def post_with_note(self, transfer: Transfer, note: str | None, *, at: datetime) -> TransferResult:
+        """Posts one transfer in a transaction of its own, and keeps what was written beside it."""
+        async with self._database.transaction() as tx:
+            [result] = await self.post(tx, [transfer], at=at)
+            if result.status is TransferStatus.CREATED and note is not None:
+                await store.keep_notes(tx, {transfer.id: note})
+        return result
+
     async def expire(self, *, at: datetime) -> int:
         """Lets go of promises whose time is over, at most 256; gives how many this call let go. Call again while it
         gives that many.
@@ -178,6 +186,11 @@ class Ledger:
             rows = await store.balances(tx, owner_id, list(self.currencies), code)
         held = {row.currency: row for row in rows}
         return [held.get(code) or Balance(code, 0, 0) for code in self.currencies]
+
+    async def holdings(self, owner_id: UUID) -> list[Holding]:
+        """All that an owner has, whatever for and in whatever currency, those the game has no more included."""
+        async with self._database.read() as tx:
+            return await store.holdings(tx, owner_id)
 
     async def history(
         self,
