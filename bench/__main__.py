@@ -9,7 +9,8 @@ from __future__ import annotations
 from cyclopts import App
 
 from bench.bandwidth import bandwidth
-from bench.claims import claims
+from bench.claims import claims, claims_hot
+from bench.claims_socket import claims_socket
 from bench.connections import connections
 from bench.curves import curves
 from bench.fanout import fanout
@@ -17,18 +18,21 @@ from bench.location import location, location_single
 from bench.location_json import location_json
 from bench.nearby import nearby
 from bench.peers import peers
+from bench.seal import seal
 from bench.start import start
 from bench.tick import tick
 
 _NAMES = (
-    "bandwidth", "claims", "connections", "curves", "fanout", "location", "location-json", "location-single", "nearby",
-    "peers", "start", "tick",
+    "bandwidth", "claims", "claims-hot", "claims-socket", "connections", "curves", "fanout", "location",
+    "location-json", "location-single", "nearby", "peers", "seal", "start", "tick",
 )  # fmt: skip
 
 app = App(name="script/bench", help="Measures the product on this machine.", version_flags=())
 
 app.command(bandwidth)
 app.command(claims)
+app.command(claims_hot)
+app.command(claims_socket)
 app.command(connections)
 app.command(curves)
 app.command(fanout)
@@ -37,6 +41,7 @@ app.command(location_json)
 app.command(location_single)
 app.command(nearby)
 app.command(peers)
+app.command(seal)
 app.command(start)
 app.command(tick)
 

@@ -1,171 +1,208 @@
-"""Claims a second: many players collect at once, some of it contested, and every coin is counted afterwards."""
+"""Claims a second inside this process, in batches as servers make them, and one by one for comparison."""
 
 from __future__ import annotations
 
-import re
-import secrets
-import time
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from statistics import median
+from typing import Annotated, Any
 
+import uvloop
 from cyclopts import Parameter
 from cyclopts.validators import Number
 from msgspec import Struct
 
 from bench import report
-from bench.load.claims import ClaimsLoad, ClaimsPlan
-from bench.load.process import Generator
-from bench.machine import Machine, machine, rss_mb
-from bench.players import sign_in
+from bench.closed_loop import ClosedLoop
+from bench.collecting import City, Wanting
+from bench.load.process import Tally
+from bench.machine import machine, rss_mb
+from bench.own_postgres import Inside, own_postgres
 from bench.prove.books import Books, audit
 from bench.prove.outcome import say
 from bench.report import Report
-from bench.rounds import Json, Over, RoundCount, Rounds, Seconds, cpu_us, measure, spans
-from bench.servers import ServerProcess
-from overworld.app.game import SHIPPED, check
+from bench.rounds import Json, RoundCount, Rounds, Seconds, cpu_us, measure, spans
+from bench.row_by_row import RowByRow
 
-_CONTESTED = "gameplay.already_collected"
-_GUESS_PER_S = 25_000
+CONTESTED = "gameplay.already_collected"
+_GUESS_PER_S = 20_000
+_GUESS_ROW_BY_ROW_PER_S = 5_000
+_ROW_BY_ROW_ROUNDS = 3
 
-Players = Annotated[int, Parameter(validator=Number(gte=2, lte=10_000))]
-Contested = Annotated[float, Parameter(validator=Number(gte=0, lte=1))]
+Players = Annotated[int, Parameter(validator=Number(gte=200, lte=1_000_000))]
+Campaigns = Annotated[int, Parameter(validator=Number(gte=0, lte=100_000))]
+InFlight = Annotated[int, Parameter(validator=Number(gte=1, lte=4_096))]
+Share = Annotated[float, Parameter(validator=Number(gte=0, lte=0.5))]
 
 
 class _Wanted(Struct, frozen=True, kw_only=True):
     """What was asked for on the command line."""
 
-    over: Over
-    players: int
-    contested: float
+    benchmark: str
+    wanting: Wanting
+    in_flight: int
+    replays: float
     seconds: float
     rounds: int
-    seed: int
-    database: str | None
 
 
 def claims(
     *,
-    over: Over = "socket",
-    players: Players = 256,
-    contested: Contested = 0.1,
+    players: Players = 100_000,
+    campaigns: Campaigns = 1_000,
+    in_flight: InFlight = 256,
+    contested: Share = 0.01,
+    replays: Share = 0.01,
     seconds: Seconds = 15,
-    rounds: RoundCount = 3,
+    rounds: RoundCount = 5,
     seed: int = 1,
-    database: str | None = None,
     json: Json = False,
 ) -> int:
-    """Claims a second: many players collect at once, some of it contested, and every coin is counted afterwards.
+    """Claims a second inside this process: rules, positions, batches, PostgreSQL; and the same row by row.
 
-    Closed loop: each player has one claim under way and sends the next when it is answered, so `players` claims are
-    in flight. A latency lasts from sending a claim to reading its answer, in the generator's process.
+    Closed loop: each of `in_flight` coroutines claims when its last claim is answered. In the end the ledger, the
+    wallets and the log of events are compared with what was answered.
 
     Parameters
     ----------
-    over
-        How claims are sent.
     players
-        Players, each with a connection; an odd one is left out, since two share a stand.
+        Players who claim, evenly.
+    campaigns
+        Campaigns whose budgets pay for what they placed; with 0 coins spawn and the issuance pays.
+    in_flight
+        Claims under way at once.
     contested
-        Share of the claims for collectibles that both players of a stand want: half of these are refused.
+        Share of the claims for what another claims at the same time: half of these are refused.
+    replays
+        Share of the claims that are sent again under the same key.
     seconds
-        Measured time, all rounds together.
+        Measured time, all rounds together; row by row takes 3 rounds more.
     rounds
         Rounds after the warm-up.
     seed
-        Of what is contested.
-    database
-        DSN of an empty database to use instead of the server's own PostgreSQL; it then counts as other processes.
+        Of who claims what.
     json
         Print the line of JSON alone.
     """
+    wanting = Wanting(players=players, campaigns=campaigns, personal=False, contested=contested, seed=seed)
     wanted = _Wanted(
-        over=over,
-        players=players // 2 * 2,
-        contested=contested,
-        seconds=seconds,
-        rounds=rounds,
-        seed=seed,
-        database=database,
+        benchmark="claims", wanting=wanting, in_flight=in_flight, replays=replays, seconds=seconds, rounds=rounds
     )
-    return report.run(partial(_measure, wanted), json=json)
+    return report.run(partial(_measure, wanted), json=json, loop_factory=uvloop.new_event_loop)
 
 
-def crowded(text: str, *, now_s: float) -> str:
-    """A game.toml with so much lying around that a player claims for a minute without a step, and no daily cap.
+def claims_hot(
+    *,
+    players: Players = 100_000,
+    in_flight: InFlight = 256,
+    replays: Share = 0.01,
+    seconds: Seconds = 15,
+    rounds: RoundCount = 5,
+    seed: int = 1,
+    json: Json = False,
+) -> int:
+    """The same with one sponsor who pays for everything: row by row all wait for one row.
 
-    The window is the one, of half a day to a day, that is open longest from now.
+    What is wanted is placed and personal, so that everybody can take each.
+
+    Parameters
+    ----------
+    players
+        Players who claim, evenly.
+    in_flight
+        Claims under way at once.
+    replays
+        Share of the claims that are sent again under the same key.
+    seconds
+        Measured time, all rounds together; row by row takes 3 rounds more.
+    rounds
+        Rounds after the warm-up.
+    seed
+        Of who claims what.
+    json
+        Print the line of JSON alone.
     """
-    window_s = max(range(43_200, 86_401), key=lambda length_s: length_s - now_s % length_s)
-    changes = {
-        "cell_level": 16,
-        "window_s": window_s,
-        "mean_per_cell": 64.0,
-        "reach_m": 1_000.0,
-        "daily_cap": 1_000_000,
-        "near_land": "false",
-    }
-    for name, value in changes.items():
-        text, count = re.subn(rf"^{name} = .*$", f"{name} = {value}", text, flags=re.MULTILINE)
-        assert count == 1, f"the game has {count} lines of {name}"
-    return text
+    wanting = Wanting(players=players, campaigns=1, personal=True, contested=0.0, seed=seed)
+    wanted = _Wanted(
+        benchmark="claims-hot", wanting=wanting, in_flight=in_flight, replays=replays, seconds=seconds, rounds=rounds
+    )
+    return report.run(partial(_measure, wanted), json=json, loop_factory=uvloop.new_event_loop)
 
 
 async def _measure(wanted: _Wanted, folder: Path) -> Report:
-    game = folder / "game"
-    game.mkdir()
-    (game / "game.toml").write_text(crowded((SHIPPED / "ore" / "game.toml").read_text(), now_s=time.time()))
-    spawn_key = secrets.token_urlsafe()
-    environment = {"OVERWORLD_GAMEPLAY__SPAWN_KEY": spawn_key}
-    server = ServerProcess(folder / "data", dsn=wanted.database, game=str(game), environment=environment)
-    say("starting a server")
-    async with server:
-        plan = ClaimsPlan(
-            http=server.http,
-            realtime=server.realtime,
-            key=server.key,
-            over=wanted.over,
-            game=game,
-            spawn_key=spawn_key,
-            seats=await sign_in(server.http, wanted.players),
-            contested=wanted.contested,
-            seed=wanted.seed,
+    say(f"starting PostgreSQL, with {wanted.wanting.players:,} players")
+    async with own_postgres(folder) as inside:
+        city = await City.build(inside, wanted.wanting, folder=folder, in_flight_max=wanted.in_flight)
+        in_batches = ClosedLoop(city, city.service.collect, in_flight=wanted.in_flight, replays=wanted.replays)
+        say("everybody claims once")
+        await in_batches.everybody_once()
+        firsts = await in_batches.tally()
+        rounds = await measure(
+            in_batches, inside, unit="claims", rounds=wanted.rounds, seconds=wanted.seconds, guess_per_s=_GUESS_PER_S
         )
-        async with Generator(ClaimsLoad.make, plan) as generator:
-            rounds = await measure(
-                generator, server, unit="claims", rounds=wanted.rounds, seconds=wanted.seconds, guess_per_s=_GUESS_PER_S
-            )
-        memory_mb = rss_mb(server)
-        told = [one for tally in rounds.tallies for one in tally.told]
-        say(f"comparing {len(told)} wins with the ledger, the wallets and the log of events")
-        books = await audit(server.dsn, told, game=check(game))
-        return _report(wanted, rounds, books, memory_mb=memory_mb, where=await machine(server.dsn))
+        memory_mb = rss_mb(None)
+        batches = [lane.items / max(1, lane.batches) for lane in city.service.lanes.lanes]
+        say("the same row by row")
+        one_by_one = await _row_by_row(wanted, city, inside)
+        tallies = [firsts, *rounds.tallies, *one_by_one.tallies]
+        told = [one for tally in tallies for one in tally.told]
+        say(f"comparing {len(told):,} wins with the ledger, the wallets and the log of events")
+        books = await audit(inside.dsn, told, game=city.game)
+        figures = {"batch_mean": round(sum(batches) / len(batches), 1), **_compared(rounds, one_by_one)}
+        await city.service.close()
+        return Report(
+            benchmark=wanted.benchmark,
+            spans=spans(rounds.measured, rate="claims_per_s"),
+            cpu=[one.cpu for one in (*rounds.measured, *one_by_one.measured)],
+            rss_mb=memory_mb,
+            machine=await machine(inside.dsn),
+            settings={
+                "players": wanted.wanting.players,
+                "campaigns": wanted.wanting.campaigns,
+                "contested": wanted.wanting.contested,
+                "replays": wanted.replays,
+                "in_flight": wanted.in_flight,
+                "seconds": wanted.seconds,
+                "loop": "closed",
+            },
+            figures=figures | _counted(tallies, books),
+            faults=[fault for tally in tallies for fault in tally.faults] + _strange(tallies) + books.faults,
+        )
 
 
-def _report(wanted: _Wanted, rounds: Rounds, books: Books, *, memory_mb: float, where: Machine) -> Report:
-    refusals = rounds.refusals()
-    wins = sum(len(tally.told) for tally in rounds.tallies)
-    strange = [f"{count} claims were refused as {code}" for code, count in refusals.items() if code != _CONTESTED]
-    return Report(
-        benchmark="claims",
-        spans=spans(rounds.measured, rate="claims_per_s"),
-        cpu=[one.cpu for one in rounds.measured],
-        rss_mb=memory_mb,
-        machine=where,
-        settings={
-            "over": wanted.over,
-            "players": wanted.players,
-            "contested": wanted.contested,
-            "seconds": wanted.seconds,
-            "loop": "closed",
-            "database": "given" if wanted.database else "embedded",
-        },
-        figures={
-            "wins": wins,
-            "refusals": refusals,
-            "transfers": books.transfers,
-            "audit_faults": len(books.faults),
-            **cpu_us(rounds.measured, "claim"),
-        },
-        faults=[*(fault for tally in rounds.tallies for fault in tally.faults), *strange, *books.faults],
-    )
+async def _row_by_row(wanted: _Wanted, city: City, inside: Inside) -> Rounds:
+    async with RowByRow(city, one_row=wanted.wanting.campaigns == 1) as row_by_row:
+        load = ClosedLoop(city, row_by_row.collect, in_flight=wanted.in_flight, replays=wanted.replays)
+        seconds = wanted.seconds * _ROW_BY_ROW_ROUNDS / wanted.rounds
+        return await measure(
+            load,
+            inside,
+            unit="claims",
+            rounds=_ROW_BY_ROW_ROUNDS,
+            seconds=seconds,
+            guess_per_s=_GUESS_ROW_BY_ROW_PER_S,
+        )
+
+
+def _compared(rounds: Rounds, one_by_one: Rounds) -> dict[str, Any]:
+    """Batches beside row by row, by the medians; processor time of a claim where it was used."""
+    theirs = spans(one_by_one.measured, rate="claims_per_s")
+    ratio = median(one.per_s for one in rounds.measured) / median(theirs["claims_per_s"])
+    row_by_row = {name: round(median(values), 3) for name, values in theirs.items()} | _cpu_us(one_by_one)
+    return {"ratio_vs_row_by_row": round(ratio, 2), **_cpu_us(rounds), "row_by_row": row_by_row}
+
+
+def _cpu_us(rounds: Rounds) -> dict[str, float]:
+    used = cpu_us(rounds.measured, "claim")
+    return {"python_claim_us": used["server_claim_us"], "postgres_claim_us": used["postgres_claim_us"]}
+
+
+def _counted(tallies: list[Tally], books: Books) -> dict[str, Any]:
+    refusals = dict(sum((tally.refusals for tally in tallies), Tally().refusals))
+    wins = sum(len(tally.told) for tally in tallies)
+    return {"wins": wins, "refusals": refusals, "transfers": books.transfers, "audit_faults": len(books.faults)}
+
+
+def _strange(tallies: list[Tally]) -> list[str]:
+    refusals = sum((tally.refusals for tally in tallies), Tally().refusals)
+    return [f"{count} claims were refused as {code}" for code, count in refusals.items() if code != CONTESTED]

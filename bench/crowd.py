@@ -39,16 +39,22 @@ def city(count: int, *, seed: int) -> tuple[F64, F64]:
     return MIDDLE_DEG[0] + places_m[:, 0] / _DEGREE_M, MIDDLE_DEG[1] + places_m[:, 1] / east_degree_m
 
 
+def ids(count: int, *, seed: int) -> list[UUID]:
+    """Who stands there, (n,)."""
+    raw = np.random.default_rng(seed).bytes(_ID_BYTES * count)
+    return [UUID(bytes=raw[first : first + _ID_BYTES]) for first in range(0, len(raw), _ID_BYTES)]
+
+
 def fill(world: World, lat_deg: F64, lng_deg: F64, *, now_us: int, seed: int) -> None:
-    """Puts a player at each place, by the world's own passes. Raises: RuntimeError when a fix is refused."""
-    ids = np.random.default_rng(seed).bytes(_ID_BYTES * lat_deg.size)
+    """Puts a player at each place, by the world's own passes, or tells again that they are there.
+
+    Their ids are those of `ids`. Raises: RuntimeError when a fix is refused.
+    """
+    player_ids = ids(lat_deg.size, seed=seed)
     for first in range(0, lat_deg.size, _AT_ONCE):
         last = min(first + _AT_ONCE, lat_deg.size)
         records = np.zeros(last - first, FIX)
-        records["slot"] = [
-            world.engine.players.admit(UUID(bytes=ids[_ID_BYTES * i : _ID_BYTES * (i + 1)]), now_us=now_us)
-            for i in range(first, last)
-        ]
+        records["slot"] = [world.engine.players.admit(player_id, now_us=now_us) for player_id in player_ids[first:last]]
         records["time_us"] = now_us
         records["lat_deg"], records["lng_deg"] = lat_deg[first:last], lng_deg[first:last]
         records["accuracy_m"], records["altitude_m"] = 5.0, math.nan

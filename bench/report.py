@@ -41,17 +41,24 @@ class Report(Struct, frozen=True, kw_only=True):
     faults: Sequence[str] = ()
 
 
-def run(measure: Callable[[Path], Coroutine[Any, Any, Report]], *, json: bool) -> int:
+def run(
+    measure: Callable[[Path], Coroutine[Any, Any, Report]],
+    *,
+    json: bool,
+    loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None,
+) -> int:
     """Measures in a folder of its own, tells, and gives the exit code. With `json` only the line of JSON is printed.
 
-    What is said on the way then goes to standard error. A signal to end leaves no server behind.
+    What is said on the way then goes to standard error. A signal to end leaves no server behind. What is measured
+    inside this process gives the event loop that servers have.
     """
     for ending in (signal.SIGINT, signal.SIGTERM):  # a shell that puts us into the background has SIGINT ignored
         signal.signal(ending, signal.default_int_handler)
     with tempfile.TemporaryDirectory(prefix="overworld-bench-") as folder:
         Path(folder).chmod(0o755)  # under root the database runs as another user
         with redirect_stdout(sys.stderr) if json else nullcontext():
-            report = asyncio.run(measure(Path(folder)))
+            with asyncio.Runner(loop_factory=loop_factory) as runner:
+                report = runner.run(measure(Path(folder)))
             tell(report)
     sys.stdout.write(f"{line_of(report)}\n")
     return 1 if report.faults else 0

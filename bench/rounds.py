@@ -10,7 +10,7 @@ from cyclopts import Parameter
 from cyclopts.validators import Number
 from msgspec import Struct
 
-from bench.load.process import Generator, Tally
+from bench.load.process import Measured, Tally
 from bench.machine import CpuUse, Meter, Running
 from bench.prove.outcome import Steps, percentile
 
@@ -45,7 +45,7 @@ class Rounds(Struct, frozen=True):
 
 
 async def measure(
-    generator: Generator, server: Running, *, unit: str, rounds: int, seconds: float, guess_per_s: float
+    generator: Measured, server: Running, *, unit: str, rounds: int, seconds: float, guess_per_s: float
 ) -> Rounds:
     """Warms up, then measures so many rounds in `seconds` of all. `guess_per_s` is what the warm-up gets ready for."""
     each_s = seconds / rounds

@@ -33,8 +33,8 @@ class Tally(Struct):
     faults: list[str] = field(default_factory=list)
 
 
-class Load(Protocol):
-    """Many clients of a server, connected."""
+class Measured(Protocol):
+    """What can be measured in rounds."""
 
     async def prepare(self, units: int) -> None:
         """Gets ready for a round of about so many claims or fixes; what takes time is done here, not in the round."""
@@ -44,6 +44,10 @@ class Load(Protocol):
 
     async def tally(self) -> Tally:
         """What came of the last round; what takes time to read is read here."""
+
+
+class Load(Measured, Protocol):
+    """Many clients of a server, connected."""
 
     async def close(self) -> None:
         """Ends the connections."""

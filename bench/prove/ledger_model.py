@@ -18,7 +18,14 @@ from cyclopts.validators import Number
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import seed as seeded
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 from msgspec.structs import replace
 
 from bench.prove.ledger_in_dicts import LedgerInDicts
@@ -33,7 +40,6 @@ from overworld.kernel.money import (
     TransferCode,
     TransferKind,
     TransferResult,
-    TransferStatus,
 )
 from overworld.platform.postgres import Database, DatabaseSettings, EmbeddedPostgres, migrate
 
@@ -233,7 +239,7 @@ class LedgerMachine(RuleBasedStateMachine):
         self.tally["expired"] += over
 
     @rule(name=st.sampled_from(_NAMES), frozen=st.booleans(), server=st.integers(0, 1))
-    def freeze(self, name: str, frozen: bool, server: int) -> None:  # noqa: FBT001 - Hypothesis gives it
+    def freeze(self, name: str, frozen: bool, server: int) -> None:
         owner_id = self.account(name, "ore").owner_id
         self.runner.run(self.ledgers[server].freeze(owner_id, frozen=frozen))
         self.model.freeze(owner_id, frozen=frozen)
@@ -351,6 +357,6 @@ def faults_of(
     )
     try:
         run_state_machine_as_test(seeded(seed)(machine), settings=thorough)
-    except Exception as error:  # noqa: BLE001 - whatever it is, it is the fault
+    except Exception as error:
         return ["".join(traceback.format_exception(error, limit=-3))]
     return []

@@ -10,7 +10,7 @@ from time import perf_counter
 import pytest
 from msgspec.structs import replace
 
-from bench.claims import crowded
+from bench.collecting import crowded
 from bench.load.fixes import Times, Walker
 from bench.load.http import request
 from bench.load.process import Tally

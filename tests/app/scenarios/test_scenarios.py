@@ -74,7 +74,7 @@ WRONG = {
         "line 3: move.x.then.refused: nothing is refused as `fast`; did you mean `too_fast`?"
     ),
     "[level.x]\nwhen.experience = -1\nthen.level = 1\n": (
-        "line 2: level.x.when.experience: Expected `int` >= 0; allowed: a whole number from 0 to 9007199254740992"
+        "line 2: level.x.when.experience: Expected `int` >= 0; allowed: a whole number from 0 to 9007199254740991"
     ),
     "": 'holds no scenario; allowed: [collect."..."], [move."..."] and [level."..."]',
     "[level.x\n": "line 1: Expected ']' at the end of a table declaration",

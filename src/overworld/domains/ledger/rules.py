@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, MutableMapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from msgspec.structs import replace
 
-from overworld.domains.ledger.types import Books, Decision, Effect, Held, Row
+from overworld.domains.ledger.errors import OverLimit
+from overworld.domains.ledger.types import Books, Decision, Effect, Held, Row, SendLimits, SentToday, TransferRules
+from overworld.kernel.clock import rfc3339
 from overworld.kernel.ids import derived_id
 from overworld.kernel.money import (
     AMOUNT_MINOR_MAX,
     EXCLUSIVE_CODES,
     AccountCode,
     AccountRef,
+    Currency,
     Transfer,
     TransferCode,
     TransferKind,
@@ -72,7 +75,7 @@ def decide(transfers: Sequence[Transfer], books: Books, *, at: datetime) -> Deci
     none; what was posted before and comes again does not break it. The result's balance is the credit account's after
     the transfer, 0 where there is no account. Rows name the first stripe of an account; see `spread`.
     """
-    sheet = _Sheet(books, at=at)
+    sheet = Sheet(books, at=at)
     results: list[TransferResult] = []
     for chain in _chains(transfers):
         results += sheet.judge_chain(chain)
@@ -87,7 +90,7 @@ def _chains(transfers: Sequence[Transfer]) -> Iterator[Sequence[Transfer]]:
             first = i + 1
 
 
-class _Sheet:
+class Sheet:
     """The books as the transfers judged so far have left them; whatever is changed can be taken back to a mark."""
 
     def __init__(self, books: Books, *, at: datetime) -> None:
@@ -110,6 +113,10 @@ class _Sheet:
         self._undo: list[tuple[MutableMapping[Any, Any], Any, Any]] = []
         self.created: list[Row] = []
         self.effects: list[Effect] = []
+
+    def balance_minor(self, account: AccountRef) -> int:
+        """What an account of the books holds after all that was judged."""
+        return self._balance.get(self._number[account], 0)
 
     def judge_chain(self, chain: Sequence[Transfer]) -> list[TransferResult]:
         """The results of a chain, (n,); a chain of one is a lone transfer."""
@@ -302,3 +309,40 @@ def _pulled(first: Sequence[Row], free_minor: Mapping[int, int], *, to: int) -> 
             )
         )
     return pulled
+
+
+def limits_of(rules: TransferRules, currencies: Mapping[str, Currency]) -> dict[str, SendLimits]:
+    """How much of each currency may be sent, by its code; a currency that is left out cannot be sent.
+
+    Raises: KeyError, ValueError for what a checked game does not say.
+    """
+    return {
+        code: SendLimits(
+            currencies[code].parse(limits.per_transfer_max),
+            currencies[code].parse(limits.per_day_max),
+            limits.per_day_count,
+        )
+        for code, limits in rules.currencies.items()
+    }
+
+
+def day_began(at: datetime) -> datetime:
+    """Midnight UTC, at which the limits of a day begin anew."""
+    return at.replace(hour=0, minute=0, second=0, microsecond=0)
+
+
+def limit_passed(
+    amount_minor: int, *, sent: SentToday, limits: SendLimits, currency: Currency, at: datetime
+) -> OverLimit | None:
+    """The first limit that a transfer would pass, given what its payer has sent on the day of `at`; None if none."""
+    if amount_minor > limits.per_transfer_max_minor:
+        most = currency.format(limits.per_transfer_max_minor)
+        return OverLimit(limit="per_transfer_max", max=most, currency=currency.code)
+    if sent.count >= limits.per_day_count:
+        limit, most = "per_day_count", str(limits.per_day_count)
+    elif sent.amount_minor + amount_minor > limits.per_day_max_minor:
+        limit, most = "per_day_max", currency.format(limits.per_day_max_minor)
+    else:
+        return None
+    resets_at = rfc3339(day_began(at) + timedelta(days=1))
+    return OverLimit(limit=limit, max=most, currency=currency.code, resets_at=resets_at)
