@@ -18,12 +18,13 @@ from bench.location import location, location_single
 from bench.location_json import location_json
 from bench.nearby import nearby
 from bench.peers import peers
+from bench.seal import seal
 from bench.start import start
 from bench.tick import tick
 
 _NAMES = (
-    "bandwidth", "claims", "claims-hot", "claims-socket", "connections", "curves", "fanout", "location", "location-json", "location-single", "nearby",
-    "peers", "start", "tick",
+    "bandwidth", "claims", "claims-hot", "claims-socket", "connections", "curves", "fanout", "location",
+    "location-json", "location-single", "nearby", "peers", "seal", "start", "tick",
 )  # fmt: skip
 
 app = App(name="script/bench", help="Measures the product on this machine.", version_flags=())
@@ -40,6 +41,7 @@ app.command(location_json)
 app.command(location_single)
 app.command(nearby)
 app.command(peers)
+app.command(seal)
 app.command(start)
 app.command(tick)
 

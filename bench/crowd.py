@@ -54,13 +54,11 @@ def fill(world: World, lat_deg: F64, lng_deg: F64, *, now_us: int, seed: int) ->
     for first in range(0, lat_deg.size, _AT_ONCE):
         last = min(first + _AT_ONCE, lat_deg.size)
         records = np.zeros(last - first, FIX)
-        records["slot"] = [
-            world.engine.players.admit(player_id, now_us=now_us) for player_id in player_ids[first:last]
-        ]
+        records["slot"] = [world.engine.players.admit(player_id, now_us=now_us) for player_id in player_ids[first:last]]
         records["time_us"] = now_us
         records["lat_deg"], records["lng_deg"] = lat_deg[first:last], lng_deg[first:last]
         records["accuracy_m"], records["altitude_m"] = 5.0, math.nan
         records["speed_m_s"] = records["heading_deg"] = math.nan
         judged = world.engine.move(world.engine.validate(pass_of(records, now_us=now_us))).judged
-        if refused := int(np.count_nonzero(judged.reason)):
+        if refused := int(np.count_nonzero(judged["reason"])):
             raise RuntimeError(f"{refused} fixes of the crowd were refused")

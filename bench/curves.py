@@ -89,7 +89,7 @@ def update_us(lat_deg: F64, lng_deg: F64, *, rounds: int, seed: int) -> float:
         begun_s = thread_time()
         judged = engine.move(engine.validate(pass_of(records, now_us=int(records["time_us"][0])))).judged
         took_us.append((thread_time() - begun_s) * 1e6 / slots.size)
-        if judged.reason.any():
+        if judged["reason"].any():
             raise RuntimeError("a fix was refused")
     return round(median(took_us[1:]), 4)
 

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from itertools import count
 from pathlib import Path
 from typing import Any, Self
-from uuid import UUID
 
 import asyncpg
 
@@ -75,9 +73,7 @@ class RowByRow:
         at = from_us(at_us)
         wallet, payer = wallet_of(claim), payer_of(spawn)
         numbers = await city.ledger.open([wallet, payer])
-        [event] = city.outbox.encoded(
-            [collection_event(claim.player_id, spawn, attempt.amount_minor)], at=at
-        )
+        [event] = city.outbox.encoded([collection_event(claim.player_id, spawn, attempt.amount_minor)], at=at)
         i, connection, call = await self._free.get()
         try:
             stripe = 0 if self._one_row else i % len(numbers[payer])

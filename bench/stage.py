@@ -77,7 +77,7 @@ class Stage:
             engine.choose_told(batch)
         with self._timed("verdicts"):
             engine.verdict_frames(batch)
-        self.refused += int(np.count_nonzero(batch.judged.reason))
+        self.refused += int(np.count_nonzero(batch.judged["reason"]))
 
     def publish(self) -> None:
         """One period: encode, and all slices."""
@@ -86,7 +86,7 @@ class Stage:
             interest.encode(now_ms=self.now_us // 1_000)
             self.engine.index.take_changed(every=False)
         with self._timed("serve"):
-            for part in range(self.settings.interest_slices):
+            for part in range(self.settings.slices):
                 interest.serve(part)
 
     def begin(self) -> None:
@@ -99,8 +99,8 @@ class Stage:
         yield
         self.period_s[stage] += perf_counter() - began_s
 
-    def _take(self, watchers: list[int], offsets: list[int], frames: memoryview) -> None:
+    def _take(self, watchers: list[int], starts: list[int], ends: list[int], frames: memoryview) -> None:
         self.frames += len(watchers)
         if self.told:
-            for watcher, start, end in zip(watchers, offsets[:-1], offsets[1:], strict=True):
+            for watcher, start, end in zip(watchers, starts, ends, strict=True):
                 self.told[watcher] += end - start

@@ -10,12 +10,14 @@ from cyclopts import App
 
 from bench.prove.claims_race import claims_race
 from bench.prove.crash import crash
+from bench.prove.ledger_model import ledger_model
 from bench.prove.newcomer import newcomer
 from bench.prove.openapi import openapi
 
 app = App(name="script/prove", help="Tries to break a promise of the product.", version_flags=())
 app.command(claims_race)
 app.command(crash)
+app.command(ledger_model)
 app.command(openapi)
 app.command(newcomer)
 
@@ -23,7 +25,7 @@ app.command(newcomer)
 @app.command(name="list")
 def list_proofs() -> None:
     """Name the proofs."""
-    for name in ("claims-race", "crash", "openapi", "newcomer"):
+    for name in ("claims-race", "crash", "ledger-model", "openapi", "newcomer"):
         print(f"{name:<16}{app[name].help.partition(chr(10))[0]}")
 
 

@@ -8,7 +8,7 @@ import pytest
 from msgspec import Raw
 from msgspec.structs import replace
 
-from overworld.app.doors import CollectAction, CollectiblesAround
+from overworld.app.doors import CollectAction, CollectiblesAround, TrustEverybody
 from overworld.domains.gameplay.messages import ClaimCollectible, Collected, CollectibleNearby
 from overworld.domains.gameplay.service import Gameplay
 from overworld.kernel.identity import Answer, Principal
@@ -72,3 +72,7 @@ async def test_memberships_come_with_a_claim_on_the_socket(ids: IdSource):
 async def test_collect_on_the_socket_needs_a_request_id(ids: IdSource):
     with pytest.raises(KeyRequired):
         await CollectAction(cast(Gameplay, Shop()))(_player(ids()), "c", None, Raw(b"{}"))
+
+
+async def test_everybody_is_trusted_until_somebody_judges_players(ids: IdSource):
+    assert await TrustEverybody().scores([ids(), ids()]) == [1.0, 1.0]

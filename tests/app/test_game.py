@@ -160,6 +160,18 @@ def test_everything_wrong_is_found_at_once_with_its_line(tmp_path):
             "line 6: interest.radius: unknown key; did you mean `radius_m`?",
         ),
         ("reach_m = 30", "reach_m = nan", "line 12: collectibles.reach_m: Expected `float` > 0.0; allowed: a number"),
+        ("reach_m = 30", 'day = "moon"', "line 12: collectibles.day: Invalid enum value 'moon'; allowed: one of"),
+        ("reach_m = 30", "trust_min = 1.1", "line 12: collectibles.trust_min: Expected `float` <= 1.0"),
+        (
+            "reach_m = 30",
+            'member_bonus = { gold = "-0.25" }',
+            "line 12: collectibles.member_bonus.gold: Expected `str` matching regex",
+        ),
+        (
+            "weight = 3",
+            "weight = 3\ncooldown_s = -1",
+            "line 16: collectibles.types.shell.cooldown_s: Expected `int` >= 0",
+        ),
         ("weight = 3", "weight = 3 4", "line 15: Expected newline or end of document after a statement"),
     ],
 )

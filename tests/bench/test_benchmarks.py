@@ -147,6 +147,18 @@ def test_without_wrk_a_benchmark_is_skipped_and_in_ci_fails(ci: str, code: int, 
 
 
 @slow
+def test_every_transfer_is_sealed_and_every_proof_verifies():
+    ran = bench("seal", "--transfers", "10000", "--accounts", "100", "--rounds", "3", "--json")
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    line = json.loads(ran.stdout)
+    assert (line["benchmark"], line["faults"], line["rounds"]) == ("seal", [], 3)
+    assert 0 < line["min"]["hashed_per_s"] <= line["hashed_per_s"] <= line["max"]["hashed_per_s"]
+    assert line["proof_max_ms"] >= line["proof_p99_ms"] >= line["proof_p50_ms"] > 0
+    assert line["sealed_per_s"] > 0
+    assert line["machine"]["postgres"]
+
+
+@slow
 @pytest.mark.parametrize("entities", ["1000", "3000"])
 def test_a_period_is_timed_stage_by_stage_and_everybody_is_told(entities: str):
     sizes = ("--entities", entities, "--updates", "500", "--watchers", "100", "--rounds", "3")
@@ -177,7 +189,7 @@ def test_the_benchmarks_are_listed_each_with_what_it_measures():
     lines = bench("list").stdout.splitlines()
     assert [line.split()[0] for line in lines] == [
         "bandwidth", "claims", "connections", "curves", "fanout", "location", "location-json", "location-single",
-        "nearby", "peers", "start", "tick",
+        "nearby", "peers", "seal", "start", "tick",
     ]  # fmt: skip
     assert all(len(line) > 40 for line in lines)
 

@@ -44,7 +44,9 @@ async def test_a_client_knows_everybody_in_the_cells_it_watches_and_nobody_else(
     world = build(database=nothing_kept, clock=clock, outbox=nothing_kept, settings=SETTINGS, interest=rules).service
     own = UUID(int=1)
     around = Surroundings(own_id=str(own), clock=clock)
-    world.interest.on_frames = lambda _, ends, told: around.apply(decode_surroundings(bytes(told[: ends[1]])))
+    world.interest.on_frames = lambda _, starts, ends, told: around.apply(
+        decode_surroundings(bytes(told[starts[0] : ends[0]]))
+    )
     watcher = world.interest.open()
     places: dict[UUID, tuple[float, float]] = {}
     for _ in range(ROUNDS):
@@ -61,7 +63,7 @@ async def test_a_client_knows_everybody_in_the_cells_it_watches_and_nobody_else(
         watched = [here, *cells.neighbours(here)][: random.choice([1, 5, 9])]
         world.interest.watch(watcher, watched)
         world.interest.encode(now_ms=clock.now_us() // 1_000)
-        for part in range(SETTINGS.interest_slices):
+        for part in range(SETTINGS.slices):
             world.interest.serve(part)
         known = {UUID(one.account_id): one for one in around.everybody(around.clock_ms)}
         assert {player: one.cell for player, one in known.items()} == {

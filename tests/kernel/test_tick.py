@@ -202,15 +202,51 @@ def test_flush_runs_what_waits_at_once_and_only_once():
     assert [count for _, count in world.passes] == [1]
 
 
-@given(st.lists(st.tuples(st.floats(0, 0.01), st.integers(1, 5)), max_size=60), st.floats(0, 0.004))
+def test_a_pass_comes_between_two_reads_of_a_burst_when_the_first_record_has_waited_for_the_gap():
+    world = World()
+    for _ in range(7):
+        world.tick.put(RECORD)
+        if world.loop.now_s >= world.tick.latest_s:
+            world.tick.keep_up()
+        world.loop.now_s += 0.001
+    assert world.passes == [(0.002, 3), (0.005, 3)]
+    world.loop.advance(1)
+    assert [count for _, count in world.passes] == [3, 3, 1]
+
+
+def test_nothing_waits_too_long_when_there_is_nothing():
+    world = World()
+    world.tick.put(RECORD)
+    world.loop.advance(1)
+    assert world.loop.now_s < world.tick.latest_s
+    world.tick.keep_up()
+    assert world.tick.passes == 1
+
+
+def test_a_stage_that_raises_between_two_reads_does_so_in_the_loop():
+    world = World()
+    world.fault = ZeroDivisionError("bug")
+    world.tick.put(RECORD)
+    world.tick.keep_up()
+    assert world.failures == [world.fault]
+    with pytest.raises(ZeroDivisionError):
+        world.loop.advance(0)
+
+
+@given(st.lists(st.tuples(st.floats(0, 0.01), st.booleans(), st.integers(1, 5)), max_size=60), st.floats(0, 0.004))
 def test_every_record_is_taken_once_and_passes_keep_their_gap(inputs, cost_s):
     world = World()
     world.cost_s = cost_s
-    for wait_s, count in inputs:
-        world.loop.advance(wait_s)
+    for wait_s, is_busy, count in inputs:
+        if is_busy:
+            world.loop.now_s += wait_s
+        else:
+            world.loop.advance(wait_s)
         world.tick.put(RECORD * count, count)
+        if world.loop.now_s >= world.tick.latest_s:
+            world.tick.keep_up()
     world.loop.advance(1)
-    assert sum(count for _, count in world.passes) == sum(count for _, count in inputs)
+    assert sum(count for _, count in world.passes) == sum(count for _, _, count in inputs)
     assert all(later[0] - earlier[0] >= cost_s + 0.0015 - 1e-6 for earlier, later in pairwise(world.passes))
 
 

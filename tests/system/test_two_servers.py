@@ -45,7 +45,7 @@ async def test_the_same_key_twice_is_one_effect_and_one_answer(servers, joins):
     assert ("Idempotency-Replayed" in first.headers, again.headers["Idempotency-Replayed"]) == (False, "true")
     assert await player.balance() == int(coin["value"])
     history = await player.api.call("GET", "/v1/tokens/history", reply=Page[dict[str, str]])
-    assert [line["reference"] for line in history.items] == [coin["id"]]
+    assert [(line["code"], line["amount"]) for line in history.items] == [("collect", coin["value"])]
 
 
 async def test_what_is_placed_on_one_server_is_found_and_withdrawn_on_the_other(servers, joins):

@@ -28,13 +28,13 @@ from overworld.domains.gameplay import wiring as gameplay_wiring
 from overworld.domains.gameplay.consumers import TOPICS as PLACED_TOPICS
 from overworld.domains.gameplay.wiring import GameplayParts
 from overworld.domains.ledger import wiring as ledger_wiring
-from overworld.domains.ledger.wiring import LedgerDomain
+from overworld.domains.ledger.wiring import LedgerDomain, SendingParts
 from overworld.domains.realtime import wiring as realtime_wiring
 from overworld.domains.realtime.gateway import Gateway
 from overworld.domains.world import wiring as world_wiring
 from overworld.domains.world.consumers import TOPICS as VISIBILITY_TOPICS
 from overworld.domains.world.wiring import WorldParts
-from overworld.flows import collections_to_sockets, revocations_to_sockets
+from overworld.flows import collections_to_sockets, revocations_to_sockets, transfers_to_sockets
 from overworld.kernel.clock import Clock
 from overworld.kernel.events import Envelope
 from overworld.kernel.ids import IdSource
@@ -55,6 +55,8 @@ class House(Struct, frozen=True, kw_only=True):
     gateway: Gateway
     world: WorldParts
     gameplay: GameplayParts
+    ledger: LedgerDomain
+    sending: SendingParts
     accounts: Accounts
     log: EventLog
     loops: Loops
@@ -69,6 +71,7 @@ class Domains(Struct, frozen=True, kw_only=True):
     """Every domain, built."""
 
     ledger: LedgerDomain
+    sending: SendingParts
     world: WorldParts
     gameplay: GameplayParts
     accounts: Accounts
@@ -77,7 +80,13 @@ class Domains(Struct, frozen=True, kw_only=True):
     @property
     def routes(self) -> list[ControllerRouterHandler]:
         """What the domains answer over HTTP."""
-        return [*self.accounts.routes, *self.ledger.routes, *self.world.routes, *self.gameplay.routes]
+        return [
+            *self.accounts.routes,
+            *self.ledger.routes,
+            *self.sending.routes,
+            *self.world.routes,
+            *self.gameplay.routes,
+        ]
 
 
 class Platform(Struct, frozen=True, kw_only=True):
@@ -122,12 +131,15 @@ async def compose(
     log = EventLog(database, clock=clock, settings=settings.events)
     health = HealthChecks()
     health.add("database", partial(_answers, database))
+    health.add("ledger", domains.ledger.auditor.check, needed=False)
     house = House(
         http=_http(platform, domains, metrics, live),
         live=live,
         gateway=domains.gateway,
         world=domains.world,
         gameplay=domains.gameplay,
+        ledger=domains.ledger,
+        sending=domains.sending,
         accounts=domains.accounts,
         log=log,
         loops=Loops(),
@@ -144,7 +156,10 @@ async def compose(
 async def _domains(platform: Platform) -> Domains:
     settings, game = platform.settings, platform.game
     ledger = ledger_wiring.build(
-        database=platform.database, currencies={currency.code: currency for currency in game.currencies}
+        database=platform.database,
+        clock=platform.clock,
+        currencies={currency.code: currency for currency in game.currencies},
+        settings=settings.ledger,
     )
     world = world_wiring.build(
         database=platform.database,
@@ -179,6 +194,7 @@ async def _domains(platform: Platform) -> Domains:
         settings=settings.accounts,
         progress=gameplay.service,
     )
+    sending = _sending(platform, ledger=ledger, gameplay=gameplay, accounts=accounts)
     gateway = realtime_wiring.build(
         settings=settings.realtime,
         verifier=accounts.verifier,
@@ -203,7 +219,21 @@ async def _domains(platform: Platform) -> Domains:
     world.service.on_crossed = gateway.crossed
     world.service.on_cells_changed = gateway.publish_players
     world.service.add_source(CollectiblesAround(gameplay.service, radius_max_m=settings.gameplay.nearby_radius_max_m))
-    return Domains(ledger=ledger, world=world, gameplay=gameplay, accounts=accounts, gateway=gateway)
+    return Domains(ledger=ledger, sending=sending, world=world, gameplay=gameplay, accounts=accounts, gateway=gateway)
+
+
+def _sending(platform: Platform, *, ledger: LedgerDomain, gameplay: GameplayParts, accounts: Accounts) -> SendingParts:
+    return ledger_wiring.build_sending(
+        database=platform.database,
+        clock=platform.clock,
+        outbox=platform.outbox,
+        directory=accounts.profiles,
+        trust=TrustEverybody(),
+        progress=gameplay.service,
+        currencies=ledger.service.currencies,
+        rules=platform.game.transfers,
+        settings=platform.settings.ledger,
+    )
 
 
 def _http(platform: Platform, domains: Domains, metrics: Metrics, live: LiveMap) -> Edge:
@@ -260,6 +290,11 @@ def readers(house: House, *, game: Game, room_level: int) -> Sequence[tuple[str,
         ("visibility", sorted(VISIBILITY_TOPICS), house.world.on_events),
         ("placed", sorted(PLACED_TOPICS), house.gameplay.on_events),
         ("collections", sorted(collections_to_sockets.TOPICS), show_collected),
+        (
+            "transfers",
+            sorted(transfers_to_sockets.TOPICS),
+            transfers_to_sockets.TransfersToSockets(house.gateway).handle,
+        ),
     ]
 
 

@@ -14,6 +14,7 @@ from msgspec import Meta, Struct
 import overworld
 from overworld.app.definition import DefinitionError, Located, did_you_mean
 from overworld.domains.gameplay.types import CollectibleRules, ProgressionRules
+from overworld.domains.ledger.types import TransferRules
 from overworld.domains.world.types import InterestRules, MovementRules
 from overworld.kernel.money import Currency
 
@@ -66,6 +67,7 @@ class GameFile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     interest: InterestRules = InterestRules()
     collectibles: CollectibleRules
     progression: ProgressionRules
+    transfers: TransferRules = TransferRules()
 
 
 class Game(Struct, frozen=True, kw_only=True):
@@ -80,6 +82,7 @@ class Game(Struct, frozen=True, kw_only=True):
     interest: InterestRules
     collectibles: CollectibleRules
     progression: ProgressionRules
+    transfers: TransferRules
     digest: str
     file: Path
 
@@ -108,6 +111,7 @@ def check(path: Path) -> Game:
         interest=written.interest,
         collectibles=written.collectibles,
         progression=written.progression,
+        transfers=written.transfers,
         digest=sha256(msgspec.json.encode(written, order="deterministic")).hexdigest(),
         file=file,
     )
@@ -157,6 +161,7 @@ def read_text(file: Path) -> str:
 def _cross_check(written: GameFile, located: Located) -> None:
     """What no part can know alone."""
     _check_values(written, located)
+    _check_transfers(written, located)
     levels = written.progression.levels
     for i in range(1, len(levels)):
         if levels[i] <= levels[i - 1]:
@@ -171,15 +176,41 @@ def _cross_check(written: GameFile, located: Located) -> None:
 def _check_values(written: GameFile, located: Located) -> None:
     for name, declared in written.collectibles.types.items():
         path = ("collectibles", "types", name)
-        rules = written.currencies.get(declared.currency)
-        if rules is None:
-            hint = did_you_mean(declared.currency, written.currencies)
-            located.refuse((*path, "currency"), f"there is no currency `{declared.currency}`", hint=hint)
+        currency = _currency(declared.currency, written, located, (*path, "currency"))
+        if currency is not None:
+            _amount_minor(declared.value, currency, located, (*path, "value"))
+
+
+def _check_transfers(written: GameFile, located: Located) -> None:
+    for code, limits in written.transfers.currencies.items():
+        path = ("transfers", "currencies", code)
+        currency = _currency(code, written, located, path)
+        if currency is None:
             continue
-        try:
-            value_minor = Currency(declared.currency, rules.scale).parse(declared.value)
-        except ValueError as error:
-            located.refuse((*path, "value"), str(error))
-            continue
-        if value_minor == 0:
-            located.refuse((*path, "value"), "is worth nothing", allowed="a value above 0")
+        at_once, in_a_day = (
+            _amount_minor(getattr(limits, name), currency, located, (*path, name))
+            for name in ("per_transfer_max", "per_day_max")
+        )
+        if at_once and in_a_day and at_once > in_a_day:
+            problem = f"{limits.per_transfer_max} at once is more than the {limits.per_day_max} of a day"
+            located.refuse((*path, "per_transfer_max"), problem)
+
+
+def _currency(code: str, written: GameFile, located: Located, path: tuple[str, ...]) -> Currency | None:
+    rules = written.currencies.get(code)
+    if rules is None:
+        located.refuse(path, f"there is no currency `{code}`", hint=did_you_mean(code, written.currencies))
+        return None
+    return Currency(code, rules.scale)
+
+
+def _amount_minor(text: str, currency: Currency, located: Located, path: tuple[str, ...]) -> int:
+    """The amount in minor units; 0 for one that was refused."""
+    try:
+        amount_minor = currency.parse(text)
+    except ValueError as error:
+        located.refuse(path, str(error))
+        return 0
+    if amount_minor == 0:
+        located.refuse(path, "is worth nothing", allowed="a value above 0")
+    return amount_minor

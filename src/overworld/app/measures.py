@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from overworld.domains.world.service import World
 from overworld.domains.world.types import Reason
+from overworld.kernel.batch import Lanes
 from overworld.platform.observability import Metrics
 from overworld.platform.postgres import Database
 
@@ -38,8 +39,11 @@ _INTEREST = {
 def register(metrics: Metrics, *, house: House) -> None:
     """Registers the gauges; each is read when somebody scrapes."""
     _database(metrics, house.database)
-    _claims(metrics, house)
+    _lanes(metrics, house.gameplay.service.lanes)
+    _lanes(metrics, house.sending.service.lanes)
+    _promises(metrics, house)
     _world(metrics, house)
+    _ledger(metrics, house)
     _sockets(metrics, house)
     _collections(metrics, house.collector)
     metrics.gauge(
@@ -67,13 +71,31 @@ def _database(metrics: Metrics, database: Database) -> None:
     )
 
 
-def _claims(metrics: Metrics, house: House) -> None:
-    for lane in house.gameplay.service.lanes.lanes:
+def _lanes(metrics: Metrics, lanes: Lanes[Any, Any]) -> None:
+    for lane in lanes.lanes:
         labels = {"lane": lane.name}
         metrics.gauge("overworld_lane_queue", "Commands waiting.", partial(getattr, lane, "queue"), labels=labels)
         metrics.gauge("overworld_lane_items", "Commands taken.", partial(getattr, lane, "items"), labels=labels)
         metrics.gauge("overworld_lane_batches", "Batches run.", partial(getattr, lane, "batches"), labels=labels)
         metrics.gauge("overworld_lane_reruns", "Batches run again.", partial(getattr, lane, "reruns"), labels=labels)
+
+
+def _ledger(metrics: Metrics, house: House) -> None:
+    sealed, audited = house.ledger.sealer.state, house.ledger.auditor.state
+    metrics.gauge("overworld_ledger_blocks", "Blocks sealed by this process.", lambda: sealed.blocks)
+    metrics.gauge("overworld_ledger_sealed", "Transfers sealed by this process.", lambda: sealed.transfers)
+    metrics.gauge("overworld_ledger_waiting", "Transfers not sealed yet, up to some blocks.", lambda: sealed.waiting)
+    metrics.gauge("overworld_ledger_audits", "Looks of the running auditor at the books.", lambda: audited.looks)
+    metrics.gauge("overworld_ledger_audit_s", "How long its last look took, in seconds.", lambda: audited.took_s)
+    metrics.gauge("overworld_ledger_faults", "Faults that its last look found.", lambda: len(audited.faults))
+
+
+def _promises(metrics: Metrics, house: House) -> None:
+    expiry = house.ledger.expiry
+    metrics.gauge("overworld_ledger_promises", "Promises that are open, at the last look.", lambda: expiry.open)
+    metrics.gauge(
+        "overworld_ledger_promises_expired", "Promises that this process let go, over time.", lambda: expiry.expired
+    )
 
 
 def _world(metrics: Metrics, house: House) -> None:

@@ -173,7 +173,11 @@ async def _running(house: House, settings: Settings, game: Game) -> AsyncIterato
         house.loops.run("eventlog-maintenance", house.log.keep_maintained)
         answers = partial(old_answers, house.database, clock=house.clock)
         sessions = partial(house.accounts.sessions.forget_ended, rows_max=ROWS_MAX)
+        house.loops.run("ledger-expiry", house.ledger.expiry.run)
         house.loops.run("upkeep", partial(throw_away, answers, sessions))
+        await house.ledger.sealer.prepare()
+        house.loops.run("ledger-sealer", house.ledger.sealer.run)
+        house.loops.run("ledger-auditor", house.ledger.auditor.run)
         await house.accounts.load()
         await house.world.load()
         await house.gameplay.placing.load()
@@ -182,6 +186,7 @@ async def _running(house: House, settings: Settings, game: Game) -> AsyncIterato
             await house.world.start()
         stack.push_async_callback(house.world.stop)
         stack.push_async_callback(house.gameplay.service.close)
+        stack.push_async_callback(house.sending.service.close)
         yield
 
 

@@ -27,6 +27,7 @@ from overworld.app.settings_sources import (
 from overworld.app.settings_tree import T
 from overworld.domains.accounts.types import AccountsSettings
 from overworld.domains.gameplay.types import GameplaySettings
+from overworld.domains.ledger.types import LedgerSettings
 from overworld.domains.realtime.types import RealtimeSettings
 from overworld.domains.world.types import WorldSettings
 from overworld.platform.eventlog.settings import EventLogSettings
@@ -63,6 +64,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     accounts: AccountsSettings = AccountsSettings()
     world: WorldSettings = WorldSettings()
     gameplay: GameplaySettings = GameplaySettings()
+    ledger: LedgerSettings = LedgerSettings()
     demo: DemoSettings = DemoSettings()
 
     def __post_init__(self) -> None:

@@ -38,6 +38,7 @@ class Scope:
     GAME_PLAY = "game.play"
     GAME_READ = "game.read"
     LEDGER_READ = "ledger.read"
+    LEDGER_TRANSFER = "ledger.transfer"
     LOCATION_READ = "location.read"
     LOCATION_WRITE = "location.write"
     REALTIME_CONNECT = "realtime.connect"

@@ -134,7 +134,8 @@ class Transfer(Struct, frozen=True, kw_only=True):
 class TransferStatus(IntEnum):
     """What became of one transfer of a batch, in the order of precedence in which they are checked.
 
-    LINKED_FAILED says that another of the chain was refused; CHAIN_OPEN, that the batch ended within the chain.
+    The numbers never change. LINKED_FAILED says that another of the chain was refused; CHAIN_OPEN, that the batch ended
+    within the chain.
     """
 
     CREATED = 0
@@ -143,17 +144,17 @@ class TransferStatus(IntEnum):
     AMOUNT_NOT_POSITIVE = 3
     ACCOUNTS_SAME = 4
     CURRENCY_MISMATCH = 5
-    MALFORMED = 6
-    PENDING_NOT_FOUND = 7
-    PENDING_HAS_DIFFERENT_FIELDS = 8
-    PENDING_ALREADY_POSTED = 9
-    PENDING_ALREADY_VOIDED = 10
-    PENDING_EXPIRED = 11
-    EXCEEDS_PENDING = 12
-    ACCOUNT_FROZEN = 13
-    REFERENCE_TAKEN = 14
-    EXCEEDS_CREDITS = 15
-    EXCEEDS_MAXIMUM = 16
+    MALFORMED = 8
+    PENDING_NOT_FOUND = 9
+    PENDING_HAS_DIFFERENT_FIELDS = 10
+    PENDING_ALREADY_POSTED = 11
+    PENDING_ALREADY_VOIDED = 12
+    PENDING_EXPIRED = 13
+    EXCEEDS_PENDING = 14
+    ACCOUNT_FROZEN = 15
+    REFERENCE_TAKEN = 16
+    EXCEEDS_CREDITS = 6
+    EXCEEDS_MAXIMUM = 7
     LINKED_FAILED = 17
     CHAIN_OPEN = 18
 

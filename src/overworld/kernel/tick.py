@@ -8,6 +8,7 @@ thread owns the state.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, Protocol
 
 from msgspec import Struct
@@ -15,6 +16,7 @@ from msgspec import Struct
 from overworld.kernel.refusals import Busy
 
 _SOON_S = 0.0005
+_NEVER_S = float("inf")
 
 
 class Timer(Protocol):
@@ -50,6 +52,9 @@ class Stage(Struct, frozen=True):
 
 class Tick:
     """Runs a pass when there is input and the last pass ended at least `gap_s` ago: a lonely record runs at once.
+
+    A loop that reads a thousand sockets comes to its timers only afterwards. So whoever puts what it reads there calls
+    `keep_up` from `latest_s` on: when the first record has waited for `gap_s`, the pass runs between two reads.
 
     A pass that begins more than `gap_s` after it was due is counted in `late`, one that takes longer than `budget_s` in
     `over_budget`; both are counted, never hidden, and nothing is skipped to catch up. When a stage raises, `failed` is
@@ -88,6 +93,7 @@ class Tick:
         self._timer: Timer | None = None
         self._running = False
         self._due_s = 0.0
+        self.latest_s = _NEVER_S
         self._ended_s = float("-inf")
 
     def put(self, data: bytes, records: int = 1) -> None:
@@ -100,6 +106,16 @@ class Tick:
         if self._timer is None and not self._running:
             self._schedule()
 
+    def keep_up(self) -> None:
+        """Runs a pass now if one waits. Raises nothing: its errors, too, go to the loop's exception handler."""
+        if self._timer is None:
+            return
+        self._timer.cancel()
+        try:
+            self._run()
+        except Exception as error:
+            self._loop.call_soon(partial(_raise, error))
+
     def flush(self) -> None:
         """Runs a pass now if anything waits; for the end of a server's life."""
         if self._timer is not None:
@@ -109,6 +125,7 @@ class Tick:
     def _schedule(self) -> None:
         now_s = self._monotonic_s()
         wait_s = self._ended_s + self._gap_s - now_s
+        self.latest_s = now_s + self._gap_s
         if wait_s < _SOON_S:
             self._due_s = now_s
             self._timer = self._loop.call_soon(self._run)
@@ -120,6 +137,7 @@ class Tick:
         taken, self._inbox = self._inbox, bytearray()
         count, self.waiting = self.waiting, 0
         self._timer = None
+        self.latest_s = _NEVER_S
         self._running = True
         self.passes += 1
         self.records += count
@@ -201,3 +219,7 @@ class Cadence:
         self._timer = self._loop.call_later(self._due_s - now_s, self._turn)
         if not self._publish(mine):
             self.stop()
+
+
+def _raise(error: Exception) -> None:
+    raise error

@@ -74,7 +74,7 @@ WRONG = {
         "line 3: move.x.then.refused: nothing is refused as `fast`; did you mean `too_fast`?"
     ),
     "[level.x]\nwhen.experience = -1\nthen.level = 1\n": (
-        "line 2: level.x.when.experience: Expected `int` >= 0; allowed: a whole number from 0 to 9007199254740992"
+        "line 2: level.x.when.experience: Expected `int` >= 0; allowed: a whole number from 0 to 9007199254740991"
     ),
     "": 'holds no scenario; allowed: [collect."..."], [move."..."] and [level."..."]',
     "[level.x\n": "line 1: Expected ']' at the end of a table declaration",
@@ -137,6 +137,35 @@ def test_a_personal_collectible_is_there_for_everybody_once(tmp_path, taken_by, 
     (tmp_path / "game.toml").write_text(f"{ORE.file.read_text()}\n{relic}")
     game = check(tmp_path)
     (_, scenario), *_ = read(write(tmp_path, PERSONAL % (taken_by, then)), game=game).scenarios()
+    assert differences(scenario, game=game) == []
+
+
+TERMS = {
+    'memberships = ["guild", "gold"]': 'amount = "25"',
+    "memberships = []": 'amount = "20"',
+    "trust = 0.49": 'refused = "gameplay.low_trust"',
+    "trust = 0.5": 'amount = "20"',
+    "took_one_s = 59.9": 'refused = "gameplay.cooling_down"',
+    "took_one_s = 60": 'amount = "20"',
+    "collected_today = 500": 'refused = "gameplay.cap_reached"',
+    "collected_yesterday = 500": 'amount = "20"',
+    "has_fix = false\ngiven.player.collected_yesterday = 1": 'refused = "gameplay.stale_position"',
+}
+
+
+@pytest.mark.parametrize("given", TERMS)
+def test_members_trust_waits_and_local_days_are_those_of_the_game(tmp_path, given):
+    """At 174.8 degrees east it is the next day already when it is noon at Greenwich."""
+    terms = 'day = "local"\ntrust_min = 0.5\nmember_bonus = { gold = "0.25" }\n'
+    ore = ORE.file.read_text().replace('day = "utc"\ntrust_min = 0.3\n', terms)
+    ore = ore.replace('value = "20"\n', 'value = "20"\ncooldown_s = 60\n')
+    (tmp_path / "game.toml").write_text(ore)
+    game = check(tmp_path)
+    text = (
+        '[collect.x]\ngiven.collectible = { type = "gold", lat_deg = -41.3, lng_deg = 174.8 }\n'
+        f"given.player.{given}\nthen.{TERMS[given]}\n"
+    )
+    (_, scenario), *_ = read(write(tmp_path, text), game=game).scenarios()
     assert differences(scenario, game=game) == []
 
 

@@ -23,7 +23,7 @@ from overworld.domains.gameplay.types import CollectibleType, GameplaySettings
 from overworld.geo import cells
 from overworld.kernel.clock import rfc3339
 from overworld.kernel.money import HOUSE, AccountCode, AccountRef, Transfer, TransferCode, TransferStatus
-from overworld.kernel.refusals import Refusal
+from overworld.kernel.refusals import Fault, Refusal
 from overworld.platform.eventlog.store import read
 from overworld.platform.eventlog.types import START
 from overworld.platform.postgres.idempotency import KeyReused
@@ -185,6 +185,64 @@ async def test_what_is_withdrawn_is_collected_by_nobody_also_where_the_news_is_l
     await late.on_events(await news(field))
     assert told.id not in await around(field, late, BEN)
     assert await field.balance(BEN) == 0
+
+
+async def test_claims_in_flight_beside_a_withdrawal_are_before_it_or_after(field, server):
+    """Whoever is told that it is withdrawn knows that no claim sent from then on is paid, on any server."""
+    late = await field.parts(WITH_TOKENS)
+    [told] = await place(server, item(field, mode="personal"))
+    await late.on_events(await news(field))
+    field.clock.advance(timedelta(seconds=1))
+    paid_after: list[int] = []
+
+    async def sender(first):
+        for n in range(10):
+            was_withdrawn = withdrawn.is_set()
+            if await claim(field, late, UUID(int=first + n), told.id) == "ok" and was_withdrawn:
+                paid_after.append(first + n)
+
+    async def withdraw():
+        while await paid(field) == 0:
+            pass
+        await server.placing.withdraw(told.id, by=STAFF)
+        withdrawn.set()
+
+    withdrawn = asyncio.Event()
+    await asyncio.gather(withdraw(), *(sender(1000 * first) for first in range(1, 20)))
+    assert paid_after == [] and withdrawn.is_set()
+    assert await claim(field, late, ANN, told.id) == "expired"
+
+
+async def paid(field):
+    return (await field.counts())["ledger.transfer"]
+
+
+async def test_two_of_a_cell_never_share_a_number(field, server):
+    """Drawn twice by chance, it is drawn again; within one request too."""
+    drawn = iter([7, 7, 8, 9, 9, 10, 11, 11, 12])
+    server.placing._ids = lambda: UUID(int=next(drawn))
+    first = await place(server, item(field), key="1")
+    second = await place(server, item(field), item(field), key="2")
+    third = await place(server, item(field), key="3")
+    assert len({told.id for told in (*first, *second, *third)}) == 4 and next(drawn, None) is None
+
+
+async def test_news_is_not_given_up_while_the_database_is_away(field, server, monkeypatch):
+    late = await field.parts(WITH_TOKENS)
+    [told] = await place(server, item(field))
+    follow, tries = late.placing.follow, 0
+
+    async def away(ids):
+        nonlocal tries
+        tries += 1
+        if tries < 3:
+            raise Fault
+        await follow(ids)
+
+    monkeypatch.setattr("overworld.domains.gameplay.consumers._AGAIN_S", 0)
+    monkeypatch.setattr(late.placing, "follow", away)
+    await late.on_events(await news(field))
+    assert tries == 3 and told.id in await around(field, late)
 
 
 async def test_news_in_any_order_ends_the_same(field, server):

@@ -70,15 +70,15 @@ class Bank:
         self.ledger = Ledger(database=database, currencies=CURRENCIES)
         self.round_trips = 0
 
-    async def post(self, *transfers: Transfer) -> list[TransferResult]:
+    async def post(self, *transfers: Transfer, stripe: int = 0) -> list[TransferResult]:
         async with self.database.transaction() as tx:
             counting = CountingTx(tx)
-            results = await self.ledger.post(counting, transfers, at=AT)
+            results = await self.ledger.post(counting, transfers, at=AT, stripe=stripe)
         self.round_trips = counting.round_trips
         return results
 
-    async def statuses(self, *transfers: Transfer) -> list[TransferStatus]:
-        return [result.status for result in await self.post(*transfers)]
+    async def statuses(self, *transfers: Transfer, stripe: int = 0) -> list[TransferStatus]:
+        return [result.status for result in await self.post(*transfers, stripe=stripe)]
 
     async def post_and_fail(self, *transfers: Transfer) -> None:
         async with self.database.transaction() as tx:

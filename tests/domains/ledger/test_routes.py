@@ -47,7 +47,7 @@ class NoKeys:
 async def ask(bank):
     """Asks as player A unless told otherwise."""
     app: Any = build_http(
-        routes=build(database=bank.database, currencies=CURRENCIES).routes,
+        routes=build(database=bank.database, clock=SystemClock(), currencies=CURRENCIES).routes,
         verifier=Tokens(),
         keys=NoKeys(),
         limiter=MemoryLimiter(monotonic_s=SystemClock().monotonic_s),

@@ -8,6 +8,7 @@ import ssl
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from itertools import accumulate
 from typing import Any, cast
 from uuid import UUID
 
@@ -120,7 +121,7 @@ class Reporter:
         self.waiting: asyncio.Future[None] | None = None
         self.closed = False
 
-    def put(self, frame: bytes) -> None:
+    def put(self, frame: bytes, now_s: float) -> None:
         assert not self.closed
         if self.house.packed_refusal is not None:
             raise self.house.packed_refusal
@@ -148,7 +149,7 @@ class Interest:
     """Writes down who watches what; the test publishes by `publish`."""
 
     def __init__(self) -> None:
-        self.on_frames: Callable[[list[int], list[int], memoryview], None]
+        self.on_frames: Callable[[list[int], list[int], list[int], memoryview], None]
         self.cells: dict[int, list[int]] = {}
         self.paused: set[int] = set()
         self.resent: list[int] = []
@@ -175,10 +176,8 @@ class Interest:
         self.resent.append(watcher)
 
     def publish(self, frames: dict[int, bytes]) -> None:
-        offsets = [0]
-        for frame in frames.values():
-            offsets.append(offsets[-1] + len(frame))
-        self.on_frames(list(frames), offsets, memoryview(b"".join(frames.values())))
+        ends = list(accumulate(len(frame) for frame in frames.values()))
+        self.on_frames(list(frames), [0, *ends[:-1]], ends, memoryview(b"".join(frames.values())))
 
 
 class House:

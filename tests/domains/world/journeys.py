@@ -56,7 +56,7 @@ class Journey:
         record["flags"] = flags_of(own_timeline=own_timeline, mock=mock)
         now_us = START_US + round((at_s if server_s is None else server_s) * 1e6)
         batch = self.judge(record, now_us=now_us)
-        reason = Reason(int(batch.judged.reason[0]))
+        reason = Reason(int(batch.judged["reason"][0]))
         return OK if reason is Reason.NONE else reason.wire
 
     def judge(self, records, *, now_us) -> Pass:

@@ -37,7 +37,7 @@ class Heard:
         self.reporter = field.world.open(player, tell=self.frames.append, **more)
 
     def put(self, *records):
-        self.reporter.put(frame_of(*records))
+        self.reporter.put(frame_of(*records), 0.0)
 
     def verdicts(self):
         """(time, reason) of every verdict told since the last call, frame by frame."""
@@ -64,6 +64,14 @@ def now_us(field):
 
 def judge(field):
     field.world.tick.flush()
+
+
+async def test_while_a_burst_is_read_verdicts_on_what_has_waited_are_told_between_two_frames(field):
+    ann, at = Heard(field), now_us(field)
+    ann.put(record(at - 1_000_000))
+    assert ann.frames == []
+    ann.reporter.put(frame_of(record(at)), field.world.tick.latest_s)
+    assert ann.verdicts() == [[(at - 1_000_000, 0)], [(at, 0)]]
 
 
 async def test_the_verdict_on_each_fix_that_asks_for_one_comes_in_one_frame(field):
@@ -201,7 +209,7 @@ async def test_each_reporter_hears_of_its_own_fixes_only(field):
 )
 async def test_what_is_no_frame_of_positions_is_refused_and_queues_nothing(field, frame):
     with pytest.raises(BadPosition):
-        Heard(field).reporter.put(frame)
+        Heard(field).reporter.put(frame, 0.0)
     assert field.world.tick.waiting == 0
 
 

@@ -377,6 +377,12 @@ async def test_a_bug_in_a_pass_reaches_those_who_wait_for_it(field, monkeypatch)
     assert (await field.stand(2)).accepted
 
 
+@pytest.mark.parametrize(("interest_hz", "parts"), [(1, 400), (10, 40), (20, 20), (60, 7)])
+def test_a_part_of_a_publication_has_its_turn_every_two_and_a_half_milliseconds(interest_hz, parts):
+    assert WorldSettings(interest_hz=interest_hz).slices == parts
+    assert WorldSettings(interest_hz=interest_hz, interest_slices=3).slices == 3
+
+
 async def test_changed_cells_are_told_when_players_come_move_and_leave(open_field):
     field = open_field(interest_hz=60, interest_slices=1)
     told: asyncio.Queue[list[int]] = asyncio.Queue()

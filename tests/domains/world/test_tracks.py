@@ -37,7 +37,7 @@ def judged(points, *, batch_size):
     reasons: list[Reason] = []
     for first in range(0, len(points), batch_size):
         batch = journey.judge(records[first : first + batch_size], now_us=START_US + first)
-        reasons += map(Reason, batch.judged.reason.tolist())
+        reasons += map(Reason, batch.judged["reason"].tolist())
     return reasons
 
 

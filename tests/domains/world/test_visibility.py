@@ -73,7 +73,7 @@ async def test_those_who_watch_the_cell_are_told_that_somebody_left_and_nothing_
 async def test_watchers_are_told_by_packed_frames_that_somebody_left_and_nothing_after(field):
     told: list[bytes] = []
     interest = field.world.interest
-    interest.on_frames = lambda watchers, offsets, data: told.append(bytes(data))
+    interest.on_frames = lambda _, starts, ends, data: told.append(bytes(data[starts[0] : ends[0]]))
     watcher = interest.open()
     interest.watch(watcher, [ROOM])
 
@@ -132,7 +132,7 @@ async def test_a_fix_that_waits_when_the_player_becomes_invisible_shows_it_to_no
     """It was put before and is judged after."""
     verdict = field.world.submit(ANN, field.report())
     reporter = field.world.open(BOB, tell=lambda frame: None)
-    reporter.put(frame_of(record(now_us(field), flags=packed.FLAG_ACK)))
+    reporter.put(frame_of(record(now_us(field), flags=packed.FLAG_ACK)), 0.0)
     for player in (ANN, BOB):
         field.world.show(player, visible=False)
     field.world.tick.flush()

@@ -34,24 +34,24 @@ class Movement(Struct, frozen=True):
     currency: str
     amount: str
     direction: str
-    reference: str
+    code: str
 
 
 async def ledger_faults(api: Api, walked: Walked) -> list[str]:
     """Where the ledger and the player's own notes differ, a line each; empty when they agree.
 
-    Every acknowledged collection must stand in the history exactly once, and the balance must be their sum.
+    The history must hold as many collections of each amount as were acknowledged, and the balance must be their sum.
     """
     balances = (await api.call("GET", "/v1/tokens/balance", reply=Page[Balance])).items
     held = {line.currency: Decimal(line.posted) for line in balances if Decimal(line.posted)}
     earned = {currency: amount for currency, amount in walked.earned.items() if amount}
     faults = [f"balance is {held}, collected were {earned}"] if held != earned else []
-    posted = Counter(line.reference for line in await _history(api) if line.direction == "in")
-    noted = Counter(one.collectible_id for one in walked.collected)
+    posted = Counter((line.amount, line.currency) for line in await _history(api) if line.code == "collect")
+    noted = Counter((one.amount, one.currency) for one in walked.collected)
     return faults + [
-        f"{taken}: acknowledged {noted[taken]} times, posted {posted[taken]} times"
-        for taken in posted | noted
-        if posted[taken] != 1 or noted[taken] != 1
+        f"{amount} {currency}: collected {noted[amount, currency]} times, posted {posted[amount, currency]} times"
+        for amount, currency in sorted(posted | noted)
+        if posted[amount, currency] != noted[amount, currency]
     ]
 
 

@@ -171,7 +171,7 @@ def _record(
 
 def _judged(engine: Engine, record: NDArray[Any], *, now_us: int) -> Reason:
     batch = engine.validate(pass_of(record, now_us=now_us))
-    return Reason(int(batch.judged.reason[0]))
+    return Reason(int(batch.judged["reason"][0]))
 
 
 def _levelled(scenario: LevelUp, game: Game) -> dict[str, Any]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from hashlib import sha256
 from types import MappingProxyType
+from uuid import UUID
 
 from overworld.domains.accounts.errors import BadEmail, BadUsername
 from overworld.domains.accounts.types import (
@@ -29,6 +31,7 @@ _BASE58 = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 _ED25519_PUBLIC = b"\xed\x01"
 _ENDING_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 _UNSEEN_CATEGORIES = ("C", "Z")
+_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII | re.IGNORECASE)
 
 _PLAYER = frozenset(
     {
@@ -38,6 +41,7 @@ _PLAYER = frozenset(
         Scope.GAME_PLAY,
         Scope.GAME_READ,
         Scope.LEDGER_READ,
+        Scope.LEDGER_TRANSFER,
         Scope.LOCATION_READ,
         Scope.LOCATION_WRITE,
         Scope.REALTIME_CONNECT,
@@ -99,6 +103,11 @@ def email(text: str) -> str:
     if len(folded(text)) > EMAIL_LENGTH_MAX:
         raise BadEmail(f"An e-mail address has at most {EMAIL_LENGTH_MAX} characters.")
     return text
+
+
+def account_id(text: str) -> UUID | None:
+    """The id that a text is, in its one written form; None for any other text."""
+    return UUID(text) if _ID.fullmatch(text) else None
 
 
 def default_username(random: bytes) -> str:

@@ -75,6 +75,16 @@ async def account(tx: Tx, account_id: UUID) -> Account | None:
     return _account(row) if row else None
 
 
+_NAMED = """
+SELECT id, username_folded FROM accounts.account WHERE id = ANY($1::uuid[]) OR username_folded = ANY($2::text[])"""
+
+
+async def named(tx: Tx, ids: Sequence[UUID], folded: Sequence[str]) -> dict[UUID | str, UUID]:
+    """The accounts with some ids or folded usernames, each under both. One round trip."""
+    rows = await tx.fetch(_NAMED, ids, folded)
+    return {name: row["id"] for row in rows for name in (row["id"], row["username_folded"])}
+
+
 _OWNER_OF_DEVICE = "SELECT account_id FROM accounts.device WHERE hash = $1"
 
 _CLAIM_DEVICE = """

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from msgspec import Meta, Struct
 
+from overworld.domains.gameplay.types import EXPERIENCE_MAX
 from overworld.kernel.events import Event
 
 
@@ -68,7 +69,7 @@ class CollectibleToPlace(Struct, frozen=True, kw_only=True, forbid_unknown_field
     opens_at: Annotated[datetime, Meta(tz=True)] | None = None
     value: Annotated[str, Meta(min_length=1, max_length=32)] | None = None
     currency: Annotated[str, Meta(min_length=1, max_length=16)] | None = None
-    experience: Annotated[int, Meta(ge=0, le=2**53)] | None = None
+    experience: Annotated[int, Meta(ge=0, le=EXPERIENCE_MAX)] | None = None
     mode: Literal["shared", "personal"] | None = None
     payer_id: UUID | None = None
 

@@ -58,7 +58,7 @@ _US_PER_DEG = _DAY_US // 360
 _EPOCH_ORDINAL = date(1970, 1, 1).toordinal()
 
 
-class Attempt(Struct, frozen=True):
+class Attempt(Struct, frozen=True, gc=False):
     """A claim that nothing speaks against but the player's day and other takers.
 
     It would pay `amount_minor`, and counts on `day`.

@@ -85,7 +85,7 @@ class GameplaySettings(Secretive, frozen=True, kw_only=True, forbid_unknown_fiel
     nearby_radius_max_m: Annotated[float, Meta(gt=0, le=3_000, description="Widest radius of a nearby query.")] = 3_000
     cells_cached_max: Annotated[int, Meta(ge=1, le=1_000_000, description="Spawn cells kept in memory.")] = 32_768
     placed_max: Annotated[
-        int, Meta(ge=0, le=10_000_000, description="Most placed collectibles that are open or will be.")
+        int, Meta(ge=1, le=10_000_000, description="Most placed collectibles that are open or will be.")
     ] = 100_000
     spawn_key: Annotated[
         str,

@@ -1,4 +1,4 @@
-"""What a player may read of the ledger."""
+"""What a player may read of the ledger, and send to others."""
 
 from __future__ import annotations
 
@@ -6,18 +6,56 @@ from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
-from litestar import get
+from litestar import get, post
 from litestar.params import Parameter
+from litestar.response import Response
 from litestar.types import ControllerRouterHandler
 
-from overworld.domains.ledger.errors import UnknownCurrency
-from overworld.domains.ledger.messages import BalanceItem, Balances, HistoryItem
+from overworld.domains.ledger.errors import (
+    AccountFrozen,
+    BadAmount,
+    Insufficient,
+    LevelTooLow,
+    LowTrust,
+    NoSuchPlayer,
+    NotSendable,
+    OverLimit,
+    ToOneself,
+    UnknownCurrency,
+    WalletFull,
+)
+from overworld.domains.ledger.messages import BalanceItem, Balances, HistoryItem, SendBody, SendTokens, Sent
+from overworld.domains.ledger.sending import Sending
 from overworld.domains.ledger.service import Ledger
 from overworld.domains.ledger.types import Balance, Movement
 from overworld.kernel.identity import Scope
-from overworld.platform.http import Caller, CursorQuery, LimitQuery, Page, decode_cursor, encode_cursor, needs
+from overworld.platform.http import (
+    Caller,
+    CursorQuery,
+    LimitQuery,
+    Page,
+    decode_cursor,
+    encode_cursor,
+    keyed_reply,
+    needs,
+)
 from overworld.platform.http.errors import BadCursor
 from overworld.platform.http.paging import LIMIT_DEFAULT
+from overworld.platform.postgres.idempotency import KeyReused
+
+SEND_REFUSALS = (
+    UnknownCurrency,
+    BadAmount,
+    NotSendable,
+    NoSuchPlayer,
+    ToOneself,
+    LowTrust,
+    LevelTooLow,
+    OverLimit,
+    AccountFrozen,
+    Insufficient,
+    WalletFull,
+)
 
 CurrencyQuery = Annotated[str | None, Parameter(max_length=32, description="Only this currency.")]
 
@@ -48,6 +86,25 @@ def routes(service: Ledger) -> list[ControllerRouterHandler]:
     return [balance, history]
 
 
+def sending_routes(sending: Sending) -> list[ControllerRouterHandler]:
+    """The routes that move something from one player to another."""
+
+    @post(
+        "/v1/tokens/transfer",
+        opt=needs(Scope.LEDGER_TRANSFER, key_required=True, refusals=(KeyReused, *SEND_REFUSALS)),
+        status_code=200,
+    )
+    async def tokens_transfer(*, caller: Caller, idempotency_key: str | None, data: SendBody) -> Response[Sent]:
+        """Sends an amount from your wallet to another player's, once.
+
+        What may be sent, how much at once and in a UTC day, is for the game to say.
+        """
+        command = SendTokens(from_id=caller.principal.account_id, body=data, key=idempotency_key or "")
+        return keyed_reply(await sending.send(command))
+
+    return [tokens_transfer]
+
+
 def _place_in(cursor: str) -> tuple[datetime, UUID]:
     """The time and id of the last one shown. Raises: BadCursor."""
     at, shown_id = decode_cursor(cursor, (datetime, UUID))
@@ -72,4 +129,6 @@ def _history_item(service: Ledger, movement: Movement) -> HistoryItem:
         code=movement.code.label,
         reference=str(movement.reference),
         at=movement.at,
+        counterparty=movement.counterparty_id,
+        note=movement.note,
     )

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, MutableMapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from msgspec.structs import replace
 
-from overworld.domains.ledger.types import Books, Decision, Effect, Held, Row
+from overworld.domains.ledger.errors import OverLimit
+from overworld.domains.ledger.types import Books, Decision, Effect, Held, Row, SendLimits, SentToday, TransferRules
+from overworld.kernel.clock import rfc3339
 from overworld.kernel.ids import derived_id
 from overworld.kernel.money import (
     AMOUNT_MINOR_MAX,
     EXCLUSIVE_CODES,
     AccountCode,
     AccountRef,
+    Currency,
     Transfer,
     TransferCode,
     TransferKind,
@@ -23,6 +26,7 @@ from overworld.kernel.money import (
 )
 
 _SETTLES = (TransferKind.POST_PENDING, TransferKind.VOID_PENDING)
+_MOVES = (TransferKind.POSTED, TransferKind.POST_PENDING)
 _DONE = (TransferStatus.CREATED, TransferStatus.EXISTS)
 _ABSENT: Any = object()
 
@@ -71,7 +75,7 @@ def decide(transfers: Sequence[Transfer], books: Books, *, at: datetime) -> Deci
     none; what was posted before and comes again does not break it. The result's balance is the credit account's after
     the transfer, 0 where there is no account. Rows name the first stripe of an account; see `spread`.
     """
-    sheet = _Sheet(books, at=at)
+    sheet = Sheet(books, at=at)
     results: list[TransferResult] = []
     for chain in _chains(transfers):
         results += sheet.judge_chain(chain)
@@ -86,7 +90,7 @@ def _chains(transfers: Sequence[Transfer]) -> Iterator[Sequence[Transfer]]:
             first = i + 1
 
 
-class _Sheet:
+class Sheet:
     """The books as the transfers judged so far have left them; whatever is changed can be taken back to a mark."""
 
     def __init__(self, books: Books, *, at: datetime) -> None:
@@ -109,6 +113,10 @@ class _Sheet:
         self._undo: list[tuple[MutableMapping[Any, Any], Any, Any]] = []
         self.created: list[Row] = []
         self.effects: list[Effect] = []
+
+    def balance_minor(self, account: AccountRef) -> int:
+        """What an account of the books holds after all that was judged."""
+        return self._balance.get(self._number[account], 0)
 
     def judge_chain(self, chain: Sequence[Transfer]) -> list[TransferResult]:
         """The results of a chain, (n,); a chain of one is a lone transfer."""
@@ -191,7 +199,7 @@ class _Sheet:
         promised_minor = transfer.amount_minor if transfer.kind is TransferKind.PENDING else -released_minor
         if promised_minor:
             self._set(self._promised, debit_id, self._promised.get(debit_id, 0) + promised_minor)
-        if transfer.kind in (TransferKind.POSTED, TransferKind.POST_PENDING):
+        if transfer.kind in _MOVES:
             self._set(self._balance, debit_id, self._balance.get(debit_id, 0) - transfer.amount_minor)
             self._set(self._balance, credit_id, self._balance.get(credit_id, 0) + transfer.amount_minor)
         if transfer.code in EXCLUSIVE_CODES:
@@ -199,7 +207,8 @@ class _Sheet:
         if transfer.expires_at is not None:
             self._set(self._open_until, row.id, transfer.expires_at)
         self._set(self._known, row.id, row)
-        balance_minor = None if transfer.memo is None else self._balance.get(credit_id, 0)
+        is_kept = transfer.memo is not None and floored(transfer.credit)
+        balance_minor = self._balance.get(credit_id, 0) if is_kept else None
         self.effects.append(Effect(released_minor, transfer.expires_at, balance_minor))
 
     def _refused(self, transfer: Transfer, status: TransferStatus) -> TransferResult:
@@ -246,9 +255,9 @@ def spread(decision: Decision, books: Books, *, stripe: int) -> Decision:
     """The rows of a decision on the stripes they are written to, with what has to come over from others first.
 
     Everything goes through one stripe of an account, number `stripe` modulo how many it has, save settled promises,
-    which stay where they were made. Where an account that must not go below zero pays more through that stripe than
-    lies there, the others give, in their order: what is missing, and up to an even share of the whole, so that the next
-    batch need not ask again.
+    which stay where they were made. Where that would leave a stripe of an account below zero that must not be, the
+    others give of what they end with, in their order: what is missing, and an even share of the whole on top, so that
+    the next batch need not ask again.
     """
     chosen = {numbers[0]: numbers[stripe % len(numbers)] for numbers in books.account_ids.values() if numbers}
     rows = [
@@ -258,33 +267,82 @@ def spread(decision: Decision, books: Books, *, stripe: int) -> Decision:
     pulled: list[Row] = []
     for ref, numbers in books.account_ids.items():
         if len(numbers) > 1 and floored(ref):
-            pulled += _pulled(rows, numbers, to=numbers[stripe % len(numbers)], held=books.held)
+            free_minor = _free_after(rows, decision.effects, numbers, held=books.held)
+            pulled += _pulled(rows[:1], free_minor, to=numbers[stripe % len(numbers)])
     return Decision(decision.results, pulled + rows, [Effect()] * len(pulled) + decision.effects)
 
 
-def _pulled(rows: Sequence[Row], numbers: Sequence[int], *, to: int, held: Mapping[int, Held]) -> list[Row]:
-    """What comes over to one stripe from the others before the rows are posted; ids follow from the first row's."""
-    paid_minor = sum(row.amount_minor for row in rows if row.debit_id == to and row.kind not in _SETTLES)
+def _free_after(
+    rows: Sequence[Row], effects: Sequence[Effect], numbers: Sequence[int], *, held: Mapping[int, Held]
+) -> dict[int, int]:
+    """What each stripe of an account could still spend once the rows are posted as they stand."""
     free_minor = {number: held[number].posted_minor - held[number].promised_minor for number in numbers}
-    missing_minor = paid_minor - free_minor[to]
-    if missing_minor <= 0:
+    for row, effect in zip(rows, effects, strict=True):
+        if row.debit_id in free_minor:
+            paid_minor = 0 if row.kind is TransferKind.VOID_PENDING else row.amount_minor
+            free_minor[row.debit_id] += effect.released_minor - paid_minor
+        if row.credit_id in free_minor and row.kind in _MOVES:
+            free_minor[row.credit_id] += row.amount_minor
+    return free_minor
+
+
+def _pulled(first: Sequence[Row], free_minor: Mapping[int, int], *, to: int) -> list[Row]:
+    """What comes over to one stripe that would end below zero; ids follow from the batch's first row's."""
+    if free_minor[to] >= 0:
         return []
-    wanted_minor = max(missing_minor, sum(free_minor.values()) // len(numbers) - free_minor[to])
+    wanted_minor = sum(free_minor.values()) // len(free_minor) - free_minor[to]
     pulled: list[Row] = []
-    for number in numbers:
-        given_minor = min(wanted_minor, free_minor[number])
+    for number, lies_minor in free_minor.items():
+        given_minor = min(wanted_minor, lies_minor)
         if number == to or given_minor <= 0:
             continue
         wanted_minor -= given_minor
         pulled.append(
             Row(
-                id=derived_id(rows[0].id, "restripe", str(number), str(to)),
+                id=derived_id(first[0].id, "restripe", str(number), str(to)),
                 debit_id=number,
                 credit_id=to,
                 amount_minor=given_minor,
                 code=TransferCode.RESTRIPE,
                 kind=TransferKind.POSTED,
-                reference=rows[0].id,
+                reference=first[0].id,
             )
         )
     return pulled
+
+
+def limits_of(rules: TransferRules, currencies: Mapping[str, Currency]) -> dict[str, SendLimits]:
+    """How much of each currency may be sent, by its code; a currency that is left out cannot be sent.
+
+    Raises: KeyError, ValueError for what a checked game does not say.
+    """
+    return {
+        code: SendLimits(
+            currencies[code].parse(limits.per_transfer_max),
+            currencies[code].parse(limits.per_day_max),
+            limits.per_day_count,
+        )
+        for code, limits in rules.currencies.items()
+    }
+
+
+def day_began(at: datetime) -> datetime:
+    """Midnight UTC, at which the limits of a day begin anew."""
+    return at.replace(hour=0, minute=0, second=0, microsecond=0)
+
+
+def limit_passed(
+    amount_minor: int, *, sent: SentToday, limits: SendLimits, currency: Currency, at: datetime
+) -> OverLimit | None:
+    """The first limit that a transfer would pass, given what its payer has sent on the day of `at`; None if none."""
+    if amount_minor > limits.per_transfer_max_minor:
+        most = currency.format(limits.per_transfer_max_minor)
+        return OverLimit(limit="per_transfer_max", max=most, currency=currency.code)
+    if sent.count >= limits.per_day_count:
+        limit, most = "per_day_count", str(limits.per_day_count)
+    elif sent.amount_minor + amount_minor > limits.per_day_max_minor:
+        limit, most = "per_day_max", currency.format(limits.per_day_max_minor)
+    else:
+        return None
+    resets_at = rfc3339(day_began(at) + timedelta(days=1))
+    return OverLimit(limit=limit, max=most, currency=currency.code, resets_at=resets_at)

@@ -27,7 +27,7 @@ from overworld.platform.postgres import Database, run_again
 
 TRANSFERS_MAX = 4096
 _ATTEMPTS_MAX = 8
-_EXPIRED_AT_ONCE = 256
+EXPIRED_AT_ONCE = 256
 _NEWEST = (datetime(9999, 1, 1, tzinfo=UTC), UUID(int=2**128 - 1))
 
 
@@ -139,15 +139,16 @@ class Ledger:
             return await store.freeze(tx, owner_id, currency, frozen=frozen)
 
     async def expire(self, *, at: datetime) -> int:
-        """Lets go of promises whose time is over, at most 256; gives how many. Call again while it gives that many.
+        """Lets go of promises whose time is over, at most 256; gives how many this call let go. Call again while it
+        gives that many.
 
-        The void of a promise has an id that follows from the promise's, so two servers void it once.
+        The void of a promise has an id that follows from the promise's, so of two servers one lets it go.
         """
         return await run_again(lambda: self._expire(at))
 
     async def _expire(self, at: datetime) -> int:
         async with self._database.transaction() as tx:
-            promises = await store.due(tx, at, limit=_EXPIRED_AT_ONCE)
+            promises = await store.due(tx, at, limit=EXPIRED_AT_ONCE)
             voids = [
                 Transfer(
                     id=derived_id(promise.id, "expired"),
@@ -161,8 +162,13 @@ class Ledger:
                 )
                 for promise, payer, payee in promises
             ]
-            await self.post(tx, voids, at=at)
-        return len(voids)
+            results = await self.post(tx, voids, at=at)
+        return sum(result.status is TransferStatus.CREATED for result in results)
+
+    async def open_promises(self) -> int:
+        """How many promises are open. One round trip, which counts them all."""
+        async with self._database.read() as tx:
+            return await store.open_promises(tx)
 
     async def balances(self, owner_id: UUID, *, code: AccountCode = AccountCode.WALLET) -> list[Balance]:
         """What the owner's accounts of a code hold in every currency of the game, in the game's order; zero where none

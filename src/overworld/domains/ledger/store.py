@@ -10,7 +10,17 @@ from uuid import UUID
 from msgspec import Struct
 
 from overworld.domains.ledger.rules import floored
-from overworld.domains.ledger.types import STRIPES, Balance, Books, Decision, Held, Movement, Row
+from overworld.domains.ledger.types import (
+    STRIPES,
+    Balance,
+    Books,
+    Decision,
+    Held,
+    KnownGift,
+    Movement,
+    Row,
+    SentToday,
+)
 from overworld.kernel.money import EXCLUSIVE_CODES, AccountCode, AccountRef, Transfer, TransferCode, TransferKind
 from overworld.kernel.ports import Tx
 
@@ -204,19 +214,26 @@ async def balances(
 
 
 _HISTORY = """
-SELECT seen.id, wallet.currency, seen.amount AS amount_minor, seen.direction, seen.code, seen.reference, seen.at
-FROM ledger.account AS wallet CROSS JOIN LATERAL (
-    (SELECT id, amount, 'in' AS direction, code, reference, at FROM ledger.transfer
-     WHERE credit_id = wallet.id AND at <= $4 AND (at, id) < ($4, $5) AND kind IN (0, 2)
-     ORDER BY at DESC, id DESC LIMIT $6)
-    UNION ALL
-    (SELECT id, amount, 'out', code, reference, at FROM ledger.transfer
-     WHERE debit_id = wallet.id AND code <> 1 AND at <= $4 AND (at, id) < ($4, $5) AND kind IN (0, 2)
-     ORDER BY at DESC, id DESC LIMIT $6)
-) AS seen
-WHERE wallet.owner_id = $1 AND wallet.currency = ANY ($2::text[]) AND wallet.code = $3
-ORDER BY seen.at DESC, seen.id DESC
-LIMIT $6"""
+WITH seen AS (
+    SELECT leg.*, wallet.currency FROM ledger.account AS wallet CROSS JOIN LATERAL (
+        (SELECT id, amount, 'in' AS direction, code, reference, at, debit_id AS other_id FROM ledger.transfer
+         WHERE credit_id = wallet.id AND at <= $4 AND (at, id) < ($4, $5) AND kind IN (0, 2)
+         ORDER BY at DESC, id DESC LIMIT $6)
+        UNION ALL
+        (SELECT id, amount, 'out', code, reference, at, credit_id FROM ledger.transfer
+         WHERE debit_id = wallet.id AND code <> 1 AND at <= $4 AND (at, id) < ($4, $5) AND kind IN (0, 2)
+         ORDER BY at DESC, id DESC LIMIT $6)
+    ) AS leg
+    WHERE wallet.owner_id = $1 AND wallet.currency = ANY ($2::text[]) AND wallet.code = $3
+    ORDER BY at DESC, id DESC
+    LIMIT $6
+)
+SELECT seen.id, seen.currency, seen.amount AS amount_minor, seen.direction, seen.code, seen.reference, seen.at,
+    other.owner_id AS counterparty_id, note.note
+FROM seen
+LEFT JOIN ledger.account AS other ON other.id = seen.other_id AND other.code = $3 AND seen.code = $7
+LEFT JOIN ledger.note ON note.transfer_id = seen.id AND seen.code = $7
+ORDER BY seen.at DESC, seen.id DESC"""
 
 
 async def history(
@@ -228,8 +245,56 @@ async def history(
     An owner has one wallet in a currency and both sides of a transfer share the currency, so an id comes once. A wallet
     never pays for a collection, which the index on payers leaves out.
     """
-    rows = await tx.fetch(_HISTORY, owner_id, currencies, AccountCode.WALLET, *before, limit)
+    rows = await tx.fetch(_HISTORY, owner_id, currencies, AccountCode.WALLET, *before, limit, TransferCode.GIFT)
     return [Movement(**row | {"code": TransferCode(row["code"])}) for row in map(dict, rows)]
+
+
+_SENT = """
+SELECT debit_id, count(*) AS count, sum(amount) AS amount FROM ledger.transfer
+WHERE debit_id = ANY ($1::bigint[]) AND at >= $2 AND code <> 1 AND code = $3 AND kind = 0
+GROUP BY debit_id"""
+
+
+async def sent_since(tx: Tx, accounts: Sequence[int], since: datetime) -> dict[int, SentToday]:
+    """How often and how much accounts gave away as gifts since an instant, by row number; who did not is left out.
+
+    The caller holds their locks. One round trip.
+    """
+    rows = await tx.fetch(_SENT, accounts, since, TransferCode.GIFT)
+    return {row["debit_id"]: SentToday(row["count"], int(row["amount"])) for row in rows}
+
+
+_KNOWN_GIFTS = """
+SELECT transfer.id, reference, transfer.code, owner_id AS to_id, currency, amount AS amount_minor,
+    memo AS balance_minor, at
+FROM ledger.transfer JOIN ledger.account ON account.id = credit_id
+WHERE transfer.id = ANY ($1::uuid[])"""
+
+
+async def known_gifts(tx: Tx, ids: Sequence[UUID]) -> dict[UUID, KnownGift]:
+    """The transfers that were made under some ids before, whatever they are. One round trip."""
+    rows = await tx.fetch(_KNOWN_GIFTS, ids)
+    return {row["id"]: KnownGift(row["reference"], TransferCode(row["code"]), *tuple(row)[3:]) for row in rows}
+
+
+_KEEP_NOTES = """
+INSERT INTO ledger.note (transfer_id, note)
+SELECT transfer_id, note FROM unnest($1::uuid[], $2::text[]) AS written (transfer_id, note) ORDER BY transfer_id"""
+
+
+async def keep_notes(tx: Tx, notes: Mapping[UUID, str]) -> None:
+    """Keeps what was written beside transfers, which this transaction has made. One round trip, none without notes."""
+    if notes:
+        await tx.execute(_KEEP_NOTES, list(notes), list(notes.values()))
+
+
+_OPEN_PROMISES = "SELECT count(*) FROM ledger.pending"
+
+
+async def open_promises(tx: Tx) -> int:
+    """How many promises are open. Counts them all; one round trip."""
+    count: int = await tx.fetchval(_OPEN_PROMISES)
+    return count
 
 
 _DUE = """

@@ -22,6 +22,82 @@ class LedgerSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     account_ids_cached_max: Annotated[
         int, Meta(ge=1, le=10_000_000, description="Account numbers kept in memory, about 250 bytes each")
     ] = 200_000
+    seal_interval_s: Annotated[
+        float, Meta(gt=0, le=86_400, description="Longest that a transfer waits for its block to be sealed")
+    ] = 60.0
+    audit_interval_s: Annotated[
+        float, Meta(gt=0, le=86_400, description="Time between two looks of the running auditor at the books")
+    ] = 60.0
+    signing_key_secret: Annotated[
+        str,
+        Meta(
+            max_length=1_024,
+            description="Encrypts the signing key of the log in the database; empty: it is kept as it is",
+            extra={"secret": True},
+        ),
+    ] = ""
+    transfer_lanes: Annotated[
+        int, Meta(ge=1, le=16, description="Batches of transfers between players in flight at once")
+    ] = 2
+    transfer_batch_max: Annotated[
+        int, Meta(ge=1, le=2_048, description="Most transfers between players in one transaction")
+    ] = 256
+    transfer_queue_max: Annotated[
+        int, Meta(ge=1, le=65_536, description="Most transfers between players that wait in one lane")
+    ] = 4_096
+    expire_interval_s: Annotated[
+        float, Meta(gt=0, le=3_600, description="Time between two looks for promises whose time is over")
+    ] = 1.0
+
+
+Amount = Annotated[str, Meta(pattern=r"^[0-9]{1,19}(\.[0-9]{1,18})?$", max_length=40)]
+
+
+class CurrencyTransferRules(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One `[transfers.currencies.CODE]` of game.toml: how much of it a player may send, at once and in a UTC day."""
+
+    per_transfer_max: Amount
+    per_day_max: Amount
+    per_day_count: Annotated[int, Meta(ge=1, le=10_000)] = 20
+
+
+class TransferRules(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The `[transfers]` of game.toml: what players may send each other.
+
+    Only the currencies that are named can be sent; none, where nothing is said. Who is trusted less than `trust_min`,
+    or has not reached `level_min`, sends nothing.
+    """
+
+    trust_min: Annotated[float, Meta(ge=0, le=1)] = 0.3
+    level_min: Annotated[int, Meta(ge=1, le=1_000)] = 1
+    currencies: Annotated[dict[str, CurrencyTransferRules], Meta(max_length=64)] = {}
+
+
+class SendLimits(Struct, frozen=True):
+    """How much of a currency a player may send, in minor units."""
+
+    per_transfer_max_minor: int
+    per_day_max_minor: int
+    per_day_count: int
+
+
+class SentToday(Struct, frozen=True, gc=False):
+    """How often and how much an account has sent since a day began."""
+
+    count: int = 0
+    amount_minor: int = 0
+
+
+class KnownGift(Struct, frozen=True):
+    """A transfer that was made under a gift's id before: as much of it as its answer says."""
+
+    reference: UUID
+    code: TransferCode
+    to_id: UUID
+    currency: str
+    amount_minor: int
+    balance_minor: int | None
+    at: datetime
 
 
 class Row(Struct, frozen=True, gc=False):
@@ -66,7 +142,7 @@ class Books(Struct, frozen=True, kw_only=True):
 class Effect(Struct, frozen=True, gc=False):
     """What a written row does beside moving value: it releases a promise whole, or opens one until an instant.
 
-    `balance_minor` is the credit account's after it, kept where the caller keeps a memo.
+    `balance_minor` is the credit account's after it, kept where the caller keeps a memo and the account has a floor.
     """
 
     released_minor: int = 0
@@ -91,7 +167,10 @@ class Balance(Struct, frozen=True):
 
 
 class Movement(Struct, frozen=True):
-    """One transfer as the owner of one of its accounts sees it."""
+    """One transfer as the owner of one of its accounts sees it.
+
+    `counterparty_id` and `note` are those of a gift between players, None for everything else.
+    """
 
     id: UUID
     currency: str
@@ -100,3 +179,5 @@ class Movement(Struct, frozen=True):
     code: TransferCode
     reference: UUID
     at: datetime
+    counterparty_id: UUID | None = None
+    note: str | None = None

@@ -48,8 +48,8 @@ class Owner(Protocol):
         """A message came in. Never raises."""
         ...
 
-    def packed(self, connection: Connection, payload: bytes) -> None:
-        """A packed frame came in, whole and not empty. Never raises."""
+    def packed(self, connection: Connection, payload: bytes, now_s: float) -> None:
+        """A packed frame came in, whole and not empty, at a time of the monotonic clock. Never raises."""
         ...
 
     def drained(self, connection: Connection) -> None:
@@ -165,7 +165,11 @@ class Connection(WSListener):
             and frame.payload_size <= self._frame_bytes_max
             and not (frame.rsv1 or frame.rsv2 or frame.rsv3)
         ):
-            self._whole(kind, frame.get_payload_as_bytes())
+            payload = frame.get_payload_as_bytes()
+            if payload and 0 < payload[0] <= KIND_MAX:
+                self._packed(self, payload, now_s)
+            else:
+                self._whole(kind, payload)
         elif kind is _PING:
             if self._room_for(frame.payload_size):
                 transport.send_pong(frame.get_payload_as_bytes())
@@ -333,7 +337,7 @@ class Connection(WSListener):
 
     def _whole(self, kind: WSMsgType, payload: bytes) -> None:
         if kind is _BINARY and payload and 0 < payload[0] <= KIND_MAX:
-            self._packed(self, payload)
+            self._packed(self, payload, self._heard_s)
         elif kind is self._message_kind:
             self._message(payload)
         else:

@@ -27,8 +27,8 @@ class Ingest:
         self._count_max = settings.positions_per_frame_max
         self._bytes_max = HEADER.size + self._count_max * POSITION.itemsize
 
-    def packed(self, connection: Connection, payload: bytes) -> None:
-        """Takes one packed frame. Refusals and bugs both become an `error`; nothing is raised.
+    def packed(self, connection: Connection, payload: bytes, now_s: float) -> None:
+        """Takes one packed frame that came now. Refusals and bugs both become an `error`; nothing is raised.
 
         Whether its length fits its count the reporter looks at, which must be sure of it.
         """
@@ -39,7 +39,7 @@ class Ingest:
             reporter = connection.reporter
             if reporter is None:
                 reporter = self._reporter(connection)
-            reporter.put(payload)
+            reporter.put(payload, now_s)
         except Refusal as refusal:
             if refusal.status == HTTPStatus.BAD_REQUEST:
                 connection.malformed(refusal)

@@ -50,8 +50,10 @@ class Locations(Protocol):
 class Reporter(Protocol):
     """Where the packed fixes of one connection go."""
 
-    def put(self, frame: bytes) -> None:
+    def put(self, frame: bytes, now_s: float) -> None:
         """Takes a frame that begins as kind 1, whole or not at all. Judged in the order of the calls.
+
+        `now_s` is the monotonic clock: what has waited too long is judged before this returns.
 
         Raises: a Refusal of status 400 when it is no such frame; `Busy` when no more fixes are taken.
         """
@@ -133,11 +135,11 @@ class Sight(Protocol[P]):
 class Interest(Protocol):
     """Publishes what changes in cells, as packed frames, to watchers, who are numbers.
 
-    `on_frames` gets the numbers of those who have something to read, the offsets of their frames with the end of the
-    last, and the bytes, which are good only until it returns.
+    `on_frames` gets the numbers of those who have something to read, where the frame of each begins and where it ends
+    in the bytes, and the bytes, which are good only until it returns.
     """
 
-    on_frames: Callable[[list[int], list[int], memoryview], None]
+    on_frames: Callable[[list[int], list[int], list[int], memoryview], None]
 
     def open(self) -> int:
         """A new watcher."""

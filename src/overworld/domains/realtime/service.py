@@ -117,7 +117,7 @@ class RealtimeService:
         self.draining = False
         self.in_flight: set[asyncio.Task[None]] = set()
         self._following = Following(
-            around=around, keeper=keeper, snapshots=snapshots, start=self._follow, at_once=settings.slice_sends
+            around=around, keeper=keeper, snapshots=snapshots, start=self._follow, at_once=settings.slice_streams
         )
 
     def handle(self, connection: Connection, message: AnyClientMessage) -> None:

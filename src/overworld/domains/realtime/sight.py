@@ -54,9 +54,10 @@ class SightKeeper:
         while True:
             await asyncio.sleep(self._settings.sight_every_s)
             everybody = tuple(self._streams)
-            for first in range(0, len(everybody), self._settings.slice_sends):
+            some = self._settings.slice_streams
+            for first in range(0, len(everybody), some):
                 try:
-                    await self.look(everybody[first : first + self._settings.slice_sends])
+                    await self.look(everybody[first : first + some])
                 except Exception:  # or nobody would be looked at any more
                     _log.exception("who is still in sight of what could not be looked at")
                 await asyncio.sleep(0)

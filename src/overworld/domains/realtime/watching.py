@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from itertools import islice
 
 from overworld.domains.realtime.ports import CellListeners, Interest
 from overworld.domains.realtime.stream import Line, Stream
@@ -25,7 +26,7 @@ class Watching:
     def __init__(self, *, interest: Interest, listeners: CellListeners, settings: RealtimeSettings) -> None:
         self._interest = interest
         self._listeners = listeners
-        self._at_once = settings.slice_sends
+        self._at_once = settings.slice_streams
         self._changed: dict[Stream, None] = {}
         self._turn: asyncio.Handle | None = None
         self._watchers: dict[Stream, tuple[int, Line]] = {}
@@ -39,16 +40,16 @@ class Watching:
         if self._turn is None:
             self._turn = asyncio.get_running_loop().call_soon(self._take_turn)
 
-    def hear(self, numbers: list[int], offsets: list[int], frames: memoryview) -> None:
-        """Writes frames to their readers, each the bytes from its offset to the next.
+    def hear(self, numbers: list[int], starts: list[int], ends: list[int], frames: memoryview) -> None:
+        """Writes frames to their readers, each the bytes from its start to its end.
 
         One who is too slow gets nothing more until `caught_up`.
         """
-        for i, number in enumerate(numbers):
+        for number, start, end in zip(numbers, starts, ends, strict=True):
             stream, line = self._readers[number]
             if stream.line is not line:
                 continue  # its new line, if it has one, is told everything from the next turn on
-            if not line.positions(bytes(frames[offsets[i] : offsets[i + 1]])):
+            if not line.positions(bytes(frames[start:end])):
                 stream.is_behind = True
                 self._interest.pause(number)
 
@@ -60,7 +61,7 @@ class Watching:
 
     def _take_turn(self) -> None:
         self._turn = None
-        for stream in list(self._changed)[: self._at_once]:
+        for stream in list(islice(self._changed, self._at_once)):
             del self._changed[stream]
             try:
                 self._apply(stream)

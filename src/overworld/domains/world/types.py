@@ -69,6 +69,9 @@ class InterestRules(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     error_m: Annotated[float, Meta(ge=0, le=100)] = 0.5
 
 
+_SLICES_HZ = 400
+
+
 class WorldSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How the engine runs, what strangers see, and what is kept."""
 
@@ -91,7 +94,9 @@ class WorldSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     pass_gap_ms: Annotated[float, Meta(ge=0, le=1_000, description="pause between two verdict passes")] = 2.0
     pass_budget_ms: Annotated[float, Meta(gt=0, le=1_000, description="a longer pass is counted as over budget")] = 10.0
     interest_hz: Annotated[float, Meta(ge=1, le=60, description="how often a changed cell is published")] = 20.0
-    interest_slices: Annotated[int, Meta(ge=1, le=100, description="parts in which a publication is spread out")] = 20
+    interest_slices: Annotated[
+        int, Meta(ge=0, le=400, description="parts in which a publication is spread out; 0: one every 2.5 ms")
+    ] = 0
     fix_kept_s: Annotated[
         int, Meta(ge=60, le=3_600, description="how long a player without a new fix is seen, and its last fix counts")
     ] = 300
@@ -113,6 +118,11 @@ class WorldSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     events_waiting_max: Annotated[
         int, Meta(ge=1, le=1_000_000, description="movement events that may wait; more are counted and dropped")
     ] = 50_000
+
+    @property
+    def slices(self) -> int:
+        """The parts of a publication, as chosen or as fit."""
+        return self.interest_slices or max(1, round(_SLICES_HZ / self.interest_hz))
 
     def __post_init__(self) -> None:
         if self.coarse_level < self.room_level:

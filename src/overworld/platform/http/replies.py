@@ -27,10 +27,13 @@ def etag_of(value: Any) -> str:
     return f'"{blake2b(msgspec.json.encode(value), digest_size=_TAG_BYTES).hexdigest()}"'
 
 
-def etag_reply(value: T, request: Request[Any, Any, Any]) -> Response[T]:
-    """The reply to a GET, with its `ETag`; 304 without a body when the client's `If-None-Match` names it."""
+def etag_reply(value: T, request: Request[Any, Any, Any], *, cache: str = "private, no-cache") -> Response[T]:
+    """The reply to a GET, with its `ETag`; 304 without a body when the client's `If-None-Match` names it.
+
+    `cache` is its `Cache-Control`: as it stands for what is one caller's own.
+    """
     tag = etag_of(value)
-    headers = {"ETag": tag, "Cache-Control": "private, no-cache"}
+    headers = {"ETag": tag, "Cache-Control": cache}
     wanted = request.headers.get("if-none-match")
     if wanted is not None and _names(wanted, tag, weak=True):
         return Response(None, status_code=304, headers=headers)  # type: ignore[arg-type]

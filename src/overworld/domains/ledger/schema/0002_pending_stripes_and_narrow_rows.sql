@@ -6,7 +6,10 @@ ALTER TABLE ledger.account ADD COLUMN stripe smallint NOT NULL DEFAULT 0 CHECK (
 ALTER TABLE ledger.account ADD COLUMN frozen boolean NOT NULL DEFAULT false;
 ALTER TABLE ledger.account DROP CONSTRAINT account_owner_id_currency_code_key;
 ALTER TABLE ledger.account ADD CONSTRAINT account_named UNIQUE (owner_id, currency, code, stripe);
-ALTER TABLE ledger.account ADD CONSTRAINT no_overflow CHECK (credits_posted - debits_posted <= 4611686018427387904);
+-- Of an account without a floor one stripe may have what another owes, so only the whole has a bound; see the rules.
+ALTER TABLE ledger.account ADD CONSTRAINT no_overflow CHECK (
+    NOT debits_must_not_exceed_credits OR credits_posted - debits_posted <= 4611686018427387904
+);
 
 COMMENT ON COLUMN ledger.account.stripe IS
     'a hot account is several rows, so that batches do not queue for one; what it holds is their sum';
@@ -67,10 +70,10 @@ CREATE INDEX pending_expires ON ledger.pending (expires_at);
 DROP FUNCTION ledger.take;
 DROP FUNCTION ledger.write;
 
--- What an account holds, for replies. A wallet never holds more than 2^62; what issuance owes may outgrow 64 bits, and
--- nobody is told that.
+-- What an account holds, for replies. A wallet never holds more than 2^62; what a stripe of issuance owes or has may
+-- outgrow 64 bits, and nobody is told that.
 CREATE FUNCTION ledger.held(account ledger.account) RETURNS bigint LANGUAGE sql IMMUTABLE AS $$
-    SELECT greatest(account.credits_posted - account.debits_posted, -9223372036854775807)::bigint
+    SELECT least(greatest(account.credits_posted - account.debits_posted, -9223372036854775807), 9223372036854775807)::bigint
 $$;
 
 CREATE FUNCTION ledger.stamp() RETURNS bigint LANGUAGE sql VOLATILE AS $$
@@ -188,7 +191,8 @@ END $$;
 -- `move` changes totals at once and gives what each account holds afterwards: it may be called first and corrected later
 -- in the same transaction, for whatever is refused in the end. It raises check_violation when something may speak against
 -- a part of the batch: an account that is missing or frozen, or one with a floor that cannot pay all that the batch takes
--- from what it had before; then no order of its transfers could be refused. `accounts` are ascending and distinct. With
+-- from what it had before, or cannot take all that the batch brings on top of that; where it does not raise, no order of
+-- the transfers could be refused. `accounts` are ascending and distinct. With
 -- these planner settings the only plan is the loop over them in their order, so they are locked in it.
 CREATE FUNCTION ledger.move(accounts bigint[], debits bigint[], credits bigint[]) RETURNS bigint[] LANGUAGE plpgsql
 SET enable_hashjoin = off SET enable_mergejoin = off SET enable_seqscan = off SET enable_bitmapscan = off AS $$
@@ -203,7 +207,8 @@ BEGIN
         WHERE account.id = net.id
         RETURNING net.place, ledger.held(account) AS held, NOT account.frozen AND (
             NOT account.debits_must_not_exceed_credits
-            OR account.credits_posted - account.debits_posted - account.debits_pending >= net.credit
+            OR (account.credits_posted - account.debits_posted - account.debits_pending >= net.credit
+                AND account.credits_posted - account.debits_posted + net.debit <= 4611686018427387904)
         ) AS sound
     )
     SELECT array_agg(moved.held ORDER BY place), bool_and(moved.sound) AND count(*) = cardinality(accounts)

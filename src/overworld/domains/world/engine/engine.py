@@ -20,7 +20,7 @@ from overworld.domains.world.engine.inbox import VerdictFrames
 from overworld.domains.world.engine.interest import Interest
 from overworld.domains.world.engine.players import NO_SLOT, Players
 from overworld.domains.world.engine.search import CELLS_MAX, FIRST, Near, Search
-from overworld.domains.world.engine.verdicts import EXACT, Judged, judged_columns
+from overworld.domains.world.engine.verdicts import EXACT, JUDGED
 from overworld.domains.world.rules import MOCK, OWN_TIMELINE, SECOND_US
 from overworld.domains.world.types import InterestRules, MovementRules, WorldSettings
 from overworld.geo import cells as geo_cells
@@ -37,21 +37,22 @@ KERNELS = (
 
 SLOTS_FIRST = 1_024
 _FOUND_MAX = 65_536
+_REASONS = 256
 _FORGOTTEN_MAX = 1_000  # a few ms; once a minute, that is more than a million a day
 
 
 class Pass(Struct, frozen=True):
-    """The fixes of one pass and what became of them; the columns of `judged` are aligned with `fix`, (n,)."""
+    """The fixes of one pass and what became of them: rows of `FIX` and of `JUDGED`, aligned, (n,)."""
 
     fix: NDArray[Any]
-    judged: Judged
+    judged: NDArray[Any]
     now_us: int
     tick: int = 0
 
 
 def pass_of(fix: NDArray[Any], *, now_us: int, tick: int = 0) -> Pass:
     """A pass over rows of `FIX`, not judged yet."""
-    return Pass(fix=fix, judged=judged_columns(fix.size), now_us=now_us, tick=tick)
+    return Pass(fix=fix, judged=np.zeros(fix.size, JUDGED), now_us=now_us, tick=tick)
 
 
 class Seen(Struct, frozen=True):
@@ -63,12 +64,13 @@ class Seen(Struct, frozen=True):
 
 
 class Engine:
-    """Where players are, and where they may go next."""
+    """Where players are, and where they may go next. `judged` counts verdicts by the number of their reason, (256,)."""
 
     def __init__(
         self, *, settings: WorldSettings, movement: MovementRules, interest: InterestRules | None = None
     ) -> None:
         chosen = interest or InterestRules()
+        self.judged: I64 = np.zeros(_REASONS, np.int64)
         self._settings = settings
         self._seen_level = EXACT if chosen.strangers == "exact" else settings.coarse_level
         self._limits = rules.limits_of(movement)
@@ -88,7 +90,7 @@ class Engine:
         players = self.players
         verdicts.judge_batch(
             batch.fix, players.generation, players.seen_us, players.tracks, batch.now_us, self._settings.room_level,
-            self._limits, batch.judged,
+            self._limits, batch.judged, self.judged,
         )  # fmt: skip
         return batch
 
@@ -115,11 +117,11 @@ class Engine:
 
     def verdict_frames(self, batch: Pass) -> list[tuple[int, bytes]]:
         """What reporters are told of a pass: their numbers and frames of kind 2, in the order of their frames."""
-        return self._verdict_frames.fill(batch.fix, batch.judged.reason, tick=batch.tick)
+        return self._verdict_frames.fill(batch.fix, batch.judged, tick=batch.tick)
 
     def crossed(self, batch: Pass) -> list[int]:
         """The slots of the players who came into another room cell, each once."""
-        rows = batch.judged.crosses.nonzero()[0]
+        rows = batch.judged["crosses"].nonzero()[0]
         slots: list[int] = np.unique(batch.fix["slot"][rows]).tolist() if rows.size else []
         return slots
 

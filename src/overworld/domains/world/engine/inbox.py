@@ -82,13 +82,21 @@ class Views(NamedTuple):
 def read(inbox: bytearray, *, count: int) -> NDArray[Any]:
     """The fixes in an inbox, in order, as rows of `FIX`, (count,)."""
     fix = np.empty(count, FIX)
-    unpack(Views(*(np.frombuffer(inbox, kind) for kind in ("<u2", "<u4", "<i4", "<i8", "<f4", "<f8"))), fix)
+    unpack(np.frombuffer(inbox, np.uint8), fix)
     return fix
 
 
 @kernel
-def unpack(views: Views, fix: NDArray[Any]) -> None:
+def unpack(inbox: U8, fix: NDArray[Any]) -> None:
     """Writes every fix of every entry. A time that no calendar has is taken to its first or last instant."""
+    views = Views(
+        inbox.view(np.uint16),
+        inbox.view(np.uint32),
+        inbox.view(np.int32),
+        inbox.view(np.int64),
+        inbox.view(np.float32),
+        inbox.view(np.float64),
+    )
     at = row = entry = 0
     while row < fix.size:
         slot, generation = views.u32[at], views.u32[at + 1]
@@ -141,17 +149,17 @@ class VerdictFrames:
         self._reporter: U32 = np.empty(0, np.uint32)
         self._start: I64 = np.empty(1, np.int64)
 
-    def fill(self, fix: NDArray[Any], reason: U8, *, tick: int) -> list[tuple[int, bytes]]:
+    def fill(self, fix: NDArray[Any], judged: NDArray[Any], *, tick: int) -> list[tuple[int, bytes]]:
         """Reporters with what each is told, a frame for every frame of theirs with a refusal or an ack asked for."""
         if self._reporter.size < fix.size:
             room = max(1_024, 2 * self._reporter.size, fix.size)
             self._word = np.empty(room * (_VERDICT_WORDS + 1), np.uint32)
             self._reporter, self._start = np.empty(room, np.uint32), np.empty(room + 1, np.int64)
-        count = fill_verdicts(fix, reason, tick, self._word, self._reporter, self._start)
+        count = fill_verdicts(fix, judged, tick, self._word, self._reporter, self._start)
         if count == 0:
             return []
-        starts = (4 * self._start[: count + 1]).tolist()
-        told = self._word[: self._start[count]].tobytes()
+        starts = self._start[: count + 1].tolist()
+        told = self._word[: starts[-1] >> 2].tobytes()
         return [
             (reporter, told[start:end])
             for reporter, start, end in zip(self._reporter[:count].tolist(), starts[:-1], starts[1:], strict=True)
@@ -159,18 +167,20 @@ class VerdictFrames:
 
 
 @kernel
-def fill_verdicts(fix: NDArray[Any], reason: U8, tick: int, word: U32, reporter: U32, start: I64) -> int:
-    """Writes the frames side by side, in words; gives how many. `start` has one more: where the last one ends."""
+def fill_verdicts(
+    fix: NDArray[Any], judged: NDArray[Any], tick: int, word: U32, reporter: U32, start: I64
+) -> int:  # fmt: skip
+    """Writes the frames side by side; gives how many. `start` has their first bytes, and where the last one ends."""
     frames = at = row = 0
     while row < fix.size:
         entry, head_at, told = fix[row].entry, at, 0
         at += 1
         while row < fix.size and fix[row].entry == entry:
-            one = fix[row]
-            if one.reporter != NOBODY and reason[row] != GONE and (reason[row] != 0 or one.flags & ACK):
+            one, reason = fix[row], int(judged[row].reason)
+            if one.reporter != NOBODY and reason != GONE and (reason != 0 or one.flags & ACK):
                 word[at] = one.time_us & 0xFFFFFFFF
                 word[at + 1] = (one.time_us >> 32) & 0xFFFFFFFF
-                word[at + 2] = (1 if reason[row] == 0 else 0) | reason[row] << 8
+                word[at + 2] = (1 if reason == 0 else 0) | reason << 8
                 word[at + 3] = tick & 0xFFFFFFFF
                 at += _VERDICT_WORDS
                 told += 1
@@ -180,9 +190,9 @@ def fill_verdicts(fix: NDArray[Any], reason: U8, tick: int, word: U32, reporter:
             continue
         word[head_at] = _VERDICTS_HEAD | told << 16
         reporter[frames] = fix[row - 1].reporter
-        start[frames] = head_at
+        start[frames] = 4 * head_at
         frames += 1
-    start[frames] = at
+    start[frames] = 4 * at
     return frames
 
 

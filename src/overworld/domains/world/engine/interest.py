@@ -20,7 +20,18 @@ from overworld.domains.world.engine.plane import PLANE
 from overworld.domains.world.engine.players import Players
 from overworld.domains.world.engine.sections import N_OUT, N_TOLD, READY, Sections, Sight
 from overworld.domains.world.engine.shown import COAST_FIRST
-from overworld.domains.world.engine.watching import CLOSED, GROUP, OPEN, PAUSED, WATCHED, WATCHER, Frames
+from overworld.domains.world.engine.watching import (
+    CLOSED,
+    GROUP,
+    N_END,
+    N_FRAMES,
+    N_SHARED,
+    OPEN,
+    PAUSED,
+    WATCHED,
+    WATCHER,
+    Frames,
+)
 from overworld.domains.world.types import InterestRules, WorldSettings
 from overworld.geo.columns import I32, I64, U16
 from overworld.kernel.packed import offset_unit_m
@@ -33,14 +44,14 @@ _FRAME_WORDS_FIRST = 1 << 16
 
 KERNELS = (*shown_.ALL, *plane_.ALL, *sections_.ALL, *watching.ALL)
 
-OnFrames = Callable[[list[int], list[int], memoryview], None]
+OnFrames = Callable[[list[int], list[int], list[int], memoryview], None]
 
 
 class Interest:
     """The watchers of this process. Numbers of closed ones are used again.
 
-    `on_frames` is called once a slice with the numbers of the watchers who have something to read, the offsets of their
-    frames with the end of the last, (n + 1,), and the bytes, which are good only until it returns. `on_stir` is called
+    `on_frames` is called once a slice with the numbers of the watchers who have something to read, where the frame of
+    each begins and where it ends, (n,), in the bytes, which are good only until it returns. `on_stir` is called
     when there may be something to publish although no fix came. Counted are `frames`, `sections`, `entities` told of
     (each once, however many watch), and `bytes`; `encode_s` and `serve_s` are kept by the caller, who has a clock.
     """
@@ -53,7 +64,7 @@ class Interest:
         self._index = index
         self._players = players
         self._visible_max = rules.visible_max
-        self._slices = settings.interest_slices
+        self._slices = settings.slices
         self._sight = Sight(
             per_cell_max=min(settings.seen_per_cell_max, rules.visible_max),
             error_m=float(rules.error_m),
@@ -73,7 +84,7 @@ class Interest:
         self._groups = Groups()
         self._period = 0
         self._frames = _frames(_FRAME_WORDS_FIRST, _WATCHERS_FIRST)
-        self._done: I64 = np.zeros(4, np.int64)
+        self._done: I64 = np.zeros(5, np.int64)
 
     @property
     def entities(self) -> int:
@@ -152,7 +163,7 @@ class Interest:
         if not 0 <= now_ms - self._looked_ms < _LOOK_MS:
             before_ms, self._looked_ms = self._looked_ms, now_ms
         self._period += 1
-        self._done[3] = 0
+        self._done[N_SHARED] = 0
         sections_.choose_told(cells, columns, self._players.generation, before_ms, now_ms, self._sight)
         words = sections_.measure(columns)
         if words > self._ready_words.size:
@@ -167,7 +178,7 @@ class Interest:
         if self._slices_left == 0:
             return
         self._slices_left -= 1
-        self._done[:3] = 0
+        self._done[:N_SHARED] = 0
         first = part
         while first < self._used:
             first = watching.gather(
@@ -177,15 +188,15 @@ class Interest:
             )  # fmt: skip
             if first < self._used:
                 self._frames = _longer(self._frames, self._done)
-        count, words, sections, _ = self._done.tolist()
+        count, sections, words, *_ = self._done.tolist()
         if count:
             self.frames += count
             self.sections += sections
             self.bytes += 2 * words
             frames = self._frames
             self.on_frames(
-                frames.watcher[:count].tolist(), frames.offset[: count + 1].tolist(),
-                frames.words.view(np.uint8).data[: 2 * words],
+                frames.watcher[:count].tolist(), frames.start[:count].tolist(), frames.end[:count].tolist(),
+                frames.words.view(np.uint8).data,
             )  # fmt: skip
 
     def _require(self, watcher: int) -> None:
@@ -294,26 +305,20 @@ def _columns(index: CellIndex) -> Sections:
 
 def _frames(words: int, count: int) -> Frames:
     watcher: I32 = np.zeros(count, np.int32)
-    return Frames(
-        words=np.zeros(words, np.uint16),
-        watcher=watcher,
-        offset=np.zeros(count + 1, np.int32),
-        shared=np.zeros(words, np.uint16),
-    )
+    return Frames(np.zeros(words, np.uint16), watcher, np.zeros_like(watcher), np.zeros_like(watcher))
 
 
 def _longer(frames: Frames, done: I64) -> Frames:
     """Twice the room, with what is written."""
-    count, words, _, shared = done.tolist()
     longer = _frames(2 * frames.words.size, 2 * frames.watcher.size)
-    longer.words[:words] = frames.words[:words]
-    longer.shared[:shared] = frames.shared[:shared]
-    longer.watcher[:count] = frames.watcher[:count]
-    longer.offset[: count + 1] = frames.offset[: count + 1]
+    in_use = max(done[N_END], done[N_SHARED])
+    longer.words[:in_use] = frames.words[:in_use]
+    for name in ("watcher", "start", "end"):
+        getattr(longer, name)[: done[N_FRAMES]] = getattr(frames, name)[: done[N_FRAMES]]
     return longer
 
 
-def _nobody_reads(_watchers: list[int], _offsets: list[int], _frames: memoryview) -> None:
+def _nobody_reads(_watchers: list[int], _starts: list[int], _ends: list[int], _frames: memoryview) -> None:
     """What `on_frames` is until the socket asks to be told."""
 
 

@@ -7,7 +7,7 @@ are judged and moved one after the other.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +17,7 @@ from overworld.domains.world.engine.motion import motion_of
 from overworld.domains.world.engine.shown import note_fix
 from overworld.domains.world.rules import Limits, judge
 from overworld.domains.world.types import Reason
-from overworld.geo.columns import F64, I64, U8, U32, U64
+from overworld.geo.columns import F64, I64, U8, U32
 from overworld.geo.compiled import kernel
 from overworld.geo.kernels import cell_at_xyz, centre_xyz, metres_of_chord2, unit_xyz
 
@@ -31,35 +31,23 @@ TELL_MOVED, TELL_REFUSED = 1, 2
 """In `tell`; 0 is nothing."""
 
 
-class Judged(NamedTuple):
-    """A batch after judgement, one row per fix: the reason (0 is accepted), the unit vector, the room cell, whether a
-    track begins with it, and whether it leads into another room cell; then what to tell of it, with the metres walked
-    or the refusals since the last word."""
-
-    reason: U8
-    x: F64
-    y: F64
-    z: F64
-    cell: U64
-    begins: U8
-    crosses: U8
-    tell: U8
-    amount: F64
-
-
-def judged_columns(count: int) -> Judged:
-    """Columns for a batch."""
-    return Judged(
-        reason=np.empty(count, np.uint8),
-        x=np.empty(count),
-        y=np.empty(count),
-        z=np.empty(count),
-        cell=np.zeros(count, np.uint64),
-        begins=np.zeros(count, np.uint8),
-        crosses=np.zeros(count, np.uint8),
-        tell=np.zeros(count, np.uint8),
-        amount=np.zeros(count),
-    )
+JUDGED = np.dtype(
+    [
+        ("x", "<f8"),
+        ("y", "<f8"),
+        ("z", "<f8"),
+        ("cell", "<u8"),
+        ("amount", "<f8"),
+        ("reason", "u1"),
+        ("begins", "u1"),
+        ("crosses", "u1"),
+        ("tell", "u1"),
+        ("spare", "<u4"),
+    ]
+)
+"""A fix after judgement: its unit vector and room cell; the reason (0 is accepted), whether a track begins with it,
+whether it leads into another room cell, and what to tell of it, with the metres walked or the refusals since the last
+word as `amount`."""
 
 
 @kernel
@@ -71,28 +59,31 @@ def judge_batch(
     now_us: int,
     room_level: int,
     limits: Limits,
-    judged: Judged,
+    judged: NDArray[Any],
+    counts: I64,
 ) -> None:
-    """Fills `judged` from `reason` to `begins`, and moves the players' tracks on."""
+    """Fills `judged` but for `crosses`, `tell` and `amount`, counts the reasons, and moves the players' tracks on."""
     for i in range(fix.size):
         slot = fix[i].slot
         if generation[slot] != fix[i].generation:
-            judged.reason[i] = GONE
+            judged[i].reason = GONE
+            counts[GONE] += 1
             continue
         seen_us[slot] = now_us
         x, y, z = unit_xyz(fix[i].lat_deg, fix[i].lng_deg)
-        judged.x[i], judged.y[i], judged.z[i] = x, y, z
+        judged[i].x, judged[i].y, judged[i].z = x, y, z
         reason = judge(fix[i], x, y, z, now_us, limits, tracks[slot])
-        judged.reason[i] = reason
+        judged[i].reason = reason
+        counts[reason] += 1
         if reason == Reason.NONE:
-            judged.begins[i] = tracks[slot].begins
-            judged.cell[i] = np.uint64(cell_at_xyz(x, y, z, room_level))
+            judged[i].begins = tracks[slot].begins
+            judged[i].cell = np.uint64(cell_at_xyz(x, y, z, room_level))
 
 
 @kernel
 def move_batch(
-    first: int, fix: NDArray[Any], judged: Judged, now_us: int, lat_deg: F64, lng_deg: F64, at_us: I64, unshared: U8,
-    room: I64, hidden: U8, tracks: NDArray[Any], seen_level: int, cells: Cells,
+    first: int, fix: NDArray[Any], judged: NDArray[Any], now_us: int, lat_deg: F64, lng_deg: F64, at_us: I64,
+    unshared: U8, room: I64, hidden: U8, tracks: NDArray[Any], seen_level: int, cells: Cells,
 ) -> int:  # fmt: skip
     """Moves who was accepted, from row `first` on; gives the row it came to, not the end if `cells` is too short.
 
@@ -101,19 +92,19 @@ def move_batch(
     """
     for i in range(first, fix.size):
         slot = int(fix[i].slot)
-        if judged.reason[i] == GONE:
+        if judged[i].reason == GONE:
             continue
         unshared[slot] = 1
-        if judged.reason[i] != 0:
+        if judged[i].reason != 0:
             continue
-        bits = int(np.int64(judged.cell[i]))
+        bits = int(np.int64(judged[i].cell))
         if hidden[slot] == 0:
             k = find(cells.entry, bits)
             if (k == NOWHERE or cells.seat[slot].cell != k) and not change_cell(cells, slot, bits, k):
                 return i
             k = int(cells.seat[slot].cell)
             row = cells.row[cells.cell[k].start + cells.seat[slot].row]
-            row.x, row.y, row.z = judged.x[i], judged.y[i], judged.z[i]
+            row.x, row.y, row.z = judged[i].x, judged[i].y, judged[i].z
             heading = speed = 0
             if seen_level != EXACT:
                 row.x, row.y, row.z = centre_xyz(row.x, row.y, row.z, seen_level)
@@ -122,7 +113,7 @@ def move_batch(
             note_change(cells, k)
             if cells.cell[k].watchers > 0:
                 note_fix(cells.shown, slot, heading, speed)
-        judged.crosses[i] = room[slot] != bits
+        judged[i].crosses = room[slot] != bits
         room[slot] = bits
         lat_deg[slot] = fix[i].lat_deg
         lng_deg[slot] = fix[i].lng_deg
@@ -132,7 +123,7 @@ def move_batch(
 
 @kernel
 def choose_told(
-    fix: NDArray[Any], judged: Judged, tracks: NDArray[Any], told: NDArray[Any], now_us: int,
+    fix: NDArray[Any], judged: NDArray[Any], tracks: NDArray[Any], told: NDArray[Any], now_us: int,
     every_m: float, every_us: int, refused_every_us: int,
 ) -> None:  # fmt: skip
     """Fills `judged.tell` and `judged.amount`: which fixes become events, so that no player makes many.
@@ -141,29 +132,29 @@ def choose_told(
     from the last place told.
     """
     for i in range(fix.size):
-        if judged.reason[i] == GONE:
+        if judged[i].reason == GONE:
             continue
         last = told[fix[i].slot]
-        if judged.reason[i] != 0:
+        if judged[i].reason != 0:
             last.refused_count += 1
             if now_us - last.refused_us >= refused_every_us:
-                judged.tell[i] = TELL_REFUSED
-                judged.amount[i] = last.refused_count
+                judged[i].tell = TELL_REFUSED
+                judged[i].amount = last.refused_count
                 last.refused_us = now_us
                 last.refused_count = 0
             continue
         moved_m = 0.0
-        if judged.begins[i] == 0:
-            chord2 = (judged.x[i] - last.x) ** 2 + (judged.y[i] - last.y) ** 2 + (judged.z[i] - last.z) ** 2
+        if judged[i].begins == 0:
+            chord2 = (judged[i].x - last.x) ** 2 + (judged[i].y - last.y) ** 2 + (judged[i].z - last.z) ** 2
             moved_m = metres_of_chord2(chord2)
             if moved_m <= 2.0 * tracks[fix[i].slot].accuracy_m:
                 moved_m = 0.0
-        if judged.begins[i] != 0 or moved_m >= every_m or fix[i].time_us - last.time_us >= every_us:
-            judged.tell[i] = TELL_MOVED
-            judged.amount[i] = moved_m
+        if judged[i].begins != 0 or moved_m >= every_m or fix[i].time_us - last.time_us >= every_us:
+            judged[i].tell = TELL_MOVED
+            judged[i].amount = moved_m
             last.time_us = fix[i].time_us
-            if judged.begins[i] != 0 or moved_m > 0.0:
-                last.x, last.y, last.z = judged.x[i], judged.y[i], judged.z[i]
+            if judged[i].begins != 0 or moved_m > 0.0:
+                last.x, last.y, last.z = judged[i].x, judged[i].y, judged[i].z
 
 
 @kernel

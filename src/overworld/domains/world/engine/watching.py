@@ -46,16 +46,18 @@ _KIND = SURROUNDINGS | VERSION << 8
 _SPARE_SHARE = 8  # a muted cell comes back when an eighth of what may be seen stays free
 
 
-class Frames(NamedTuple):
-    """Frames side by side in `words`, with the watcher of each, and where each begins and the last ends, in bytes.
+N_FRAMES, N_SECTIONS, N_TOLD_WORDS, N_END, N_SHARED = 0, 1, 2, 3, 4
+"""Places in `done`."""
 
-    `shared` holds those of groups.
-    """
+
+class Frames(NamedTuple):
+    """Frames in `words`, first those of groups; and per frame of a slice its watcher, and where it begins and ends, in
+    bytes: several watchers may read the same one."""
 
     words: U16
     watcher: I32
-    offset: I32
-    shared: U16
+    start: I32
+    end: I32
 
 
 @kernel
@@ -75,6 +77,9 @@ def replace_watched(
         if ready[i].mark > 0:
             new[j].state = watched[ready[i].mark - 1].state
             ready[i].mark = 0
+            if new[j].state == MUTED:  # which may be among the first now, and must not come after those behind it
+                new[j].state = NEW
+                want_whole(cells, sections, i)
             continue
         for k in range(middle, end):
             if watched[k].id == new[j].id:
@@ -164,9 +169,10 @@ def write_frame(
                 count += 1
             mine.state = MUTED
             continue
-        if mine.state == MUTED:
+        if mine.state == MUTED:  # told with the next publication, so that all that come back do so at once
             mine.state = NEW
             want_whole(cells, sections, mine.cell)
+            continue
         begin, length = ready.start, ready.words
         if mine.state != TOLD:
             begin, length = ready.whole_start, ready.whole_words
@@ -215,40 +221,63 @@ def is_plain(one: Any, watched: NDArray[Any]) -> bool:
 
 
 @kernel
+def share_frames(
+    sections: Sections, ready_words: U16, watcher: NDArray[Any], watched: NDArray[Any], group: NDArray[Any], used: int,
+    first: int, step: int, visible_max: int, period: int, now_ms: int, frames: Frames, done: I64,
+) -> bool:  # fmt: skip
+    """Writes the frames of all groups that these watchers are in and that have none of this period; False when `frames`
+    is too short."""
+    for number in range(first, used, step):
+        one = watcher[number]
+        mine = group[one.group]
+        if one.state != OPEN or one.plain == 0 or mine.period == period:
+            continue
+        if frames.words.size - done[N_SHARED] < HEADER_WORDS + one.active * sections.used[LONGEST]:
+            return False
+        mine.period = period
+        done[N_SHARED] = share_frame(
+            sections.ready, ready_words, one, watched, visible_max, now_ms, mine, frames.words, done[N_SHARED]
+        )
+    return True
+
+
+@kernel
 def gather(
     cells: Cells, sections: Sections, ready_words: U16, watcher: NDArray[Any], watched: NDArray[Any],
     group: NDArray[Any], used: int, first: int, step: int, visible_max: int, period: int, now_ms: int, frames: Frames,
     done: I64,
 ) -> int:  # fmt: skip
     """Writes the frames of every `step`-th watcher from `first` on; gives how far it came, not the end when `frames`
-    is too short. `done` counts frames, words, sections, and words shared in the whole period."""
+    is too short. `done` counts frames, sections and words told, and words in use: those of the slice begin where those
+    that are shared in the whole period end."""
     longest = max(SECTION_WORDS, sections.used[LONGEST])
-    ready, words, shared = sections.ready, frames.words, frames.shared
+    words = frames.words
+    if not share_frames(
+        sections, ready_words, watcher, watched, group, used, first, step, visible_max, period, now_ms, frames, done
+    ):
+        return first
+    done[N_END] = max(done[N_END], done[N_SHARED])
     for number in range(first, used, step):
         one = watcher[number]
         if one.state != OPEN:
             continue
-        at, most = done[1], HEADER_WORDS + (one.active + one.gone) * longest
-        if words.size - at < most or shared.size - done[3] < most or done[0] == frames.watcher.size:
+        at = done[N_END]
+        if words.size - at < HEADER_WORDS + (one.active + one.gone) * longest or done[N_FRAMES] == frames.watcher.size:
             return number
         mine = group[one.group]
-        if one.plain != 0 and mine.period != period:
-            mine.period = period
-            done[3] = share_frame(ready, ready_words, one, watched, visible_max, now_ms, mine, shared, done[3])
         if one.plain != 0 and mine.fits != 0:
-            count, end = mine.count, at + mine.words
-            if count > 0:
-                copy_words(shared, mine.start, mine.words, words, at)
+            start, end, count = mine.start, mine.start + mine.words, mine.count
         else:
             end, count = write_frame(cells, sections, ready_words, one, watched, visible_max, words, at + HEADER_WORDS)
             write_header(words, at, count, now_ms)
             one.plain = is_plain(one, watched)
+            start, done[N_END] = at, end
         if count > 0:
-            frames.watcher[done[0]] = number
-            done[0] += 1
-            done[1] = end
-            done[2] += count
-            frames.offset[done[0]] = 2 * end
+            frames.watcher[done[N_FRAMES]] = number
+            frames.start[done[N_FRAMES]], frames.end[done[N_FRAMES]] = 2 * start, 2 * end
+            done[N_FRAMES] += 1
+            done[N_SECTIONS] += count
+            done[N_TOLD_WORDS] += end - start
     return used
 
 
@@ -262,5 +291,6 @@ ALL = (
     write_header,
     share_frame,
     is_plain,
+    share_frames,
     gather,
 )

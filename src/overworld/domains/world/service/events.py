@@ -59,23 +59,23 @@ class MovementEvents:
 
     def tell(self, batch: Pass) -> None:
         """Queues the events that a pass has chosen."""
-        rows = batch.judged.tell.nonzero()[0]
+        rows = batch.judged["tell"].nonzero()[0]
         if rows.size == 0:
             return
         room = self._waiting_max - len(self._waiting)
         self.dropped += max(0, rows.size - room)
         rows = rows[:room]
-        fix, judged = batch.fix[rows], batch.judged
+        fix, judged = batch.fix[rows], batch.judged[rows]
         columns = (
-            judged.tell[rows],
+            judged["tell"],
             fix["slot"],
             fix["time_us"],
             fix["lat_deg"],
             fix["lng_deg"],
             fix["accuracy_m"],
-            judged.cell[rows],
-            judged.reason[rows],
-            judged.amount[rows],
+            judged["cell"],
+            judged["reason"],
+            judged["amount"],
             self._players.tracks["speed_m_s"][fix["slot"]],
         )
         self._waiting.extend(

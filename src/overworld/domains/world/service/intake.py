@@ -57,15 +57,19 @@ class Reporter:
         self._tick = intake.tick
         self._head = inbox.head(slot=slot, generation=generation, reporter=number, own_timeline=own_timeline)
 
-    def put(self, frame: bytes) -> None:
+    def put(self, frame: bytes, now_s: float) -> None:
         """Queues a frame of kind 1, whole or not at all; `tell` gets refusals and acks later, in the order of frames.
 
+        `now_s` is the monotonic clock: a pass that is overdue runs before this returns.
         Raises: BadPosition when it is no such frame; Busy when no more fixes are taken.
         """
         head, count = _HEADS.get(len(frame), _NO_HEAD)
         if not frame.startswith(head):
             raise BadPosition(errors=[{"path": "frame", "reason": "Expected a packed frame of positions, version 1"}])
-        self._tick.put(self._head + frame, count)
+        tick = self._tick
+        tick.put(self._head + frame, count)
+        if now_s >= tick.latest_s:
+            tick.keep_up()
 
     def settled(self) -> asyncio.Future[None] | None:
         """Resolves when what was put so far is judged; None when it is."""
@@ -173,7 +177,7 @@ class Intake:
 
     def _answer(self, batch: Pass) -> None:
         rows = (batch.fix["reporter"] == inbox.NOBODY).nonzero()[0]
-        reasons, cells = batch.judged.reason[rows].tolist(), batch.judged.cell[rows].tolist()
+        reasons, cells = batch.judged["reason"][rows].tolist(), batch.judged["cell"][rows].tolist()
         for verdict, reason, cell in zip(self._taken, reasons, cells, strict=True):
             if verdict.done():
                 continue

@@ -29,7 +29,6 @@ from overworld.kernel.identity import Scope
 from overworld.kernel.ports import FixColumns
 from overworld.kernel.tick import Batch, Cadence, Stage, Tick, Timers
 
-_REASONS = 256
 _MS_US = 1_000
 # A place in memory is a slot below 2**24 and a generation: together a number that JSON holds exactly, below 2**53.
 _SLOT_BITS = 24
@@ -44,9 +43,8 @@ class World:
     `on_cells_changed` is called with the room cells in which players came, moved or left, each at most `interest_hz`
     times a second: those that somebody listens to (`listen`), or all while `tells_every_cell`. Packed frames of what is
     around a player come from `interest`. `on_crossed` after a pass with the players whose last fix lies in another
-    room cell than the one before. `tick`, `cadence` and `engine` are public for what is measured of them; `judged`
-    counts verdicts by the number of their reason, (256,), 0 being accepted; `expired` players who left for want of a
-    fix.
+    room cell than the one before. `tick`, `cadence` and `engine` are public for what is measured of them;
+    `expired` counts players who left for want of a fix.
     """
 
     def __init__(
@@ -64,7 +62,6 @@ class World:
         self.interest = engine.interest
         self.tells_every_cell = True
         self.expired = 0
-        self.judged: I64 = np.zeros(_REASONS, np.int64)
         self.on_cells_changed: Callable[[Sequence[int]], None] = _nobody_listens
         self.on_crossed: Callable[[Sequence[UUID]], None] = _nobody_minds
         self._events = events
@@ -95,9 +92,14 @@ class World:
             loop=loop,
             monotonic_s=clock.monotonic_s,
             every_s=1 / settings.interest_hz,
-            slices=settings.interest_slices,
+            slices=settings.slices,
         )
         self.interest.on_stir = self.cadence.wake
+
+    @property
+    def judged(self) -> I64:
+        """How many verdicts there were so far, by the number of their reason, 0 being accepted, (256,)."""
+        return self.engine.judged
 
     def add_source(self, source: NearbySource) -> None:
         """Shows another domain's entities in `nearby` too, under the source's type."""
@@ -301,7 +303,6 @@ class World:
         return batch
 
     def _emit(self, batch: Pass) -> None:
-        self.judged += np.bincount(batch.judged.reason, minlength=_REASONS)
         self._events.tell(self.engine.choose_told(batch))
         self._intake.tell(batch)
         crossed = self.engine.crossed(batch)

@@ -1,0 +1,38 @@
+"""What the ledger needs from elsewhere, so that players can send each other something."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+from uuid import UUID
+
+
+class Directory(Protocol):
+    """Who is who; another domain keeps it."""
+
+    async def found(self, names: Sequence[str]) -> Sequence[UUID | None]:
+        """The players with these account ids or usernames, aligned; None where there is none. One round trip."""
+        ...
+
+
+class Trust(Protocol):
+    """How far players are to be trusted."""
+
+    async def scores(self, player_ids: Sequence[UUID]) -> Sequence[float]:
+        """The reputations, 0 to 1, aligned with `player_ids`. One round trip at most, none in a single process."""
+        ...
+
+
+class Standing(Protocol):
+    """How far a player has come."""
+
+    @property
+    def level(self) -> int: ...
+
+
+class Progress(Protocol):
+    """How far players have come; another domain keeps it."""
+
+    async def progress(self, account_ids: Sequence[UUID]) -> Sequence[Standing]:
+        """The standings, aligned with `account_ids`; who never played has the first level. One round trip at most."""
+        ...
