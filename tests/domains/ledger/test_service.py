@@ -120,26 +120,30 @@ async def test_a_refused_id_may_be_used_again(bank):
 
 
 async def test_posting_between_known_accounts_takes_one_round_trip_whatever_the_size(bank):
+    """Known are those that somebody posted to and committed before this server looked at them."""
     owners = [uuid4() for _ in range(300)]
-    await bank.post(*(mint(owner, 5) for owner in owners))
-    assert bank.round_trips == 2
+    for _ in range(2):
+        await bank.post(*(mint(owner, 5) for owner in owners))
+        assert bank.round_trips == 2
     for size in (1, 300):
         await bank.post(*(mint(owner, 5) for owner in owners[:size]))
         assert bank.round_trips == 1
 
 
 async def test_a_batch_that_something_speaks_against_takes_two_more_round_trips(bank):
-    await bank.post(mint(A, 5), mint(B, 5))
+    for _ in range(2):
+        await bank.post(mint(A, 2), mint(B, 2))
     poor = transfer(wallet(A), wallet(B), 6)
     assert await bank.statuses(poor, mint(A, 1)) == [TransferStatus.EXCEEDS_CREDITS, CREATED]
     assert bank.round_trips == 3
 
 
-async def test_posting_nothing_new_takes_two_round_trips_and_nothing_at_all_none(bank):
+async def test_posting_nothing_new_takes_at_most_two_round_trips_and_nothing_at_all_none(bank):
     once = mint(A, 5)
     await bank.post(once)
-    await bank.post(once)
-    assert bank.round_trips == 2
+    for round_trips in (1, 2):  # a new account is not known to the first
+        await bank.post(once)
+        assert bank.round_trips == round_trips
     assert await bank.post() == []
     assert bank.round_trips == 0
 

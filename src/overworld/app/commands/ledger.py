@@ -122,9 +122,9 @@ def rotate_key(*, flags: Flags = Flags()) -> None:
 def erase(player: UUID, *, flags: Flags = Flags()) -> None:
     """Make a player a stranger to his past in the log, for good.
 
-    The keys that tie his accounts to pseudonyms and references are destroyed, and his accounts become those of somebody
-    drawn at random, with what is in them. Sealed blocks stay as they are, and verify. End his sessions first: a
-    transfer that arrives afterwards opens a new account for him.
+    The keys that tie his accounts to pseudonyms and references are destroyed; his accounts are frozen and become those
+    of somebody drawn at random, with what is in them. Sealed blocks stay as they are, and verify. End his sessions
+    first: a transfer that arrives afterwards opens a new account for him.
 
     For example:
       overworld ledger erase 01890a5d-ac96-774b-bcce-b302099a8057

@@ -51,8 +51,9 @@ class Ledger:
         neighbour save those it is linked to; at most it leaves an empty wallet open. Batches that run side by side
         use different stripes of hot accounts when each gives another number for `stripe`.
 
-        One round trip when nothing can speak against any of them; else three, two when nothing is to be written, and
-        two more for each time that another transaction commits one of the same ids in between. None for an empty batch.
+        One round trip when nothing can speak against any of them and their accounts are known here from earlier
+        batches; else three, two when nothing is to be written, and two more for each time that another transaction
+        commits one of the same ids in between. None for an empty batch.
         Call it once in a transaction, last before the outbox, at the isolation READ COMMITTED: the accounts stay
         locked, in the order of their ids, until the transaction ends.
 
@@ -72,7 +73,9 @@ class Ledger:
             books = await store.take(tx, accounts, transfers)
             decision = spread(decide(transfers, books, at=at), books, stripe=stripe)
             if not decision.created or await store.write(tx, decision, at):
-                self._remember(books.account_ids)
+                self._remember(
+                    {ref: known for ref, known in books.account_ids.items() if books.fresh.isdisjoint(known)}
+                )
                 return decision.results
         raise Fault("the same transfer ids are being posted by others; try again")
 
@@ -106,7 +109,11 @@ class Ledger:
         )
 
     def _remember(self, numbers: Mapping[AccountRef, tuple[int, ...]]) -> None:
-        """Keeps row numbers, which hold for ever. Those of a transaction that is undone fit no row and do no harm."""
+        """Keeps row numbers of accounts that are committed, which hold for ever.
+
+        Of an open transaction's they must not be kept: when PostgreSQL is killed, its sequence may give them again, to
+        the accounts of others.
+        """
         self._numbers.update((ref, known) for ref, known in numbers.items() if known)
         while len(self._numbers) > self._numbers_max:
             del self._numbers[next(iter(self._numbers))]

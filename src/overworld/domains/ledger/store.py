@@ -68,6 +68,7 @@ async def take(tx: Tx, accounts: Mapping[AccountRef, bool], transfers: Sequence[
                 row["locked"], row["posted"], row["promised"], row["frozen"], strict=True
             )
         },
+        fresh=frozenset(row["fresh"]),
         existing={one.id: one for one in found},
         settled={one.pending_id: one for one in found if one.pending_id is not None},
         open_until=dict(zip(row["open_ids"], row["open_until"], strict=True)),

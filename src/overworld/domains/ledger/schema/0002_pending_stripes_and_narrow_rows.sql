@@ -108,12 +108,13 @@ END $$;
 -- Opens accounts, locks all, and reads what a batch is judged by. Accounts are opened in the order of their names
 -- before any is locked in the order of ids, so no two batches wait for each other in a ring. Each statement sees what
 -- was committed while the one before it waited. The arrays from `ids` on hold the transfers with one of the wanted
--- ids, the promises with one of `promises` and what settled those; `taken` the references of exclusive codes that somebody has.
+-- ids, the promises with one of `promises` and what settled those; `taken` the references of exclusive codes that somebody
+-- has. `fresh` are the accounts that this transaction made: until it commits, their numbers may yet go to others.
 CREATE FUNCTION ledger.take(
     owner_ids uuid[], currencies text[], codes text[], stripes smallint[], opens boolean[], floors boolean[],
     wanted uuid[], promises uuid[], refs uuid[],
     OUT account_ids bigint[], OUT locked bigint[], OUT posted numeric[], OUT promised numeric[], OUT frozen boolean[],
-    OUT ids uuid[], OUT debit_ids bigint[], OUT credit_ids bigint[], OUT amounts bigint[], OUT transfer_codes smallint[],
+    OUT fresh bigint[], OUT ids uuid[], OUT debit_ids bigint[], OUT credit_ids bigint[], OUT amounts bigint[], OUT transfer_codes smallint[],
     OUT kinds smallint[], OUT transfer_refs uuid[], OUT memos bigint[], OUT pending_ids uuid[],
     OUT taken uuid[], OUT open_ids uuid[], OUT open_until timestamptz[]
 ) LANGUAGE plpgsql AS $$
@@ -121,10 +122,12 @@ BEGIN
     account_ids := ledger.open(owner_ids, currencies, codes, stripes, opens, floors);
 
     SELECT coalesce(array_agg(row.id), '{}'), coalesce(array_agg(row.held), '{}'),
-        coalesce(array_agg(row.debits_pending), '{}'), coalesce(array_agg(row.frozen), '{}')
-    INTO locked, posted, promised, frozen
+        coalesce(array_agg(row.debits_pending), '{}'), coalesce(array_agg(row.frozen), '{}'),
+        coalesce(array_agg(row.id) FILTER (WHERE row.made_by = pg_current_xact_id()::xid), '{}')
+    INTO locked, posted, promised, frozen, fresh
     FROM (
-        SELECT account.id, account.credits_posted - account.debits_posted AS held, account.debits_pending, account.frozen
+        SELECT account.id, account.credits_posted - account.debits_posted AS held, account.debits_pending, account.frozen,
+            account.xmin AS made_by
         FROM ledger.account WHERE id = ANY (account_ids) ORDER BY id FOR NO KEY UPDATE
     ) AS row;
 
