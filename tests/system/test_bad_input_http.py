@@ -115,7 +115,7 @@ class Operation(Struct, frozen=True):
 
     def url(self) -> str:
         """An address with something in its path that is not there."""
-        return self.path.format(id="A" * 32, session_id=uuid4())
+        return self.path.format(id="A" * 32, session_id=uuid4(), number=10**9)
 
 
 class Attack:
