@@ -17,7 +17,6 @@ from overworld.domains.gameplay.spawns import is_placed
 from overworld.domains.gameplay.store import level_event
 from overworld.kernel.clock import from_us
 from overworld.kernel.identity import Answer
-from overworld.kernel.ids import keyed_id
 from overworld.kernel.refusals import Refusal
 from overworld.platform.postgres.idempotency import Kept, recalled
 
@@ -68,7 +67,7 @@ class RowByRow:
         [attempt] = attempted([spawn], claimants, now_us=at_us, terms=self._terms)
         if isinstance(attempt, Refusal):
             raise attempt
-        claim_id = keyed_id(command.player_id, command.key)
+        [claim_id] = await city.ledger.transfer_ids([(command.player_id, command.key)])
         claim = Claim(claim_id, command.player_id, spawn, spawn.reference_for(command.player_id), attempt)
         at = from_us(at_us)
         wallet, payer = wallet_of(claim), payer_of(spawn)

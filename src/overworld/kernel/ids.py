@@ -48,12 +48,14 @@ def derived_id(parent: UUID, *names: str) -> UUID:
     return UUID(int=(parent.int >> 80) << 80 | 0x7 << 76 | middle << 64 | 0b10 << _RANDOM_BITS | tail)
 
 
-def keyed_id(owner_id: UUID, key: str) -> UUID:
+def keyed_id(secret: bytes, owner_id: UUID, key: str) -> UUID:
     """The id of what an owner asks for under an idempotency key: the same for every try, others' keys give other ids.
 
-    A key that is a UUIDv7 lends its time, so that ids made one after another lie together; other texts give a UUIDv8.
+    Nobody without the secret, of at most 64 bytes, can tell the id from the owner and the key, also where a key is easy
+    to guess. A key that is a UUIDv7 lends its time, so that ids made one after another lie together; other texts give a
+    UUIDv8.
     """
-    digest = blake2b(owner_id.bytes + key.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+    digest = blake2b(owner_id.bytes + key.encode("utf-8", "surrogatepass"), key=secret, digest_size=16).digest()
     number = int.from_bytes(digest, "big") & ~(0xF << 76 | 0b11 << 62) | 0b10 << 62
     time = _UUID7_TIME.fullmatch(key)
     if time is None:

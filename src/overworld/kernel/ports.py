@@ -78,6 +78,10 @@ class Ledger(Protocol):
         """The row numbers of accounts, one for each stripe, opened where missing: for SQL that calls `ledger.move`."""
         ...
 
+    async def transfer_ids(self, asked: Sequence[tuple[UUID, str]]) -> list[UUID]:
+        """The ids of what owners ask for under their idempotency keys, (n,): the same for every try and server."""
+        ...
+
     async def taken(self, tx: Tx, references: Sequence[UUID]) -> set[UUID]:
         """Which references of exclusive transfers (collections) somebody has."""
         ...

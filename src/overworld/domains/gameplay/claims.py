@@ -31,7 +31,7 @@ from overworld.domains.gameplay.store import Batch, Judged
 from overworld.domains.gameplay.types import CollectibleRules, Spawn
 from overworld.kernel.clock import Clock, from_us
 from overworld.kernel.identity import Answer
-from overworld.kernel.ids import IdSource, keyed_id
+from overworld.kernel.ids import IdSource
 from overworld.kernel.money import AMOUNT_MINOR_MAX
 from overworld.kernel.ports import LastFix, Ledger
 from overworld.kernel.refusals import Refusal
@@ -109,10 +109,11 @@ class Claims:
             trust=await self._trust.scores(player_ids),
         )
         wanted = [self._find(command.collectible_id) for command in commands]
+        ids = await self._ledger.transfer_ids([(command.player_id, command.key) for command in commands])
         attempts = attempted(wanted, claimants, now_us=at_us, terms=self._terms)
         return [
             Claim(
-                keyed_id(command.player_id, command.key),
+                claim_id,
                 command.player_id,
                 spawn,
                 spawn.reference_for(command.player_id),
@@ -120,7 +121,7 @@ class Claims:
             )
             if isinstance(spawn, Spawn)
             else spawn
-            for command, spawn, attempt in zip(commands, wanted, attempts, strict=True)
+            for command, claim_id, spawn, attempt in zip(commands, ids, wanted, attempts, strict=True)
         ]
 
     def _find(self, id: str) -> Spawn | Refusal:

@@ -10,7 +10,7 @@ from overworld.domains.ledger import store
 from overworld.domains.ledger.errors import UnknownCurrency
 from overworld.domains.ledger.rules import accounts_named, decide, fault_in, spread
 from overworld.domains.ledger.types import Balance, Holding, LedgerSettings, Movement
-from overworld.kernel.ids import derived_id
+from overworld.kernel.ids import derived_id, keyed_id
 from overworld.kernel.money import (
     AMOUNT_MINOR_MAX,
     AccountCode,
@@ -40,6 +40,7 @@ class Ledger:
         self._database = database
         self.currencies = currencies
         self._numbers_max = (settings or LedgerSettings()).account_ids_cached_max
+        self._id_secret: bytes | None = None
         self._numbers: dict[AccountRef, tuple[int, ...]] = {}
 
     async def post(
@@ -130,6 +131,16 @@ class Ledger:
             self._remember(opened)
             return {ref: self._numbers.get(ref) or opened[ref] for ref in accounts}
         return {ref: self._numbers[ref] for ref in accounts}
+
+    async def transfer_ids(self, asked: Sequence[tuple[UUID, str]]) -> list[UUID]:
+        """The ids of what owners ask for under their idempotency keys, (n,): the same for every try, on every server.
+
+        No round trip but the first time.
+        """
+        if self._id_secret is None:
+            async with self._database.read() as tx:
+                self._id_secret = await store.id_secret(tx)
+        return [keyed_id(self._id_secret, owner_id, key) for owner_id, key in asked]
 
     async def taken(self, tx: Tx, references: Sequence[UUID]) -> set[UUID]:
         """Which references of exclusive transfers (collections) somebody has. One round trip, no lock."""
