@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from overworld.kernel.events import Event
 from overworld.kernel.identity import Principal
-from overworld.kernel.money import AccountRef, Transfer, TransferResult
+from overworld.kernel.money import AccountRef, Holding, Transfer, TransferResult
 
 
 class Tx(Protocol):
@@ -76,6 +76,13 @@ class Ledger(Protocol):
 
     async def open(self, accounts: Sequence[AccountRef]) -> dict[AccountRef, tuple[int, ...]]:
         """The row numbers of accounts, one for each stripe, opened where missing: for SQL that calls `ledger.move`."""
+        ...
+
+    async def locked(self, tx: Tx, accounts: Sequence[AccountRef]) -> dict[AccountRef, Holding]:
+        """What accounts hold, opened where missing and locked until the transaction ends.
+
+        For who judges by it before `post`; name every account that will be posted to.
+        """
         ...
 
     async def taken(self, tx: Tx, references: Sequence[UUID]) -> set[UUID]:
