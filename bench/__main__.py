@@ -21,10 +21,12 @@ from bench.peers import peers
 from bench.seal import seal
 from bench.start import start
 from bench.tick import tick
+from bench.transfers import transfers
 
 _NAMES = (
     "bandwidth", "claims", "claims-hot", "claims-socket", "connections", "curves", "fanout", "location",
     "location-json", "location-single", "nearby", "peers", "seal", "start", "tick",
+    "transfers",
 )  # fmt: skip
 
 app = App(name="script/bench", help="Measures the product on this machine.", version_flags=())
@@ -44,6 +46,7 @@ app.command(peers)
 app.command(seal)
 app.command(start)
 app.command(tick)
+app.command(transfers)
 
 
 @app.command(name="list")

@@ -39,7 +39,7 @@ class RowByRow:
         self._one_row = one_row
         self._terms = terms_of(city.game.collectibles, age_max_s=_FIX_AGE_MAX_S)
         self._levels = list(city.game.progression.levels)
-        self._free: asyncio.LifoQueue[tuple[int, asyncpg.Connection, Any]] = asyncio.LifoQueue()
+        self._free: asyncio.Queue[tuple[int, asyncpg.Connection, Any]] = asyncio.LifoQueue()
         self._connections: list[asyncpg.Connection] = []
 
     async def __aenter__(self) -> Self:

@@ -127,6 +127,7 @@ class Player:
         registered = self.body("/v1/auth/register")
         self._post("/v1/auth/register", registered)
         self._account = {"email": registered["email"], "password": registered["password"]}
+        self._friend = registered["username"]
 
     def renew(self) -> None:
         """Becomes somebody whose session nobody has ended."""
@@ -155,11 +156,20 @@ class Player:
             case "/v1/game/collectibles" | "/v1/game/coins":
                 closes_at = datetime.now(UTC) + timedelta(hours=1)
                 body = {"items": [LJUBLJANA | {"type": "gold", "closes_at": closes_at.isoformat()}]}
+            case "/v1/tokens/transfer":
+                self._collect()
+                body = {"to": self._friend, "currency": "coin", "amount": "1"}
         return body
 
     def headers_for(self, path: str) -> dict[str, str]:
         """What a request to a path brings along; the developer key where only staff get in."""
         return self.headers | ({"Overworld-Key": self._key} if path in STAFF_ONLY else {})
+
+    def _collect(self) -> None:
+        """Takes what lies under the player's feet, where `truths` has put them."""
+        [coin] = self._get("/v1/game/collectibles/nearby", LJUBLJANA | {"radius_m": 1_500, "limit": 1})
+        headers = self.headers | {"Idempotency-Key": uuid4().hex}
+        self._client.post(f"/v1/game/collectibles/{coin['id']}/collect", json={}, headers=headers).raise_for_status()
 
     def placed(self) -> str:
         """The id of a collectible that was placed just now."""

@@ -22,6 +22,7 @@ from overworld.client import (
     Reconnect,
     Socket,
     SurroundingsChanged,
+    TokensSent,
     Unsubscribed,
 )
 from overworld.client.packed import encode_fixes
@@ -44,12 +45,22 @@ COIN = {
     "expires_at": "2026-11-25T15:00:00Z",
 }
 SAID = {"channel": "chat:global", "from": "ann", "text": "hi", "at": "2026-11-25T15:00:00Z", "id": "m1"}
+GIFT = {
+    "id": "t1",
+    "from": "ann",
+    "to": "bob",
+    "currency": "coin",
+    "amount": "1",
+    "note": None,
+    "at": "2026-11-25T15:00:00Z",
+}
 TYPED = {
     PlayersNearby: ("players.nearby", {"cells": ["89c"], "items": [{"id": "p", "type": "player", "lat": 1, "lng": 2}]}),
     CollectiblesNearby: ("coins.nearby", {"cells": ["89c"], "items": [COIN]}),
     CollectibleCollected: ("gems.collected", {"id": "g1", "type": "ruby"}),
     ChatMessage: ("chat.message", SAID),
     PeerMessage: ("peer.message", {"from": "bob", "payload": {"any": ["thing", 1]}}),
+    TokensSent: ("tokens.sent", GIFT),
     Unsubscribed: ("unsubscribed", {"channels": ["a"], "code": "world.out_of_sight"}),
     AroundChanged: ("around.changed", {"cells": ["89c"]}),
     Reconnect: ("reconnect", {"after_ms": 500}),

@@ -15,7 +15,15 @@ from script.reference.whole import refusals
 from tests.docs.pages import read
 
 PROTOCOL = read("docs/protocol.md")
-EVENTS = {"around.changed", "players.nearby", "chat.message", "peer.message", "unsubscribed", "reconnect"}
+EVENTS = {
+    "around.changed",
+    "players.nearby",
+    "chat.message",
+    "peer.message",
+    "tokens.sent",
+    "unsubscribed",
+    "reconnect",
+}
 NOUN_EVENTS = {"coins.nearby"}  # the game's own noun
 
 

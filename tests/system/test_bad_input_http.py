@@ -89,6 +89,7 @@ JUNK_TYPES = (
     b"\xff",
 )
 PLACING = tuple(f"/v1/game/{noun}{rest}" for noun in ("collectibles", "coins") for rest in ("", "/{id}"))
+NEEDED = {"email", "password", "device_id", "refresh_token", "lat", "accuracy_m", "timestamp", "to", "amount"}
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND")
 
 
@@ -178,6 +179,7 @@ def example(path: str) -> dict[str, Any]:
         "/v1/auth/logout": {"all": False},
         "/v1/location/update": fix | {"altitude_m": 300, "speed_m_s": 1, "heading_deg": 90},
         "/v1/location/visibility": {"visible": True},
+        "/v1/tokens/transfer": {"to": "nobody", "currency": "coin", "amount": "1", "note": "hello"},
         "/v1/game/collectibles/{id}/collect": {},
         "/v1/game/coins/{id}/collect": {},
         "/v1/game/collectibles": {"items": [placement()]},
@@ -252,7 +254,7 @@ async def test_wrong_types_missing_and_unknown_fields_are_refused(attack, operat
         yield json.dumps(whole | {"unknown": 1}).encode()
         for field in whole:
             yield from (with_value(whole, field, value) for value in WRONG_TYPES)
-        for field in set(whole) & {"email", "password", "device_id", "refresh_token", "lat", "accuracy_m", "timestamp"}:
+        for field in set(whole) & NEEDED:
             yield json.dumps({name: value for name, value in whole.items() if name != field}).encode()
 
     replies = await attack.all(

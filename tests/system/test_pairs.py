@@ -28,15 +28,18 @@ from overworld.app.settings import Settings
 from overworld.domains.accounts.errors import BadRefreshToken, EmailTaken, NoSuchSession, TokenRevoked, UsernameTaken
 from overworld.domains.accounts.messages import LogIn, Refresh, Register, SignInDevice
 from overworld.domains.accounts.types import AccountsSettings, Origin
-from overworld.domains.gameplay.errors import AlreadyCollected, Expired
+from overworld.domains.gameplay.errors import AlreadyCollected, Expired, WalletFrozen
 from overworld.domains.gameplay.messages import ClaimCollectible, CollectibleToPlace, PlaceCollectibles
 from overworld.domains.ledger import Ledger
+from overworld.domains.ledger.errors import AccountFrozen, Insufficient
+from overworld.domains.ledger.messages import SendBody, SendTokens
+from overworld.domains.ledger.types import CurrencyTransferRules, TransferRules
 from overworld.domains.world import store as world_store
 from overworld.domains.world.types import WorldSettings
 from overworld.kernel.clock import FixedClock
 from overworld.kernel.identity import Principal
 from overworld.kernel.ids import IdSource
-from overworld.kernel.money import HOUSE, AccountCode, AccountRef, Transfer, TransferCode
+from overworld.kernel.money import HOUSE, AccountCode, AccountRef, Transfer, TransferCode, TransferKind
 from overworld.platform.eventlog import EventLogSettings, retention
 from overworld.platform.http.settings import LimitSettings
 from overworld.platform.observability import Metrics
@@ -50,7 +53,17 @@ SESSIONS_MAX = 3
 AT_ONCE = 6
 ROUNDS = 3
 EVERYWHERE = frozenset({"world.read"})
-EXPECTED = (AlreadyCollected, Expired, BadRefreshToken, EmailTaken, NoSuchSession, UsernameTaken)
+EXPECTED = (
+    AccountFrozen,
+    AlreadyCollected,
+    BadRefreshToken,
+    EmailTaken,
+    Expired,
+    Insufficient,
+    NoSuchSession,
+    UsernameTaken,
+    WalletFrozen,
+)
 SETTINGS = Settings(
     limits=LimitSettings(enabled=False),
     accounts=AccountsSettings(argon2_memory_kib=8, argon2_passes=1, sessions_max=SESSIONS_MAX),
@@ -59,9 +72,14 @@ SETTINGS = Settings(
 
 
 def _game() -> Game:
-    """`ore` with a heap of collectibles in everybody's reach, so that a pair has many to fight over."""
+    """`ore` with a heap of collectibles in everybody's reach, many to fight over, and gifts without end."""
     game = check(found("ore"))
-    return replace(game, collectibles=replace(game.collectibles, mean_per_cell=64.0, reach_m=1_000.0))
+    limits = CurrencyTransferRules(per_transfer_max="1000000", per_day_max="1000000", per_day_count=10_000)
+    return replace(
+        game,
+        collectibles=replace(game.collectibles, mean_per_cell=64.0, reach_m=1_000.0),
+        transfers=TransferRules(currencies={"coin": limits}),
+    )
 
 
 class Town:
@@ -186,6 +204,44 @@ class Town:
         async with server.database.transaction() as tx:
             await self.ledger.post(tx, transfers, at=self.clock.now())
 
+    async def send(self, server: House) -> None:
+        """From any player to any other, by name and by id, with words beside it."""
+        payer, payee = self.chance.sample(range(3), 2)
+        to = self.any([f"player-{payee}", str(self.players[payee])])
+        body = SendBody(to=to, currency="coin", amount="1", note=self.any([None, "for you"]))
+        await server.sending.service.send(SendTokens(from_id=self.players[payer], body=body, key=str(self.ids())))
+
+    async def send_under_one_key(self, server: House) -> None:
+        """Twins in flight on both servers."""
+        body = SendBody(to="player-1", currency="coin", amount="1")
+        key = f"sent in round {self._round}"
+        await server.sending.service.send(SendTokens(from_id=self.players[0], body=body, key=key))
+
+    async def promise(self, server: House) -> None:
+        """Something that one player owes another from now on, and that is due at once."""
+        payer, payee = (AccountRef(player_id, "coin") for player_id in self.chance.sample(self.players, 2))
+        promise = Transfer(
+            id=self.ids(),
+            debit=payer,
+            credit=payee,
+            amount_minor=1,
+            code=TransferCode.GIFT,
+            reference=self.ids(),
+            kind=TransferKind.PENDING,
+            expires_at=self.clock.now(),
+        )
+        async with server.database.transaction() as tx:
+            await server.ledger.service.post(tx, [promise], at=self.clock.now())
+
+    async def expire(self, server: House) -> None:
+        await server.ledger.expiry.look()
+
+    async def freeze(self, server: House) -> None:
+        """All accounts of a player, for a moment."""
+        player_id = self.any(self.players)
+        await server.ledger.service.freeze(player_id)
+        await server.ledger.service.freeze(player_id, frozen=False)
+
     async def stand(self, server: House) -> None:
         """Each player reports again, on a time line of its own, and the other server is told."""
         for player_id in self.chance.sample(self.players, 3):
@@ -251,7 +307,8 @@ COMMANDS: dict[str, Callable[[Town, House], Awaitable[None]]] = {
     command.__name__: command
     for command in (
         Town.claim, Town.claim_under_one_key, Town.place, Town.withdraw, Town.register, Town.log_in, Town.device,
-        Town.refresh, Town.log_out, Town.log_out_everywhere, Town.end_session, Town.post, Town.stand,
+        Town.refresh, Town.log_out, Town.log_out_everywhere, Town.end_session, Town.post, Town.send,
+        Town.send_under_one_key, Town.promise, Town.expire, Town.freeze, Town.stand,
         Town.forget_fixes, Town.tell_movement, Town.forget_answers, Town.maintain_log, Town.migrate,
     )
 }  # fmt: skip
@@ -293,6 +350,7 @@ async def town(databases) -> AsyncIterator[Town]:
             await house.accounts.load()
             stack.push_async_callback(house.accounts.close)
             stack.push_async_callback(house.gameplay.service.close)
+            stack.push_async_callback(house.sending.service.close)
             servers.append(house)
         opened = Town(servers, database, clock, IdSource(clock.now_us, random.Random(3).randbytes))
         await opened.begin()

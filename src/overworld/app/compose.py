@@ -227,7 +227,7 @@ def _sending(platform: Platform, *, ledger: LedgerDomain, gameplay: GameplayPart
         database=platform.database,
         clock=platform.clock,
         outbox=platform.outbox,
-        directory=accounts.profiles,
+        directory=accounts.directory,
         trust=TrustEverybody(),
         progress=gameplay.service,
         currencies=ledger.service.currencies,

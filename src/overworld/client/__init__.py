@@ -30,6 +30,7 @@ from overworld.client.events import (
     Problem,
     Reconnect,
     SurroundingsChanged,
+    TokensSent,
     Unsubscribed,
 )
 from overworld.client.http import Api
@@ -85,6 +86,7 @@ __all__ = [
     "Subscribed",
     "Surroundings",
     "SurroundingsChanged",
+    "TokensSent",
     "Unreachable",
     "Unsubscribed",
     "User",

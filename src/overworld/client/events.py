@@ -96,6 +96,18 @@ class Said(Struct, frozen=True, kw_only=True):
     id: str
 
 
+class Gift(Struct, frozen=True, kw_only=True):
+    """Something that one player sent to another; `sender` and `to` are accounts, `note` the sender's words."""
+
+    id: str
+    sender: str = field(name="from")
+    to: str
+    currency: str
+    amount: str
+    note: str | None
+    at: datetime
+
+
 class Payload(Struct, frozen=True, kw_only=True):
     """What another player's client sent; `sender` is its account."""
 
@@ -131,6 +143,12 @@ class PeerMessage(Event, frozen=True, kw_only=True):
     """Another player's client sent something."""
 
     data: Payload
+
+
+class TokensSent(Event, frozen=True, kw_only=True):
+    """A player sent something to another one: you to them, or they to you."""
+
+    data: Gift
 
 
 class Unsubscribed(Event, frozen=True, kw_only=True):
@@ -180,6 +198,7 @@ _TYPES: dict[str, type[Event]] = {
     "players.nearby": PlayersNearby,
     "chat.message": ChatMessage,
     "peer.message": PeerMessage,
+    "tokens.sent": TokensSent,
     "unsubscribed": Unsubscribed,
     "around.changed": AroundChanged,
     "reconnect": Reconnect,

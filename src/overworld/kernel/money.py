@@ -68,7 +68,7 @@ class AccountRef(Struct, frozen=True):
     code: AccountCode = AccountCode.WALLET
 
 
-class Holding(Struct, frozen=True):
+class Funds(Struct, frozen=True):
     """What an account holds, how much of it nobody was promised, and whether it is frozen; in minor units."""
 
     posted_minor: int

@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from overworld.kernel.events import Event
 from overworld.kernel.identity import Principal
-from overworld.kernel.money import AccountRef, Holding, Transfer, TransferResult
+from overworld.kernel.money import AccountRef, Funds, Transfer, TransferResult
 
 
 class Tx(Protocol):
@@ -78,7 +78,7 @@ class Ledger(Protocol):
         """The row numbers of accounts, one for each stripe, opened where missing: for SQL that calls `ledger.move`."""
         ...
 
-    async def locked(self, tx: Tx, accounts: Sequence[AccountRef]) -> dict[AccountRef, Holding]:
+    async def locked(self, tx: Tx, accounts: Sequence[AccountRef]) -> dict[AccountRef, Funds]:
         """What accounts hold, opened where missing and locked until the transaction ends.
 
         For who judges by it before `post`; name every account that will be posted to.

@@ -101,8 +101,8 @@ def test_only_admins_may_place_collectibles():
 
 def test_players_play_and_sponsors_only_see_their_account():
     assert rules.scope_claim(rules.scopes_of(Role.PLAYER)) == (
-        "account.self chat.read chat.write game.play game.read ledger.read location.read location.write "
-        "realtime.connect"
+        "account.self chat.read chat.write game.play game.read ledger.read ledger.transfer location.read "
+        "location.write realtime.connect"
     )
     assert rules.scopes_of(Role.SPONSOR) == {Scope.ACCOUNT_SELF}
 

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
 import httpx
 import pytest
+from msgspec.structs import replace
 from prometheus_client import CollectorRegistry
 
 from overworld.domains.ledger import build
 from overworld.kernel.clock import SystemClock
 from overworld.kernel.identity import Principal, Scope
+from overworld.kernel.money import TransferKind
 from overworld.kernel.refusals import Refusal
 from overworld.platform.http import HttpSettings, LimitSettings, build_http
 from overworld.platform.limiter import MemoryLimiter
 from overworld.platform.observability import Metrics
-from tests.domains.ledger.bank import CURRENCIES, REFERENCE, A, B, Bank, mint, transfer, wallet
+from tests.domains.ledger.bank import AT, CURRENCIES, REFERENCE, A, B, Bank, mint, transfer, wallet
 
 
 class TokenForged(Refusal):
@@ -84,12 +87,12 @@ async def test_a_new_player_holds_nothing_of_every_currency(ask):
 async def test_history_says_what_came_in_and_went_out(bank: Bank, ask):
     came, went = sorted([uuid4(), uuid4()])
     await bank.post(mint(A, 500, id=came), transfer(wallet(A), wallet(B), 120, id=went, reference=UUID(int=7)))
-    common = {"currency": "ore", "code": "gift", "at": "2026-06-01T12:00:00Z"}
+    common: dict[str, Any] = {"currency": "ore", "code": "gift", "at": "2026-06-01T12:00:00Z"}
+    gift = {"id": str(went), "amount": "1.20", "direction": "out", "reference": str(UUID(int=7))}
+    minted = {"id": str(came), "amount": "5.00", "direction": "in", "reference": str(REFERENCE)}
+    to_bob, from_nobody = {"counterparty": str(B), "note": None}, {"counterparty": None, "note": None}
     assert (await ask("history")).json() == {
-        "items": [
-            {"id": str(went), "amount": "1.20", "direction": "out", "reference": str(UUID(int=7))} | common,
-            {"id": str(came), "amount": "5.00", "direction": "in", "reference": str(REFERENCE)} | common,
-        ],
+        "items": [common | gift | to_bob, common | minted | from_nobody],
         "cursor": None,
     }
 
@@ -142,3 +145,28 @@ async def test_a_wrong_question_is_refused(ask, query, code):
 @pytest.mark.parametrize(("token", "status"), [("forged", 401), ("-1", 403)])
 async def test_only_who_may_read_the_ledger_may_ask(ask, path, token, status):
     assert (await ask(path, bearer=token)).status_code == status
+
+
+async def test_a_balance_shows_what_is_promised(bank: Bank, ask):
+    promised = transfer(wallet(A), wallet(B), 120)
+    until = datetime(2099, 1, 1, tzinfo=UTC)
+    await bank.post(mint(A, 500), replace(promised, kind=TransferKind.PENDING, expires_at=until))
+    held = [(await ask("balance", bearer=bearer)).json()["items"][0] for bearer in ("1", "2")]
+    assert [(one["posted"], one["pending"]) for one in held] == [("5.00", "-1.20"), ("0.00", "1.20")]
+    assert [item["direction"] for item in (await ask("history")).json()["items"]] == ["in"]
+
+
+async def test_paging_while_others_send_shows_every_older_item_once(bank: Bank, ask):
+    """What comes in meanwhile is newer than every cursor, so it moves nothing."""
+    ids = sorted(uuid4() for _ in range(9))
+    await bank.post(*(mint(A, 1, id=one) for one in ids))
+    seen: list[str] = []
+    query: dict[str, Any] = {"limit": 2}
+    for n in range(5):
+        page = (await ask("history", **query)).json()
+        seen += [item["id"] for item in page["items"]]
+        query["cursor"] = page["cursor"]
+        later = AT + timedelta(seconds=n + 1)
+        async with bank.database.transaction() as tx:
+            await bank.ledger.post(tx, [mint(A, 1), transfer(wallet(A), wallet(B), 1)], at=later)
+    assert (seen, query["cursor"]) == ([str(one) for one in reversed(ids)], None)

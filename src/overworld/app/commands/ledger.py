@@ -1,4 +1,4 @@
-"""`overworld ledger`: the public log of everything of value."""
+"""`overworld ledger`: accounts as staff handle them, and the public log of everything of value."""
 
 from __future__ import annotations
 
@@ -9,9 +9,12 @@ from uuid import UUID
 
 from cyclopts import App, Parameter
 
+from overworld.app.commands import ledger_desk
 from overworld.app.commands.flags import Flags
 
-app = App(name="ledger", help="Export, verify and check the log of transfers; turn its key; forget a player.")
+app = App(name="ledger", help="Look after players' accounts and the log of transfers.")
+for _command in ledger_desk.COMMANDS:
+    app.command(_command)
 
 
 @app.command
@@ -119,9 +122,9 @@ def rotate_key(*, flags: Flags = Flags()) -> None:
 def erase(player: UUID, *, flags: Flags = Flags()) -> None:
     """Make a player a stranger to his past in the log, for good.
 
-    The keys that tie his accounts to pseudonyms and references are destroyed, and his accounts become those of somebody
-    drawn at random, with what is in them. Sealed blocks stay as they are, and verify. End his sessions first: a
-    transfer that arrives afterwards opens a new account for him.
+    The keys that tie his accounts to pseudonyms and references are destroyed; his accounts are frozen and become those
+    of somebody drawn at random, with what is in them. Sealed blocks stay as they are, and verify. End his sessions
+    first: a transfer that arrives afterwards opens a new account for him.
 
     For example:
       overworld ledger erase 01890a5d-ac96-774b-bcce-b302099a8057

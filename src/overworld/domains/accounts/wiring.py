@@ -16,7 +16,7 @@ from overworld.domains.accounts.crypto.revocations import Revocations
 from overworld.domains.accounts.crypto.tokens import TokenSigner, Verifier
 from overworld.domains.accounts.ports import Progress
 from overworld.domains.accounts.routes import routes
-from overworld.domains.accounts.service import Profiles, Sessions, SignIn, SigningKeys
+from overworld.domains.accounts.service import Directory, Profiles, Sessions, SignIn, SigningKeys
 from overworld.domains.accounts.service.lockout import Lockout
 from overworld.domains.accounts.service.turns import Turns
 from overworld.domains.accounts.types import AccountsSettings
@@ -48,6 +48,7 @@ class Accounts:
         sign_in: SignIn,
         sessions: Sessions,
         profiles: Profiles,
+        directory: Directory,
         keys: SigningKeys,
         revocations: Revocations,
         passwords: Passwords,
@@ -55,6 +56,7 @@ class Accounts:
         self.sign_in = sign_in
         self.sessions = sessions
         self.profiles = profiles
+        self.directory = directory
         self.verifier = Verifier(ring=keys.ring, revocations=revocations, clock=clock, settings=settings)
         self.routes: list[HTTPRouteHandler] = routes(
             sign_in=sign_in, sessions=sessions, profiles=profiles, jwks=lambda: keys.ring.jwks
@@ -129,6 +131,7 @@ def build(
         sign_in=sign_in,
         sessions=sessions,
         profiles=profiles,
+        directory=Directory(database=database),
         keys=keys,
         revocations=revocations,
         passwords=passwords,

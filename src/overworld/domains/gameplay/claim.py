@@ -21,7 +21,7 @@ from overworld.kernel.money import (
     HOUSE,
     AccountCode,
     AccountRef,
-    Holding,
+    Funds,
     Transfer,
     TransferCode,
 )
@@ -91,8 +91,8 @@ def transfer_of(claim: Claim, win: Win) -> Transfer:
 class Till:
     """What accounts hold, as the wins so far have left them."""
 
-    def __init__(self, holdings: Mapping[AccountRef, Holding]) -> None:
-        self._holdings = holdings
+    def __init__(self, funds: Mapping[AccountRef, Funds]) -> None:
+        self._funds = funds
         self._moved_minor: Counter[AccountRef] = Counter()
 
     def pay(self, attempt: Attempt) -> Refusal | None:
@@ -102,12 +102,12 @@ class Till:
         """
         spawn, amount_minor = attempt.spawn, attempt.amount_minor
         payer, wallet = payer_of(spawn), wallet_of(attempt.player_id, spawn)
-        if self._holdings[payer].frozen or self._holdings[wallet].frozen:
+        if self._funds[payer].frozen or self._funds[wallet].frozen:
             return WalletFrozen(collectible_id=spawn.id)
-        free_minor = self._holdings[payer].free_minor + self._moved_minor[payer]
+        free_minor = self._funds[payer].free_minor + self._moved_minor[payer]
         if payer.code is not AccountCode.ISSUANCE and free_minor < amount_minor:
             return OutOfStock(collectible_id=spawn.id)
-        if self._holdings[wallet].posted_minor + self._moved_minor[wallet] + amount_minor > AMOUNT_MINOR_MAX:
+        if self._funds[wallet].posted_minor + self._moved_minor[wallet] + amount_minor > AMOUNT_MINOR_MAX:
             return WalletFull(collectible_id=spawn.id, currency=wallet.currency)
         self._moved_minor[payer] -= amount_minor
         self._moved_minor[wallet] += amount_minor

@@ -52,6 +52,9 @@ _UNPAID: dict[TransferStatus, type[Refusal]] = {
 }
 
 
+_NO_BOOKS = Books(account_ids={}, held={})
+
+
 class _Overtaken(Exception):
     """Another transaction committed one of the ids of this batch while it ran: run again, seeing it."""
 
@@ -211,7 +214,7 @@ class Sending:
     async def _run_once(self, gifts: Sequence[Gift], *, at: datetime) -> list[Outcome]:
         async with self._database.transaction() as tx:
             moving = [gift.transfer(balance_minor=0) for gift in gifts if gift.refusal is None]
-            books = await store.take(tx, accounts_named(moving), moving)
+            books = await store.take(tx, accounts_named(moving), moving) if moving else _NO_BOOKS
             outcomes = await _earlier(tx, gifts)
             batch = _Batch(books, await self._sent(tx, gifts, books, at=at), limits=self._limits, at=at)
             decided = {i: batch.decide(gifts[i]) for i in _first_of_each(gifts, outcomes)}

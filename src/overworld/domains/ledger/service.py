@@ -9,14 +9,14 @@ from uuid import UUID
 from overworld.domains.ledger import store
 from overworld.domains.ledger.errors import UnknownCurrency
 from overworld.domains.ledger.rules import accounts_named, decide, fault_in, spread
-from overworld.domains.ledger.types import Balance, Held, LedgerSettings, Movement
+from overworld.domains.ledger.types import Balance, Held, Holding, LedgerSettings, Movement
 from overworld.kernel.ids import derived_id
 from overworld.kernel.money import (
     AMOUNT_MINOR_MAX,
     AccountCode,
     AccountRef,
     Currency,
-    Holding,
+    Funds,
     Transfer,
     TransferKind,
     TransferResult,
@@ -132,14 +132,14 @@ class Ledger:
             return {ref: self._numbers.get(ref) or opened[ref] for ref in accounts}
         return {ref: self._numbers[ref] for ref in accounts}
 
-    async def locked(self, tx: Tx, accounts: Sequence[AccountRef]) -> dict[AccountRef, Holding]:
+    async def locked(self, tx: Tx, accounts: Sequence[AccountRef]) -> dict[AccountRef, Funds]:
         """What accounts hold, opened where missing, all their stripes locked until the transaction ends.
 
         For who judges by it before `post`: name every account that will be posted to, so that all are locked in the
         order of their ids. One round trip.
         """
         books = await store.take(tx, dict.fromkeys(accounts, True), [])
-        return {ref: _holding([books.held[number] for number in books.account_ids[ref]]) for ref in accounts}
+        return {ref: _funds([books.held[number] for number in books.account_ids[ref]]) for ref in accounts}
 
     async def taken(self, tx: Tx, references: Sequence[UUID]) -> set[UUID]:
         """Which references of exclusive transfers (collections) somebody has. One round trip, no lock."""
@@ -154,6 +154,14 @@ class Ledger:
             raise UnknownCurrency(currency=currency)
         async with self._database.transaction() as tx:
             return await store.freeze(tx, owner_id, currency, frozen=frozen)
+
+    async def post_with_note(self, transfer: Transfer, note: str | None, *, at: datetime) -> TransferResult:
+        """Posts one transfer in a transaction of its own, and keeps what was written beside it."""
+        async with self._database.transaction() as tx:
+            [result] = await self.post(tx, [transfer], at=at)
+            if result.status is TransferStatus.CREATED and note is not None:
+                await store.keep_notes(tx, {transfer.id: note})
+        return result
 
     async def expire(self, *, at: datetime) -> int:
         """Lets go of promises whose time is over, at most 256; gives how many this call let go. Call again while it
@@ -196,6 +204,11 @@ class Ledger:
         held = {row.currency: row for row in rows}
         return [held.get(code) or Balance(code, 0, 0) for code in self.currencies]
 
+    async def holdings(self, owner_id: UUID) -> list[Holding]:
+        """All that an owner has, whatever for and in whatever currency, those the game has no more included."""
+        async with self._database.read() as tx:
+            return await store.holdings(tx, owner_id)
+
     async def history(
         self,
         owner_id: UUID,
@@ -224,10 +237,10 @@ class Ledger:
         return await store.broken_invariants(tx)
 
 
-def _holding(stripes: Sequence[Held]) -> Holding:
+def _funds(stripes: Sequence[Held]) -> Funds:
     posted_minor = sum(one.posted_minor for one in stripes)
     free_minor = posted_minor - sum(one.promised_minor for one in stripes)
-    return Holding(posted_minor, free_minor, any(one.frozen for one in stripes))
+    return Funds(posted_minor, free_minor, any(one.frozen for one in stripes))
 
 
 def _results(transfers: Sequence[Transfer], plain: store.Plain, held: Sequence[int]) -> list[TransferResult]:

@@ -16,6 +16,7 @@ from overworld.domains.ledger.types import (
     Books,
     Decision,
     Held,
+    Holding,
     KnownGift,
     Movement,
     Row,
@@ -212,6 +213,28 @@ async def balances(
     """What the owner's accounts of a code hold in these currencies, open ones alone, in no order. One trip, no lock."""
     rows = await tx.fetch(_BALANCES, owner_id, currencies, code)
     return [Balance(row["currency"], int(row["posted"]), int(row["pending"])) for row in rows]
+
+
+_HOLDINGS = """
+SELECT currency, code, sum(credits_posted - debits_posted) AS posted, sum(credits_pending - debits_pending) AS pending,
+    bool_or(frozen) AS frozen
+FROM ledger.account WHERE owner_id = $1
+GROUP BY currency, code
+ORDER BY currency COLLATE "C", code COLLATE "C" """
+
+
+async def holdings(tx: Tx, owner_id: UUID) -> list[Holding]:
+    """All that an owner has, whatever for, by currency. One round trip, no lock."""
+    return [
+        Holding(
+            currency=row["currency"],
+            code=AccountCode(row["code"]),
+            posted_minor=int(row["posted"]),
+            pending_minor=int(row["pending"]),
+            frozen=row["frozen"],
+        )
+        for row in await tx.fetch(_HOLDINGS, owner_id)
+    ]
 
 
 _HISTORY = """

@@ -167,6 +167,16 @@ class Balance(Struct, frozen=True):
     pending_minor: int
 
 
+class Holding(Struct, frozen=True, kw_only=True):
+    """What an owner has in one currency for one purpose, in minor units; all stripes of it together."""
+
+    currency: str
+    code: AccountCode
+    posted_minor: int
+    pending_minor: int
+    frozen: bool
+
+
 class Movement(Struct, frozen=True):
     """One transfer as the owner of one of its accounts sees it.
 

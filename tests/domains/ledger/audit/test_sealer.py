@@ -11,7 +11,7 @@ import pytest
 
 from overworld.domains.ledger import SCHEMA
 from overworld.domains.ledger.audit import books, parquet, records, sealer, store, verify
-from overworld.domains.ledger.audit.errors import NobodyToForget
+from overworld.domains.ledger.audit.errors import NobodyToForget, NoLogYet
 from overworld.domains.ledger.audit.keys import LedgerKeyLocked
 from overworld.kernel.money import HOUSE
 from tests.domains.ledger.audit.vault import HOUR, Vault, mint, move, promise, settle, wallet
@@ -199,10 +199,17 @@ async def test_a_forgotten_player_is_a_stranger_and_everything_verifies(vault, t
     assert await vault.count("account_secret") == keys_count - 1
     assert [each.posted_minor for each in await vault.ledger.balances(wallet(0).owner_id)] == [0, 0]
     await vault.post(mint(0, 50), mint(1, 50))
+    assert [each.posted_minor for each in await vault.ledger.balances(wallet(0).owner_id)] == [50, 0]
     await vault.seal_all()
     again = {each.credit for each in (await records_of(vault))[3:]} & {each.credit for each in before}
     assert len(again) == 1, "the other player goes by the same name all month; the forgotten one does not"
     assert await verified(vault, tmp_path / "two") == 5
+
+
+async def test_there_is_nothing_to_export_where_no_server_has_run(open_database, clock, tmp_path):
+    async with open_database(SCHEMA) as database:
+        with pytest.raises(NoLogYet):
+            await Vault(database, clock).log.export(tmp_path / "export")
 
 
 async def test_the_house_is_not_forgotten(vault):

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from uuid import UUID
 
-from overworld.domains.accounts import rules, store
+from overworld.domains.accounts import store
 from overworld.domains.accounts.errors import TokenRevoked
 from overworld.domains.accounts.messages import Me, User
 from overworld.domains.accounts.ports import Progress
@@ -42,20 +41,6 @@ class Profiles:
             did=account.did,
             settings=account.settings,
         )
-
-    async def found(self, names: Sequence[str]) -> list[UUID | None]:
-        """The accounts that are named by their id or username, (n,); None where there is none. One round trip.
-
-        What has the form of an id is one, and never a username that somebody chose to look like it.
-        """
-        keys = [rules.account_id(name) or rules.folded(name) for name in names]
-        async with self._database.read() as tx:
-            known = await store.named(
-                tx,
-                [key for key in keys if isinstance(key, UUID)],
-                [key for key in keys if isinstance(key, str)],
-            )
-        return [known.get(key) for key in keys]
 
     async def user(self, account: Account) -> User:
         """The account as every sign-in shows it. One round trip."""

@@ -70,7 +70,7 @@ async def sealed_totals(tx: Tx) -> dict[tuple[str, str], list[int]]:
 
 _FORGET = """
 WITH forgotten AS (
-    UPDATE ledger.account SET owner_id = $2
+    UPDATE ledger.account SET owner_id = $2, frozen = true
     WHERE id IN (SELECT id FROM ledger.account WHERE owner_id = $1 ORDER BY id FOR UPDATE)
     RETURNING id
 ), destroyed AS (
@@ -80,6 +80,6 @@ SELECT count(*) FROM forgotten"""
 
 
 async def forget(tx: Tx, owner_id: UUID, *, stranger_id: UUID) -> int:
-    """Destroys the keys of an owner's accounts and gives these to a stranger; how many accounts they were."""
+    """Destroys the keys of an owner's accounts, freezes them and gives them to a stranger; how many they were."""
     count: int = await tx.fetchval(_FORGET, owner_id, stranger_id)
     return count

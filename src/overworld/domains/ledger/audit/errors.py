@@ -21,6 +21,13 @@ class NoSuchBlock(Refusal):
     public = ("number",)
 
 
+class NoLogYet(Refusal):
+    """There is no log in this database: no server has run on it yet."""
+
+    code = "ledger.no_log"
+    status = 404
+
+
 class NobodyToForget(Refusal):
     """Nobody of this id has an account, or it is the house, whose accounts are nobody's trace."""
 

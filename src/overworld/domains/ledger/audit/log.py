@@ -8,7 +8,7 @@ from uuid import UUID
 
 from overworld.domains.ledger.audit import books, merkle, store
 from overworld.domains.ledger.audit.codes import ACCOUNT_NUMBERS, TRANSFER_NAMES, account_number
-from overworld.domains.ledger.audit.errors import BooksDiffer, NoSuchBlock, NotSealed
+from overworld.domains.ledger.audit.errors import BooksDiffer, NoLogYet, NoSuchBlock, NotSealed
 from overworld.domains.ledger.audit.export import Export
 from overworld.domains.ledger.audit.headers import Certificate, SignedHeader
 from overworld.domains.ledger.audit.keys import opened
@@ -88,13 +88,15 @@ class Log:
     async def export(self, folder: Path) -> tuple[int, int]:
         """Writes the log into a folder, which must be new or empty; gives how many blocks and transfers.
 
-        Raises: FileExistsError; LedgerKeyLocked; BooksDiffer when the log does not add up to the sealed balances.
+        Raises: FileExistsError; NoLogYet; LedgerKeyLocked; BooksDiffer when it does not add up to the sealed balances.
         """
         written = Export(folder)
         async with self._database.transaction() as tx:
             # One snapshot for everything; it has no transaction id, so nothing waits behind it.
             await tx.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
             keys = await store.signing_keys(tx)
+            if not keys:
+                raise NoLogYet
             held = await books.sealed_totals(tx)
             blocks = transfers = 0
             while bodies := await store.bodies(tx, first=blocks, count_max=_BODIES):

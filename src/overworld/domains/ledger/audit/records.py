@@ -20,6 +20,7 @@ from overworld.domains.ledger.audit.hashing import Bytes2, beside, hash_rows
 RECORD_BYTES = 128
 VERSION = 1
 KEY_BYTES = 32
+CURRENCY_BYTES = 16
 PREFIX_BYTES = 4
 NO_ID_HASH = bytes(16)
 ID_HASH, DEBIT, CREDIT, REFERENCE = slice(32, 48), slice(48, 64), slice(64, 80), slice(80, 96)
@@ -165,6 +166,6 @@ def currency_field(currency: str) -> bytes:
         field = currency.encode("ascii")
     except UnicodeEncodeError as error:
         raise ValueError(f"a currency of the ledger is plain ASCII: {currency!r}") from error
-    if len(field) > 16:  # noqa: PLR2004 - the field's width
-        raise ValueError(f"a currency of the ledger has at most 16 characters: {currency!r}")
-    return field.ljust(16, b"\0")
+    if len(field) > CURRENCY_BYTES:
+        raise ValueError(f"a currency of the ledger has at most {CURRENCY_BYTES} characters: {currency!r}")
+    return field.ljust(CURRENCY_BYTES, b"\0")

@@ -25,10 +25,10 @@ from overworld.domains.ledger.audit.blocks import (
 )
 from overworld.domains.ledger.audit.codes import account_number
 from overworld.domains.ledger.audit.errors import NobodyToForget
-from overworld.domains.ledger.audit.hashing import Bytes2
+from overworld.domains.ledger.audit.hashing import Bytes2, rows_of
 from overworld.domains.ledger.audit.headers import Header
 from overworld.domains.ledger.audit.keys import KeptKey, first_key, next_key, opened
-from overworld.domains.ledger.audit.records import KEY_BYTES, Sides, currency_field, sides
+from overworld.domains.ledger.audit.records import CURRENCY_BYTES, KEY_BYTES, Sides, currency_field, sides
 from overworld.domains.ledger.audit.tiles import Edge, TileId
 from overworld.domains.ledger.audit.types import Mark, Sealed, SealedAccounts, Taken, Waiting
 from overworld.domains.ledger.types import LedgerSettings
@@ -42,7 +42,6 @@ BLOCKS_MAX = 4
 
 _SLICE = 256
 _LOOK_EVERY_S = 1.0
-
 
 _log = logging.getLogger(__name__)
 
@@ -62,6 +61,7 @@ class Sealer:
         self._database = database
         self._clock = clock
         self._settings = settings
+        self._signing: tuple[KeptKey, Ed25519PrivateKey] | None = None
         self.state = SealerState()
 
     async def run(self) -> NoReturn:
@@ -124,8 +124,9 @@ class Sealer:
     async def forget(self, owner_id: UUID) -> int:
         """Destroys the keys of an owner's accounts, and makes them a stranger's; gives how many they were.
 
-        No sealed byte changes, and nobody can tell any more which of them were the owner's. An account that moves again
-        gets a new key. Raises: NobodyToForget for the house, and for one who has no account.
+        No sealed byte changes, and nobody can tell any more which of them were the owner's. The accounts are frozen, so
+        that nobody posts to them who remembers whose they were; the owner gets new ones. What was promised may be let
+        go, under a new key. Raises: NobodyToForget for the house, and for one who has no account.
         """
         stranger_id = UUID(bytes=os.urandom(16), version=4)
         async with self._database.transaction() as tx:
@@ -138,6 +139,12 @@ class Sealer:
     def _is_late(self, oldest: datetime | None) -> bool:
         interval = timedelta(seconds=self._settings.seal_interval_s)
         return oldest is not None and self._clock.now() - oldest >= interval
+
+    def _opened(self, kept: KeptKey) -> Ed25519PrivateKey:
+        """The key, opened once: where it is encrypted that is meant to take long."""
+        if self._signing is None or self._signing[0] != kept:
+            self._signing = kept, opened(kept, secret=self._settings.signing_key_secret)
+        return self._signing[1]
 
     async def _seal(self, tx: Tx, end: Sealed, waiting: Waiting, *, count_max: int) -> int:
         """Reads, hashes, and only then writes: until then the transaction has no id that others would wait behind."""
@@ -154,7 +161,7 @@ class Sealer:
             end=end,
             edge=Edge(tree_size, await store.edge_tiles(tx, tree_size)),
             promises=dict(before),
-            key=opened((await store.signing_keys(tx))[-1], secret=self._settings.signing_key_secret),
+            key=self._opened((await store.signing_keys(tx))[-1]),
             time_s=block_time_s(after=end.header, at=self._clock.now()),
         )
         await maker.make(taken, held, keys)
@@ -203,11 +210,12 @@ class _Maker:
 
 def sides_of(held: SealedAccounts, keys: Bytes2, *, month: str) -> Sides:
     """What the records of a month need of accounts that have these keys."""
-
+    numbers = {code: account_number(code) for code in set(held.codes)}
+    fields = {currency: currency_field(currency) for currency in set(held.currencies)}
     return sides(
         ids=held.ids,
-        codes=np.array([account_number(code) for code in held.codes], np.uint16),
-        currencies=np.array([list(currency_field(currency)) for currency in held.currencies], np.uint8),
+        codes=np.array([numbers[code] for code in held.codes], np.uint16),
+        currencies=rows_of(b"".join([fields[currency] for currency in held.currencies]), CURRENCY_BYTES),
         keys=keys,
         month=month,
     )
