@@ -180,7 +180,7 @@ class Claims:
             gained[place] += claim.spawn.kind.experience
             claimed[place] += 1
             days[place] = attempt.day
-        sides = [(wallet_of(claim), payer_of(claim.spawn)) for claim, _ in wins]
+        sides = [(wallet_of(claim.player_id, claim.spawn), payer_of(claim.spawn)) for claim, _ in wins]
         numbers = await self._ledger.open(list({ref for pair in sides for ref in pair}))
         legs = [(numbers[wallet][0], numbers[payer][stripe % len(numbers[payer])]) for wallet, payer in sides]
         accounts = sorted({number for leg in legs for number in leg})

@@ -9,13 +9,14 @@ from uuid import UUID
 from overworld.domains.ledger import store
 from overworld.domains.ledger.errors import UnknownCurrency
 from overworld.domains.ledger.rules import accounts_named, decide, fault_in, spread
-from overworld.domains.ledger.types import Balance, Holding, LedgerSettings, Movement
+from overworld.domains.ledger.types import Balance, Held, Holding, LedgerSettings, Movement
 from overworld.kernel.ids import derived_id, keyed_id
 from overworld.kernel.money import (
     AMOUNT_MINOR_MAX,
     AccountCode,
     AccountRef,
     Currency,
+    Funds,
     Transfer,
     TransferKind,
     TransferResult,
@@ -142,6 +143,15 @@ class Ledger:
                 self._id_secret = await store.id_secret(tx)
         return [keyed_id(self._id_secret, owner_id, key) for owner_id, key in asked]
 
+    async def locked(self, tx: Tx, accounts: Sequence[AccountRef]) -> dict[AccountRef, Funds]:
+        """What accounts hold, opened where missing, all their stripes locked until the transaction ends.
+
+        For who judges by it before `post`: name every account that will be posted to, so that all are locked in the
+        order of their ids. One round trip.
+        """
+        books = await store.take(tx, dict.fromkeys(accounts, True), [])
+        return {ref: _funds([books.held[number] for number in books.account_ids[ref]]) for ref in accounts}
+
     async def taken(self, tx: Tx, references: Sequence[UUID]) -> set[UUID]:
         """Which references of exclusive transfers (collections) somebody has. One round trip, no lock."""
         return await store.taken(tx, references)
@@ -236,6 +246,12 @@ class Ledger:
         zero; a transfer stays within one currency; a promise is open or settled, once.
         """
         return await store.broken_invariants(tx)
+
+
+def _funds(stripes: Sequence[Held]) -> Funds:
+    posted_minor = sum(one.posted_minor for one in stripes)
+    free_minor = posted_minor - sum(one.promised_minor for one in stripes)
+    return Funds(posted_minor, free_minor, any(one.frozen for one in stripes))
 
 
 def _results(transfers: Sequence[Transfer], plain: store.Plain, held: Sequence[int]) -> list[TransferResult]:
