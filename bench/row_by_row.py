@@ -70,14 +70,14 @@ class RowByRow:
         [claim_id] = await city.ledger.transfer_ids([(command.player_id, command.key)])
         claim = Claim(claim_id, command.player_id, spawn, spawn.reference_for(command.player_id), attempt)
         at = from_us(at_us)
-        wallet, payer = wallet_of(claim), payer_of(spawn)
-        numbers = await city.ledger.open([wallet, payer])
+        wallet, payer = wallet_of(claim.player_id, claim.spawn), payer_of(spawn)
+        [wallet_number], payer_numbers = await city.ledger.open([wallet, payer])
         [event] = city.outbox.encoded([collection_event(claim.player_id, spawn, attempt.amount_minor)], at=at)
         i, connection, call = await self._free.get()
         try:
-            stripe = 0 if self._one_row else i % len(numbers[payer])
+            stripe = 0 if self._one_row else i % len(payer_numbers)
             arguments = (
-                claim.id, claim.reference, spawn.id, claim.player_id, numbers[wallet][0], numbers[payer][stripe],
+                claim.id, claim.reference, spawn.id, claim.player_id, wallet_number, payer_numbers[stripe],
                 attempt.amount_minor, spawn.kind.experience, event, spawn.key if is_placed(spawn.key) else None,
                 attempt.day, self._levels, city.game.collectibles.daily_cap, _TOPICS,
                 level_event(city.outbox, at=at), city.ids(), at,

@@ -27,12 +27,26 @@ class IdSource:
         self._lock = threading.Lock()
 
     def __call__(self) -> UUID:
+        return self.many(1)[0]
+
+    def many(self, count: int) -> list[UUID]:
+        """So many ids, (count,), growing."""
         now_us = self._now_us()
         stamp = (now_us // 1_000) << 12 | (now_us % 1_000) * 4096 // 1_000
         with self._lock:
-            stamp = self._last = max(stamp, self._last + 1)
-        tail = int.from_bytes(self._random(8), "big") >> 2
-        return UUID(int=(stamp >> 12) << 80 | 0x7 << 76 | (stamp & 0xFFF) << 64 | 0b10 << 62 | tail)
+            first = max(stamp, self._last + 1)
+            self._last = first + count - 1
+        random = self._random(8 * count)
+        return [
+            UUID(
+                int=(stamp >> 12) << 80
+                | 0x7 << 76
+                | (stamp & 0xFFF) << 64
+                | 0b10 << 62
+                | int.from_bytes(random[8 * i : 8 * i + 8], "big") >> 2
+            )
+            for i, stamp in enumerate(range(first, first + count))
+        ]
 
 
 def derived_id(parent: UUID, *names: str) -> UUID:

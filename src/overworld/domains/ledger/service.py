@@ -120,18 +120,19 @@ class Ledger:
         while len(self._numbers) > self._numbers_max:
             del self._numbers[next(iter(self._numbers))]
 
-    async def open(self, accounts: Sequence[AccountRef]) -> dict[AccountRef, tuple[int, ...]]:
-        """The row numbers of accounts, one for each stripe, for those who post in SQL of their own.
+    async def open(self, accounts: Sequence[AccountRef]) -> list[tuple[int, ...]]:
+        """The row numbers of accounts, one for each stripe, aligned with them, for those who post in SQL of their own.
 
         What is missing is opened, in a transaction of its own. No round trip when all are known.
         """
-        missing = [ref for ref in accounts if ref not in self._numbers]
+        known = [self._numbers.get(ref) for ref in accounts]
+        missing = {ref for ref, numbers in zip(accounts, known, strict=True) if numbers is None}
+        opened: dict[AccountRef, tuple[int, ...]] = {}
         if missing:
             async with self._database.transaction() as tx:
-                opened = await store.open_accounts(tx, missing)
+                opened = await store.open_accounts(tx, list(missing))
             self._remember(opened)
-            return {ref: self._numbers.get(ref) or opened[ref] for ref in accounts}
-        return {ref: self._numbers[ref] for ref in accounts}
+        return [numbers or opened[ref] for ref, numbers in zip(accounts, known, strict=True)]
 
     async def transfer_ids(self, asked: Sequence[tuple[UUID, str]]) -> list[UUID]:
         """The ids of what owners ask for under their idempotency keys, (n,): the same for every try, on every server.
