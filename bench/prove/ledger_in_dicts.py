@@ -106,46 +106,44 @@ class LedgerInDicts:
         if transfer.id in now.posted:
             is_same = _told(now.posted[transfer.id]) == _told(transfer)
             return TransferStatus.EXISTS if is_same else TransferStatus.EXISTS_WITH_DIFFERENT_FIELDS
-        fault = fault_of(transfer)
+        fault = fault_of(transfer) or self._settles_badly(transfer, at=at)
         if fault is not None:
             return fault
-        if transfer.pending_id is not None:
-            fault = self._settles_badly(transfer, transfer.pending_id, at=at)
-            if fault is not None:
-                return fault
         if transfer.kind is TransferKind.VOID_PENDING:
             return TransferStatus.CREATED
-        if {transfer.debit, transfer.credit} & self.frozen:
-            return TransferStatus.ACCOUNT_FROZEN
-        if transfer.code is TransferCode.COLLECT and transfer.reference in now.taken:
-            return TransferStatus.REFERENCE_TAKEN
         free_minor = now.held.get(transfer.debit, 0) - now.promised.get(transfer.debit, 0)
-        is_new = transfer.pending_id is None
-        if is_new and transfer.debit.code is not AccountCode.ISSUANCE and transfer.amount_minor > free_minor:
-            return TransferStatus.EXCEEDS_CREDITS
-        if max(transfer.amount_minor, now.held.get(transfer.credit, 0) + transfer.amount_minor) > _MOST_MINOR:
-            return TransferStatus.EXCEEDS_MAXIMUM
-        return TransferStatus.CREATED
+        has_floor = transfer.debit.code is not AccountCode.ISSUANCE and transfer.pending_id is None
+        brought_minor = max(transfer.amount_minor, now.held.get(transfer.credit, 0) + transfer.amount_minor)
+        refusals = [
+            ({transfer.debit, transfer.credit} & self.frozen, TransferStatus.ACCOUNT_FROZEN),
+            (
+                transfer.code is TransferCode.COLLECT and transfer.reference in now.taken,
+                TransferStatus.REFERENCE_TAKEN,
+            ),
+            (has_floor and transfer.amount_minor > free_minor, TransferStatus.EXCEEDS_CREDITS),
+            (brought_minor > _MOST_MINOR, TransferStatus.EXCEEDS_MAXIMUM),
+        ]
+        return next((status for refused, status in refusals if refused), TransferStatus.CREATED)
 
-    def _settles_badly(self, transfer: Transfer, promise_id: UUID, *, at: datetime) -> TransferStatus | None:
-        promise = self.now.posted.get(promise_id)
+    def _settles_badly(self, transfer: Transfer, *, at: datetime) -> TransferStatus | None:
+        if transfer.pending_id is None:
+            return None
+        promise = self.now.posted.get(transfer.pending_id)
         if promise is None or promise.kind is not TransferKind.PENDING:
             return TransferStatus.PENDING_NOT_FOUND
         is_void = transfer.kind is TransferKind.VOID_PENDING
-        if (promise.debit, promise.credit) != (transfer.debit, transfer.credit) or (
-            is_void and promise.amount_minor != transfer.amount_minor
-        ):
-            return TransferStatus.PENDING_HAS_DIFFERENT_FIELDS
-        match self.now.settled_by.get(promise_id):
-            case TransferKind.POST_PENDING:
-                return TransferStatus.PENDING_ALREADY_POSTED
-            case TransferKind.VOID_PENDING:
-                return TransferStatus.PENDING_ALREADY_VOIDED
-        if not is_void and self.now.ends_at[promise_id] <= at:
-            return TransferStatus.PENDING_EXPIRED
-        if transfer.amount_minor > promise.amount_minor:
-            return TransferStatus.EXCEEDS_PENDING
-        return None
+        differs = is_void and promise.amount_minor != transfer.amount_minor
+        differs |= (promise.debit, promise.credit) != (transfer.debit, transfer.credit)
+        settled_by = self.now.settled_by.get(promise.id)
+        is_over = promise.id in self.now.ends_at and self.now.ends_at[promise.id] <= at
+        refusals = [
+            (differs, TransferStatus.PENDING_HAS_DIFFERENT_FIELDS),
+            (settled_by is TransferKind.POST_PENDING, TransferStatus.PENDING_ALREADY_POSTED),
+            (settled_by is TransferKind.VOID_PENDING, TransferStatus.PENDING_ALREADY_VOIDED),
+            (is_over and not is_void, TransferStatus.PENDING_EXPIRED),
+            (transfer.amount_minor > promise.amount_minor, TransferStatus.EXCEEDS_PENDING),
+        ]
+        return next((status for refused, status in refusals if refused), None)
 
     def _carry_out(self, transfer: Transfer, *, at: datetime) -> None:
         now = self.now

@@ -343,9 +343,7 @@ def prove(dsn: str, *, runs: int, steps: int, seed: int, shorten: bool = False) 
     return Outcome({"runs": runs, **dict(sorted(machine.tally.items()))}, faults)
 
 
-def faults_of(
-    machine: type[LedgerMachine], *, runs: int, steps: int, seed: int, shorten: bool = False
-) -> list[str]:
+def faults_of(machine: type[LedgerMachine], *, runs: int, steps: int, seed: int, shorten: bool = False) -> list[str]:
     """Where ledger and model part, with all that led there; empty when they never do."""
     thorough = settings(
         max_examples=runs,

@@ -68,6 +68,14 @@ class AccountRef(Struct, frozen=True):
     code: AccountCode = AccountCode.WALLET
 
 
+class Funds(Struct, frozen=True):
+    """What an account holds, how much of it nobody was promised, and whether it is frozen; in minor units."""
+
+    posted_minor: int
+    free_minor: int
+    frozen: bool
+
+
 HOUSE = UUID(int=0)
 
 

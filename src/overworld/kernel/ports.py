@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from overworld.kernel.events import Event
 from overworld.kernel.identity import Principal
-from overworld.kernel.money import AccountRef, Transfer, TransferResult
+from overworld.kernel.money import AccountRef, Funds, Transfer, TransferResult
 
 
 class Tx(Protocol):
@@ -74,8 +74,19 @@ class Ledger(Protocol):
         """
         ...
 
-    async def open(self, accounts: Sequence[AccountRef]) -> dict[AccountRef, tuple[int, ...]]:
-        """The row numbers of accounts, one for each stripe, opened where missing: for SQL that calls `ledger.move`."""
+    async def open(self, accounts: Sequence[AccountRef]) -> list[tuple[int, ...]]:
+        """The row numbers of accounts, one for each stripe, (n,), opened where missing: for SQL with `ledger.move`."""
+        ...
+
+    async def transfer_ids(self, asked: Sequence[tuple[UUID, str]]) -> list[UUID]:
+        """The ids of what owners ask for under their idempotency keys, (n,): the same for every try and server."""
+        ...
+
+    async def locked(self, tx: Tx, accounts: Sequence[AccountRef]) -> dict[AccountRef, Funds]:
+        """What accounts hold, opened where missing and locked until the transaction ends.
+
+        For who judges by it before `post`; name every account that will be posted to.
+        """
         ...
 
     async def taken(self, tx: Tx, references: Sequence[UUID]) -> set[UUID]:

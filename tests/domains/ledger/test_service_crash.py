@@ -12,7 +12,7 @@ import pytest
 from overworld.domains.ledger import SCHEMA
 from overworld.kernel.money import TransferStatus
 from overworld.platform.postgres import Database, DatabaseSettings, DatabaseUnavailable, EmbeddedPostgres, migrate
-from tests.domains.ledger.bank import AT, Bank, A, mint, transfer, wallet
+from tests.domains.ledger.bank import AT, A, Bank, mint, transfer, wallet
 
 CREATED = TransferStatus.CREATED
 

@@ -27,9 +27,7 @@ def promise_of(amount_minor, credit):
 
 
 def settling(promise, kind, amount_minor):
-    return replace(
-        promise, id=uuid4(), kind=kind, pending_id=promise.id, expires_at=None, amount_minor=amount_minor
-    )
+    return replace(promise, id=uuid4(), kind=kind, pending_id=promise.id, expires_at=None, amount_minor=amount_minor)
 
 
 @pytest.mark.parametrize(("kind", "moved", "free"), [("VOID_PENDING", 100, 100), ("POST_PENDING", 30, 70)])
@@ -45,9 +43,7 @@ async def test_what_a_promise_lets_go_is_spent_in_the_same_batch_on_another_stri
 
 async def test_what_a_settled_promise_brings_is_spent_in_the_same_batch_on_another_stripe(bank):
     await bank.post(mint(A, 100))
-    promise = replace(
-        transfer(wallet(A), SPONSOR, 100), kind=TransferKind.PENDING, expires_at=AT + timedelta(hours=1)
-    )
+    promise = replace(transfer(wallet(A), SPONSOR, 100), kind=TransferKind.PENDING, expires_at=AT + timedelta(hours=1))
     assert await bank.statuses(promise, stripe=1) == [CREATED]
     batch = [settling(promise, TransferKind.POST_PENDING, 100), transfer(SPONSOR, wallet(B), 100)]
     assert await bank.statuses(*batch, stripe=2) == [CREATED, CREATED]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 from uuid import UUID
 
@@ -15,18 +16,20 @@ from overworld.domains.gameplay.types import Spawn
 from overworld.geo import cells
 from overworld.kernel.events import Event
 from overworld.kernel.identity import Answer
-from overworld.kernel.money import HOUSE, AccountCode, AccountRef, Transfer, TransferCode, TransferStatus
+from overworld.kernel.money import (
+    AMOUNT_MINOR_MAX,
+    HOUSE,
+    AccountCode,
+    AccountRef,
+    Funds,
+    Transfer,
+    TransferCode,
+)
 from overworld.kernel.refusals import Refusal
 from overworld.platform.postgres.idempotency import Keyed, KeyReused
 
 Outcome = Answer[Collected] | Refusal
 _LEVEL_BITS = 10
-
-UNPAID: dict[TransferStatus, type[Refusal]] = {
-    TransferStatus.EXCEEDS_CREDITS: OutOfStock,
-    TransferStatus.EXCEEDS_MAXIMUM: WalletFull,
-    TransferStatus.ACCOUNT_FROZEN: WalletFrozen,
-}
 
 
 class Claim(Struct, frozen=True, gc=False):
@@ -67,9 +70,9 @@ def payer_of(spawn: Spawn) -> AccountRef:
     return AccountRef(spawn.payer_id, currency, AccountCode.BUDGET)
 
 
-def wallet_of(claim: Claim) -> AccountRef:
-    """The account that a claim pays into."""
-    return AccountRef(claim.player_id, claim.spawn.kind.currency.code)
+def wallet_of(player_id: UUID, spawn: Spawn) -> AccountRef:
+    """The account that a player's claim for a collectible pays into."""
+    return AccountRef(player_id, spawn.kind.currency.code)
 
 
 def transfer_of(claim: Claim, win: Win) -> Transfer:
@@ -77,7 +80,7 @@ def transfer_of(claim: Claim, win: Win) -> Transfer:
     return Transfer(
         id=claim.id,
         debit=payer_of(win.spawn),
-        credit=wallet_of(claim),
+        credit=wallet_of(claim.player_id, win.spawn),
         amount_minor=win.amount_minor,
         code=TransferCode.COLLECT,
         reference=claim.reference,
@@ -85,9 +88,30 @@ def transfer_of(claim: Claim, win: Win) -> Transfer:
     )
 
 
-def unpaid(spawn: Spawn, status: TransferStatus) -> Refusal:
-    """Why a claim that won gets nothing after all."""
-    return UNPAID[status](collectible_id=spawn.id, currency=spawn.kind.currency.code)
+class Till:
+    """What accounts hold, as the wins so far have left them."""
+
+    def __init__(self, funds: Mapping[AccountRef, Funds]) -> None:
+        self._funds = funds
+        self._moved_minor: Counter[AccountRef] = Counter()
+
+    def pay(self, attempt: Attempt) -> Refusal | None:
+        """Pays a win, or says why it cannot be paid.
+
+        Refused are, in this order: WalletFrozen, OutOfStock, WalletFull.
+        """
+        spawn, amount_minor = attempt.spawn, attempt.amount_minor
+        payer, wallet = payer_of(spawn), wallet_of(attempt.player_id, spawn)
+        if self._funds[payer].frozen or self._funds[wallet].frozen:
+            return WalletFrozen(collectible_id=spawn.id)
+        free_minor = self._funds[payer].free_minor + self._moved_minor[payer]
+        if payer.code is not AccountCode.ISSUANCE and free_minor < amount_minor:
+            return OutOfStock(collectible_id=spawn.id)
+        if self._funds[wallet].posted_minor + self._moved_minor[wallet] + amount_minor > AMOUNT_MINOR_MAX:
+            return WalletFull(collectible_id=spawn.id, currency=wallet.currency)
+        self._moved_minor[payer] -= amount_minor
+        self._moved_minor[wallet] += amount_minor
+        return None
 
 
 def collected(spawn: Spawn, *, amount_minor: int, balance_minor: int, experience: int, level: int) -> Collected:

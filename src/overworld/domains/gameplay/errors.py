@@ -80,6 +80,14 @@ class AlreadyCollected(Refusal):
     public = ("collectible_id",)
 
 
+class WalletFrozen(Refusal):
+    """The player's wallet, or the budget that pays, is frozen: nothing goes in or out."""
+
+    code = "gameplay.wallet_frozen"
+    status = 409
+    public = ("collectible_id",)
+
+
 class OutOfStock(Refusal):
     """The budget that pays for the collectible cannot pay for it any more."""
 
@@ -94,14 +102,6 @@ class WalletFull(Refusal):
     code = "gameplay.wallet_full"
     status = 409
     public = ("collectible_id", "currency")
-
-
-class WalletFrozen(Refusal):
-    """The player's wallet, or the budget that pays, is frozen: nothing goes in or out."""
-
-    code = "gameplay.wallet_frozen"
-    status = 409
-    public = ("collectible_id",)
 
 
 class RadiusTooWide(Refusal):

@@ -5,21 +5,21 @@ Locks, in this order: the players by id, the ledger's accounts and transfers, th
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from functools import partial
-from uuid import UUID
 
 from overworld.domains.gameplay import store
 from overworld.domains.gameplay.claim import (
-    UNPAID,
     Claim,
     Outcome,
+    Till,
     collected,
     events_of,
+    payer_of,
     replayed,
     transfer_of,
-    unpaid,
+    wallet_of,
 )
 from overworld.domains.gameplay.errors import Expired, NotFound
 from overworld.domains.gameplay.messages import Collected
@@ -34,18 +34,13 @@ from overworld.platform.postgres import Database, run_again
 from overworld.platform.postgres.idempotency import KeyTaken, recall, remember
 
 _RUNS_MAX = 16
+_OVERTAKEN = frozenset(
+    {TransferStatus.REFERENCE_TAKEN, TransferStatus.EXISTS, TransferStatus.EXISTS_WITH_DIFFERENT_FIELDS}
+)
 
 
 class _Overtaken(Exception):
     """Another transaction took something of this batch, or one of its keys, while it ran: run again, seeing it."""
-
-
-class _Unpaid(Exception):
-    """Some wins of this batch cannot be paid, by the ids of their claims: run again with these refused."""
-
-    def __init__(self, refused: Mapping[UUID, Refusal]) -> None:
-        super().__init__(f"{len(refused)} wins cannot be paid")
-        self.refused = refused
 
 
 class ExactClaims:
@@ -65,24 +60,20 @@ class ExactClaims:
 
         Raises: Busy when others keep taking the same things.
         """
-        refused: dict[UUID, Refusal] = {}
         for _ in range(_RUNS_MAX):
             try:
-                return await run_again(partial(self._run_once, claims, refused, at, stripe))
-            except _Unpaid as found:
-                refused |= found.refused
+                return await run_again(partial(self._run_once, claims, at, stripe))
             except (_Overtaken, KeyTaken):
                 continue
         raise Busy("others keep taking the same collectibles")
 
-    async def _run_once(
-        self, claims: Sequence[Claim], refused: Mapping[UUID, Refusal], at: datetime, stripe: int
-    ) -> list[Outcome]:
+    async def _run_once(self, claims: Sequence[Claim], at: datetime, stripe: int) -> list[Outcome]:
         async with self._database.transaction() as tx:
             players = await store.lock_players(tx, sorted({claim.player_id for claim in claims}))
             earlier = await _earlier(tx, claims)
             fresh = [claim for claim, known in zip(claims, earlier, strict=True) if known is None]
-            attempts = await _still_placed(tx, [refused.get(claim.id, claim.attempt) for claim in fresh])
+            attempts = await _still_placed(tx, [claim.attempt for claim in fresh])
+            till = await self._till(tx, attempts)
             decision = decide(
                 attempts,
                 players=players,
@@ -91,6 +82,7 @@ class ExactClaims:
                 now_us=to_us(at),
                 daily_cap=self._daily_cap,
                 levels=self._levels,
+                pay=till.pay,
             )
             settled = await self._credited(tx, fresh, decision, at=at, stripe=stripe)
             kept = [
@@ -102,6 +94,16 @@ class ExactClaims:
             await self._outbox.append(tx, events_of(decision.wins), at=at)
         answers = iter(settled)
         return [next(answers) if known is None else known for known in earlier]
+
+    async def _till(self, tx: Tx, attempts: Sequence[Attempt | Refusal]) -> Till:
+        """The accounts of all that may win, locked; so what is decided by them is what the ledger posts."""
+        sides = {
+            account
+            for one in attempts
+            if isinstance(one, Attempt)
+            for account in (payer_of(one.spawn), wallet_of(one.player_id, one.spawn))
+        }
+        return Till(await self._ledger.locked(tx, list(sides)) if sides else {})
 
     async def _credited(
         self, tx: Tx, fresh: Sequence[Claim], decision: Decision, *, at: datetime, stripe: int
@@ -120,7 +122,7 @@ class ExactClaims:
         results = await self._ledger.post(tx, [transfer_of(*pair) for pair in wins], at=at, stripe=stripe)
         statuses = [result.status for result in results]
         if any(status is not TransferStatus.CREATED for status in statuses):
-            raise _why_not([claim for claim, _ in wins], statuses)
+            raise _why_not(statuses)
         balances = iter(result.credit_balance_minor for result in results)
         return [
             Answer(_collected(outcome, next(balances))) if isinstance(outcome, Win) else outcome
@@ -128,25 +130,12 @@ class ExactClaims:
         ]
 
 
-def _why_not(claims: Sequence[Claim], statuses: Sequence[TransferStatus]) -> Exception:
+def _why_not(statuses: Sequence[TransferStatus]) -> Exception:
     """What to do about wins that the ledger did not all post; nothing of the batch may stay."""
-    strange = set(statuses) - {TransferStatus.CREATED, *UNPAID}
-    overtaken = {
-        TransferStatus.REFERENCE_TAKEN,
-        TransferStatus.EXISTS,
-        TransferStatus.EXISTS_WITH_DIFFERENT_FIELDS,
-    }
-    if strange & overtaken:
+    if not _OVERTAKEN.isdisjoint(statuses):
         return _Overtaken()
-    if strange:
-        return RuntimeError(f"the ledger answered {sorted(status.name for status in strange)} to wins")
-    return _Unpaid(
-        {
-            claim.id: unpaid(claim.spawn, status)
-            for claim, status in zip(claims, statuses, strict=True)
-            if status in UNPAID
-        }
-    )
+    strange = {status.name for status in statuses} - {TransferStatus.CREATED.name}
+    return RuntimeError(f"the ledger answered {sorted(strange)} to wins")
 
 
 def _collected(win: Win, balance_minor: int) -> Collected:

@@ -62,10 +62,9 @@ CLAIM_REFUSALS = (
     CapReached,
     CoolingDown,
     AlreadyCollected,
+    WalletFrozen,
     OutOfStock,
-    WalletFrozen,
     WalletFull,
-    WalletFrozen,
 )
 
 LatQuery = Annotated[float, Parameter(ge=-90, le=90, description="Latitude in degrees.")]

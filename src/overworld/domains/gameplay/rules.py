@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -258,10 +258,12 @@ def decide(
     now_us: int,
     daily_cap: int,
     levels: Sequence[int],
+    pay: Callable[[Attempt], Refusal | None] = lambda _: None,
 ) -> Decision:
     """Goes through the attempts one by one, as if each were alone; refusals given stay as they are.
 
-    Refused are, in this order: CapReached, CoolingDown, AlreadyCollected. `players` holds every player of an attempt;
+    Refused are, in this order: CapReached, CoolingDown, AlreadyCollected, and what `pay` refuses, which is asked about
+    each that would win, once, in their order. `players` holds every player of an attempt;
     `taken` the references of what others have; `waits` until when players may not take another of a type, where they
     had to wait once.
 
@@ -286,6 +288,8 @@ def decide(
             outcomes.append(_cooling(attempt, wait_us=until_us[wait] - now_us))
         elif attempt.reference in gone:
             outcomes.append(AlreadyCollected(collectible_id=attempt.spawn.id))
+        elif (unpaid := pay(attempt)) is not None:
+            outcomes.append(unpaid)
         else:
             gone.add(attempt.reference)
             if kind.cooldown_s:

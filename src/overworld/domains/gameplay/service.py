@@ -71,7 +71,7 @@ class Gameplay:
         """A collectible's value, moved to the player's wallet; or the answer of an earlier try under the same key.
 
         Raises: KeyReused; NotFound, Expired, StalePosition, LowTrust, OutOfReach, CapReached, CoolingDown,
-        AlreadyCollected, OutOfStock, WalletFull, WalletFrozen; Busy.
+        AlreadyCollected, WalletFrozen, OutOfStock, WalletFull; Busy.
         """
         return await self.lanes.submit(command)
 

@@ -9,13 +9,14 @@ from uuid import UUID
 from overworld.domains.ledger import store
 from overworld.domains.ledger.errors import UnknownCurrency
 from overworld.domains.ledger.rules import accounts_named, decide, fault_in, spread
-from overworld.domains.ledger.types import Balance, Holding, LedgerSettings, Movement
-from overworld.kernel.ids import derived_id
+from overworld.domains.ledger.types import Balance, Held, Holding, LedgerSettings, Movement
+from overworld.kernel.ids import derived_id, keyed_id
 from overworld.kernel.money import (
     AMOUNT_MINOR_MAX,
     AccountCode,
     AccountRef,
     Currency,
+    Funds,
     Transfer,
     TransferKind,
     TransferResult,
@@ -40,6 +41,7 @@ class Ledger:
         self._database = database
         self.currencies = currencies
         self._numbers_max = (settings or LedgerSettings()).account_ids_cached_max
+        self._id_secret: bytes | None = None
         self._numbers: dict[AccountRef, tuple[int, ...]] = {}
 
     async def post(
@@ -118,18 +120,38 @@ class Ledger:
         while len(self._numbers) > self._numbers_max:
             del self._numbers[next(iter(self._numbers))]
 
-    async def open(self, accounts: Sequence[AccountRef]) -> dict[AccountRef, tuple[int, ...]]:
-        """The row numbers of accounts, one for each stripe, for those who post in SQL of their own.
+    async def open(self, accounts: Sequence[AccountRef]) -> list[tuple[int, ...]]:
+        """The row numbers of accounts, one for each stripe, aligned with them, for those who post in SQL of their own.
 
         What is missing is opened, in a transaction of its own. No round trip when all are known.
         """
-        missing = [ref for ref in accounts if ref not in self._numbers]
+        known = [self._numbers.get(ref) for ref in accounts]
+        missing = {ref for ref, numbers in zip(accounts, known, strict=True) if numbers is None}
+        opened: dict[AccountRef, tuple[int, ...]] = {}
         if missing:
             async with self._database.transaction() as tx:
-                opened = await store.open_accounts(tx, missing)
+                opened = await store.open_accounts(tx, list(missing))
             self._remember(opened)
-            return {ref: self._numbers.get(ref) or opened[ref] for ref in accounts}
-        return {ref: self._numbers[ref] for ref in accounts}
+        return [numbers or opened[ref] for ref, numbers in zip(accounts, known, strict=True)]
+
+    async def transfer_ids(self, asked: Sequence[tuple[UUID, str]]) -> list[UUID]:
+        """The ids of what owners ask for under their idempotency keys, (n,): the same for every try, on every server.
+
+        No round trip but the first time.
+        """
+        if self._id_secret is None:
+            async with self._database.read() as tx:
+                self._id_secret = await store.id_secret(tx)
+        return [keyed_id(self._id_secret, owner_id, key) for owner_id, key in asked]
+
+    async def locked(self, tx: Tx, accounts: Sequence[AccountRef]) -> dict[AccountRef, Funds]:
+        """What accounts hold, opened where missing, all their stripes locked until the transaction ends.
+
+        For who judges by it before `post`: name every account that will be posted to, so that all are locked in the
+        order of their ids. One round trip.
+        """
+        books = await store.take(tx, dict.fromkeys(accounts, True), [])
+        return {ref: _funds([books.held[number] for number in books.account_ids[ref]]) for ref in accounts}
 
     async def taken(self, tx: Tx, references: Sequence[UUID]) -> set[UUID]:
         """Which references of exclusive transfers (collections) somebody has. One round trip, no lock."""
@@ -225,6 +247,12 @@ class Ledger:
         zero; a transfer stays within one currency; a promise is open or settled, once.
         """
         return await store.broken_invariants(tx)
+
+
+def _funds(stripes: Sequence[Held]) -> Funds:
+    posted_minor = sum(one.posted_minor for one in stripes)
+    free_minor = posted_minor - sum(one.promised_minor for one in stripes)
+    return Funds(posted_minor, free_minor, any(one.frozen for one in stripes))
 
 
 def _results(transfers: Sequence[Transfer], plain: store.Plain, held: Sequence[int]) -> list[TransferResult]:
