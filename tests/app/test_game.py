@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from overworld.app.game import GameErrors, check, found
+from overworld.domains.ledger.rules import limits_of
+from overworld.domains.ledger.types import SendLimits
 from overworld.domains.world.types import InterestRules
 from overworld.kernel.money import Currency
 
@@ -76,6 +78,13 @@ def test_a_good_definition_becomes_values(tmp_path):
     assert game.progression.levels == (10, 20, 40)
 
 
+def test_nothing_can_be_sent_unless_the_game_says_so(tmp_path):
+    assert check(written(tmp_path, GOOD)).transfers.currencies == {}
+    limits = '[transfers.currencies.pearl]\nper_transfer_max = "1.50"\nper_day_max = "2"\n'
+    spoken = check(written(tmp_path, GOOD + limits)).transfers
+    assert limits_of(spoken, {"pearl": Currency("pearl", 2)}) == {"pearl": SendLimits(150, 200, 20)}
+
+
 def test_the_digest_is_of_the_content_not_of_its_writing(tmp_path):
     """Comments, order and spelled-out defaults change nothing; a value does."""
     digest = check(written(tmp_path, GOOD)).digest
@@ -133,6 +142,26 @@ def test_everything_wrong_is_found_at_once_with_its_line(tmp_path):
             '[10, "x", -1]',
             "line 21: progression.levels.1: Expected `int`, got `str`; "
             "allowed: a whole number from 1 to 9007199254740992",
+        ),
+        (
+            "[progression]",
+            '[transfers.currencies.perl]\nper_transfer_max = "1"\nper_day_max = "1"\n[progression]',
+            "line 19: transfers.currencies.perl: there is no currency `perl`; did you mean `pearl`?",
+        ),
+        (
+            "[progression]",
+            '[transfers.currencies.pearl]\nper_transfer_max = "0.001"\nper_day_max = "1"\n[progression]',
+            "line 20: transfers.currencies.pearl.per_transfer_max: pearl has 2 decimal places: '0.001'",
+        ),
+        (
+            "[progression]",
+            '[transfers.currencies.pearl]\nper_transfer_max = "1"\nper_day_max = "0"\n[progression]',
+            "line 21: transfers.currencies.pearl.per_day_max: is worth nothing; allowed: a value above 0",
+        ),
+        (
+            "[progression]",
+            '[transfers.currencies.pearl]\nper_transfer_max = "2"\nper_day_max = "1.5"\n[progression]',
+            "line 20: transfers.currencies.pearl.per_transfer_max: 2 at once is more than the 1.5 of a day",
         ),
         ("[progression]", "[progresion]", "line 19: progresion: unknown key; did you mean `progression`?"),
         ("[currencies.pearl]\nscale = 2", "[currencies]", "line 8: currencies: has 0 entries; allowed: at least 1"),

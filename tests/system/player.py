@@ -60,6 +60,11 @@ class Player:
         headers = {} if key is None else {"Idempotency-Key": key}
         return await self.raw.post(f"/v1/game/coins/{target}/collect", json={}, headers=headers)
 
+    async def send(self, to: str, amount: int, *, key: str, note: str | None = None) -> httpx.Response:
+        """The whole answer to a gift over HTTP."""
+        body = {"to": to, "currency": "coin", "amount": str(amount), "note": note}
+        return await self.raw.post("/v1/tokens/transfer", json=body, headers={"Idempotency-Key": key})
+
     async def balance(self) -> int:
         """What the player holds of the game's only currency."""
         lines = await self.api.call("GET", "/v1/tokens/balance", reply=Page[dict[str, str]])

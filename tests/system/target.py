@@ -36,10 +36,10 @@ class Target:
         described: dict[str, Any] = (await self.http.get("/openapi.json")).json()
         return described
 
-    async def player(self, *, device_id: str | None = None) -> Intruder:
+    async def player(self, *, device_id: str | None = None, username: str | None = None) -> Intruder:
         """Signs in somebody new, who has no developer key."""
         device_id = device_id or f"intruder-{uuid4()}"
-        grant = (await self.http.post("/v1/auth/device", json={"device_id": device_id})).json()
+        grant = (await self.http.post("/v1/auth/device", json={"device_id": device_id, "username": username})).json()
         self.learn(device_id, grant["access_token"], grant["refresh_token"])
         return Intruder(self, grant)
 
@@ -97,6 +97,10 @@ class Intruder:
     async def collect(self, target: str, *, key: str | None = None) -> httpx.Response:
         """The whole answer to a claim."""
         return await self.post(f"/v1/game/coins/{target}/collect", idempotency_key=key or str(uuid4()))
+
+    async def send(self, gift: dict[str, Any], *, key: str | None = None) -> httpx.Response:
+        """The whole answer to a gift."""
+        return await self.post("/v1/tokens/transfer", gift, idempotency_key=key or str(uuid4()))
 
     async def held(self) -> int:
         """What the player holds of the game's only currency."""

@@ -334,6 +334,38 @@ class TestOthers:
         assert (await rich.get("/v1/tokens/history", cursor=page["cursor"])).json()["items"]
         assert (await poor.get("/v1/tokens/history", cursor=page["cursor"])).json() == {"items": [], "cursor": None}
 
+    async def test_nobody_sends_what_is_anothers_or_less_than_nothing(self, target, coins):
+        """Whose wallet it is stands in the token alone, and no amount moves backwards."""
+        rich, thief = await at(target, coins[0]), await target.player()
+        assert (await rich.collect(coins.pop(0)["id"])).status_code == 200
+        before = await rich.held()
+        gift = {"to": thief.id, "currency": "coin", "amount": "1"}
+        for wrong in ({"from": rich.id}, {"from_id": rich.id}, {"player_id": rich.id}):
+            assert code_of(await thief.send(gift | wrong)) == (400, "http.bad_request")
+        assert code_of(await thief.send(gift | {"to": rich.id})) == (409, "ledger.insufficient")
+        for amount in (
+            "-1",
+            "+1",
+            "1e3",
+            "0x1",
+            "1,5",
+            " 1",
+            "NaN",
+            "\N{SUPERSCRIPT TWO}",
+            "\N{ARABIC-INDIC DIGIT ONE}",
+        ):
+            refused = await thief.send(gift | {"to": rich.id, "amount": amount})
+            assert code_of(refused) == (400, "http.bad_request"), amount
+        assert (await rich.held(), await thief.held()) == (before, 0)
+
+    async def test_a_name_that_looks_like_an_id_gets_nothing_that_was_meant_for_its_owner(self, target, coins):
+        rich, friend = await at(target, coins[0]), await target.player()
+        assert (await rich.collect(coins.pop(0)["id"])).status_code == 200
+        thief = await target.player(username=friend.id)
+        sent = await rich.send({"to": friend.id.upper(), "currency": "coin", "amount": "1"})
+        assert (sent.status_code, sent.json()["to"]) == (200, friend.id)
+        assert (await friend.held(), await thief.held()) == (1, 0)
+
     async def test_a_socket_serves_one_account_only(self, target):
         victim, intruder = await target.player(), await target.player()
         async with await target.socket(intruder.token) as socket:

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import uuid4
 
 import httpx
@@ -46,6 +47,32 @@ async def test_the_same_key_twice_is_one_effect_and_one_answer(servers, joins):
     assert await player.balance() == int(coin["value"])
     history = await player.api.call("GET", "/v1/tokens/history", reply=Page[dict[str, str]])
     assert [(line["code"], line["amount"]) for line in history.items] == [("collect", coin["value"])]
+
+
+async def test_a_gift_is_made_once_over_both_servers_and_both_players_hear_of_it(servers, joins):
+    sender, receiver = await joins(servers[0]), await joins(servers[1])
+    elsewhere = await joins(servers[1], device_id=sender.device_id)
+    coin = (await sender.around(*LJUBLJANA))[0]
+    await sender.stand(coin["lat"], coin["lng"])
+    assert (await sender.collect(coin["id"], key="earned")).status_code == 200
+    ids = [one.api.session.user.id for one in (sender, receiver)]
+    for one, id_ in zip((sender, receiver), ids, strict=True):
+        assert (await one.socket.subscribe([f"user:{id_}"])).channels == [f"user:{id_}"]
+    name = receiver.api.session.user.username
+    replies = await asyncio.gather(
+        *(one.send(name, 1, key="gift", note="thanks") for one in (sender, elsewhere) for _ in range(4))
+    )
+    assert {reply.status_code for reply in replies} == {200}
+    assert len({reply.text for reply in replies}) == 1
+    assert sum("Idempotency-Replayed" not in reply.headers for reply in replies) == 1
+    assert (await sender.balance(), await receiver.balance()) == (int(coin["value"]) - 1, 1)
+    async with asyncio.timeout(WAIT_S):
+        told = [await one.event("tokens.sent", replies[0].json()["id"]) for one in (sender, receiver)]
+    assert {(one.data.sender, one.data.to, one.data.amount, one.data.note) for one in told} == {(*ids, "1", "thanks")}
+    history = await receiver.api.call("GET", "/v1/tokens/history", reply=Page[dict[str, Any]])
+    assert [(line["code"], line["counterparty"], line["note"]) for line in history.items] == [
+        ("gift", ids[0], "thanks")
+    ]
 
 
 async def test_what_is_placed_on_one_server_is_found_and_withdrawn_on_the_other(servers, joins):
