@@ -276,6 +276,7 @@ async def test_random_gifts_from_two_servers_add_up(senders: Senders, seed):
 
 async def test_history_names_the_other_player_of_a_gift_and_of_nothing_else(senders: Senders):
     await senders.bank.post(replace(mint(A, 1_000), code=TransferCode.MINT))
+    senders.clock.advance(timedelta(seconds=1))
     await senders.send(A, "bob", "4", note="thanks")
     [gift, minted] = await senders.bank.ledger.history(A)
     assert (gift.counterparty_id, gift.note, gift.direction) == (B, "thanks", "out")

@@ -13,7 +13,8 @@ from tests.domains.accounts.conftest import HERE
 async def joined(house, username: str) -> UUID:
     command = SignInDevice(device_id=f"the device of {username}", username=username)
     answer = await house.accounts.sign_in.sign_in_device(command, origin=HERE)
-    return answer.grant.user.id
+    user_id: UUID = answer.grant.user.id
+    return user_id
 
 
 async def test_accounts_are_found_by_id_and_by_name_in_the_order_asked(house):
