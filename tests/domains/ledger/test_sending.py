@@ -180,6 +180,14 @@ class TestKeys:
         for changed in (("cleo", "5", None), ("bob", "6", None), ("bob", "5", "a note")):
             assert await senders.send(A, *changed[:2], note=changed[2]) == "http.key_reused"
 
+    async def test_what_was_sent_is_still_answered_when_the_game_no_longer_lets_it_be_sent(self, senders: Senders):
+        await senders.bank.post(mint(A, 5_000))
+        first = await senders.send(A, "bob", "5")
+        strict = senders.server(TransferRules())
+        assert isinstance(first, Answer)
+        assert await senders.send(A, "bob", "5", server=strict) == Answer(first.value, replayed=True)
+        assert await senders.send(A, "bob", "5", key="new", server=strict) == "ledger.not_sendable"
+
     async def test_a_refusal_is_kept_under_its_key(self, senders: Senders):
         assert await senders.send(A, "bob", "5") == "ledger.insufficient"
         await senders.bank.post(mint(A, 5_000))

@@ -190,8 +190,6 @@ class Sending:
             amount_minor = 0
         if amount_minor == 0:
             return BadAmount(currency=currency.code, scale=currency.scale)
-        if currency.code not in self._limits:
-            return NotSendable(currency=currency.code)
         digest = keyed(command.from_id, command.key, operation="ledger.transfer", body=asked).digest
         gift = Gift(
             id=gift_id,
@@ -203,12 +201,14 @@ class Sending:
             reference=UUID(bytes=digest),
             refusal=None,
         )
-        return replace(gift, refusal=self._refusal(command.from_id, to_id, trust, level))
+        return replace(gift, refusal=self._refusal(gift, to_id, trust, level))
 
-    def _refusal(self, from_id: UUID, to_id: UUID | None, trust: float, level: int) -> Refusal | None:
+    def _refusal(self, gift: Gift, to_id: UUID | None, trust: float, level: int) -> Refusal | None:
+        if gift.currency.code not in self._limits:
+            return NotSendable(currency=gift.currency.code)
         if to_id is None:
             return NoSuchPlayer()
-        if to_id == from_id:
+        if to_id == gift.from_id:
             return ToOneself()
         if trust < self._trust_min:
             return LowTrust(trust=trust, trust_min=self._trust_min)
