@@ -23,7 +23,7 @@ from overworld.kernel.money import HOUSE, AccountCode, AccountRef, Currency, Tra
 from tests.domains.gameplay.field import CURRENCIES, HOME, LEVELS, RULES, SECRET, Field
 
 STAFF = UUID(int=8)
-CAP = 2
+CAP = 3
 MARKED = replace(
     RULES,
     reach_m=900.0,
@@ -87,6 +87,7 @@ class Twin:
     def __init__(self, database: Any, clock: Any, claims_type: type[Claims]) -> None:
         self.field = Field(database, clock, IdSource(clock.now_us, random.Random(7).randbytes))
         self.placed = Placed(cell_level=15)
+        self._rows_told = 0
         self.spawns = Spawns(
             key=SECRET, table=spawn_table(MARKED, LEVELS, _BY_CODE), cells_cached_max=1000, placed=self.placed
         )
@@ -175,9 +176,12 @@ class Twin:
             }
 
     async def told(self) -> list[tuple[list[str], bytes]]:
-        """The rows of the log in order: topics, and the encoded events without their ids."""
+        """The rows of the log since the last time, in order: topics, and the encoded events without their ids."""
         async with self.field.database.read() as tx:
-            rows = await tx.fetch("SELECT topics, events FROM eventlog.outbox ORDER BY stamp, id")
+            rows = await tx.fetch(
+                "SELECT topics, events FROM eventlog.outbox ORDER BY stamp, id OFFSET $1", self._rows_told
+            )
+        self._rows_told += len(rows)
         return [(sorted(row["topics"]), _UUID.sub(b'"id":""', row["events"])) for row in rows]
 
 
