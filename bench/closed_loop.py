@@ -95,8 +95,7 @@ class ClosedLoop:
             self._count += 1
             if self._again_every and self._count % self._again_every == 0:
                 again = await self._claim(command, perf_counter())
-                same = again.replayed and again.value == answer.value if isinstance(again, Answer) else again == answer
-                if not same:
+                if again != (Answer(answer.value, replayed=True) if isinstance(answer, Answer) else answer):
                     self._tally.faults.append(f"{command.key} was answered {answer} and then {again}")
 
     async def _claim(self, command: ClaimCollectible, begun_s: float) -> Answer[Collected] | str:

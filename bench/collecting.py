@@ -178,9 +178,8 @@ class City:
         new = [list(self.player_ids[stand :: self._stands]) for stand in range(self._stands)]
         while any(new):
             for stand, here in enumerate(new):
-                for spawn in await self._lying_around(stand) if here else ():
-                    if here:
-                        wanted.append((here.pop(), spawn.id))
+                lying = await self._lying_around(stand) if here else []
+                wanted += [(here.pop(), spawn.id) for spawn in lying[: len(here)]]
             self._cell_i += 1
         return self._commands(wanted)
 

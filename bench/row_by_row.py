@@ -17,7 +17,6 @@ from overworld.domains.gameplay.spawns import is_placed
 from overworld.domains.gameplay.store import level_event
 from overworld.kernel.clock import from_us
 from overworld.kernel.identity import Answer
-from overworld.kernel.ids import keyed_id
 from overworld.kernel.refusals import Refusal
 from overworld.platform.postgres.idempotency import Kept, recalled
 
@@ -68,17 +67,17 @@ class RowByRow:
         [attempt] = attempted([spawn], claimants, now_us=at_us, terms=self._terms)
         if isinstance(attempt, Refusal):
             raise attempt
-        claim_id = keyed_id(command.player_id, command.key)
+        [claim_id] = await city.ledger.transfer_ids([(command.player_id, command.key)])
         claim = Claim(claim_id, command.player_id, spawn, spawn.reference_for(command.player_id), attempt)
         at = from_us(at_us)
-        wallet, payer = wallet_of(claim), payer_of(spawn)
-        numbers = await city.ledger.open([wallet, payer])
+        wallet, payer = wallet_of(claim.player_id, claim.spawn), payer_of(spawn)
+        [wallet_number], payer_numbers = await city.ledger.open([wallet, payer])
         [event] = city.outbox.encoded([collection_event(claim.player_id, spawn, attempt.amount_minor)], at=at)
         i, connection, call = await self._free.get()
         try:
-            stripe = 0 if self._one_row else i % len(numbers[payer])
+            stripe = 0 if self._one_row else i % len(payer_numbers)
             arguments = (
-                claim.id, claim.reference, spawn.id, claim.player_id, numbers[wallet][0], numbers[payer][stripe],
+                claim.id, claim.reference, spawn.id, claim.player_id, wallet_number, payer_numbers[stripe],
                 attempt.amount_minor, spawn.kind.experience, event, spawn.key if is_placed(spawn.key) else None,
                 attempt.day, self._levels, city.game.collectibles.daily_cap, _TOPICS,
                 level_event(city.outbox, at=at), city.ids(), at,

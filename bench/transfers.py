@@ -126,9 +126,10 @@ class _Gifts:
 
     async def prepare(self, units: int) -> None:
         """Draws that many gifts and more."""
+        units = max(units, 2 * self._wanted.in_flight)
         self._gifts = [
-            self._transfer(*self._random.sample(self._wallets, 2), self._random.randint(1, _AMOUNT_MINOR_MAX))
-            for _ in range(int(_SPARE * units) + self._wanted.in_flight)
+            self._transfer(debit, credit, self._random.randint(1, _AMOUNT_MINOR_MAX))
+            for debit, credit in (self._random.sample(self._wallets, 2) for _ in range(int(_SPARE * units)))
         ]
 
     async def round(self, seconds: float) -> None:

@@ -9,8 +9,9 @@ from collections import Counter
 from collections.abc import Iterable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
 from pathlib import Path
-from time import perf_counter
+from time import monotonic, perf_counter, sleep
 from typing import Annotated, Any
 from uuid import uuid4
 
@@ -32,7 +33,11 @@ from bench.servers import ServerProcess
 
 LJUBLJANA = {"lat": 46.0511, "lng": 14.5051}
 VIEW = {"south": 46.04, "west": 14.49, "north": 46.06, "east": 14.52}
-ENVIRONMENT = {"OVERWORLD_GAMEPLAY__SPAWN_KEY": "openapi", "OVERWORLD_ACCOUNTS__NEW_DEVICES_MAX": "100000"}
+ENVIRONMENT = {
+    "OVERWORLD_GAMEPLAY__SPAWN_KEY": "openapi",
+    "OVERWORLD_ACCOUNTS__NEW_DEVICES_MAX": "100000",
+    "OVERWORLD_LEDGER__SEAL_INTERVAL_S": "0.01",
+}
 # The edge's own words for a request of the wrong shape; a domain may refuse the right shape for reasons of its own.
 WRONG_SHAPE = frozenset({"http.bad_request", "http.malformed"})
 # What has to fit another parameter, for which a schema has no word.
@@ -42,6 +47,7 @@ STAFF_ONLY = frozenset(f"/v1/game/{noun}{rest}" for noun in ("collectibles", "co
 INTEGRAL = re.compile(r"Expected `int( \| null)?`, got `float`")
 _PASSWORD = "a password"  # noqa: S105 - of accounts that live as long as the proof
 _TEXT_MAX = 300
+_SEALED_S = 10.0
 
 Count = Annotated[int, Parameter(validator=Number(gte=1, lte=100_000))]
 
@@ -128,6 +134,7 @@ class Player:
         self._post("/v1/auth/register", registered)
         self._account = {"email": registered["email"], "password": registered["password"]}
         self._friend = registered["username"]
+        self._transfer = self._sealed()
 
     def renew(self) -> None:
         """Becomes somebody whose session nobody has ended."""
@@ -180,13 +187,33 @@ class Player:
 
     def truths(self) -> dict[str, Any]:
         """Values by the names of the parameters that take them."""
-        coins = self._get("/v1/game/collectibles/nearby", LJUBLJANA | {"radius_m": 1_500, "limit": 1})
-        place = {"lat": coins[0]["lat"], "lng": coins[0]["lng"]}
-        self._post("/v1/location/update", place | {"accuracy_m": 5, "timestamp": datetime.now(UTC).isoformat()})
+        coin, place = self._stand()
         self._post("/v1/auth/device", {"device_id": self._name})
         other = next(each for each in self._get("/v1/auth/sessions", {}) if not each["current"])
-        names = {"id": coins[0]["id"], "session_id": other["id"], "Idempotency-Key": self._name, "radius_m": 500}
-        return place | VIEW | names
+        names = {"id": coin, "session_id": other["id"], "Idempotency-Key": self._name, "radius_m": 500}
+        return place | VIEW | names | {"number": 0, "from": 0, "to": 0, "transfer": self._transfer}
+
+    def _stand(self) -> tuple[str, dict[str, Any]]:
+        """Goes to a collectible; its id, and where it is."""
+        coin = self._get("/v1/game/collectibles/nearby", LJUBLJANA | {"radius_m": 1_500, "limit": 1})[0]
+        place = {"lat": coin["lat"], "lng": coin["lng"]}
+        self._post("/v1/location/update", place | {"accuracy_m": 5, "timestamp": datetime.now(UTC).isoformat()})
+        return coin["id"], place
+
+    def _sealed(self) -> str:
+        """The id of a transfer that is in the public log: a coin is taken, and the block waited for."""
+        coin, _ = self._stand()
+        key = {"Idempotency-Key": uuid4().hex}
+        self._client.post(
+            f"/v1/game/collectibles/{coin}/collect", json={}, headers=self.headers | key
+        ).raise_for_status()
+        transfer = str(self._get("/v1/tokens/history", {"limit": 1})[0]["id"])
+        until_s = monotonic() + _SEALED_S
+        while self._client.get("/v1/ledger/proof", params={"transfer": transfer}).status_code != HTTPStatus.OK:
+            if monotonic() > until_s:
+                raise TimeoutError("a transfer was not sealed")
+            sleep(0.01)
+        return transfer
 
     def _get(self, path: str, query: dict[str, Any]) -> list[dict[str, Any]]:
         reply = self._client.get(path, params=query, headers=self.headers | {"Overworld-Key": self._key})

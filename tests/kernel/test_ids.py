@@ -53,6 +53,15 @@ def test_a_later_microsecond_never_sorts_before_an_earlier_one(now_us, later_us)
     assert early.int >> 64 <= late.int >> 64
 
 
+def test_many_ids_at_once_are_those_that_come_one_by_one():
+    def source():
+        return IdSource(lambda: 1_000_000, random.Random(5).randbytes)
+
+    one_by_one, at_once = source(), source()
+    ones = [one_by_one() for _ in range(5)]
+    assert [at_once(), *at_once.many(3), *at_once.many(0), at_once()] == ones
+
+
 def test_threads_never_get_the_same_id():
     source = IdSource(lambda: NOON_US, bytes)
     with ThreadPoolExecutor(4) as pool:

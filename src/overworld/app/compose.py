@@ -226,6 +226,7 @@ def _sending(platform: Platform, *, ledger: LedgerDomain, gameplay: GameplayPart
     return ledger_wiring.build_sending(
         database=platform.database,
         clock=platform.clock,
+        ledger=ledger.service,
         outbox=platform.outbox,
         directory=accounts.directory,
         trust=TrustEverybody(),

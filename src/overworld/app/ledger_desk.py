@@ -27,7 +27,6 @@ from overworld.domains.ledger.errors import (
 )
 from overworld.domains.ledger.types import Holding
 from overworld.kernel.clock import SystemClock
-from overworld.kernel.ids import keyed_id
 from overworld.kernel.money import HOUSE, AccountCode, AccountRef, Currency, Transfer, TransferCode, TransferStatus
 from overworld.kernel.refusals import Refusal
 from overworld.platform.postgres.idempotency import KeyReused
@@ -140,7 +139,7 @@ async def _move(settings: Settings, order: Order, *, code: TransferCode) -> Move
         issuance = AccountRef(HOUSE, currency.code, AccountCode.ISSUANCE)
         theirs = AccountRef(owner_id, currency.code, AccountCode.BUDGET if is_fund else AccountCode.WALLET)
         debit, credit = (theirs, issuance) if code is TransferCode.BURN else (issuance, theirs)
-        id_ = keyed_id(HOUSE, order.key or str(uuid4()))
+        [id_] = await desk.ledger.transfer_ids([(HOUSE, order.key or str(uuid4()))])
         transfer = Transfer(
             id=id_, debit=debit, credit=credit, amount_minor=_minor(order.amount, currency), code=code, reference=id_
         )

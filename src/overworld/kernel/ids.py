@@ -27,12 +27,26 @@ class IdSource:
         self._lock = threading.Lock()
 
     def __call__(self) -> UUID:
+        return self.many(1)[0]
+
+    def many(self, count: int) -> list[UUID]:
+        """So many ids, (count,), growing."""
         now_us = self._now_us()
         stamp = (now_us // 1_000) << 12 | (now_us % 1_000) * 4096 // 1_000
         with self._lock:
-            stamp = self._last = max(stamp, self._last + 1)
-        tail = int.from_bytes(self._random(8), "big") >> 2
-        return UUID(int=(stamp >> 12) << 80 | 0x7 << 76 | (stamp & 0xFFF) << 64 | 0b10 << 62 | tail)
+            first = max(stamp, self._last + 1)
+            self._last = first + count - 1
+        random = self._random(8 * count)
+        return [
+            UUID(
+                int=(stamp >> 12) << 80
+                | 0x7 << 76
+                | (stamp & 0xFFF) << 64
+                | 0b10 << 62
+                | int.from_bytes(random[8 * i : 8 * i + 8], "big") >> 2
+            )
+            for i, stamp in enumerate(range(first, first + count))
+        ]
 
 
 def derived_id(parent: UUID, *names: str) -> UUID:
@@ -48,12 +62,14 @@ def derived_id(parent: UUID, *names: str) -> UUID:
     return UUID(int=(parent.int >> 80) << 80 | 0x7 << 76 | middle << 64 | 0b10 << _RANDOM_BITS | tail)
 
 
-def keyed_id(owner_id: UUID, key: str) -> UUID:
+def keyed_id(secret: bytes, owner_id: UUID, key: str) -> UUID:
     """The id of what an owner asks for under an idempotency key: the same for every try, others' keys give other ids.
 
-    A key that is a UUIDv7 lends its time, so that ids made one after another lie together; other texts give a UUIDv8.
+    Nobody without the secret, of at most 64 bytes, can tell the id from the owner and the key, also where a key is easy
+    to guess. A key that is a UUIDv7 lends its time, so that ids made one after another lie together; other texts give a
+    UUIDv8.
     """
-    digest = blake2b(owner_id.bytes + key.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+    digest = blake2b(owner_id.bytes + key.encode("utf-8", "surrogatepass"), key=secret, digest_size=16).digest()
     number = int.from_bytes(digest, "big") & ~(0xF << 76 | 0b11 << 62) | 0b10 << 62
     time = _UUID7_TIME.fullmatch(key)
     if time is None:

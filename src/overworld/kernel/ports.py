@@ -74,8 +74,12 @@ class Ledger(Protocol):
         """
         ...
 
-    async def open(self, accounts: Sequence[AccountRef]) -> dict[AccountRef, tuple[int, ...]]:
-        """The row numbers of accounts, one for each stripe, opened where missing: for SQL that calls `ledger.move`."""
+    async def open(self, accounts: Sequence[AccountRef]) -> list[tuple[int, ...]]:
+        """The row numbers of accounts, one for each stripe, (n,), opened where missing: for SQL with `ledger.move`."""
+        ...
+
+    async def transfer_ids(self, asked: Sequence[tuple[UUID, str]]) -> list[UUID]:
+        """The ids of what owners ask for under their idempotency keys, (n,): the same for every try and server."""
         ...
 
     async def locked(self, tx: Tx, accounts: Sequence[AccountRef]) -> dict[AccountRef, Funds]:

@@ -78,7 +78,7 @@ class Exactly(Claims):
         for together in self.turns.pop(0):
             answers = await self._exact.run([by_id[one] for one in together], at=at, stripe=stripe)
             found |= dict(zip(together, answers, strict=True))
-        return found
+        return [found[claim.id] for claim in claims]
 
 
 class Twin:

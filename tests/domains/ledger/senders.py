@@ -75,6 +75,7 @@ class Senders:
         parts = build_sending(
             database=self.bank.database,
             clock=self.clock,
+            ledger=self.bank.ledger,
             outbox=self._outbox,
             directory=self.people,
             trust=self.people,

@@ -14,7 +14,6 @@ from msgspec.structs import replace
 from overworld.domains.ledger.errors import OverLimit
 from overworld.domains.ledger.types import CurrencyTransferRules, TransferRules
 from overworld.kernel.identity import Answer
-from overworld.kernel.ids import keyed_id
 from overworld.kernel.money import AMOUNT_MINOR_MAX, TransferCode
 from overworld.kernel.refusals import Refusal
 from tests.domains.ledger.bank import A, B, C, mint
@@ -35,7 +34,8 @@ async def test_a_gift_moves_from_one_wallet_to_the_other_and_both_are_told(sende
     assert isinstance(answer, Answer)
     sent = answer.value
     assert (sent.to, sent.currency, sent.amount, sent.balance) == (B, "ore", "12.50", "37.50")
-    assert (sent.id, sent.at, answer.replayed) == (keyed_id(A, "key"), senders.clock.now(), False)
+    [gift_id] = await senders.bank.ledger.transfer_ids([(A, "key")])
+    assert (sent.id, sent.at, answer.replayed) == (gift_id, senders.clock.now(), False)
     assert (await senders.bank.held(A), await senders.bank.held(B)) == (3_750, 1_250)
     [event] = await senders.events()
     assert (event.from_id, event.to_id, event.amount_minor, event.note) == (A, B, 1_250, "for lunch")
@@ -206,7 +206,8 @@ class TestKeys:
         assert await senders.send_all([command(A, "bob", "5"), command(B, "ada", "5")]) == ["0.00", "5.00"]
 
     async def test_a_key_under_which_something_else_moved_is_refused(self, senders: Senders):
-        await senders.bank.post(mint(A, 500, id=keyed_id(A, "key")))
+        [gift_id] = await senders.bank.ledger.transfer_ids([(A, "key")])
+        await senders.bank.post(mint(A, 500, id=gift_id))
         assert await senders.send(A, "bob", "1") == "http.key_reused"
 
     async def test_twins_at_once_on_two_servers_are_one_gift(self, senders: Senders):

@@ -6,7 +6,7 @@ decide item by item, it changes nothing and the batch goes the exact way (`exact
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import date, datetime
 from functools import partial
 from uuid import UUID
@@ -31,7 +31,7 @@ from overworld.domains.gameplay.store import Batch, Judged
 from overworld.domains.gameplay.types import CollectibleRules, Spawn
 from overworld.kernel.clock import Clock, from_us
 from overworld.kernel.identity import Answer
-from overworld.kernel.ids import IdSource, keyed_id
+from overworld.kernel.ids import IdSource
 from overworld.kernel.money import AMOUNT_MINOR_MAX
 from overworld.kernel.ports import LastFix, Ledger
 from overworld.kernel.refusals import Refusal
@@ -85,19 +85,11 @@ class Claims:
         """
         at_us = self._clock.now_us()
         claims = await self._judged(commands, at_us=at_us)
-        outcomes: dict[tuple[UUID, UUID], Outcome] = {}
-        first: dict[UUID, Claim] = {}
-        left = [claim for claim in claims if isinstance(claim, Claim)]
-        while left:
-            turn: dict[UUID, Claim] = {}
-            for claim in left:
-                turn.setdefault(claim.id, claim)
-            first |= turn
-            found = await self._carried_out(list(turn.values()), at=from_us(at_us), stripe=stripe)
-            outcomes |= {(claim.id, claim.reference): found[claim.id] for claim in turn.values()}
-            # Whoever asked for another thing under a used key says nothing about the next who uses it.
-            left = [c for c in left if c.reference != turn[c.id].reference and isinstance(found[c.id], KeyReused)]
-        return [claim if isinstance(claim, Refusal) else _of(claim, first[claim.id], outcomes) for claim in claims]
+        found = [claim for claim in claims if isinstance(claim, Claim)]
+        carry_out = partial(self._carried_out, at=from_us(at_us), stripe=stripe)
+        once = len({claim.id for claim in found}) == len(found)
+        outcomes = iter(await (carry_out(found) if once else _by_turns(found, carry_out)))
+        return [claim if isinstance(claim, Refusal) else next(outcomes) for claim in claims]
 
     async def _judged(self, commands: Sequence[ClaimCollectible], *, at_us: int) -> list[Claim | Refusal]:
         """Claims as far as they can be judged without the database, (n,); a refusal where there is no collectible."""
@@ -109,10 +101,11 @@ class Claims:
             trust=await self._trust.scores(player_ids),
         )
         wanted = [self._find(command.collectible_id) for command in commands]
+        ids = await self._ledger.transfer_ids([(command.player_id, command.key) for command in commands])
         attempts = attempted(wanted, claimants, now_us=at_us, terms=self._terms)
         return [
             Claim(
-                keyed_id(command.player_id, command.key),
+                claim_id,
                 command.player_id,
                 spawn,
                 spawn.reference_for(command.player_id),
@@ -120,7 +113,7 @@ class Claims:
             )
             if isinstance(spawn, Spawn)
             else spawn
-            for command, spawn, attempt in zip(commands, wanted, attempts, strict=True)
+            for command, claim_id, spawn, attempt in zip(commands, ids, wanted, attempts, strict=True)
         ]
 
     def _find(self, id: str) -> Spawn | Refusal:
@@ -129,22 +122,21 @@ class Claims:
         except Refusal as refusal:
             return refusal
 
-    async def _carried_out(self, claims: Sequence[Claim], *, at: datetime, stripe: int) -> dict[UUID, Outcome]:
-        """The outcomes by the claims' ids. A player with a claim that needs the exact way goes it with all of them."""
+    async def _carried_out(self, claims: Sequence[Claim], *, at: datetime, stripe: int) -> list[Outcome]:
+        """The outcomes, (n,); no id comes twice. Who has a claim that needs the exact way goes it with all of them."""
         slow = {
-            claim.player_id for claim in claims if isinstance(claim.attempt, Attempt) and claim.spawn.kind.cooldown_s
+            claim.player_id for claim in claims if claim.spawn.kind.cooldown_s and isinstance(claim.attempt, Attempt)
         }
-        fast = [claim for claim in claims if claim.player_id not in slow]
-        exact = [claim for claim in claims if claim.player_id in slow]
+        fast = [claim for claim in claims if claim.player_id not in slow] if slow else claims
         outcomes = await self._at_once(fast, at=at, stripe=stripe) if fast else []
-        if outcomes is None:
-            fast, exact, outcomes = [], list(claims), []
-        found = {claim.id: outcome for claim, outcome in zip(fast, outcomes, strict=True)}
-        if exact:
-            self.exact_batches += 1
-            answers = await self._exact.run(exact, at=at, stripe=stripe)
-            found |= {claim.id: outcome for claim, outcome in zip(exact, answers, strict=True)}
-        return found
+        if outcomes is not None and not slow:
+            return outcomes
+        done = {} if outcomes is None else {claim.id: outcome for claim, outcome in zip(fast, outcomes, strict=True)}
+        exact = [claim for claim in claims if claim.id not in done]
+        self.exact_batches += 1
+        answers = await self._exact.run(exact, at=at, stripe=stripe)
+        done |= {claim.id: outcome for claim, outcome in zip(exact, answers, strict=True)}
+        return [done[claim.id] for claim in claims]
 
     async def _at_once(self, claims: Sequence[Claim], *, at: datetime, stripe: int) -> list[Outcome] | None:
         """The outcomes in one round trip, (n,); None, with nothing done, when that cannot decide item by item."""
@@ -179,9 +171,13 @@ class Claims:
             gained[place] += claim.spawn.kind.experience
             claimed[place] += 1
             days[place] = attempt.day
-        sides = [(wallet_of(claim.player_id, claim.spawn), payer_of(claim.spawn)) for claim, _ in wins]
-        numbers = await self._ledger.open(list({ref for pair in sides for ref in pair}))
-        legs = [(numbers[wallet][0], numbers[payer][stripe % len(numbers[payer])]) for wallet, payer in sides]
+        wallets, payers = (
+            [wallet_of(claim.player_id, claim.spawn) for claim, _ in wins],
+            [payer_of(claim.spawn) for claim, _ in wins],
+        )
+        numbers = await self._ledger.open(wallets + payers)
+        sides = zip(numbers[: len(wins)], numbers[len(wins) :], strict=True)
+        legs = [(wallet[0], payer[stripe % len(payer)]) for wallet, payer in sides]
         accounts = sorted({number for leg in legs for number in leg})
         account_at = {number: place for place, number in enumerate(accounts)}
         paid, received = [0] * len(accounts), [0] * len(accounts)
@@ -258,6 +254,25 @@ class Claims:
             else:
                 answers.append(_earlier(claim, judged))
         return answers
+
+
+async def _by_turns(
+    claims: Sequence[Claim], carry_out: Callable[[Sequence[Claim]], Awaitable[Sequence[Outcome]]]
+) -> list[Outcome]:
+    """The outcomes of claims of which some have the same id, (n,): the first of each goes, the others repeat it."""
+    outcomes: dict[tuple[UUID, UUID], Outcome] = {}
+    first: dict[UUID, Claim] = {}
+    left = claims
+    while left:
+        turn: dict[UUID, Claim] = {}
+        for claim in left:
+            turn.setdefault(claim.id, claim)
+        first |= turn
+        found = dict(zip(turn, await carry_out(list(turn.values())), strict=True))
+        outcomes |= {(claim.id, claim.reference): found[claim.id] for claim in turn.values()}
+        # Whoever asked for another thing under a used key says nothing about the next who uses it.
+        left = [c for c in left if c.reference != turn[c.id].reference and isinstance(found[c.id], KeyReused)]
+    return [_of(claim, first[claim.id], outcomes) for claim in claims]
 
 
 def _earlier(claim: Claim, judged: Judged) -> Outcome:

@@ -31,11 +31,11 @@ from overworld.domains.ledger.errors import (
 from overworld.domains.ledger.messages import SendTokens, Sent, TokensSent
 from overworld.domains.ledger.ports import Directory, Progress, Trust
 from overworld.domains.ledger.rules import Sheet, accounts_named, day_began, limit_passed
+from overworld.domains.ledger.service import Ledger
 from overworld.domains.ledger.types import Books, Decision, KnownGift, LedgerSettings, SendLimits, SentToday
 from overworld.kernel.batch import GroupCommit, Lanes
 from overworld.kernel.clock import Clock
 from overworld.kernel.identity import Answer
-from overworld.kernel.ids import keyed_id
 from overworld.kernel.money import AccountRef, Currency, Transfer, TransferCode, TransferStatus
 from overworld.kernel.ports import Outbox, Tx
 from overworld.kernel.refusals import Busy, Refusal
@@ -102,6 +102,7 @@ class Sending:
         *,
         database: Database,
         clock: Clock,
+        ledger: Ledger,
         outbox: Outbox,
         directory: Directory,
         trust: Trust,
@@ -114,6 +115,7 @@ class Sending:
     ) -> None:
         self._database = database
         self._clock = clock
+        self._ledger = ledger
         self._outbox = outbox
         self._directory = directory
         self._trust = trust
@@ -174,9 +176,10 @@ class Sending:
         levels = [self._level_min] * len(payers)
         if self._level_min > 1:
             levels = [one.level for one in await self._progress.progress(payers)]
-        return [self._gift(*one) for one in zip(commands, found, scores, levels, strict=True)]
+        ids = await self._ledger.transfer_ids([(command.from_id, command.key) for command in commands])
+        return [self._gift(*one) for one in zip(commands, ids, found, scores, levels, strict=True)]
 
-    def _gift(self, command: SendTokens, to_id: UUID | None, trust: float, level: int) -> Gift | Refusal:
+    def _gift(self, command: SendTokens, gift_id: UUID, to_id: UUID | None, trust: float, level: int) -> Gift | Refusal:
         asked = command.body
         currency = self._currencies.get(asked.currency)
         if currency is None:
@@ -191,7 +194,7 @@ class Sending:
             return NotSendable(currency=currency.code)
         digest = keyed(command.from_id, command.key, operation="ledger.transfer", body=asked).digest
         gift = Gift(
-            id=keyed_id(command.from_id, command.key),
+            id=gift_id,
             from_id=command.from_id,
             to_id=to_id or command.from_id,
             currency=currency,

@@ -10,7 +10,7 @@ from overworld.domains.ledger import store
 from overworld.domains.ledger.errors import UnknownCurrency
 from overworld.domains.ledger.rules import accounts_named, decide, fault_in, spread
 from overworld.domains.ledger.types import Balance, Held, Holding, LedgerSettings, Movement
-from overworld.kernel.ids import derived_id
+from overworld.kernel.ids import derived_id, keyed_id
 from overworld.kernel.money import (
     AMOUNT_MINOR_MAX,
     AccountCode,
@@ -41,6 +41,7 @@ class Ledger:
         self._database = database
         self.currencies = currencies
         self._numbers_max = (settings or LedgerSettings()).account_ids_cached_max
+        self._id_secret: bytes | None = None
         self._numbers: dict[AccountRef, tuple[int, ...]] = {}
 
     async def post(
@@ -119,18 +120,29 @@ class Ledger:
         while len(self._numbers) > self._numbers_max:
             del self._numbers[next(iter(self._numbers))]
 
-    async def open(self, accounts: Sequence[AccountRef]) -> dict[AccountRef, tuple[int, ...]]:
-        """The row numbers of accounts, one for each stripe, for those who post in SQL of their own.
+    async def open(self, accounts: Sequence[AccountRef]) -> list[tuple[int, ...]]:
+        """The row numbers of accounts, one for each stripe, aligned with them, for those who post in SQL of their own.
 
         What is missing is opened, in a transaction of its own. No round trip when all are known.
         """
-        missing = [ref for ref in accounts if ref not in self._numbers]
+        known = [self._numbers.get(ref) for ref in accounts]
+        missing = {ref for ref, numbers in zip(accounts, known, strict=True) if numbers is None}
+        opened: dict[AccountRef, tuple[int, ...]] = {}
         if missing:
             async with self._database.transaction() as tx:
-                opened = await store.open_accounts(tx, missing)
+                opened = await store.open_accounts(tx, list(missing))
             self._remember(opened)
-            return {ref: self._numbers.get(ref) or opened[ref] for ref in accounts}
-        return {ref: self._numbers[ref] for ref in accounts}
+        return [numbers or opened[ref] for ref, numbers in zip(accounts, known, strict=True)]
+
+    async def transfer_ids(self, asked: Sequence[tuple[UUID, str]]) -> list[UUID]:
+        """The ids of what owners ask for under their idempotency keys, (n,): the same for every try, on every server.
+
+        No round trip but the first time.
+        """
+        if self._id_secret is None:
+            async with self._database.read() as tx:
+                self._id_secret = await store.id_secret(tx)
+        return [keyed_id(self._id_secret, owner_id, key) for owner_id, key in asked]
 
     async def locked(self, tx: Tx, accounts: Sequence[AccountRef]) -> dict[AccountRef, Funds]:
         """What accounts hold, opened where missing, all their stripes locked until the transaction ends.

@@ -188,6 +188,12 @@ async def taken(tx: Tx, references: Sequence[UUID]) -> set[UUID]:
     return set(await tx.fetchval(_TAKEN, references))
 
 
+async def id_secret(tx: Tx) -> bytes:
+    """What ids made from keys follow from, beside the keys. One round trip."""
+    secret: bytes = await tx.fetchval("SELECT value FROM ledger.id_secret")
+    return secret
+
+
 _FREEZE = """
 UPDATE ledger.account SET frozen = $3 WHERE id IN (
     SELECT id FROM ledger.account WHERE owner_id = $1 AND ($2::text IS NULL OR currency = $2)

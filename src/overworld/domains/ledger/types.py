@@ -125,10 +125,10 @@ class Held(Struct, frozen=True, gc=False):
 class Books(Struct, frozen=True, kw_only=True):
     """What the database knew under lock.
 
-    `account_ids` gives an account's row numbers, a number for each of its stripes, none when it is not open; `held` is
-    by row number, and `fresh` the numbers of rows that this transaction made. `existing` are the transfers with an id
-    of the batch or of a promise it settles, by id; `settled` what settled a promise, by the promise's id; `open_until`
-    the promises that are still open; `taken` the references of exclusive codes that somebody has.
+    `account_ids` gives an account's row numbers, a number for each of its stripes, none when it is not open; `held`
+    is by row number, and `fresh` the numbers of rows that this transaction made. `existing` are the transfers with
+    an id of the batch or of a promise it settles, by id; `settled` what settled a promise, by the promise's id;
+    `open_until` the promises that are still open; `taken` the references of exclusive codes that somebody has.
     """
 
     account_ids: Mapping[AccountRef, tuple[int, ...]]

@@ -67,6 +67,7 @@ def build_sending(
     *,
     database: Database,
     clock: Clock,
+    ledger: Ledger,
     outbox: Outbox,
     directory: Directory,
     trust: Trust,
@@ -79,6 +80,7 @@ def build_sending(
     service = Sending(
         database=database,
         clock=clock,
+        ledger=ledger,
         outbox=outbox,
         directory=directory,
         trust=trust,

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from uuid import UUID
 
 import msgspec
+from msgspec import Struct
 
 from overworld.kernel.events import Event, enclose
 from overworld.kernel.ids import IdSource
@@ -14,6 +16,17 @@ from overworld.platform.eventlog import store
 
 EVENTS_MAX = 10_000
 _encode = msgspec.json.Encoder().encode
+
+
+class _Enclosed(Struct, frozen=True, kw_only=True, gc=False):
+    """As an `Envelope`, and encoded to the same, with the event in it that is not encoded yet."""
+
+    id: UUID
+    topic: str
+    at: datetime
+    key: str
+    game: str
+    data: Event
 
 
 class PostgresOutbox:
@@ -38,4 +51,7 @@ class PostgresOutbox:
     def encoded(self, events: Sequence[Event], *, at: datetime) -> list[bytes]:
         """Each event as the log keeps it, (n,), for who appends in SQL: `eventlog.append` of a JSON array of them."""
         game = self._game()
-        return [_encode(enclose(event, id=self._ids(), at=at, game=game)) for event in events]
+        return [
+            _encode(_Enclosed(id=event_id, topic=event.topic, at=at, key=event.key, game=game, data=event))
+            for event, event_id in zip(events, self._ids.many(len(events)), strict=True)
+        ]

@@ -191,12 +191,15 @@ async def test_a_forgotten_player_is_a_stranger_and_everything_verifies(vault, t
     await vault.post(mint(0, 100), mint(1, 100), promise(vault, wallet(0), wallet(1), 9))
     await vault.seal_all()
     before, keys_count = await records_of(vault), await vault.count("account_secret")
+    async with vault.database.read() as tx:
+        await tx.execute("INSERT INTO ledger.note SELECT id, 'for your birthday' FROM ledger.transfer")
 
     assert await vault.sealer.forget(wallet(0).owner_id) == 1
 
     assert await records_of(vault) == before
     assert await verified(vault, tmp_path / "one") == 3
     assert await vault.count("account_secret") == keys_count - 1
+    assert await vault.count("note") == 1, "what others wrote to each other stays"
     assert [each.posted_minor for each in await vault.ledger.balances(wallet(0).owner_id)] == [0, 0]
     await vault.post(mint(0, 50), mint(1, 50))
     assert [each.posted_minor for each in await vault.ledger.balances(wallet(0).owner_id)] == [50, 0]

@@ -75,11 +75,20 @@ WITH forgotten AS (
     RETURNING id
 ), destroyed AS (
     DELETE FROM ledger.account_secret WHERE account_id IN (SELECT id FROM forgotten)
+), silenced AS (
+    DELETE FROM ledger.note WHERE transfer_id IN (
+        SELECT transfer.id FROM ledger.transfer JOIN forgotten ON debit_id = forgotten.id
+        UNION ALL
+        SELECT transfer.id FROM ledger.transfer JOIN forgotten ON credit_id = forgotten.id
+    )
 )
 SELECT count(*) FROM forgotten"""
 
 
 async def forget(tx: Tx, owner_id: UUID, *, stranger_id: UUID) -> int:
-    """Destroys the keys of an owner's accounts, freezes them and gives them to a stranger; how many they were."""
+    """Destroys the keys of an owner's accounts, freezes them and gives them to a stranger; how many they were.
+
+    What was written beside their transfers is deleted.
+    """
     count: int = await tx.fetchval(_FORGET, owner_id, stranger_id)
     return count

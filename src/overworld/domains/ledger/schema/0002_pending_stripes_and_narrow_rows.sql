@@ -67,6 +67,14 @@ CREATE TABLE ledger.pending (
 
 CREATE INDEX pending_expires ON ledger.pending (expires_at);
 
+-- Ids that follow from an owner and a key also follow from this, so that nobody can guess one who guesses a key.
+CREATE TABLE ledger.id_secret (
+    one boolean PRIMARY KEY DEFAULT true CHECK (one),
+    value bytea NOT NULL CHECK (length(value) = 32)
+);
+
+INSERT INTO ledger.id_secret (value) VALUES (uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()));
+
 DROP FUNCTION ledger.take;
 DROP FUNCTION ledger.write;
 

@@ -141,9 +141,9 @@ class Engine:
         """Whether the last good fix still speaks for the player: not when refused ones agree on another place."""
         return int(self.players.tracks["new_count"][slot]) <= 1
 
-    def anchored(self, slots: Sequence[int]) -> list[bool]:
+    def anchored(self, slots: Sequence[int] | I64) -> NDArray[np.bool_]:
         """The same for many slots, aligned with them, (n,)."""
-        known: list[bool] = (self.players.tracks["new_count"][slots] <= 1).tolist()
+        known: NDArray[np.bool_] = self.players.tracks["new_count"][slots] <= 1
         return known
 
     def present(self, cells: Sequence[int]) -> Seen:

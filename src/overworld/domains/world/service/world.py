@@ -141,9 +141,10 @@ class World:
 
         No round trip in a single process, one at most with several. Raises: Fault when the database is gone.
         """
+        if self._sharing is None:
+            return self._own_fixes(player_ids)
         fixes = [self.last_fix(player_id) for player_id in player_ids]
-        if self._sharing is not None:
-            await self._sharing.take_newer(player_ids, fixes, now_us=self._clock.now_us())
+        await self._sharing.take_newer(player_ids, fixes, now_us=self._clock.now_us())
         return FixColumns(
             known=[fix is not None for fix in fixes],
             lat_deg=[fix.lat_deg if fix else 0.0 for fix in fixes],
@@ -326,6 +327,20 @@ class World:
         if changed:
             self.on_cells_changed(changed)
         return encoded_s
+
+    def _own_fixes(self, player_ids: Sequence[UUID]) -> FixColumns:
+        """What `last_fix` gives for each, (n,), as columns; in one go, as nearly all that a claim asks is this."""
+        players = self.engine.players
+        slots: I64 = np.array([players.slot(player_id) for player_id in player_ids], np.int64)
+        at_us = players.at_us[slots]
+        since_us = max(1, self._clock.now_us() - self._settings.fix_kept_s * SECOND_US)
+        known = (slots != NO_SLOT) & (at_us >= since_us) & self.engine.anchored(slots)
+        return FixColumns(
+            known=known.tolist(),
+            lat_deg=players.lat_deg[slots].tolist(),
+            lng_deg=players.lng_deg[slots].tolist(),
+            at_us=at_us.tolist(),
+        )
 
     def _kept_fix(self, slot: int) -> Fix | None:
         """The last accepted fix in a slot, or in none, if it is young enough."""

@@ -1,0 +1,28 @@
+"""What is written in SQL of somebody's own is written as the outbox would have."""
+
+from __future__ import annotations
+
+import random
+from datetime import UTC, datetime
+
+import msgspec
+
+from overworld.kernel.events import enclose
+from overworld.kernel.ids import IdSource
+from overworld.platform.eventlog import PostgresOutbox
+
+from .conftest import Noted
+
+AT = datetime(2026, 6, 1, 12, 0, 0, 250, tzinfo=UTC)
+
+
+def source():
+    return IdSource(lambda: 1_780_000_000_000_000, random.Random(1).randbytes)
+
+
+def test_an_encoded_event_is_the_envelope_of_it():
+    events = [Noted(n=n) for n in range(3)]
+    ids = source()
+    envelopes = [enclose(event, id=ids(), at=AT, game="abc") for event in events]
+    encoded = PostgresOutbox(ids=source(), game=lambda: "abc").encoded(events, at=AT)
+    assert encoded == [msgspec.json.encode(envelope) for envelope in envelopes]
