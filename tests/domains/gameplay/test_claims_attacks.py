@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from overworld.domains.gameplay.claims import Claims
 from overworld.domains.gameplay.types import CollectibleType, GameplaySettings
 from overworld.kernel.clock import FixedClock
+from overworld.platform.postgres import Database, DatabaseSettings, DatabaseTimeout
 from tests.domains.gameplay.field import RULES, SECRET, code_of, spawns_of
 
 ANN, BEN = UUID(int=1), UUID(int=2)
@@ -102,3 +103,25 @@ async def test_a_day_never_begins_twice_when_servers_disagree_about_it(field):
     assert [await code(ahead, field.clock, spawn) for spawn in here[:3]] == ["ok", "ok", "cap_reached"]
     assert await code(late, behind, there[1]) == "cap_reached"
     assert await code(ahead, field.clock, here[4]) == "cap_reached"
+
+
+async def test_a_batch_that_waited_too_long_leaves_nothing_and_may_be_sent_again(field, databases):
+    """Somebody holds a player's row for longer than a statement may take, in the middle of the batch."""
+    one, two = field.shared()[:2]
+    async with field.database.read() as tx:
+        dsn = databases.dsn_of(await tx.fetchval("SELECT current_database()"))
+    hasty = await Database.open(dsn, settings=DatabaseSettings(statement_timeout_ms=300, lock_timeout_ms=200))
+    try:
+        claims = field.claims(EVERYWHERE, database=hasty)
+        warm = [field.claim(ANN, field.shared()[4]), field.claim(BEN, field.shared()[5])]
+        assert [code_of(outcome) for outcome in await claims.run(warm)] == ["ok", "ok"]
+        batch = [field.claim(ANN, one), field.claim(BEN, two)]
+        async with field.database.transaction() as tx:
+            await tx.execute("SELECT FROM gameplay.player WHERE id = $1 FOR UPDATE", BEN)
+            with pytest.raises(DatabaseTimeout):
+                await claims.run(batch)
+        assert [await field.balance(player) for player in (ANN, BEN)] == [3, 3]
+        assert [code_of(outcome) for outcome in await claims.run(batch)] == ["ok", "ok"]
+        assert [await field.balance(player) for player in (ANN, BEN)] == [6, 6]
+    finally:
+        await hasty.close()
