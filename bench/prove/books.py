@@ -11,6 +11,7 @@ from uuid import UUID, uuid4
 import msgspec
 from msgspec import Struct
 
+from bench.prove.gifts import Given
 from overworld.app.game import Game
 from overworld.client import Collected
 from overworld.domains.gameplay.messages import CollectibleCollected
@@ -31,6 +32,10 @@ _EXAMPLES_MAX = 3
 _TRANSFERS = """
 SELECT transfer.reference, owner_id, amount, currency
 FROM ledger.transfer JOIN ledger.account AS payee ON payee.id = credit_id
+WHERE transfer.code = $1"""
+_GIFTS = """
+SELECT transfer.id, payer.owner_id AS from_id, payee.owner_id AS to_id, amount FROM ledger.transfer
+JOIN ledger.account AS payer ON payer.id = debit_id JOIN ledger.account AS payee ON payee.id = credit_id
 WHERE transfer.code = $1"""
 _WALLETS = """
 SELECT coalesce(sum(credits_posted - debits_posted), 0) FROM ledger.account WHERE code = $1"""
@@ -65,24 +70,27 @@ class Books(Struct, frozen=True):
     faults: list[str]
 
 
-async def audit(dsn: str, told: Sequence[Told], *, game: Game) -> Books:
-    """Compares what players were told with the transfers, the wallets and the log of events.
+async def audit(dsn: str, told: Sequence[Told], *, game: Game, given: Sequence[Given] = ()) -> Books:
+    """Compares what players were told, of claims and of gifts, with the transfers, the wallets and the log of events.
 
     The log is read by a durable consumer of its own, from its first event to its last.
     """
     database = await Database.open(dsn, application="proof")
     try:
         events = await _read_log(database)
-        return await _compare(database, told, events, game=game)
+        return await _compare(database, told, events, game=game, given=given)
     finally:
         await database.close()
 
 
-async def _compare(database: Database, told: Sequence[Told], events: Sequence[Envelope], *, game: Game) -> Books:
+async def _compare(
+    database: Database, told: Sequence[Told], events: Sequence[Envelope], *, game: Game, given: Sequence[Given]
+) -> Books:
     currencies = {currency.code: currency for currency in game.currencies}
     async with database.read() as tx:
         faults = await Ledger(database=database, currencies=currencies).invariants(tx)
         rows = await tx.fetch(_TRANSFERS, TransferCode.COLLECT)
+        gifts = await tx.fetch(_GIFTS, TransferCode.GIFT)
         held = int(await tx.fetchval(_WALLETS, AccountCode.WALLET))
         written = [envelope.id for row in await tx.fetch(_LOG) for envelope in _decode(row["events"])]
         experience = {row["id"]: row["experience"] for row in await tx.fetch(_EXPERIENCE)}
@@ -97,6 +105,10 @@ async def _compare(database: Database, told: Sequence[Told], events: Sequence[En
     taken = Counter(event.collectible_id for event in happened if event.mode == Mode.SHARED)
     faults += [f"{one} was taken {count} times" for one, count in taken.items() if count > 1]
     faults += ["two collections have one reference"] * (len({row["reference"] for row in rows}) < len(rows))
+    faults += _differences(
+        "acknowledged", Counter((one.sent.id, one.from_id, one.sent.to, _minor(one, currencies)) for one in given),
+        "posted", Counter((row["id"], row["from_id"], row["to_id"], row["amount"]) for row in gifts),
+    )  # fmt: skip
     earned = sum(taking.amount_minor for taking in acknowledged.elements())
     faults += [f"wallets hold {held}, acknowledged was {earned}"] * (held != earned)
     faults += _experience_faults(happened, experience)
@@ -140,6 +152,10 @@ async def _until_read(log: EventLog, consumer: str) -> None:
 def _taking(one: Told, currencies: Mapping[str, Currency]) -> Taking:
     told = one.collected
     return Taking(one.player_id, told.collectible_id, currencies[told.currency].parse(told.amount), told.currency)
+
+
+def _minor(one: Given, currencies: Mapping[str, Currency]) -> int:
+    return currencies[one.sent.currency].parse(one.sent.amount)
 
 
 def _collection(envelope: Envelope) -> CollectibleCollected:

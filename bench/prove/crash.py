@@ -21,8 +21,10 @@ from cyclopts.validators import Number
 from msgspec.structs import replace
 
 from bench.prove.books import Books, Told, audit
+from bench.prove.gifts import Gifts
 from bench.prove.line import Line
 from bench.prove.outcome import Outcome, Steps, conclude, percentile, say
+from bench.prove.stranger import Sealed, first_key, verified
 from bench.servers import ServerProcess, free_ports
 from overworld.app.game import FILE_NAME, check, found
 from overworld.app.link import Link
@@ -63,7 +65,9 @@ def crash(
     """The server is killed in the middle of replays and started again: no acknowledged claim is lost or doubled.
 
     The tracks of tests/data/gpx are walked in legs, by a new player each, turned round the Earth's axis so that every
-    two walk where nobody was before. The game is `ore` with far more to collect.
+    two walk where nobody was before. The game is `ore` with far more to collect. Players send each other
+    what they collected; all of it is sealed as it happens, and verified at the end by a stranger who has nothing but an
+    export and the key of the first minute.
 
     Parameters
     ----------
@@ -100,11 +104,14 @@ async def prove(folder: Path, *, rounds: int, database_rounds: int, walkers: int
     game = rich_game(folder / "game")
     async with AsyncExitStack() as stack:
         server, line = await _serving(folder / "data", game=game, seed=seed, stack=stack)
+        key = await first_key(server)
         walks = Walks(server, legs(leg_fixes, Random(seed)), stack)
+        gifts = Gifts(Random(f"{seed} gifts"), patience_s=_PATIENCE_S)
         restarts_s: list[float] = []
         async with asyncio.TaskGroup() as walking:
             for _ in range(walkers):
                 walking.create_task(walks.run())
+            walking.create_task(gifts.run(walks.players))
             with Steps("kills", len(kills)) as steps:
                 for kill in kills:
                     await walks.another_claim()
@@ -112,11 +119,16 @@ async def prove(folder: Path, *, rounds: int, database_rounds: int, walkers: int
                     restarts_s += await _kill_and_restart(server, kill, line)
                     steps.done(f"{walks.claims} claims acknowledged")
                 await walks.another_claim()
-            walks.stopping = True
+            walks.stopping = gifts.stopping = True
         say("comparing what was told with the database and its log")
-        faults = await walks.ledger_faults()
-        books = await audit(running_dsn(server.data) or "", walks.told, game=check(game))
-    return Outcome(_figures(kills, walks, restarts_s, books), faults + books.faults)
+        dsn = running_dsn(server.data) or ""
+        faults = gifts.faults + await walks.ledger_faults(gifts)
+        books = await audit(dsn, walks.told, game=check(game), given=gifts.given)
+        say("verifying the public log")
+        sealed = await verified(dsn, folder / "export", key=key)
+    faults += books.faults + sealed.faults
+    faults += [f"{sealed.transfers} transfers sealed, {sealed.posted} posted"] * (sealed.transfers != sealed.posted)
+    return Outcome(_figures(kills, walks, restarts_s, books) | _figures_of_gifts(gifts, sealed), faults)
 
 
 async def _serving(data: Path, *, game: Path, seed: int, stack: AsyncExitStack) -> tuple[ServerProcess, Line]:
@@ -125,6 +137,7 @@ async def _serving(data: Path, *, game: Path, seed: int, stack: AsyncExitStack) 
     line = await stack.enter_async_context(Line(ports[1]))
     environment = {
         "OVERWORLD_GAMEPLAY__SPAWN_KEY": f"crash {seed}",
+        "OVERWORLD_LEDGER__SEAL_INTERVAL_S": "0.2",
         "OVERWORLD_REALTIME__PUBLIC_URL": f"ws://127.0.0.1:{line.port}/v1/realtime",
     }
     server = ServerProcess(data, game=str(game), ports=ports, environment=environment)
@@ -150,6 +163,16 @@ def _figures(kills: Sequence[str], walks: Walks, restarts_s: Sequence[float], bo
     }
 
 
+def _figures_of_gifts(gifts: Gifts, sealed: Sealed) -> dict[str, Any]:
+    return {
+        "gifts_acknowledged": len(gifts.given),
+        "gifts_sent_again": gifts.sent_again,
+        "gifts_refused": dict(gifts.refused),
+        "blocks_verified": sealed.blocks,
+        "transfers_verified": sealed.transfers,
+    }
+
+
 async def _kill_and_restart(server: ServerProcess, kill: str, line: Line) -> list[float]:
     """The seconds from the start of the process until it was ready; none when it lived."""
     if kill == DATABASE:
@@ -166,11 +189,15 @@ async def _kill_and_restart(server: ServerProcess, kill: str, line: Line) -> lis
 
 
 class Walks:
-    """Walks one leg after another until `stopping`; several may `run` at once. `ended` are the legs walked whole."""
+    """Walks one leg after another until `stopping`; several may `run` at once.
+
+    `players` are all who ever walked here, `ended` the legs walked whole.
+    """
 
     def __init__(self, server: ServerProcess, legs: Iterator[Track], stack: AsyncExitStack) -> None:
         self.stopping = False
         self.ended: list[tuple[Link, Walked]] = []
+        self.players: list[Link] = []
         self._http = server.http
         self._key = server.key
         self._legs = legs
@@ -193,6 +220,7 @@ class Walks:
             link = await self._joined()
             walk = Walk(next(self._legs), link, speed=_PACE, moved=lambda: None)
             self._begun.append(walk.walked)
+            self.players.append(link)
             self.ended.append((link, await walk.run()))
 
     async def _joined(self) -> Link:
@@ -212,11 +240,12 @@ class Walks:
             while self.claims == before:  # noqa: ASYNC110 - walks know nothing of who waits for them
                 await asyncio.sleep(_LOOK_S)
 
-    async def ledger_faults(self) -> list[str]:
+    async def ledger_faults(self, gifts: Gifts) -> list[str]:
         """Where the players' own histories over HTTP differ from what they were told."""
         faults: list[str] = []
         for link, walked in self.ended:
-            faults += [f"{walked.file}: {fault}" for fault in await ledger_faults(link.api, walked)]
+            moved = gifts.moved(UUID(link.api.session.user.id))
+            faults += [f"{walked.file}: {fault}" for fault in await ledger_faults(link.api, walked, moved=moved)]
         return faults
 
 

@@ -40,6 +40,9 @@ async def test_a_killed_server_has_everything_it_acknowledged(tmp_path):
     kinds = {"server": 1, "server unheard": 1, "server and database": 1, "database": 1}
     assert outcome.figures["kills"] == kinds
     assert outcome.figures["claims_acknowledged"] == outcome.figures["transfers"] > 0
+    assert outcome.figures["gifts_acknowledged"] > 0
+    sealed = outcome.figures["transfers"] + outcome.figures["gifts_acknowledged"]
+    assert outcome.figures["transfers_verified"] == sealed
     assert outcome.figures["reconnects"] >= 3
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -37,15 +37,18 @@ class Movement(Struct, frozen=True):
     code: str
 
 
-async def ledger_faults(api: Api, walked: Walked) -> list[str]:
+async def ledger_faults(api: Api, walked: Walked, *, moved: Mapping[str, Decimal] | None = None) -> list[str]:
     """Where the ledger and the player's own notes differ, a line each; empty when they agree.
 
-    The history must hold as many collections of each amount as were acknowledged, and the balance must be their sum.
+    The history must hold as many collections of each amount as were acknowledged, and the balance must be their sum and
+    what else came in, less what went out, which `moved` tells by currency.
     """
     balances = (await api.call("GET", "/v1/tokens/balance", reply=Page[Balance])).items
     held = {line.currency: Decimal(line.posted) for line in balances if Decimal(line.posted)}
-    earned = {currency: amount for currency, amount in walked.earned.items() if amount}
-    faults = [f"balance is {held}, collected were {earned}"] if held != earned else []
+    due = Counter(walked.earned)
+    due.update(moved or {})
+    expected = {currency: amount for currency, amount in due.items() if amount}
+    faults = [f"balance is {held}, it should be {expected}"] if held != expected else []
     posted = Counter((line.amount, line.currency) for line in await _history(api) if line.code == "collect")
     noted = Counter((one.amount, one.currency) for one in walked.collected)
     return faults + [
