@@ -10,6 +10,7 @@ from cyclopts import App
 
 from bench.bandwidth import bandwidth
 from bench.claims import claims, claims_hot
+from bench.claims_curve import claims_curve
 from bench.claims_socket import claims_socket
 from bench.connections import connections
 from bench.curves import curves
@@ -24,7 +25,7 @@ from bench.tick import tick
 from bench.transfers import transfers
 
 _NAMES = (
-    "bandwidth", "claims", "claims-hot", "claims-socket", "connections", "curves", "fanout", "location",
+    "bandwidth", "claims", "claims-curve", "claims-hot", "claims-socket", "connections", "curves", "fanout", "location",
     "location-json", "location-single", "nearby", "peers", "seal", "start", "tick",
     "transfers",
 )  # fmt: skip
@@ -33,6 +34,7 @@ app = App(name="script/bench", help="Measures the product on this machine.", ver
 
 app.command(bandwidth)
 app.command(claims)
+app.command(claims_curve)
 app.command(claims_hot)
 app.command(claims_socket)
 app.command(connections)

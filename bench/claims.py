@@ -166,7 +166,7 @@ async def _measure(wanted: _Wanted, folder: Path) -> Report:
                 "loop": "closed",
             },
             figures=figures | _counted(tallies, books),
-            faults=[fault for tally in tallies for fault in tally.faults] + _strange(tallies) + books.faults,
+            faults=[fault for tally in tallies for fault in tally.faults] + strange(tallies) + books.faults,
         )
 
 
@@ -203,6 +203,7 @@ def _counted(tallies: list[Tally], books: Books) -> dict[str, Any]:
     return {"wins": wins, "refusals": refusals, "transfers": books.transfers, "audit_faults": len(books.faults)}
 
 
-def _strange(tallies: list[Tally]) -> list[str]:
+def strange(tallies: list[Tally]) -> list[str]:
+    """Refusals that nobody meant."""
     refusals = sum((tally.refusals for tally in tallies), Tally().refusals)
     return [f"{count} claims were refused as {code}" for code, count in refusals.items() if code != CONTESTED]

@@ -27,6 +27,7 @@ from overworld.app.game import check
 _CONTESTED = "gameplay.already_collected"
 _GUESS_PER_S = 25_000
 
+Pipelined = Annotated[int, Parameter(validator=Number(gte=1, lte=32))]
 Players = Annotated[int, Parameter(validator=Number(gte=2, lte=10_000))]
 Contested = Annotated[float, Parameter(validator=Number(gte=0, lte=1))]
 
@@ -36,6 +37,7 @@ class _Wanted(Struct, frozen=True, kw_only=True):
 
     over: Over
     players: int
+    pipelined: int
     contested: float
     seconds: float
     rounds: int
@@ -46,7 +48,8 @@ class _Wanted(Struct, frozen=True, kw_only=True):
 def claims_socket(
     *,
     over: Over = "socket",
-    players: Players = 256,
+    players: Players = 200,
+    pipelined: Pipelined = 4,
     contested: Contested = 0.1,
     seconds: Seconds = 15,
     rounds: RoundCount = 3,
@@ -54,10 +57,10 @@ def claims_socket(
     database: str | None = None,
     json: Json = False,
 ) -> int:
-    """Claims a second: many players collect at once, some of it contested, and every coin is counted afterwards.
+    """Claims a second over connections: many players collect at once, and every coin is counted afterwards.
 
-    Closed loop: each player has one claim under way and sends the next when it is answered, so `players` claims are
-    in flight. A latency lasts from sending a claim to reading its answer, in the generator's process.
+    Closed loop: each player has `pipelined` claims under way and sends the next when one is answered. A latency lasts
+    from sending a claim to reading its answer, in the generator's process.
 
     Parameters
     ----------
@@ -65,6 +68,8 @@ def claims_socket(
         How claims are sent.
     players
         Players, each with a connection; an odd one is left out, since two share a stand.
+    pipelined
+        Claims that each player has under way; over HTTP it is one.
     contested
         Share of the claims for collectibles that both players of a stand want: half of these are refused.
     seconds
@@ -81,6 +86,7 @@ def claims_socket(
     wanted = _Wanted(
         over=over,
         players=players // 2 * 2,
+        pipelined=pipelined if over == "socket" else 1,
         contested=contested,
         seconds=seconds,
         rounds=rounds,
@@ -106,6 +112,7 @@ async def _measure(wanted: _Wanted, folder: Path) -> Report:
             spawn_key=spawn_key,
             seats=await sign_in(server.http, wanted.players),
             contested=wanted.contested,
+            pipelined=wanted.pipelined,
             seed=wanted.seed,
         )
         async with Generator(ClaimsLoad.make, plan) as generator:
@@ -132,6 +139,7 @@ def _report(wanted: _Wanted, rounds: Rounds, books: Books, *, memory_mb: float, 
         settings={
             "over": wanted.over,
             "players": wanted.players,
+            "pipelined": wanted.pipelined,
             "contested": wanted.contested,
             "seconds": wanted.seconds,
             "loop": "closed",

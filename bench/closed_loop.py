@@ -18,8 +18,8 @@ from overworld.domains.gameplay.messages import ClaimCollectible, Collected
 from overworld.kernel.identity import Answer
 from overworld.kernel.refusals import Refusal
 
-_SPARE = 1.4
-_KEEPS_MIN = 2_000
+_SPARE = 1.5
+_CLAIMS_MIN = 5_000
 
 Collect = Callable[[ClaimCollectible], Awaitable[Answer[Collected]]]
 
@@ -43,7 +43,7 @@ class ClosedLoop:
 
     async def prepare(self, units: int) -> None:
         """Finds that many claims and more; everybody reports where they stand."""
-        self._claims = await self._city.claims(int(_SPARE * units) + _KEEPS_MIN)
+        self._claims = await self._city.claims(max(int(_SPARE * units), _CLAIMS_MIN))
         self._city.report_again()
 
     async def everybody_once(self) -> None:

@@ -47,7 +47,8 @@ _AMOUNT_MINOR_MAX = 20
 _FUNDED_AT_ONCE = 4_000
 _LANES = 2
 _GUESS_PER_S = 20_000
-_SPARE = 1.4
+_SPARE = 1.5
+_GIFTS_MIN = 5_000
 _COUNT = "SELECT count(*) FROM ledger.transfer WHERE code = $1"
 _HELD = "SELECT owner_id, (credits_posted - debits_posted)::bigint AS held FROM ledger.account WHERE code = $1"
 
@@ -126,7 +127,7 @@ class _Gifts:
 
     async def prepare(self, units: int) -> None:
         """Draws that many gifts and more."""
-        units = max(units, 2 * self._wanted.in_flight)
+        units = max(units, _GIFTS_MIN)
         self._gifts = [
             self._transfer(debit, credit, self._random.randint(1, _AMOUNT_MINOR_MAX))
             for debit, credit in (self._random.sample(self._wallets, 2) for _ in range(int(_SPARE * units)))

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from math import ceil
 from pathlib import Path
 from random import Random
@@ -35,6 +37,7 @@ _STAND_REACH_M = 950.0  # a little less than the game's
 _SPARE = 2.0
 _ANSWER_S = 15.0
 _CUT = b""
+_CID = re.compile(rb'"cid":"(\d+)"')
 
 Answered = Callable[[bytes], None]
 
@@ -42,7 +45,7 @@ Answered = Callable[[bytes], None]
 class ClaimsPlan(Struct, frozen=True, kw_only=True):
     """What a generator of claims needs. Two players share a stand, and want a part of what lies there both.
 
-    `contested` is the share of the claims that are for such a part.
+    `contested` is the share of the claims that are for such a part; `pipelined` is how many a player has under way.
     """
 
     http: str
@@ -53,6 +56,7 @@ class ClaimsPlan(Struct, frozen=True, kw_only=True):
     spawn_key: str
     seats: Sequence[Seat]
     contested: float
+    pipelined: int
     seed: int
 
 
@@ -63,22 +67,24 @@ class _Refusal(Struct, frozen=True):
 
 
 class _BySocket:
-    """Claims with `game.action`."""
+    """Claims with `game.action`, as many at once as one likes; the server's answers come in any order."""
 
     def __init__(self, line: SocketLine) -> None:
         self._line = line
-        self._answered: Answered | None = None
+        self._waiting: dict[bytes, Answered] = {}
+        self._count = 0
         line.heard = self._tell
-        line.ended = lambda: self._tell(_CUT)
+        line.ended = self._cut
 
     @classmethod
     async def connect(cls, plan: ClaimsPlan, seat: Seat) -> Self:
         return cls(await SocketLine.connect(plan.realtime, token=seat.token, key=plan.key))
 
     def claim(self, coin: str, answered: Answered) -> None:
-        self._answered = answered
+        self._count += 1
+        self._waiting[b"%d" % self._count] = answered
         data = f'{{"action":"collect","target":"{coin}","request_id":"{coin}"}}'
-        self._line.send(f'{{"type":"game.action","cid":"1","data":{data}}}'.encode())
+        self._line.send(f'{{"type":"game.action","cid":"{self._count}","data":{data}}}'.encode())
 
     def close(self) -> None:
         self._line.close()
@@ -91,9 +97,15 @@ class _BySocket:
         return msgspec.json.decode(frame.data, type=Collected)
 
     def _tell(self, raw: bytes) -> None:
-        answered, self._answered = self._answered, None
+        said = _CID.search(raw)
+        answered = self._waiting.pop(said[1], None) if said else None
         if answered is not None:
             answered(raw)
+
+    def _cut(self) -> None:
+        waiting, self._waiting = self._waiting, {}
+        for answered in waiting.values():
+            answered(_CUT)
 
 
 class _ByHttp:
@@ -124,40 +136,44 @@ class _ByHttp:
 
 
 class _Claimant:
-    """One player: claims what it wants in turn, the next when the last is answered."""
+    """One player: claims what it wants in turn, `pipelined` at once, the next when one is answered."""
 
-    def __init__(self, seat: Seat, voice: _BySocket | _ByHttp) -> None:
+    def __init__(self, seat: Seat, voice: _BySocket | _ByHttp, *, pipelined: int) -> None:
         self.seat = seat
         self.voice = voice
+        self._pipelined = pipelined
         self.wanted: list[str] = []
         self.answers: list[bytes] = []
         self.latencies_s: list[float] = []
         self.rests: Callable[[], None]
         self._until_s = 0.0
-        self._sent_s = 0.0
+        self._under_way = 0
 
     def start(self, *, until_s: float, rests: Callable[[], None]) -> None:
         """Claims until a time, then calls `rests`; also when nothing is left to claim."""
         self._until_s, self.rests = until_s, rests
         self.answers, self.latencies_s = [], []
-        self._next(perf_counter())
+        self._under_way = self._pipelined
+        for _ in range(self._pipelined):
+            self._next(perf_counter())
 
     def _next(self, now_s: float) -> None:
         if now_s >= self._until_s or not self.wanted or _CUT in self.answers[-1:]:
-            self.rests()
+            self._under_way -= 1
+            if self._under_way == 0:
+                self.rests()
             return
-        self._sent_s = now_s
-        self.voice.claim(self.wanted.pop(), self._answered)
+        self.voice.claim(self.wanted.pop(), partial(self._answered, now_s))
 
-    def _answered(self, raw: bytes) -> None:
+    def _answered(self, sent_s: float, raw: bytes) -> None:
         now_s = perf_counter()
-        self.latencies_s.append(now_s - self._sent_s)
+        self.latencies_s.append(now_s - sent_s)
         self.answers.append(raw)
         self._next(now_s)
 
 
 class ClaimsLoad:
-    """All players, connected. Closed loop: each has one claim under way."""
+    """All players, connected. Closed loop: each has the same number of claims under way."""
 
     def __init__(self, plan: ClaimsPlan, claimants: Sequence[_Claimant], spawns: Spawns) -> None:
         self._plan = plan
@@ -174,7 +190,7 @@ class ClaimsLoad:
         game = check(plan.game)
         table = spawn_table(game.collectibles, game.progression, {c.code: c for c in game.currencies})
         voice = _BySocket if plan.over == "socket" else _ByHttp
-        claimants = [_Claimant(seat, await voice.connect(plan, seat)) for seat in plan.seats]
+        claimants = [_Claimant(seat, await voice.connect(plan, seat), pipelined=plan.pipelined) for seat in plan.seats]
         return cls(plan, claimants, Spawns(key=plan.spawn_key.encode(), table=table, cells_cached_max=1))
 
     async def prepare(self, units: int) -> None:

@@ -55,11 +55,51 @@ def holds(line: dict[str, Any], rate: str) -> None:
 @slow
 @pytest.mark.parametrize("over", ["socket", "http"])
 def test_every_claim_is_counted_once(over: str):
-    line = told("claims", "--over", over, "--players", "8", "--contested", "0.5", "--seconds", "1")
+    line = told("claims-socket", "--over", over, "--players", "8", "--contested", "0.5", "--seconds", "1")
     holds(line, "claims_per_s")
     assert line["wins"] == line["transfers"] > 0
     assert list(line["refusals"]) == ["gameplay.already_collected"]
     assert line["audit_faults"] == 0
+
+
+@slow
+def test_claims_are_measured_in_batches_and_row_by_row_on_the_same_books():
+    of = ["--players", "200", "--campaigns", "5", "--contested", "0.2", "--in-flight", "16"]
+    line = told("claims", *of, "--seconds", "1", "--rounds", "3")
+    ratio = line["claims_per_s"] / line["row_by_row"]["claims_per_s"]
+    assert line["ratio_vs_row_by_row"] == pytest.approx(ratio, abs=0.01)
+    assert line["wins"] == line["transfers"] > 0
+    assert line["refusals"]["gameplay.already_collected"] > 0
+    assert line["postgres_claim_us"] > 0
+    assert line["wal_bytes"] > 0
+
+
+@slow
+def test_one_sponsor_pays_for_all_claims_and_nothing_is_paid_twice():
+    line = told("claims-hot", "--players", "200", "--in-flight", "16", "--seconds", "1", "--rounds", "3")
+    assert line["ratio_vs_row_by_row"] > 0
+    assert line["wins"] == line["transfers"] > 0
+    assert line["refusals"] == {}
+
+
+@slow
+def test_gifts_are_posted_in_batches_and_every_wallet_holds_what_was_answered():
+    line = told("transfers", "--accounts", "100", "--in-flight", "16", "--seconds", "1", "--rounds", "3")
+    assert line["min"]["transfers_per_s"] > 0
+    assert line["transfers"] > 0
+    assert line["audit_faults"] == 0
+
+
+@slow
+def test_the_curve_of_claims_is_drawn(tmp_path: Path):
+    ran = bench(
+        "claims-curve", "--players", "200", "--campaigns", "5", "--seconds", "0.3", "--out", str(tmp_path), "--json"
+    )
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    rows = json.loads(ran.stdout)["rows"]
+    assert [row["in_flight"] for row in rows] == [1, 4, 16, 64, 256, 1_024]
+    assert (tmp_path / "claims-by-in-flight.svg").read_text().startswith("<svg")
+    assert json.loads((tmp_path / "claims-by-in-flight.json").read_text()) == rows
 
 
 @slow

@@ -10,18 +10,17 @@ from contextlib import AsyncExitStack
 import pytest
 from msgspec.structs import replace
 
+from overworld.domains.gameplay.messages import ClaimCollectible
 from overworld.domains.gameplay.types import GameplaySettings
 from overworld.kernel.money import HOUSE, AccountCode, AccountRef
 from overworld.kernel.refusals import Refusal
 from overworld.platform.postgres import Database
-from tests.domains.gameplay.field import SECRET, code_of
+from tests.domains.gameplay.field import RULES, SECRET, code_of
 from tests.domains.gameplay.test_claims_unpaid import (
     CAMPAIGN,
     LAT,
     LNG,
-    RULES,
     TYPES,
-    ClaimCollectible,
     budget_of,
     move,
     place,

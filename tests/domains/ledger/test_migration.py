@@ -7,6 +7,7 @@ import shutil
 from base64 import urlsafe_b64encode
 from collections import Counter
 from datetime import timedelta
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
@@ -43,7 +44,7 @@ def first_of(schema: Schema, folder) -> Schema:
 
 async def collected_before(tx, players, chance):
     """Collections as the build before wrote them, shared and personal; what each player got, (at, id, amount)."""
-    got = {player: [] for player in players}
+    got: dict[Any, list[Any]] = {player: [] for player in players}
     for currency in ("ore", "gem"):
         owners = [HOUSE, *players]
         codes = ["issuance"] + ["wallet"] * len(players)
@@ -91,7 +92,7 @@ async def test_books_of_the_build_before_say_the_same_and_go_on(open_database, t
         bank = Bank(database)
         assert await bank.broken() == []
         for player in players:
-            held = Counter()
+            held: Counter[str] = Counter()
             for currency, _, _, amount in got[player]:
                 held[currency] += amount
             assert {one.currency: one.posted_minor for one in await bank.ledger.balances(player)} == {

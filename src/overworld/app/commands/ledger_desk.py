@@ -115,7 +115,7 @@ def mint(
     command again does nothing more, so that a script may be run twice.
 
     For example:
-      overworld ledger mint ada 50 coin --note "lost in the outage of 3 May" --key outage-ada
+      overworld ledger mint ada 50 coin --note "the outage of 3 May" --key may3-ada
 
     Exit codes: 0 done, or done before under this key; 1 it was refused, or there is no such database or player.
 
@@ -182,7 +182,7 @@ def fund(
     With --key the same command again does nothing more.
 
     For example:
-      overworld ledger fund 01890a5d-ac96-774b-bcce-b302099a8057 100000 coin --key spring-2026
+      overworld ledger fund 01890a5d-ac96-774b-bcce-b302099a8057 100000 coin
 
     Exit codes: 0 done, or done before under this key; 1 it was refused, or there is no such database.
 

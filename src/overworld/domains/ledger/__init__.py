@@ -14,7 +14,14 @@ are ever below zero, and what they owe is the supply.
 Events out: `events.tokens.sent`, for what players send each other; any other transfer is part of its caller's fact.
 """
 
-from overworld.domains.ledger.service import TRANSFERS_MAX, Ledger
-from overworld.domains.ledger.wiring import SCHEMA, LedgerDomain, build
+from typing import TYPE_CHECKING
+
+from overworld.kernel.door import door
+
+if TYPE_CHECKING:
+    from overworld.domains.ledger.service import TRANSFERS_MAX, Ledger
+    from overworld.domains.ledger.wiring import SCHEMA, LedgerDomain, build
+else:
+    __getattr__ = door(__name__, service=["TRANSFERS_MAX", "Ledger"], wiring=["SCHEMA", "LedgerDomain", "build"])
 
 __all__ = ["SCHEMA", "TRANSFERS_MAX", "Ledger", "LedgerDomain", "build"]

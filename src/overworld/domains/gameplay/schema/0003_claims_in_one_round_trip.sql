@@ -39,6 +39,8 @@ DECLARE
     sound boolean;
     held bigint[];
     taken uuid[];
+    memos bigint[];
+    unsettled boolean;
 BEGIN
     WITH credited AS (
         UPDATE gameplay.player
@@ -76,16 +78,17 @@ BEGIN
     taken := ledger.taken(refs);
 
     SELECT coalesce(array_agg(status ORDER BY place), '{}'), coalesce(array_agg(experience ORDER BY place), '{}'),
-        coalesce(array_agg(level ORDER BY place), '{}'), coalesce(array_agg(balance ORDER BY place), '{}')
-    INTO statuses, experiences, reached, balances
+        coalesce(array_agg(level ORDER BY place), '{}'), coalesce(array_agg(balance ORDER BY place), '{}'),
+        array_agg(experience * 1024 + level ORDER BY place), bool_or(status <> 0 OR level > level_before[player])
+    INTO statuses, experiences, reached, balances, memos, unsettled
     FROM (
-        SELECT place, status, experience, balance,
+        SELECT place, player, status, experience, balance,
             greatest(level_before[player], width_bucket(experience, levels) + 1) AS level
         FROM (
             SELECT place, player, status,
-                before[player] + coalesce(sum(gain) FILTER (WHERE status = 0) OVER of_player, 0) AS experience,
+                before[player] + coalesce((sum(gain) FILTER (WHERE status = 0) OVER of_player)::bigint, 0) AS experience,
                 held[wallet] - received[wallet]
-                    + coalesce(sum(amount) FILTER (WHERE status = 0) OVER of_wallet, 0) AS balance
+                    + coalesce((sum(amount) FILTER (WHERE status = 0) OVER of_wallet)::bigint, 0) AS balance
             FROM (
                 SELECT *, CASE WHEN hoped = 0 AND row_number() OVER (PARTITION BY ref, hoped ORDER BY place) > 1
                     THEN 4 ELSE hoped END AS status
@@ -106,11 +109,12 @@ BEGIN
 
     IF 0 = ANY (statuses) THEN
     PERFORM ledger.record(accounts, payer_at, wallet_at, amounts, ids, array_fill(collect, ARRAY[cardinality(ids)]), refs,
-        (SELECT array_agg(e * 1024 + l ORDER BY place) FROM unnest(experiences, reached) WITH ORDINALITY AS after (e, l, place)),
-        balances, statuses, happened);
+        memos, balances, statuses, happened);
     END IF;
-    PERFORM gameplay.settle(statuses, player_at, wallet_at, payer_at, amounts, gains, players, before, level_before, counted,
-        experiences, reached, accounts);
+    IF unsettled THEN
+        PERFORM gameplay.settle(statuses, player_at, wallet_at, payer_at, amounts, gains, players, before, level_before,
+            counted, experiences, reached, accounts);
+    END IF;
     PERFORM gameplay.tell(statuses, player_at, players, level_before, experiences, reached, events, topics, level_event,
         event_id, happened);
 
