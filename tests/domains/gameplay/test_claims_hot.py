@@ -12,19 +12,11 @@ from msgspec.structs import replace
 
 from overworld.domains.gameplay.messages import ClaimCollectible
 from overworld.domains.gameplay.types import GameplaySettings
-from overworld.kernel.money import HOUSE, AccountCode, AccountRef
+from overworld.kernel.money import AccountCode
 from overworld.kernel.refusals import Refusal
 from overworld.platform.postgres import Database
+from tests.domains.gameplay.campaign import CAMPAIGN, ISSUANCE, LAT, LNG, TYPES, budget_of, move, place
 from tests.domains.gameplay.field import RULES, SECRET, code_of
-from tests.domains.gameplay.test_claims_unpaid import (
-    CAMPAIGN,
-    LAT,
-    LNG,
-    TYPES,
-    budget_of,
-    move,
-    place,
-)
 
 PAYABLE = 120
 VALUE = 7
@@ -57,7 +49,7 @@ async def test_a_budget_on_three_servers_ends_at_nothing_and_every_answer_is_rep
             database = await Database.open(dsn)
             stack.push_async_callback(database.close)
             servers.append(await field.parts(rules, settings=settings, database=database))
-        await move(field, AccountRef(HOUSE, "coin", AccountCode.ISSUANCE), budget_of(CAMPAIGN), PAYABLE * VALUE)
+        await move(field, ISSUANCE, budget_of(CAMPAIGN), PAYABLE * VALUE)
         things = await place(field, servers[0], *[CAMPAIGN] * 4, mode="personal")
         for server in servers[1:]:
             await server.placing.load()

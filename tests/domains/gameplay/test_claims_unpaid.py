@@ -2,31 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
-from datetime import timedelta
 from uuid import UUID
 
 import pytest
 from msgspec.structs import replace
 
-from overworld.domains.gameplay.messages import ClaimCollectible, CollectibleToPlace, PlaceCollectibles
-from overworld.domains.gameplay.types import CollectibleType, GameplaySettings
-from overworld.geo import cells
-from overworld.kernel.money import (
-    AMOUNT_MINOR_MAX,
-    HOUSE,
-    AccountCode,
-    AccountRef,
-    Transfer,
-    TransferCode,
-    TransferStatus,
-)
-from overworld.kernel.refusals import Refusal
-from tests.domains.gameplay.field import HOME, RULES, SECRET, code_of
+from overworld.domains.gameplay.types import GameplaySettings
+from overworld.kernel.money import AMOUNT_MINOR_MAX, AccountRef
+from tests.domains.gameplay.campaign import CAMPAIGN, ISSUANCE, OTHER, TYPES, budget_of, claimed, move, place
+from tests.domains.gameplay.field import RULES, SECRET
 
-STAFF, CAMPAIGN, OTHER = (UUID(int=n) for n in (8, 9, 10))
-LAT, LNG = cells.centre_deg(HOME)
-TYPES = {**RULES.types, "token": CollectibleType(weight=0, value="7", currency="coin")}
 PLAYERS = [UUID(int=100 + n) for n in range(40)]
 
 
@@ -34,52 +19,6 @@ PLAYERS = [UUID(int=100 + n) for n in range(40)]
 async def server(field):
     rules = replace(RULES, types=TYPES, daily_cap=3)
     return await field.parts(rules, settings=GameplaySettings(spawn_key=SECRET.decode(), lanes=1))
-
-
-async def place(field, server, *payers, mode="shared"):
-    items = [
-        CollectibleToPlace(
-            type="token", lat=LAT, lng=LNG, closes_at=field.clock.now() + timedelta(hours=1), payer_id=payer, mode=mode
-        )
-        for payer in payers
-    ]
-    answer = await server.placing.place(PlaceCollectibles(placed_by=STAFF, items=tuple(items), key=str(field.ids())))
-    return [told.id for told in answer.value.items]
-
-
-async def claimed(field, server, *wanted):
-    """The codes of claims that come at once: they share a batch, after the first, which runs alone."""
-
-    async def one(player_id, collectible_id):
-        field.fixes.at[player_id] = (LAT, LNG, field.clock.now_us())
-        command = ClaimCollectible(player_id=player_id, collectible_id=collectible_id, key=str(field.ids()))
-        try:
-            return code_of(await server.service.collect(command))
-        except Refusal as refusal:
-            return code_of(refusal)
-
-    return await asyncio.gather(*(one(*each) for each in wanted))
-
-
-async def move(field, debit, credit, amount_minor):
-    transfer = Transfer(
-        id=field.ids(),
-        debit=debit,
-        credit=credit,
-        amount_minor=amount_minor,
-        code=TransferCode.FUND,
-        reference=UUID(int=9),
-    )
-    async with field.database.transaction() as tx:
-        [result] = await field.ledger.post(tx, [transfer], at=field.clock.now())
-    assert result.status is TransferStatus.CREATED
-
-
-def budget_of(campaign):
-    return AccountRef(campaign, "coin", AccountCode.BUDGET)
-
-
-ISSUANCE = AccountRef(HOUSE, "coin", AccountCode.ISSUANCE)
 
 
 async def test_of_many_who_want_one_thing_of_an_empty_budget_each_is_told_that_it_is_empty(field, server):
