@@ -36,8 +36,8 @@ from overworld.platform.postgres import running_dsn
 
 TRACKS = Path(__file__).parents[2] / "tests" / "data" / "gpx"
 _PACE = 1e6
-_PATIENCE_S = 90.0
-_PROGRESS_S = 60.0
+_PATIENCE_S = 300.0
+_PROGRESS_S = 120.0
 _LOOK_S = 0.02
 _RUNS_S_MAX = 1.5
 _UNHEARD_S = 0.1

@@ -233,8 +233,9 @@ async def test_one_row_of_events_a_batch(field):
 
 @pytest.mark.parametrize("count", [1, 20])
 async def test_a_batch_of_known_players_takes_one_statement_whatever_becomes_of_it(field, count):
-    """Three more at first, for players and wallets that are new here and for what ids are made with; none for what is no
-    collectible.
+    """Three more at first, for players and wallets that are new here and for what ids are made with.
+
+    None for what is no collectible.
     """
     counting = CountingDatabase(field.database)
     reach = replace(RULES, reach_m=1000)

@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from overworld.domains.gameplay.messages import ClaimCollectible
-from overworld.domains.gameplay.types import EXPERIENCE_MAX
+from overworld.domains.gameplay.types import EXPERIENCE_MAX, Spawn
 from overworld.geo import cells
 from overworld.kernel.money import AMOUNT_MINOR_MAX, AccountCode, AccountRef
 from overworld.kernel.refusals import Refusal
@@ -19,8 +19,10 @@ from tests.domains.gameplay.field import HOME, SCHEMAS, code_of
 from tests.domains.gameplay.twins import Exactly, Recording, Twin
 
 CENTRE = cells.centre_deg(HOME)
-_AT_ONCE = ("ok", "ok*", "not_found", "stale_position", "low_trust", "too_far", "cap_reached", "already_collected")
-_AT_ONCE += ("key_reused", "too_far*", "already_collected*")
+_AT_ONCE = (
+    *("ok", "ok*", "not_found", "stale_position", "low_trust", "too_far", "cap_reached", "already_collected"),
+    *("key_reused", "too_far*", "already_collected*"),
+)
 _ELSE = ("ok", "ok*", "cooling_down", "out_of_stock", "wallet_full", "expired", "key_reused", "already_collected*")
 _EVERY_CODE = {*_ELSE, *(f"{code} at once" for code in _AT_ONCE)}
 
@@ -39,7 +41,7 @@ class Play:
         self.is_calm = seed % 2 == 0
         self.players = [UUID(int=self.chance.getrandbits(128)) for _ in range(40 if self.is_calm else 6)]
         self.campaigns = [UUID(int=self.chance.getrandbits(128)) for _ in range(2)]
-        self.spawns = []
+        self.spawns: list[Spawn] = []
         self.seed = seed
         self.asked: list[ClaimCollectible] = []
 

@@ -74,7 +74,7 @@ class Exactly(Claims):
 
     async def _carried_out(self, claims, *, at, stripe):
         by_id = {claim.id: claim for claim in claims}
-        found = {}
+        found: dict[UUID, Any] = {}
         for together in self.turns.pop(0):
             answers = await self._exact.run([by_id[one] for one in together], at=at, stripe=stripe)
             found |= dict(zip(together, answers, strict=True))
@@ -91,7 +91,7 @@ class Twin:
         self.spawns = Spawns(
             key=SECRET, table=spawn_table(MARKED, LEVELS, _BY_CODE), cells_cached_max=1000, placed=self.placed
         )
-        self.claims = claims_type(
+        self.claims: Any = claims_type(
             database=database,
             clock=clock,
             ids=self.field.ids,

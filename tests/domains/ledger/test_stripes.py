@@ -8,8 +8,9 @@ from uuid import UUID, uuid4
 import pytest
 from msgspec.structs import replace
 
-from overworld.kernel.money import AMOUNT_MINOR_MAX, AccountCode, AccountRef, TransferKind, TransferStatus
-from tests.domains.ledger.bank import AT, ISSUANCE, A, B, mint, transfer, wallet
+from overworld.domains.ledger import store
+from overworld.kernel.money import AMOUNT_MINOR_MAX, HOUSE, AccountCode, AccountRef, TransferKind, TransferStatus
+from tests.domains.ledger.bank import AT, ISSUANCE, A, B, Bank, mint, transfer, wallet
 
 SPONSOR = AccountRef(UUID(int=50), "ore", AccountCode.BUDGET)
 CREATED = TransferStatus.CREATED
@@ -63,3 +64,22 @@ async def test_a_wallet_is_never_over_the_maximum_on_the_way_either(bank):
     await bank.post(mint(A, AMOUNT_MINOR_MAX), mint(B, 5))
     batch = [transfer(wallet(B), wallet(A), 5), transfer(wallet(A), wallet(B), 5)]
     assert await bank.statuses(*batch) == [TransferStatus.EXCEEDS_MAXIMUM, CREATED]
+
+
+async def test_a_frozen_account_is_frozen_in_the_stripes_that_a_later_build_adds(bank, monkeypatch):
+    await bank.post(mint(A, 100))
+    await bank.ledger.freeze(HOUSE)
+    monkeypatch.setattr(store, "STRIPES", {AccountCode.ISSUANCE: 16})
+    later = Bank(bank.database)
+    for _ in range(3):
+        assert await later.statuses(mint(A, 1), stripe=12) == [TransferStatus.ACCOUNT_FROZEN]
+    assert await later.held(A) == 100
+
+
+async def test_more_stripes_spend_what_lies_in_the_first_ones(bank, monkeypatch):
+    await bank.post(transfer(ISSUANCE, SPONSOR, 100), stripe=3)
+    monkeypatch.setattr(store, "STRIPES", {AccountCode.ISSUANCE: 8, AccountCode.BUDGET: 16})
+    later = Bank(bank.database)
+    assert await later.statuses(transfer(SPONSOR, wallet(A), 60), stripe=12) == [CREATED]
+    assert await bank.statuses(transfer(SPONSOR, wallet(A), 40), stripe=3) == [CREATED]
+    assert await held(bank) == (0, 0)

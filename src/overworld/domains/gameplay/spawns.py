@@ -7,8 +7,8 @@ An id is base64url of 24 bytes, always 32 characters:
 
 The first 14 bytes are the collectible's key, as collections store it. The MAC is HMAC-SHA-256 cut to 80 bits: the
 only way to test a guess is to ask this server, and 10,000 guesses a second for a year hit one id in 2**80 with
-probability 3e-13, so ids of windows to come, and of places nobody has looked at, cannot be made up. The last 16 bytes
-of the same HMAC, which no id shows, are the collectible's reference in the ledger.
+probability 3e-13, so ids of windows to come, and of places nobody has looked at, cannot be made up. The first 16
+bytes of the SHA-256 of an id are the collectible's reference in the ledger: who holds the id can find it there again.
 Source: HMAC truncation, RFC 2104 section 5 and NIST SP 800-107r1 section 5.3.
 """
 
@@ -27,7 +27,7 @@ from uuid import UUID
 
 from overworld.domains.gameplay.errors import NotFound
 from overworld.domains.gameplay.placed import Placed
-from overworld.domains.gameplay.types import Spawn, SpawnTable
+from overworld.domains.gameplay.types import Spawn, SpawnTable, reference_of
 from overworld.geo import cells
 from overworld.kernel.chance import KeyedStream, keyed_digest
 
@@ -39,7 +39,6 @@ _KEY = struct.Struct(">BQIB")
 _PLACED_KEY = struct.Struct(">BQ5s")
 NUMBER_BYTES = 5
 _MAC_BYTES = 10
-_REFERENCE = slice(16, 32)
 _ID = re.compile(r"[A-Za-z0-9_-]{32}", re.ASCII)
 _FINER_MAX = 4
 
@@ -133,8 +132,8 @@ class Spawns:
 
     def named(self, key: bytes) -> tuple[str, UUID]:
         """The id and the reference of a key."""
-        proof = self._proof(key)
-        return urlsafe_b64encode(key + proof[:_MAC_BYTES]).decode(), UUID(bytes=proof[_REFERENCE])
+        known_as = urlsafe_b64encode(key + self._proof(key)[:_MAC_BYTES])
+        return known_as.decode(), reference_of(known_as)
 
     def _proof(self, key: bytes) -> bytes:
         return hmac.digest(self._id_key, key, "sha256")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import date, datetime
 from enum import StrEnum
-from hashlib import blake2b
+from hashlib import sha256
 from typing import Annotated, Literal
 from uuid import UUID
 
@@ -140,8 +140,7 @@ class Spawn(Struct, frozen=True, kw_only=True, gc=False):
     """A collectible at its place: open from `opens_us` until before `closes_us`, microseconds since 1970.
 
     `id` is what clients hold; `key` the same without its MAC, as placements are stored. `reference` stands for it in
-    the ledger and leads back to it for nobody without the secret. `payer_id` is the campaign whose budget pays; None
-    is the currency's issuance.
+    the ledger. `payer_id` is the campaign whose budget pays; None is the currency's issuance.
     """
 
     id: str
@@ -159,7 +158,12 @@ class Spawn(Struct, frozen=True, kw_only=True, gc=False):
         """What a transfer names when this player collects it: the same for all when it is shared."""
         if self.kind.mode is Mode.SHARED:
             return self.reference
-        return UUID(bytes=blake2b(self.reference.bytes + player_id.bytes, digest_size=16).digest())
+        return reference_of(self.id.encode() + player_id.bytes)
+
+
+def reference_of(content: bytes) -> UUID:
+    """What stands for something in the ledger: the first 16 bytes of its SHA-256."""
+    return UUID(bytes=sha256(content).digest()[:16])
 
 
 class Placement(Struct, frozen=True, kw_only=True):

@@ -88,13 +88,18 @@ CREATE FUNCTION ledger.stamp() RETURNS bigint LANGUAGE sql VOLATILE AS $$
     SELECT greatest(pg_snapshot_xmax(pg_current_snapshot())::text::bigint - 1, pg_current_xact_id()::text::bigint)
 $$;
 
--- Opens what is missing of the accounts that `opens` marks, and gives the ids of all, 0 for one that is not there.
+-- Opens what is missing of the accounts that `opens` marks, and gives the ids of all, 0 for one that is not there. A
+-- stripe that is new in this build is frozen where the account is.
 CREATE FUNCTION ledger.open(
     owner_ids uuid[], currencies text[], codes text[], stripes smallint[], opens boolean[], floors boolean[]
 ) RETURNS bigint[] LANGUAGE plpgsql AS $$
 BEGIN
-    INSERT INTO ledger.account (owner_id, currency, code, stripe, debits_must_not_exceed_credits)
-    SELECT named.owner_id, named.currency, named.code, named.stripe, named.floors
+    INSERT INTO ledger.account (owner_id, currency, code, stripe, debits_must_not_exceed_credits, frozen)
+    SELECT named.owner_id, named.currency, named.code, named.stripe, named.floors, EXISTS (
+        SELECT FROM ledger.account AS other
+        WHERE other.owner_id = named.owner_id AND other.currency = named.currency AND other.code = named.code
+            AND other.frozen
+    )
     FROM unnest(owner_ids, currencies, codes, stripes, opens, floors)
         AS named (owner_id, currency, code, stripe, opens, floors)
     WHERE named.opens AND NOT EXISTS (
