@@ -188,11 +188,12 @@ def _compared(rounds: Rounds, one_by_one: Rounds) -> dict[str, Any]:
     """Batches beside row by row, by the medians; processor time of a claim where it was used."""
     theirs = spans(one_by_one.measured, rate="claims_per_s")
     ratio = median(one.per_s for one in rounds.measured) / median(theirs["claims_per_s"])
-    row_by_row = {name: round(median(values), 3) for name, values in theirs.items()} | _cpu_us(one_by_one)
-    return {"ratio_vs_row_by_row": round(ratio, 2), **_cpu_us(rounds), "row_by_row": row_by_row}
+    row_by_row = {name: round(median(values), 3) for name, values in theirs.items()} | used_us(one_by_one)
+    return {"ratio_vs_row_by_row": round(ratio, 2), **used_us(rounds), "row_by_row": row_by_row}
 
 
-def _cpu_us(rounds: Rounds) -> dict[str, float]:
+def used_us(rounds: Rounds) -> dict[str, float]:
+    """Processor time of a claim, here and in PostgreSQL."""
     used = cpu_us(rounds.measured, "claim")
     return {"python_claim_us": used["server_claim_us"], "postgres_claim_us": used["postgres_claim_us"]}
 

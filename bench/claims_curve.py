@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 import uvloop
 
-from bench.claims import Campaigns, Players, Share, strange
+from bench.claims import Campaigns, Players, Share, strange, used_us
 from bench.closed_loop import ClosedLoop
 from bench.collecting import City, Wanting
 from bench.machine import machine
@@ -22,7 +22,7 @@ from bench.own_postgres import own_postgres
 from bench.plot import Line, chart
 from bench.prove.books import audit
 from bench.prove.outcome import say
-from bench.rounds import Json, RoundCount, Seconds, cpu_us, measure, spans
+from bench.rounds import Json, RoundCount, Seconds, measure, spans
 
 IN_FLIGHT = (1, 4, 16, 64, 256, 1_024)
 _GUESS_PER_S = 20_000
@@ -92,7 +92,7 @@ async def _measured(wanting: Wanting, folder: Path, *, replays: float, seconds: 
                 name: round(median(values), 3) for name, values in spans(done.measured, rate="claims_per_s").items()
             }
             others_share = round(max(one.cpu.others_share for one in done.measured), 3)
-            rows.append({"in_flight": in_flight} | figures | cpu_us(done.measured, "claim"))
+            rows.append({"in_flight": in_flight} | figures | used_us(done))
             rows[-1]["cpu_others_share"] = others_share
             say(", ".join(f"{name} {value:,}" for name, value in rows[-1].items()))
         await city.service.close()

@@ -62,7 +62,7 @@ def fault_in(transfer: Transfer) -> TransferStatus | None:
     if (
         (transfer.pending_id is not None) != (transfer.kind in _SETTLES)
         or (transfer.expires_at is not None) != (transfer.kind is TransferKind.PENDING)
-        or (transfer.code in EXCLUSIVE_CODES and not is_posted)
+        or (not is_posted and transfer.code in EXCLUSIVE_CODES)
     ):
         return TransferStatus.MALFORMED
     return None
