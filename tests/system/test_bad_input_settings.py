@@ -91,7 +91,7 @@ async def test_a_wrong_command_exits_2(run, arguments):
 async def test_everything_that_is_wrong_with_a_game_is_located(run, tmp_path):
     text = (SHIPPED / "ore" / "game.toml").read_text()
     text = re.sub(r"(?m)^reach_m = .*", "reach_m = inf", text)
-    text = re.sub(r"(?m)^weight = .*", "weight = 0", text, count=1)
+    text = re.sub(r"(?m)^weight = .*", "weight = -1", text, count=1)
     text = re.sub(r"(?m)^window_s = .*", 'window_s = "long"', text)
     (tmp_path / "game.toml").write_text(text + "[volcanoes]\n")
     ran = await run("game", "check", tmp_path)
