@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 import uvloop
 
-from bench.claims import Campaigns, Players, Share, strange, used_us
+from bench.claims import Campaigns, InFlight, Players, Share, strange, used_us
 from bench.closed_loop import ClosedLoop
 from bench.collecting import City, Wanting
 from bench.machine import machine
@@ -35,6 +35,7 @@ def claims_curve(
     campaigns: Campaigns = 1_000,
     contested: Share = 0.01,
     replays: Share = 0.01,
+    in_flight_max: InFlight = 1_024,
     seconds: Seconds = 6,
     rounds: RoundCount = 3,
     seed: int = 1,
@@ -57,6 +58,8 @@ def claims_curve(
         Measured time of each number in flight, all its rounds together.
     rounds
         Rounds of each, after a warm-up.
+    in_flight_max
+        Where the curve ends.
     seed
         Of who claims what.
     out
@@ -68,7 +71,8 @@ def claims_curve(
     with redirect_stdout(sys.stderr) if json else nullcontext(), tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o755)  # under root the database runs as another user
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            measured = _measured(wanting, Path(folder), replays=replays, seconds=seconds, rounds=rounds)
+            steps = [step for step in IN_FLIGHT if step <= in_flight_max]
+            measured = _measured(wanting, Path(folder), steps, replays=replays, seconds=seconds, rounds=rounds)
             told: dict[str, Any] = {"benchmark": "claims-curve", "rounds": rounds} | runner.run(measured)
         if out is not None:
             _write(out, told["rows"])
@@ -76,14 +80,16 @@ def claims_curve(
     return 1 if told["faults"] else 0
 
 
-async def _measured(wanting: Wanting, folder: Path, *, replays: float, seconds: float, rounds: int) -> dict[str, Any]:
+async def _measured(
+    wanting: Wanting, folder: Path, steps: Sequence[int], *, replays: float, seconds: float, rounds: int
+) -> dict[str, Any]:
     async with own_postgres(folder) as inside:
-        city = await City.build(inside, wanting, folder=folder, in_flight_max=max(IN_FLIGHT))
-        load = ClosedLoop(city, city.service.collect, in_flight=max(IN_FLIGHT), replays=replays)
+        city = await City.build(inside, wanting, folder=folder, in_flight_max=max(steps))
+        load = ClosedLoop(city, city.service.collect, in_flight=max(steps), replays=replays)
         await load.everybody_once()
         tallies = [await load.tally()]
         rows: list[dict[str, Any]] = []
-        for in_flight in IN_FLIGHT:
+        for in_flight in steps:
             load = ClosedLoop(city, city.service.collect, in_flight=in_flight, replays=replays)
             guess_per_s = min(_GUESS_PER_S, in_flight * _GUESS_ALONE_PER_S)
             done = await measure(load, inside, unit="claims", rounds=rounds, seconds=seconds, guess_per_s=guess_per_s)

@@ -93,11 +93,22 @@ def test_gifts_are_posted_in_batches_and_every_wallet_holds_what_was_answered():
 @slow
 def test_the_curve_of_claims_is_drawn(tmp_path: Path):
     ran = bench(
-        "claims-curve", "--players", "200", "--campaigns", "5", "--seconds", "0.3", "--out", str(tmp_path), "--json"
+        "claims-curve",
+        "--players",
+        "64",
+        "--campaigns",
+        "2",
+        "--in-flight-max",
+        "16",
+        "--seconds",
+        "0.3",
+        "--out",
+        str(tmp_path),
+        "--json",
     )
     assert ran.returncode == 0, ran.stdout + ran.stderr
     rows = json.loads(ran.stdout)["rows"]
-    assert [row["in_flight"] for row in rows] == [1, 4, 16, 64, 256, 1_024]
+    assert [row["in_flight"] for row in rows] == [1, 4, 16]
     assert (tmp_path / "claims-by-in-flight.svg").read_text().startswith("<svg")
     assert json.loads((tmp_path / "claims-by-in-flight.json").read_text()) == rows
 
