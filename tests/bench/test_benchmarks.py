@@ -95,7 +95,7 @@ def test_the_curve_of_claims_is_drawn(tmp_path: Path):
     ran = bench(
         "claims-curve",
         "--players",
-        "64",
+        "200",
         "--campaigns",
         "2",
         "--in-flight-max",
