@@ -108,8 +108,8 @@ BEGIN
     ) AS answered;
 
     IF 0 = ANY (statuses) THEN
-    PERFORM ledger.record(accounts, payer_at, wallet_at, amounts, ids, array_fill(collect, ARRAY[cardinality(ids)]), refs,
-        memos, balances, statuses, happened);
+        PERFORM ledger.record(accounts, payer_at, wallet_at, amounts, ids, array_fill(collect, ARRAY[cardinality(ids)]),
+            refs, memos, balances, statuses, happened);
     END IF;
     IF unsettled THEN
         PERFORM gameplay.settle(statuses, player_at, wallet_at, payer_at, amounts, gains, players, before, level_before,
