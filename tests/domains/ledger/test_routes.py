@@ -16,7 +16,7 @@ from overworld.kernel.clock import SystemClock
 from overworld.kernel.identity import Principal, Scope
 from overworld.kernel.money import TransferKind
 from overworld.kernel.refusals import Refusal
-from overworld.platform.http import HttpSettings, LimitSettings, build_http
+from overworld.platform.http import HttpSettings, LimitSettings, build_http, encode_cursor
 from overworld.platform.limiter import MemoryLimiter
 from overworld.platform.observability import Metrics
 from tests.domains.ledger.bank import AT, CURRENCIES, REFERENCE, A, B, Bank, mint, transfer, wallet
@@ -131,6 +131,7 @@ async def test_nobody_sees_what_is_anothers(bank: Bank, ask):
         ({"currency": "x" * 33}, "http.bad_request"),
         ({"cursor": ""}, "http.bad_cursor"),
         ({"cursor": "nonsense"}, "http.bad_cursor"),
+        ({"cursor": encode_cursor("2026-06-01T12:00:00", str(A))}, "http.bad_cursor"),
         ({"limit": 0}, "http.bad_request"),
         ({"limit": 201}, "http.bad_request"),
         ({"limit": "many"}, "http.bad_request"),

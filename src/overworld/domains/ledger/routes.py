@@ -108,6 +108,8 @@ def sending_routes(sending: Sending) -> list[ControllerRouterHandler]:
 def _place_in(cursor: str) -> tuple[datetime, UUID]:
     """The time and id of the last one shown. Raises: BadCursor."""
     at, shown_id = decode_cursor(cursor, (datetime, UUID))
+    if at.tzinfo is None:
+        raise BadCursor
     return at, shown_id
 
 

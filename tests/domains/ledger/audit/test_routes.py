@@ -13,7 +13,7 @@ from prometheus_client import CollectorRegistry
 from overworld.domains.ledger import SCHEMA, build
 from overworld.domains.ledger.audit import merkle, records
 from overworld.kernel.clock import SystemClock
-from overworld.platform.http import HttpSettings, LimitSettings, build_http
+from overworld.platform.http import HttpSettings, LimitSettings, build_http, encode_cursor
 from overworld.platform.limiter import MemoryLimiter
 from overworld.platform.observability import Metrics
 from tests.domains.ledger.audit.vault import Vault, mint, move, wallet
@@ -67,6 +67,13 @@ async def test_blocks_come_newest_first_in_pages(ask):
     assert [block["number"] for block in first["items"] + second["items"]] == [4, 3, 2, 1, 0]
     assert second["cursor"] is None
     assert [block["count"] for block in first["items"]] == [5, 4, 3]
+
+
+async def test_a_cursor_beyond_every_block_begins_at_the_newest(ask):
+    """Cursors are not signed: any number may come in one."""
+    everything = (await ask("blocks")).json()["items"]
+    for number in (2**63, 2**64 - 1):
+        assert (await ask("blocks", cursor=encode_cursor(number))).json()["items"] == everything != []
 
 
 async def test_a_transfer_is_proved_by_its_id_alone(ask, vault):

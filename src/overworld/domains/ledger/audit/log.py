@@ -42,7 +42,7 @@ class Log:
     async def blocks(self, *, before: int | None = None, count_max: int = 50) -> list[BlockItem]:
         """Headers below a number, the newest first. One round trip."""
         async with self._database.read() as tx:
-            number = _NUMBER_MAX if before is None else before
+            number = _NUMBER_MAX if before is None else min(before, _NUMBER_MAX)
             return [block_item(signed) for signed in await store.blocks(tx, before=number, count_max=count_max)]
 
     async def block(self, number: int) -> BlockBody:
