@@ -7,6 +7,7 @@ import random
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections import Counter
 from hashlib import sha256
+from types import SimpleNamespace
 from uuid import UUID
 
 import pytest
@@ -98,7 +99,7 @@ def test_no_mean_makes_more_than_an_id_can_count():
 
 
 def test_cells_that_are_not_open_hold_nothing():
-    source = spawns(is_open=lambda cell: cell != HOME)
+    source = spawns(of=structs.replace(table(), near_land=True), land=SimpleNamespace(is_near=lambda cell: cell != HOME))
     assert source.in_cells([HOME], window=7) == []
     assert source.in_cells(some_cells(20), window=7)
 

@@ -72,8 +72,12 @@ class Placing:
         self._outbox = outbox
         self._spawns = spawns
         self._placed = placed
-        self._catalogue = catalogue
         self._placed_max = placed_max
+        self.put_in_force(catalogue)
+
+    def put_in_force(self, catalogue: Catalogue) -> None:
+        """Places what this has from now on; what lies there stays what it is."""
+        self._catalogue = catalogue
         self._kind = lru_cache(maxsize=_KINDS_MAX)(self._made_kind)
 
     async def place(self, command: PlaceCollectibles) -> Answer[PlacedCollectibles]:

@@ -1,0 +1,112 @@
+"""Claims as a game's own rule sees them, many at once, and what its verdicts make of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from msgspec import Struct
+from msgspec.structs import fields, replace
+from numpy.typing import NDArray
+
+from overworld.domains.gameplay.errors import RefusedByRule, RuleFailed
+from overworld.domains.gameplay.rules import Attempt, Claimants
+from overworld.domains.gameplay.spawns import is_placed
+from overworld.geo.sphere import distance_between_m
+from overworld.kernel.money import AMOUNT_MINOR_MAX
+from overworld.kernel.refusals import Refusal
+
+AS_IT_IS_BP = 10_000
+MULTIPLIER_BP_MAX = 1_000_000
+
+
+class ClaimColumns(Struct, frozen=True, kw_only=True):
+    """Claims that nothing else speaks against so far, a row each, (n,); columns that nobody can write to.
+
+    `value_minor` is what a claim would pay, a member's bonus included, in minor units of `currency`. The place is the
+    collectible's, `distance_m` how far the player is from it. `now_us` is the time of all, microseconds since 1970.
+    `text` columns are of Python's `str`, `player_id` of UUID, `memberships` of tuples of names.
+    """
+
+    player_id: NDArray[np.object_]
+    type: NDArray[np.object_]
+    currency: NDArray[np.object_]
+    value_minor: NDArray[np.int64]
+    distance_m: NDArray[np.float64]
+    lat_deg: NDArray[np.float64]
+    lng_deg: NDArray[np.float64]
+    trust: NDArray[np.float64]
+    memberships: NDArray[np.object_]
+    placed: NDArray[np.bool_]
+    now_us: int
+
+    def __len__(self) -> int:
+        return len(self.type)
+
+    def part(self, first: int, end: int) -> ClaimColumns:
+        """The rows from one to before another."""
+        columns = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "now_us"}
+        return ClaimColumns(now_us=self.now_us, **{name: column[first:end] for name, column in columns.items()})
+
+
+Verdict = int | str | None
+"""What a rule says of a claim: how many basis points of its value it pays, why it is refused, or None: it failed."""
+
+
+def columns_of(rows: Sequence[tuple[Any, ...]], *, now_us: int) -> ClaimColumns:
+    """Rows in the order of the fields, as columns."""
+    named: dict[str, Any] = {}
+    kinds = ("O", "O", "O", "i8", "f8", "f8", "f8", "f8", "O", "?")
+    names = [field.name for field in fields(ClaimColumns) if field.name != "now_us"]
+    for name, kind, values in zip(names, kinds, zip(*rows, strict=True) if rows else [()] * len(names), strict=True):
+        column = np.empty(len(values), kind)
+        column[:] = values if kind != "O" else np.fromiter(values, "O", len(values))
+        column.flags.writeable = False
+        named[name] = column
+    return ClaimColumns(now_us=now_us, **named)
+
+
+def claims_seen(attempts: Sequence[Attempt | Refusal], claimants: Claimants, *, now_us: int) -> ClaimColumns:
+    """The attempts among these, as columns."""
+    fixes = claimants.fixes
+    known = zip(attempts, claimants.memberships, fixes.lat_deg, fixes.lng_deg, claimants.trust, strict=True)
+    return columns_of(
+        [
+            (
+                one.player_id,
+                one.spawn.kind.type,
+                one.spawn.kind.currency.code,
+                one.amount_minor,
+                distance_between_m(lat_deg, lng_deg, one.spawn.lat_deg, one.spawn.lng_deg),
+                one.spawn.lat_deg,
+                one.spawn.lng_deg,
+                trust,
+                memberships,
+                is_placed(one.spawn.key),
+            )
+            for one, memberships, lat_deg, lng_deg, trust in known
+            if isinstance(one, Attempt)
+        ],
+        now_us=now_us,
+    )
+
+
+def ruled(attempts: Sequence[Attempt | Refusal], verdicts: Sequence[Verdict]) -> list[Attempt | Refusal]:
+    """The attempts as a rule has judged those that it was shown, aligned with them; refusals given stay as they are.
+
+    Whatever a rule multiplies by, a claim that is paid pays one minor unit at least.
+    """
+    left = iter(verdicts)
+    return [_ruled(one, next(left)) if isinstance(one, Attempt) else one for one in attempts]
+
+
+def _ruled(attempt: Attempt, verdict: Verdict) -> Attempt | Refusal:
+    if verdict is None:
+        return RuleFailed(collectible_id=attempt.spawn.id)
+    if isinstance(verdict, str):
+        return RefusedByRule(collectible_id=attempt.spawn.id, reason=verdict)
+    if verdict == AS_IT_IS_BP:
+        return attempt
+    amount_minor = attempt.amount_minor * verdict // AS_IT_IS_BP
+    return replace(attempt, amount_minor=max(1, min(amount_minor, AMOUNT_MINOR_MAX)))
