@@ -15,12 +15,17 @@ from overworld.app import measures, site, start
 from overworld.app.collector import Collector
 from overworld.app.doors import CellViews, CollectAction, CollectiblesAround, TrustEverybody
 from overworld.app.game import Game
+from overworld.app.hooks import Counted
 from overworld.app.live import wiring as live_wiring
 from overworld.app.live.routes import PREFIX as LIVE_PREFIX
 from overworld.app.live.routes import LiveMap
 from overworld.app.live.routes import routes as live_routes
 from overworld.app.loops import Loops
 from overworld.app.settings import Settings
+from overworld.app.versions import routes as version_routes
+from overworld.app.versions import service as versions_service
+from overworld.app.versions import wiring as versions_wiring
+from overworld.app.versions.service import Current, Versions
 from overworld.domains.accounts import wiring as accounts_wiring
 from overworld.domains.accounts.consumers import TOPICS as REVOCATION_TOPICS
 from overworld.domains.accounts.wiring import Accounts
@@ -65,6 +70,8 @@ class House(Struct, frozen=True, kw_only=True):
     health: HealthChecks
     database: Database
     clock: Clock
+    versions: Versions
+    hooks: Counted
 
 
 class Domains(Struct, frozen=True, kw_only=True):
@@ -94,6 +101,7 @@ class Platform(Struct, frozen=True, kw_only=True):
 
     settings: Settings
     game: Game
+    current: Current
     database: Database
     clock: Clock
     ids: IdSource
@@ -105,22 +113,38 @@ class Platform(Struct, frozen=True, kw_only=True):
 async def compose(
     *, settings: Settings, game: Game, database: Database, clock: Clock, keys: KeyScopes, metrics: Metrics
 ) -> House:
-    """Builds the server on a migrated database."""
+    """Builds the server on a migrated database.
+
+    Raises: StillHeld when the game lacks what players hold.
+    """
+    current, hooks = Current(game), Counted()
     ids = IdSource(clock.now_us, urandom)
     platform = Platform(
         settings=settings,
         game=game,
+        current=current,
         database=database,
         clock=clock,
         ids=ids,
         keys=keys,
         limiter=MemoryLimiter(monotonic_s=clock.monotonic_s, buckets_max=settings.limits.buckets_max),
-        outbox=PostgresOutbox(ids=ids, game=lambda: game.digest),
+        outbox=PostgresOutbox(ids=ids, game=current.digest),
     )
     domains = await _domains(platform)
+    versions = versions_wiring.build(
+        current=current,
+        database=database,
+        clock=clock,
+        outbox=platform.outbox,
+        ledger=domains.ledger,
+        sending=domains.sending,
+        gameplay=domains.gameplay,
+        counted=hooks,
+    )
+    await versions.begin()
     live = live_wiring.build(
         settings=settings,
-        game=game,
+        game=lambda: current.game,
         world=domains.world.service,
         gameplay=domains.gameplay.service,
         gateway=domains.gateway,
@@ -133,7 +157,7 @@ async def compose(
     health.add("database", partial(_answers, database))
     health.add("ledger", domains.ledger.auditor.check, needed=False)
     house = House(
-        http=_http(platform, domains, metrics, live),
+        http=_http(platform, domains, metrics, live, versions),
         live=live,
         gateway=domains.gateway,
         world=domains.world,
@@ -148,6 +172,8 @@ async def compose(
         health=health,
         database=database,
         clock=clock,
+        versions=versions,
+        hooks=hooks,
     )
     measures.register(metrics, house=house)
     return house
@@ -237,17 +263,17 @@ def _sending(platform: Platform, *, ledger: LedgerDomain, gameplay: GameplayPart
     )
 
 
-def _http(platform: Platform, domains: Domains, metrics: Metrics, live: LiveMap) -> Edge:
+def _http(platform: Platform, domains: Domains, metrics: Metrics, live: LiveMap, versions: Versions) -> Edge:
     settings = platform.settings
     of_no_domain = start.routes(
-        game=platform.game,
+        current=platform.current,
         profiles=domains.accounts.profiles,
         ledger=domains.ledger.service,
         room_level=settings.world.room_level,
         realtime=lambda: socket_address(settings, domains.gateway),
     )
     return build_http(
-        routes=[*domains.routes, *of_no_domain, *live_routes(live), *site.routes()],
+        routes=[*domains.routes, *of_no_domain, *version_routes.routes(versions), *live_routes(live), *site.routes()],
         polled=(LIVE_PREFIX,),
         verifier=domains.accounts.verifier,
         keys=platform.keys,
@@ -290,6 +316,7 @@ def readers(house: House, *, game: Game, room_level: int) -> Sequence[tuple[str,
         ("revocations", sorted(REVOCATION_TOPICS), revoke),
         ("visibility", sorted(VISIBILITY_TOPICS), house.world.on_events),
         ("placed", sorted(PLACED_TOPICS), house.gameplay.on_events),
+        ("versions", sorted(versions_service.TOPICS), versions_service.versions_tail(house.versions)),
         ("collections", sorted(collections_to_sockets.TOPICS), show_collected),
         (
             "transfers",

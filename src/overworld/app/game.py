@@ -13,6 +13,8 @@ from msgspec import Meta, Struct
 
 import overworld
 from overworld.app.definition import DefinitionError, Located, did_you_mean
+from overworld.app.hooks import FILE_NAME as HOOKS_FILE
+from overworld.app.hooks import HookFaults, Hooks, load, try_out
 from overworld.domains.gameplay.types import CollectibleRules, ProgressionRules
 from overworld.domains.ledger.types import TransferRules
 from overworld.domains.world.types import InterestRules, MovementRules
@@ -71,7 +73,10 @@ class GameFile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Game(Struct, frozen=True, kw_only=True):
-    """A checked definition. `digest` is the SHA-256 of its content: comments, order and spelled-out defaults aside."""
+    """A checked definition, as it was `written` too.
+
+    `digest` is the SHA-256 of its content: comments, order and spelled-out defaults aside, its rules.py as it stands.
+    """
 
     name: str
     title: str
@@ -85,10 +90,12 @@ class Game(Struct, frozen=True, kw_only=True):
     transfers: TransferRules
     digest: str
     file: Path
+    written: GameFile
+    hooks: Hooks = Hooks()
 
 
 def check(path: Path) -> Game:
-    """The game in a folder, or in a game.toml.
+    """The game in a folder, or in a game.toml; its rules.py is run.
 
     Raises: GameErrors with everything that is wrong, in the order of the lines.
     """
@@ -101,6 +108,27 @@ def check(path: Path) -> Game:
         _cross_check(written, located)
     if located.errors or written is None:
         raise GameErrors(file, sorted(located.errors, key=lambda error: error.line or 0))
+    return assembled(written, file=file, hooks=_hooks(written, file.parent))
+
+
+def _hooks(written: GameFile, folder: Path) -> Hooks:
+    try:
+        loaded = load(folder)
+    except HookFaults as faults:
+        raise GameErrors(faults.file, faults.errors) from faults
+    if errors := try_out(loaded, written.collectibles):
+        raise GameErrors(folder / HOOKS_FILE, errors)
+    return loaded
+
+
+def digest_of(written: GameFile, *, hooks_digest: str) -> str:
+    """What names a definition's content."""
+    content = msgspec.json.encode(written, order="deterministic") + hooks_digest.encode()
+    return sha256(content).hexdigest()
+
+
+def assembled(written: GameFile, *, file: Path, hooks: Hooks) -> Game:
+    """The game of a definition that was checked."""
     return Game(
         name=written.game.name,
         title=written.game.title,
@@ -112,8 +140,10 @@ def check(path: Path) -> Game:
         collectibles=written.collectibles,
         progression=written.progression,
         transfers=written.transfers,
-        digest=sha256(msgspec.json.encode(written, order="deterministic")).hexdigest(),
+        digest=digest_of(written, hooks_digest=hooks.digest),
         file=file,
+        written=written,
+        hooks=hooks,
     )
 
 
@@ -162,6 +192,7 @@ def _cross_check(written: GameFile, located: Located) -> None:
     """What no part can know alone."""
     _check_values(written, located)
     _check_transfers(written, located)
+    _check_biomes(written, located)
     levels = written.progression.levels
     for i in range(1, len(levels)):
         if levels[i] <= levels[i - 1]:
@@ -179,6 +210,17 @@ def _check_values(written: GameFile, located: Located) -> None:
         currency = _currency(declared.currency, written, located, (*path, "currency"))
         if currency is not None:
             _amount_minor(declared.value, currency, located, (*path, "value"))
+
+
+def _check_biomes(written: GameFile, located: Located) -> None:
+    types = written.collectibles.types
+    for name, biome in written.collectibles.biomes.items():
+        path = ("collectibles", "biomes", name)
+        for kind in biome.weights.keys() - types.keys():
+            located.refuse((*path, "weights", kind), f"there is no type `{kind}`", hint=did_you_mean(kind, types))
+        if biome.latitude_min_deg > biome.latitude_max_deg:
+            problem = f"{biome.latitude_min_deg:g} is beyond latitude_max_deg, {biome.latitude_max_deg:g}"
+            located.refuse((*path, "latitude_min_deg"), problem)
 
 
 def _check_transfers(written: GameFile, located: Located) -> None:

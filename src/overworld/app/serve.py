@@ -28,6 +28,7 @@ from overworld.app.settings import Settings
 from overworld.app.settings_sources import Resolved
 from overworld.app.signals import end_after, reload_on_signal, stop_on_signal
 from overworld.app.upkeep import ROWS_MAX, old_answers, throw_away
+from overworld.app.versions.service import reload_soon
 from overworld.domains.realtime.errors import PortTaken
 from overworld.domains.realtime.tls import ServerTls, TlsUnusable
 from overworld.domains.realtime.types import RealtimeSettings
@@ -99,7 +100,8 @@ async def _serve(resolved: Resolved[Settings], game: Game, *, read: Callable[[],
         house.collector.take_over()
         house.loops.run("collector", house.collector.run)
         where = await stack.enter_async_context(_listening(house, settings, tls))
-        reload_on_signal(Reload(resolved, read=read, http=house.http, tls=tls), stop=stop)
+        definition = reload_soon(house.versions)
+        reload_on_signal(Reload(resolved, read=read, http=house.http, tls=tls, definition=definition), stop=stop)
         await stack.enter_async_context(walkers(settings.demo, data=settings.data))
         _welcome(where, settings, game)
         await stop.wait()
@@ -181,6 +183,7 @@ async def _running(house: House, settings: Settings, game: Game) -> AsyncIterato
         await house.accounts.load()
         await house.world.load()
         await house.gameplay.placing.load()
+        await house.versions.follow()
         stack.push_async_callback(house.accounts.close)
         with step("Preparing the kernels; the very first start compiles them, for some ten seconds"):
             await house.world.start()

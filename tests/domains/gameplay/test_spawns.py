@@ -99,7 +99,9 @@ def test_no_mean_makes_more_than_an_id_can_count():
 
 
 def test_cells_that_are_not_open_hold_nothing():
-    source = spawns(of=structs.replace(table(), near_land=True), land=SimpleNamespace(is_near=lambda cell: cell != HOME))
+    source = spawns(
+        of=structs.replace(table(), near_land=True), land=SimpleNamespace(is_near=lambda cell: cell != HOME)
+    )
     assert source.in_cells([HOME], window=7) == []
     assert source.in_cells(some_cells(20), window=7)
 

@@ -29,7 +29,7 @@ from overworld.geo import cells
 from overworld.kernel.clock import Clock, from_us, rfc3339, to_us
 from overworld.kernel.identity import Answer
 from overworld.kernel.ids import IdSource
-from overworld.kernel.ports import Outbox
+from overworld.kernel.ports import Outbox, Tx
 from overworld.kernel.refusals import Busy, Refusal
 from overworld.platform.postgres import Database, run_again
 from overworld.platform.postgres.idempotency import Keyed, KeyTaken, keyed, recall, remember
@@ -130,6 +130,10 @@ class Placing:
         if not kept:
             raise NotFound
         self._placed.put(self._spawns_of(kept))
+
+    async def paying(self, tx: Tx, currencies: Sequence[str]) -> dict[str, int]:
+        """How many that are placed, and can or could be collected, pay in some currencies. One round trip."""
+        return await store.paying(tx, currencies, at=self._clock.now())
 
     async def load(self) -> None:
         """Learns of everything that is placed. Listen to the news first. Raises: Fault."""

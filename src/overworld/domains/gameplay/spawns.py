@@ -29,7 +29,7 @@ from overworld.domains.gameplay.biomes import Biomes
 from overworld.domains.gameplay.errors import NotFound
 from overworld.domains.gameplay.land import Land
 from overworld.domains.gameplay.placed import Placed
-from overworld.domains.gameplay.types import Spawn, SpawnTable, reference_of
+from overworld.domains.gameplay.types import BiomeTable, Spawn, SpawnTable, reference_of
 from overworld.geo import cells
 from overworld.kernel.chance import KeyedStream, keyed_digest
 
@@ -55,7 +55,7 @@ class Period:
         self._land = land if table.near_land else None
         self._biomes = Biomes(key=key, tables=table.biomes, land=land)
         # The last of each is that of places in no biome: they are asked for by -1.
-        here = [*table.biomes, table]
+        here: list[SpawnTable | BiomeTable] = [*table.biomes, table]
         self._count_up_to = [_poisson_cumulative(one.mean_per_cell) for one in here]
         self._weight_up_to = [tuple(accumulate(one.weights)) for one in here]
 
@@ -72,8 +72,8 @@ class Spawns:
     """What lies where, for one secret and the tables of a game. Pure: equal inputs give equal collectibles everywhere.
 
     A table is in force until another begins; what spawned under it can still be found, by the window in its id. Where
-    a table says `near_land`, nothing spawns off `land`. The cells last asked for are kept, at most `cells_cached_max` of
-    them. What is in `placed` is found too.
+    a table says `near_land`, nothing spawns off `land`. The cells last asked for are kept, at most `cells_cached_max`.
+    What is in `placed` is found too.
     """
 
     def __init__(
@@ -96,13 +96,13 @@ class Spawns:
         self._cells: OrderedDict[tuple[int, int], tuple[Spawn, ...]] = OrderedDict()
         self._known: dict[str, Spawn] = {}
         self._placed = Placed(cell_level=table.cell_level) if placed is None else placed
-        self._periods = (Period(table, key=key, land=land, first_window=0),)
+        self._periods: tuple[Period, ...] = (Period(table, key=key, land=land, first_window=0),)
 
     @property
     def mean_per_cell(self) -> float:
         """How many collectibles a cell has on average, where they lie closest."""
         table = self._periods[-1].table
-        return max(one.mean_per_cell for one in (table, *table.biomes))
+        return max([table.mean_per_cell, *(one.mean_per_cell for one in table.biomes)])
 
     def begin(self, table: SpawnTable, *, window: int) -> None:
         """Lets a table be in force from a window on, instead of those that were to begin then or later.

@@ -50,8 +50,8 @@ Share = Annotated[str, Meta(pattern=r"^[0-9](\.[0-9]{1,9})?$")]
 class Biome(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One `[collectibles.biomes.NAME]` of game.toml: where it is, and what spawns otherwise there than elsewhere.
 
-    A place belongs to the first biome that fits it, in the order of `rank`, then of the names; to none, where none fits.
-    It fits where all that is said holds: degrees from the equator, north or south; within some 30 km of the sea or not
+    A place belongs to the first biome that fits it, in the order of `rank`, then of the names, or to none. It fits
+    where all that is said holds: degrees from the equator, north or south; within some 30 km of the sea or not
     (`coast`); and with a `share` below 1 only in so many of the cells of `share_level`, which nobody can foresee.
     `weights` replace those of the types they name; places are told apart by cells of about 10 km.
     """

@@ -1,0 +1,236 @@
+"""A game's own code: the hooks in `rules.py` beside its game.toml, loaded, tried and watched.
+
+A hook is a trusted pure function with a declared signature. It gets the claims of a batch as columns and says what
+becomes of each. What it raises costs the claims it raised for, and never the others; a hook that is slow three times in
+a minute is switched off until the next version.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+import sys
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from hashlib import sha256
+from pathlib import Path
+from types import FunctionType, ModuleType
+from typing import Any
+from uuid import UUID
+
+import numpy as np
+import structlog
+from msgspec import Struct
+
+from overworld.app.definition import DefinitionError, did_you_mean
+from overworld.domains.gameplay.hooked import AS_IT_IS_BP, MULTIPLIER_BP_MAX, ClaimColumns, Verdict, columns_of
+from overworld.domains.gameplay.types import CollectibleRules
+
+FILE_NAME = "rules.py"
+NAMES = ("on_claim",)
+RESERVED = ("damage", "quest_progress")
+BUDGET_S = 0.010
+SLOW_MAX = 3
+SLOW_WITHIN_S = 60.0
+_TOLD_EVERY_S = 10.0
+_REASON = re.compile(r"[a-z][a-z0-9_]{0,63}", re.ASCII)
+_ANSWERS = {"multiplier_bp", "refused"}
+
+
+class Hooks(Struct, frozen=True):
+    """The hooks of a definition: the functions by name, and the SHA-256 of the file, empty where there is none."""
+
+    functions: Mapping[str, Callable[..., Any]] = {}
+    digest: str = ""
+
+
+class HookFaults(Exception):
+    """Everything that is wrong with a rules.py."""
+
+    def __init__(self, file: Path, errors: Sequence[DefinitionError]) -> None:
+        super().__init__("\n".join(map(str, errors)))
+        self.file = file
+        self.errors = tuple(errors)
+
+
+def load(folder: Path) -> Hooks:
+    """The hooks in a folder; none where it has no `rules.py`. The file is run.
+
+    Raises: HookFaults.
+    """
+    file = folder / FILE_NAME
+    try:
+        source = file.read_bytes()
+    except FileNotFoundError:
+        return Hooks()
+    except OSError as error:
+        raise HookFaults(file, [DefinitionError(path="", problem=f"cannot be read: {error.strerror}")]) from error
+    digest = sha256(source).hexdigest()
+    module = ModuleType(f"overworld_rules_{digest[:12]}")
+    module.__file__ = str(file)
+    sys.modules[module.__name__] = module  # where dataclasses and the like look for it
+    try:
+        exec(compile(source, str(file), "exec"), module.__dict__)  # noqa: S102  # the operator's own code
+    except Exception as error:
+        raise HookFaults(file, [_located(error, file)]) from error
+    functions = {
+        name: one
+        for name, one in vars(module).items()
+        if isinstance(one, FunctionType) and one.__module__ == module.__name__ and not name.startswith("_")
+    }
+    faults = [fault for name, one in functions.items() if (fault := _misdeclared(name, one)) is not None]
+    if faults:
+        raise HookFaults(file, faults)
+    return Hooks(functions, digest)
+
+
+def _located(error: Exception, file: Path) -> DefinitionError:
+    line = error.lineno if isinstance(error, SyntaxError) else None
+    trace = error.__traceback__
+    while trace is not None:
+        if trace.tb_frame.f_code.co_filename == str(file):
+            line = trace.tb_lineno
+        trace = trace.tb_next
+    return DefinitionError(path=FILE_NAME, problem=f"{type(error).__name__}: {error}", line=line)
+
+
+def _misdeclared(name: str, function: FunctionType) -> DefinitionError | None:
+    line = function.__code__.co_firstlineno
+    if name in RESERVED:
+        return DefinitionError(path=name, problem="nothing calls this hook yet", line=line)
+    if name not in NAMES:
+        hint = f"{did_you_mean(name, NAMES)}; a helper's name begins with `_`"
+        return DefinitionError(path=name, problem="there is no such hook", line=line, hint=hint)
+    plain = not (inspect.iscoroutinefunction(function) or inspect.isgeneratorfunction(function))
+    if not plain or len(inspect.signature(function).parameters) != 1:
+        return DefinitionError(path=name, problem="has another signature", line=line, allowed=f"def {name}(claims)")
+    return None
+
+
+def try_out(hooks: Hooks, rules: CollectibleRules) -> list[DefinitionError]:
+    """What goes wrong when each hook is called with claims such as may come, of every type; empty when all is well."""
+    function = hooks.functions.get("on_claim")
+    if function is None:
+        return []
+    rows = [
+        (UUID(int=i), name, one.currency, 1, 1.0 + i, 46.05, 14.5, 1.0, tuple(rules.member_bonus), False)
+        for i, (name, one) in enumerate(sorted(rules.types.items()))
+    ]
+    try:
+        verdicts = verdicts_of(function(columns_of(rows, now_us=0)), len(rows))
+    except Exception as error:
+        where = _located(error, Path(function.__code__.co_filename))
+        return [DefinitionError(path=f"{FILE_NAME}: on_claim", problem=where.problem, line=where.line)]
+    failed = [row[1] for row, verdict in zip(rows, verdicts, strict=True) if verdict is None]
+    problem = f"the verdict on {', '.join(failed)} is none"
+    allowed = f"multiplier_bp from 1 to {MULTIPLIER_BP_MAX}, refused a word such as `closed_at_night`, or empty"
+    return [DefinitionError(path=f"{FILE_NAME}: on_claim", problem=problem, allowed=allowed)] if failed else []
+
+
+def verdicts_of(answer: Any, count: int) -> list[Verdict]:
+    """What a hook returned, a verdict for each claim; None for one that is out of bounds.
+
+    Raises: TypeError, ValueError for what is no answer about so many claims.
+    """
+    if not isinstance(answer, Mapping) or not answer.keys() <= _ANSWERS:
+        raise TypeError(f"a hook returns a dict with {' and '.join(sorted(_ANSWERS))}")
+    multipliers = np.asarray(answer.get("multiplier_bp", np.full(count, AS_IT_IS_BP)))
+    refused = list(answer.get("refused", [""] * count))
+    if multipliers.shape != (count,) or len(refused) != count:
+        raise ValueError(f"{count} claims, {len(refused)} in refused, multiplier_bp of shape {multipliers.shape}")
+    if multipliers.dtype.kind not in "iu":
+        raise TypeError("multiplier_bp are whole numbers: 10_000 pays the value as it is, 15_000 half more")
+    return [_verdict(bp, reason) for bp, reason in zip(multipliers.tolist(), refused, strict=True)]
+
+
+def _verdict(multiplier_bp: int, reason: Any) -> Verdict:
+    if reason is None or (isinstance(reason, str) and reason == ""):
+        return multiplier_bp if 1 <= multiplier_bp <= MULTIPLIER_BP_MAX else None
+    return str(reason) if isinstance(reason, str) and _REASON.fullmatch(reason) else None
+
+
+class Counted:
+    """What hooks did since the server began, whichever version they were of."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+        self.claims = 0
+        self.slow = 0
+        self.failed = 0
+        self.off = 0
+
+
+class OnClaim:
+    """The hook `on_claim` at work; implements gameplay's `ClaimRule`.
+
+    A failure is narrowed down by halves, as long as the budget lasts. Claims whose rule failed are refused.
+    """
+
+    def __init__(
+        self,
+        function: Callable[[ClaimColumns], Any],
+        *,
+        counted: Counted,
+        monotonic_s: Callable[[], float] = time.perf_counter,
+    ) -> None:
+        self._function = function
+        self._counted = counted
+        self._monotonic_s = monotonic_s
+        self._slow_at_s: deque[float] = deque(maxlen=SLOW_MAX)
+        self._told_at_s = -_TOLD_EVERY_S
+        self.is_off = False
+
+    def __call__(self, claims: ClaimColumns) -> list[Verdict]:
+        """What becomes of each claim, (n,); as it is, where the hook is off."""
+        if self.is_off:
+            return [AS_IT_IS_BP] * len(claims)
+        began_s = self._monotonic_s()
+        verdicts = self._judged(claims, until_s=began_s + BUDGET_S)
+        ended_s = self._monotonic_s()
+        self._counted.calls += 1
+        self._counted.claims += len(claims)
+        self._counted.failed += sum(verdict is None for verdict in verdicts)
+        if ended_s - began_s > BUDGET_S:
+            self._late(ended_s, took_s=ended_s - began_s, claims=len(claims))
+        return verdicts
+
+    def _judged(self, claims: ClaimColumns, *, until_s: float) -> list[Verdict]:
+        try:
+            return verdicts_of(self._function(claims), len(claims))
+        except Exception as error:
+            self._tell(error, claims=len(claims))
+        if len(claims) == 1 or self._monotonic_s() > until_s:
+            return [None] * len(claims)
+        half = len(claims) // 2
+        return [
+            *self._judged(claims.part(0, half), until_s=until_s),
+            *self._judged(claims.part(half, len(claims)), until_s=until_s),
+        ]
+
+    def _tell(self, error: Exception, *, claims: int) -> None:
+        """Says at most every ten seconds what went wrong; the metrics count every claim."""
+        now_s = self._monotonic_s()
+        if now_s - self._told_at_s < _TOLD_EVERY_S:
+            return
+        self._told_at_s = now_s
+        where = _located(error, Path(getattr(self._function, "__code__", _located.__code__).co_filename))
+        structlog.get_logger("overworld.hooks").error(
+            "hook failed", hook="on_claim", claims=claims, fault=where.problem, line=where.line
+        )
+
+    def _late(self, now_s: float, *, took_s: float, claims: int) -> None:
+        log = structlog.get_logger("overworld.hooks")
+        self._counted.slow += 1
+        self._slow_at_s.append(now_s)
+        log.warning("hook was slow", hook="on_claim", claims=claims, took_ms=round(took_s * 1_000, 1))
+        if len(self._slow_at_s) == SLOW_MAX and now_s - self._slow_at_s[0] < SLOW_WITHIN_S:
+            self.is_off = True
+            self._counted.off += 1
+            log.error("hook switched off until the next version", hook="on_claim", slow_count=SLOW_MAX)
+
+
+def rule_of(hooks: Hooks, *, counted: Counted) -> OnClaim | None:
+    """The rule for claims that a definition declares; None where it declares none."""
+    function = hooks.functions.get("on_claim")
+    return None if function is None else OnClaim(function, counted=counted)
