@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from overworld import __version__
 from overworld.app import measures, site, start
+from overworld.app.aliases import also_named
 from overworld.app.collector import Collector
 from overworld.app.doors import CellViews, CollectAction, CollectiblesAround, TrustEverybody
 from overworld.app.game import Game
@@ -273,7 +274,13 @@ def _http(platform: Platform, domains: Domains, metrics: Metrics, live: LiveMap,
         realtime=lambda: socket_address(settings, domains.gateway),
     )
     return build_http(
-        routes=[*domains.routes, *of_no_domain, *version_routes.routes(versions), *live_routes(live), *site.routes()],
+        routes=[
+            *also_named(domains.routes, platform.game.routes),
+            *of_no_domain,
+            *version_routes.routes(versions),
+            *live_routes(live),
+            *site.routes(),
+        ],
         polled=(LIVE_PREFIX,),
         verifier=domains.accounts.verifier,
         keys=platform.keys,

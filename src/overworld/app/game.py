@@ -48,9 +48,19 @@ class About(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class RouteNames(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The `[routes]` of game.toml: what the game calls the platform's nouns, in paths and in socket events."""
+    """The `[routes]` of game.toml: what the game calls the platform's nouns in paths.
+
+    The name of collectibles stands in the socket's events too.
+    """
 
     collectibles: Slug | None = None
+    tools: Slug | None = None
+    memberships: Slug | None = None
+    inventory: Slug | None = None
+    items: Slug | None = None
+    quests: Slug | None = None
+    leaderboard: Slug | None = None
+    sync: Slug | None = None
 
 
 class CurrencyRules(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
