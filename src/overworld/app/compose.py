@@ -16,7 +16,7 @@ from overworld.app.aliases import also_named
 from overworld.app.collector import Collector
 from overworld.app.doors import CellViews, CollectAction, CollectiblesAround, TrustEverybody
 from overworld.app.game import Game
-from overworld.app.hooks import Counted
+from overworld.app.hooks.work import Counted
 from overworld.app.live import wiring as live_wiring
 from overworld.app.live.routes import PREFIX as LIVE_PREFIX
 from overworld.app.live.routes import LiveMap

@@ -13,8 +13,8 @@ from msgspec import Meta, Struct
 
 import overworld
 from overworld.app.definition import DefinitionError, Located, did_you_mean
-from overworld.app.hooks import FILE_NAME as HOOKS_FILE
-from overworld.app.hooks import HookFaults, Hooks, load, try_out
+from overworld.app.hooks.loading import FILE_NAME as HOOKS_FILE
+from overworld.app.hooks.loading import HookFaults, Hooks, load
 from overworld.domains.gameplay.types import CollectibleRules, ProgressionRules
 from overworld.domains.ledger.types import TransferRules
 from overworld.domains.world.types import InterestRules, MovementRules
@@ -126,6 +126,12 @@ def _hooks(written: GameFile, folder: Path) -> Hooks:
         loaded = load(folder)
     except HookFaults as faults:
         raise GameErrors(faults.file, faults.errors) from faults
+    if not loaded.functions:
+        return loaded
+
+    # Columns need what takes long to import; most definitions are looked at without.
+    from overworld.app.hooks.work import try_out
+
     if errors := try_out(loaded, written.collectibles):
         raise GameErrors(folder / HOOKS_FILE, errors)
     return loaded

@@ -38,9 +38,7 @@ def _why(answer: httpx.Response) -> Iterator[str]:
         yield f"  {problem['detail']}"
     yield from (f"  {error}" for error in problem.get("errors", ()))
     yield from (f"  {name}: held by {count}" for name, count in problem.get("held", {}).items())
-    yield from (
-        f"  {name}: will be paid by {count} kinds or placements" for name, count in problem.get("owed", {}).items()
-    )
+    yield from (f"  {name}: {count} kinds or placements pay it" for name, count in problem.get("owed", {}).items())
     if answer.status_code in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
         yield "  a server in production honours no developer key: send it SIGHUP instead"
 

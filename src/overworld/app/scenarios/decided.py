@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from overworld.app.game import Game
-from overworld.app.hooks import Counted, rule_of
+from overworld.app.hooks.work import Counted, rule_of
 from overworld.app.scenarios.written import Collect, Collectible, Collector, LevelUp, Move, Scenario
 from overworld.domains.gameplay.hooked import claims_seen, ruled
 from overworld.domains.gameplay.rules import (
@@ -28,7 +28,7 @@ from overworld.domains.gameplay.rules import (
     spawn_table,
     terms_of,
 )
-from overworld.domains.gameplay.types import GameplaySettings, Player, Spawn
+from overworld.domains.gameplay.types import BARE, GameplaySettings, Player, Spawn
 from overworld.domains.world.engine.engine import Engine, flags_of, pass_of
 from overworld.domains.world.rules import FIX
 from overworld.domains.world.types import Reason, WorldSettings
@@ -102,6 +102,7 @@ def _claimant(given: Collector, spawn: Spawn) -> Claimants:
         memberships=[given.memberships],
         fixes=FixColumns([given.has_fix], [lat_deg], [lng_deg], [fix_us]),
         trust=[given.trust],
+        worn=[BARE],
     )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from overworld.app.game import Game, GameFile
-from overworld.app.hooks import FILE_NAME as HOOKS_FILE
+from overworld.app.hooks.loading import FILE_NAME as HOOKS_FILE
 from overworld.app.versions.messages import Change, Effect
 
 _EFFECTS = {

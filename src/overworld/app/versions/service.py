@@ -12,7 +12,7 @@ import structlog
 from msgspec import Struct
 
 from overworld.app.game import Game, GameErrors, GameFile, assembled, check
-from overworld.app.hooks import HookFaults, load
+from overworld.app.hooks.loading import HookFaults, load
 from overworld.app.versions import store
 from overworld.app.versions.changes import changes, removed
 from overworld.app.versions.errors import BadDefinition, NeedsRestart, StillHeld

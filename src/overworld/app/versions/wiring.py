@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from overworld.app.hooks import Counted, rule_of
+from overworld.app.hooks.work import Counted, rule_of
 from overworld.app.versions.service import Current, Version, Versions
 from overworld.domains.gameplay.wiring import GameplayParts
 from overworld.domains.ledger.wiring import LedgerDomain, SendingParts

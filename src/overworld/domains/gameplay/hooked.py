@@ -24,9 +24,10 @@ MULTIPLIER_BP_MAX = 1_000_000
 class ClaimColumns(Struct, frozen=True, kw_only=True):
     """Claims that nothing else speaks against so far, a row each, (n,); columns that nobody can write to.
 
-    `value_minor` is what a claim would pay, a member's bonus included, in minor units of `currency`. The place is the
-    collectible's, `distance_m` how far the player is from it. `now_us` is the time of all, microseconds since 1970.
-    `text` columns are of Python's `str`, `player_id` of UUID, `memberships` of tuples of names.
+    `value_minor` is what a claim would pay to empty hands, a member's bonus included, in minor units of `currency`; what
+    a player carries multiplies what the rule makes of it. The place is the collectible's, `distance_m` how far the
+    player is from it. `now_us` is the time of all, microseconds since 1970. `type` and `currency` are columns of `str`,
+    `player_id` of UUID, `memberships` of tuples of names.
     """
 
     player_id: NDArray[np.object_]
@@ -77,7 +78,7 @@ def claims_seen(attempts: Sequence[Attempt | Refusal], claimants: Claimants, *, 
                 one.player_id,
                 one.spawn.kind.type,
                 one.spawn.kind.currency.code,
-                one.amount_minor,
+                one.bare_minor,
                 distance_between_m(lat_deg, lng_deg, one.spawn.lat_deg, one.spawn.lng_deg),
                 one.spawn.lat_deg,
                 one.spawn.lng_deg,
@@ -108,5 +109,5 @@ def _ruled(attempt: Attempt, verdict: Verdict) -> Attempt | Refusal:
         return RefusedByRule(collectible_id=attempt.spawn.id, reason=verdict)
     if verdict == AS_IT_IS_BP:
         return attempt
-    amount_minor = attempt.amount_minor * verdict // AS_IT_IS_BP
-    return replace(attempt, amount_minor=max(1, min(amount_minor, AMOUNT_MINOR_MAX)))
+    bare_minor = attempt.bare_minor * verdict // AS_IT_IS_BP
+    return replace(attempt, bare_minor=max(1, min(bare_minor, AMOUNT_MINOR_MAX)))

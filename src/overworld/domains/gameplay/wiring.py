@@ -16,7 +16,7 @@ from overworld.domains.gameplay.in_force import DefinitionInForce
 from overworld.domains.gameplay.land import Land
 from overworld.domains.gameplay.placed import Placed
 from overworld.domains.gameplay.placing import Placing
-from overworld.domains.gameplay.ports import ClaimRule, EncodingOutbox, Sight, Trust
+from overworld.domains.gameplay.ports import ClaimRule, EncodingOutbox, Gear, Sight, Trust
 from overworld.domains.gameplay.routes import routes
 from overworld.domains.gameplay.rules import catalogue_of, spawn_table
 from overworld.domains.gameplay.service import Gameplay
@@ -61,6 +61,7 @@ async def build(
     progression: ProgressionRules,
     currencies: Sequence[Currency],
     rule: ClaimRule | None = None,
+    gear: Gear | None = None,
     alias: str | None = None,
     settings: GameplaySettings | None = None,
 ) -> GameplayParts:
@@ -88,6 +89,7 @@ async def build(
         levels=progression.levels,
         fix_age_max_s=chosen.fix_age_max_s,
         rule=rule,
+        gear=gear,
     )
     service = Gameplay(
         database=database,

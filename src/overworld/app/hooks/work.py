@@ -1,111 +1,29 @@
-"""A game's own code: the hooks in `rules.py` beside its game.toml, loaded, tried and watched.
-
-A hook is a trusted pure function with a declared signature. It gets the claims of a batch as columns and says what
-becomes of each. What it raises costs the claims it raised for, and never the others; a hook that is slow three times in
-a minute is switched off until the next version.
-"""
+"""Hooks at work: called with claims, their answers checked, their time watched."""
 
 from __future__ import annotations
 
-import inspect
 import re
-import sys
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
-from hashlib import sha256
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from types import FunctionType, ModuleType
 from typing import Any
 from uuid import UUID
 
 import numpy as np
 import structlog
-from msgspec import Struct
 
-from overworld.app.definition import DefinitionError, did_you_mean
+from overworld.app.definition import DefinitionError
+from overworld.app.hooks.loading import FILE_NAME, Hooks, located
 from overworld.domains.gameplay.hooked import AS_IT_IS_BP, MULTIPLIER_BP_MAX, ClaimColumns, Verdict, columns_of
 from overworld.domains.gameplay.types import CollectibleRules
 
-FILE_NAME = "rules.py"
-NAMES = ("on_claim",)
-RESERVED = ("damage", "quest_progress")
 BUDGET_S = 0.010
 SLOW_MAX = 3
 SLOW_WITHIN_S = 60.0
 _TOLD_EVERY_S = 10.0
 _REASON = re.compile(r"[a-z][a-z0-9_]{0,63}", re.ASCII)
 _ANSWERS = {"multiplier_bp", "refused"}
-
-
-class Hooks(Struct, frozen=True):
-    """The hooks of a definition: the functions by name, and the SHA-256 of the file, empty where there is none."""
-
-    functions: Mapping[str, Callable[..., Any]] = {}
-    digest: str = ""
-
-
-class HookFaults(Exception):
-    """Everything that is wrong with a rules.py."""
-
-    def __init__(self, file: Path, errors: Sequence[DefinitionError]) -> None:
-        super().__init__("\n".join(map(str, errors)))
-        self.file = file
-        self.errors = tuple(errors)
-
-
-def load(folder: Path) -> Hooks:
-    """The hooks in a folder; none where it has no `rules.py`. The file is run.
-
-    Raises: HookFaults.
-    """
-    file = folder / FILE_NAME
-    try:
-        source = file.read_bytes()
-    except FileNotFoundError:
-        return Hooks()
-    except OSError as error:
-        raise HookFaults(file, [DefinitionError(path="", problem=f"cannot be read: {error.strerror}")]) from error
-    digest = sha256(source).hexdigest()
-    module = ModuleType(f"overworld_rules_{digest[:12]}")
-    module.__file__ = str(file)
-    sys.modules[module.__name__] = module  # where dataclasses and the like look for it
-    try:
-        exec(compile(source, str(file), "exec"), module.__dict__)  # noqa: S102  # the operator's own code
-    except Exception as error:
-        raise HookFaults(file, [_located(error, file)]) from error
-    functions = {
-        name: one
-        for name, one in vars(module).items()
-        if isinstance(one, FunctionType) and one.__module__ == module.__name__ and not name.startswith("_")
-    }
-    faults = [fault for name, one in functions.items() if (fault := _misdeclared(name, one)) is not None]
-    if faults:
-        raise HookFaults(file, faults)
-    return Hooks(functions, digest)
-
-
-def _located(error: Exception, file: Path) -> DefinitionError:
-    line = error.lineno if isinstance(error, SyntaxError) else None
-    trace = error.__traceback__
-    while trace is not None:
-        if trace.tb_frame.f_code.co_filename == str(file):
-            line = trace.tb_lineno
-        trace = trace.tb_next
-    return DefinitionError(path=FILE_NAME, problem=f"{type(error).__name__}: {error}", line=line)
-
-
-def _misdeclared(name: str, function: FunctionType) -> DefinitionError | None:
-    line = function.__code__.co_firstlineno
-    if name in RESERVED:
-        return DefinitionError(path=name, problem="nothing calls this hook yet", line=line)
-    if name not in NAMES:
-        hint = f"{did_you_mean(name, NAMES)}; a helper's name begins with `_`"
-        return DefinitionError(path=name, problem="there is no such hook", line=line, hint=hint)
-    plain = not (inspect.iscoroutinefunction(function) or inspect.isgeneratorfunction(function))
-    if not plain or len(inspect.signature(function).parameters) != 1:
-        return DefinitionError(path=name, problem="has another signature", line=line, allowed=f"def {name}(claims)")
-    return None
 
 
 def try_out(hooks: Hooks, rules: CollectibleRules) -> list[DefinitionError]:
@@ -120,7 +38,7 @@ def try_out(hooks: Hooks, rules: CollectibleRules) -> list[DefinitionError]:
     try:
         verdicts = verdicts_of(function(columns_of(rows, now_us=0)), len(rows))
     except Exception as error:
-        where = _located(error, Path(function.__code__.co_filename))
+        where = located(error, Path(function.__code__.co_filename))
         return [DefinitionError(path=f"{FILE_NAME}: on_claim", problem=where.problem, line=where.line)]
     failed = [row[1] for row, verdict in zip(rows, verdicts, strict=True) if verdict is None]
     problem = f"the verdict on {', '.join(failed)} is none"
@@ -214,7 +132,7 @@ class OnClaim:
         if now_s - self._told_at_s < _TOLD_EVERY_S:
             return
         self._told_at_s = now_s
-        where = _located(error, Path(getattr(self._function, "__code__", _located.__code__).co_filename))
+        where = located(error, Path(getattr(self._function, "__code__", located.__code__).co_filename))
         structlog.get_logger("overworld.hooks").error(
             "hook failed", hook="on_claim", claims=claims, fault=where.problem, line=where.line
         )
