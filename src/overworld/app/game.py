@@ -129,8 +129,7 @@ def _hooks(written: GameFile, folder: Path) -> Hooks:
     if not loaded.functions:
         return loaded
 
-    # Columns need what takes long to import; most definitions are looked at without.
-    from overworld.app.hooks.work import try_out
+    from overworld.app.hooks.work import try_out  # noqa: PLC0415  # columns need what takes long to import
 
     if errors := try_out(loaded, written.collectibles):
         raise GameErrors(folder / HOOKS_FILE, errors)

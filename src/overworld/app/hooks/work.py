@@ -104,8 +104,11 @@ class OnClaim:
         if self.is_off:
             return [AS_IT_IS_BP] * len(claims)
         began_s = self._monotonic_s()
-        verdicts = self._judged(claims, until_s=began_s + BUDGET_S)
+        faults: list[Exception] = []
+        verdicts = self._judged(claims, until_s=began_s + BUDGET_S, faults=faults)
         ended_s = self._monotonic_s()
+        if faults:
+            self._tell(faults[-1], claims=len(claims))
         self._counted.calls += 1
         self._counted.claims += len(claims)
         self._counted.failed += sum(verdict is None for verdict in verdicts)
@@ -113,17 +116,17 @@ class OnClaim:
             self._late(ended_s, took_s=ended_s - began_s, claims=len(claims))
         return verdicts
 
-    def _judged(self, claims: ClaimColumns, *, until_s: float) -> list[Verdict]:
+    def _judged(self, claims: ClaimColumns, *, until_s: float, faults: list[Exception]) -> list[Verdict]:
         try:
             return verdicts_of(self._function(claims), len(claims))
         except Exception as error:
-            self._tell(error, claims=len(claims))
+            faults.append(error)
         if len(claims) == 1 or self._monotonic_s() > until_s:
             return [None] * len(claims)
         half = len(claims) // 2
         return [
-            *self._judged(claims.part(0, half), until_s=until_s),
-            *self._judged(claims.part(half, len(claims)), until_s=until_s),
+            *self._judged(claims.part(0, half), until_s=until_s, faults=faults),
+            *self._judged(claims.part(half, len(claims)), until_s=until_s, faults=faults),
         ]
 
     def _tell(self, error: Exception, *, claims: int) -> None:

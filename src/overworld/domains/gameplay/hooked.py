@@ -24,8 +24,8 @@ MULTIPLIER_BP_MAX = 1_000_000
 class ClaimColumns(Struct, frozen=True, kw_only=True):
     """Claims that nothing else speaks against so far, a row each, (n,); columns that nobody can write to.
 
-    `value_minor` is what a claim would pay to empty hands, a member's bonus included, in minor units of `currency`; what
-    a player carries multiplies what the rule makes of it. The place is the collectible's, `distance_m` how far the
+    `value_minor` is what a claim would pay to empty hands, a member's bonus included, in minor units of `currency`;
+    what a player carries multiplies what the rule makes of it. The place is the collectible's, `distance_m` how far the
     player is from it. `now_us` is the time of all, microseconds since 1970. `type` and `currency` are columns of `str`,
     `player_id` of UUID, `memberships` of tuples of names.
     """
