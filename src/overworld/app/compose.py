@@ -114,10 +114,7 @@ class Platform(Struct, frozen=True, kw_only=True):
 async def compose(
     *, settings: Settings, game: Game, database: Database, clock: Clock, keys: KeyScopes, metrics: Metrics
 ) -> House:
-    """Builds the server on a migrated database.
-
-    Raises: StillHeld when the game lacks what players hold.
-    """
+    """Builds the server on a migrated database."""
     current, hooks = Current(game), Counted()
     ids = IdSource(clock.now_us, urandom)
     platform = Platform(
@@ -142,7 +139,6 @@ async def compose(
         gameplay=domains.gameplay,
         counted=hooks,
     )
-    await versions.begin()
     live = live_wiring.build(
         settings=settings,
         game=lambda: current.game,

@@ -180,10 +180,10 @@ async def _running(house: House, settings: Settings, game: Game) -> AsyncIterato
         await house.ledger.sealer.prepare()
         house.loops.run("ledger-sealer", house.ledger.sealer.run)
         house.loops.run("ledger-auditor", house.ledger.auditor.run)
+        await house.versions.begin()
         await house.accounts.load()
         await house.world.load()
         await house.gameplay.placing.load()
-        await house.versions.follow()
         stack.push_async_callback(house.accounts.close)
         with step("Preparing the kernels; the very first start compiles them, for some ten seconds"):
             await house.world.start()
