@@ -84,7 +84,7 @@ class Machine:
     async def _until_it_listens(self, server: asyncio.subprocess.Process, log: Path) -> None:
         async with asyncio.timeout(READY_S):
             while not self._listens(log):
-                assert server.returncode is None
+                assert server.returncode is None, log.read_text()
                 await asyncio.sleep(0.05)  # pace: a process that starts has no event for us
 
     def _listens(self, log: Path) -> bool:
