@@ -84,8 +84,11 @@ class Machine:
     async def _until_it_listens(self, server: asyncio.subprocess.Process, log: Path) -> None:
         async with asyncio.timeout(READY_S):
             while not self._listens(log):
-                assert server.returncode is None, log.read_text()
+                assert server.returncode is None, self._said(log)
                 await asyncio.sleep(0.05)  # pace: a process that starts has no event for us
+
+    def _said(self, log: Path) -> str:
+        return log.read_text()
 
     def _listens(self, log: Path) -> bool:
         """Whether the server has said so, to people and to tools."""

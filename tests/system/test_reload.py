@@ -89,4 +89,4 @@ async def test_a_reload_drops_no_socket_and_no_claim(tmp_path: Path):
 
         shop.write(("currencies.coin]", "currencies.gold]"), ('"coin"', '"gold"'))
         held = await shop.reload()
-        assert held.code == 1 and "game.still_held" in held.err and "coin: held by 1" in held.err, held.err
+        assert held.code == 1 and "definition.still_held" in held.err and "coin: held by 1" in held.err, held.err

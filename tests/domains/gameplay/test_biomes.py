@@ -33,8 +33,8 @@ def biomes_of(biomes, key=SECRET, land=None):
     return Biomes(key=key, tables=table_of(biomes).biomes, land=land or Land.bundled())
 
 
-def cell_at(place):
-    return cells.cell_of(*place, 15)
+def cell_at(place: tuple[float, float]) -> int:
+    return cells.cell_of(place[0], place[1], 15)
 
 
 def test_the_coast_is_near_the_sea_and_nowhere_else():

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
 from uuid import UUID
 
 import numpy as np
 
 from overworld.domains.gameplay.claims import Claims
+from overworld.domains.gameplay.hooked import ClaimColumns
 from tests.domains.gameplay.field import LEVELS, RULES, code_of, spawns_of
 
 ANNA, BEN, CARL = (UUID(int=i) for i in (1, 2, 3))
@@ -17,7 +19,7 @@ class Rule:
 
     def __init__(self, *verdicts) -> None:
         self.verdicts = list(verdicts)
-        self.seen = []
+        self.seen: list[ClaimColumns] = []
 
     def __call__(self, claims):
         self.seen.append(claims)
@@ -45,7 +47,7 @@ async def test_each_claim_of_a_batch_has_its_own_verdict(field):
     one, two, three = field.shared()[:3]
     claims = claims_of(field, Rule(25_000, "closed_at_night", None))
     wanted = [field.claim(player, spawn) for player, spawn in ((ANNA, one), (BEN, two), (CARL, three))]
-    outcomes = await claims.run(wanted)
+    outcomes: list[Any] = list(await claims.run(wanted))
     assert list(map(code_of, outcomes)) == ["ok", "refused_by_rule", "rule_failed"]
     assert outcomes[0].value.amount == "7", "two and a half times 3, parts dropped"
     assert outcomes[1].public_fields() == {"collectible_id": two.id, "reason": "closed_at_night"}
@@ -54,6 +56,7 @@ async def test_each_claim_of_a_batch_has_its_own_verdict(field):
 
 async def test_whatever_it_multiplies_by_something_is_paid(field):
     [one] = field.shared()[:1]
+    outcome: Any
     [outcome] = await claims_of(field, Rule(1)).run([field.claim(ANNA, one)])
     assert outcome.value.amount == "1"
 
@@ -74,6 +77,7 @@ async def test_what_was_paid_once_is_the_answer_whatever_the_rule_says_later(fie
     claims, claim = claims_of(field, rule), field.claim(ANNA, one)
     await claims.run([claim])
     rule.verdicts = ["closed"]
+    again: Any
     [again] = await claims.run([claim])
     assert code_of(again) == "ok*" and again.value.amount == "6"
 

@@ -11,7 +11,7 @@ class BadDefinition(Refusal):
     `errors` says what and where, a line each.
     """
 
-    code = "game.bad_definition"
+    code = "definition.wrong"
     status = 409
     public = ("errors",)
 
@@ -22,7 +22,7 @@ class NeedsRestart(Refusal):
     `keys` are those keys: restart the servers for them.
     """
 
-    code = "game.needs_restart"
+    code = "definition.needs_restart"
     status = 409
     public = ("keys",)
 
@@ -33,6 +33,6 @@ class StillHeld(Refusal):
     `held` says by how many it is held, by name; `owed` by how many collectibles it will be paid.
     """
 
-    code = "game.still_held"
+    code = "definition.still_held"
     status = 409
     public = ("held", "owed")
