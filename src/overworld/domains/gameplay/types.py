@@ -213,24 +213,6 @@ BARE = Worn()
 """Who carries nothing that counts."""
 
 
-class Worn(Struct, frozen=True, gc=False):
-    """What multiplies a player's claims, in parts of 10,000: the tool in hand and the boosts that run.
-
-    `version` is the player's `gear`. The tool pays until the player has won `worn_at` claims in all, None when it does
-    not wear; the boosts hold until `boost_until_us`, None when none runs.
-    """
-
-    version: int = 0
-    tool_bp: int = WHOLE_BP
-    worn_at: int | None = None
-    boost_bp: int = WHOLE_BP
-    boost_until_us: int | None = None
-
-
-BARE = Worn()
-"""Who carries nothing that counts."""
-
-
 class Progress(Struct, frozen=True):
     """How far a player has come."""
 
