@@ -26,8 +26,9 @@ from bench.tick import tick
 from bench.transfers import transfers
 
 _NAMES = (
-    "bandwidth", "claims", "claims-curve", "claims-hot", "claims-socket", "connections", "curves", "fanout", "inventory",
-    "location", "location-json", "location-single", "nearby", "peers", "seal", "start", "tick", "transfers",
+    "bandwidth", "claims", "claims-curve", "claims-hot", "claims-socket", "connections", "curves", "fanout",
+    "inventory", "location", "location-json", "location-single", "nearby", "peers", "seal", "start", "tick",
+    "transfers",
 )  # fmt: skip
 
 app = App(name="script/bench", help="Measures the product on this machine.", version_flags=())

@@ -209,14 +209,11 @@ class _Camp:
                 "upgrade": moved.get(TransferCode.UPGRADE, 0),
             }
             tried, learned = await tx.fetchval(_TRIED), await tx.fetchval(_LEARNED)
+        paid = self.told["upgrade"] // 2
         faults += [
-            f"{name}: {held[name]} by the tables, {self.told[name]} told"
-            for name in held
-            if held[name] != self.told[name]
+            f"{name}: {n} by the tables, {self.told[name]} told" for name, n in held.items() if n != self.told[name]
         ]
-        faults += [f"{tried} upgrades were tried, {self.told['upgrade'] / 2} paid"] * (
-            2 * tried != self.told["upgrade"]
-        )
+        faults += [f"{tried} upgrades were tried, {paid} paid"] * (tried != paid)
         return faults + [f"{learned} experience, {self.told['apple']} apples"] * (learned != self.told["apple"])
 
     def _funded(self, player_id: UUID) -> Transfer:
