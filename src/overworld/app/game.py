@@ -12,9 +12,12 @@ import msgspec
 from msgspec import Meta, Struct
 
 import overworld
+from overworld.app.carry_checks import check_carry
 from overworld.app.definition import DefinitionError, Located, did_you_mean
 from overworld.app.hooks.loading import FILE_NAME as HOOKS_FILE
 from overworld.app.hooks.loading import HookFaults, Hooks, load
+from overworld.domains.gameplay.carry.kit import kit_of
+from overworld.domains.gameplay.carry.types import BadgeRules, ItemRules, Kit, Name, ToolRules
 from overworld.domains.gameplay.types import CollectibleRules, ProgressionRules
 from overworld.domains.ledger.types import TransferRules
 from overworld.domains.world.types import InterestRules, MovementRules
@@ -80,6 +83,9 @@ class GameFile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     collectibles: CollectibleRules
     progression: ProgressionRules
     transfers: TransferRules = TransferRules()
+    items: ItemRules = ItemRules()
+    tools: ToolRules = ToolRules()
+    badges: Annotated[dict[Name, BadgeRules], Meta(max_length=256)] = {}
 
 
 class Game(Struct, frozen=True, kw_only=True):
@@ -98,10 +104,24 @@ class Game(Struct, frozen=True, kw_only=True):
     collectibles: CollectibleRules
     progression: ProgressionRules
     transfers: TransferRules
+    items: ItemRules
+    tools: ToolRules
+    badges: dict[str, BadgeRules]
     digest: str
     file: Path
     written: GameFile
     hooks: Hooks = Hooks()
+
+    @property
+    def kit(self) -> Kit:
+        """All that there is to carry, worked out."""
+        return kit_of(
+            self.items,
+            self.tools,
+            self.badges,
+            currencies={currency.code: currency for currency in self.currencies},
+            levels=self.progression.levels,
+        )
 
 
 def check(path: Path) -> Game:
@@ -155,6 +175,9 @@ def assembled(written: GameFile, *, file: Path, hooks: Hooks) -> Game:
         collectibles=written.collectibles,
         progression=written.progression,
         transfers=written.transfers,
+        items=written.items,
+        tools=written.tools,
+        badges=written.badges,
         digest=digest_of(written, hooks_digest=hooks.digest),
         file=file,
         written=written,
@@ -208,6 +231,7 @@ def _cross_check(written: GameFile, located: Located) -> None:
     _check_values(written, located)
     _check_transfers(written, located)
     _check_biomes(written, located)
+    check_carry(written, located)
     levels = written.progression.levels
     for i in range(1, len(levels)):
         if levels[i] <= levels[i - 1]:
