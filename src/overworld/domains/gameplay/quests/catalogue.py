@@ -49,6 +49,10 @@ class Catalogue:
         """
         return self._known[number]
 
+    def has(self, number: int) -> bool:
+        """Whether a number was there at the last look."""
+        return number in self._known
+
     async def adopt(self, quests: Mapping[str, QuestRules], *, at: datetime) -> None:
         """Takes over the quests of a game's definition. Two statements and a look."""
         written = [as_written(name, rules) for name, rules in sorted(quests.items())]
@@ -84,9 +88,7 @@ class Catalogue:
     def _made(self, row: store.Written) -> Definition | None:
         try:
             rules = _decode(row.rules)
-            return defined(
-                row.name, rules, number=row.number, currencies=self._currencies, by_staff=row.by_staff
-            )
+            return defined(row.name, rules, number=row.number, currencies=self._currencies, by_staff=row.by_staff)
         except (KeyError, ValueError) as error:
             _log.warning("quest %s (%d) cannot be counted by this game: %r", row.name, row.number, error)
             return None

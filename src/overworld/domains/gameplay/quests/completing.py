@@ -24,6 +24,7 @@ from overworld.domains.gameplay.rewards import Grant, Rewards, require_posted
 from overworld.domains.gameplay.types import reference_of
 from overworld.kernel.batch import GroupCommit, Lanes
 from overworld.kernel.clock import Clock
+from overworld.kernel.events import Event
 from overworld.kernel.identity import Answer
 from overworld.kernel.ports import Ledger, Outbox, Tx
 from overworld.kernel.refusals import Busy, Refusal
@@ -120,9 +121,10 @@ class Completing:
             fresh = [i for i, known in enumerate(earlier) if known is None and first[i] == i]
             decided: dict[int, Outcome] = {}
             if fresh:
-                decided = dict(zip(fresh, await self._decide(tx, [commands[i] for i in fresh], at, stripe), strict=True))
-                kept = [(uses[i], _kept(outcome)) for i, outcome in decided.items()]
-                await remember(tx, [(use, one) for use, one in kept if not isinstance(one, QuestUnpaid)], at=at)
+                outcomes, told = await self._decide(tx, [commands[i] for i in fresh], at, stripe)
+                decided = dict(zip(fresh, outcomes, strict=True))
+                await remember(tx, [(uses[i], _kept(outcome)) for i, outcome in decided.items()], at=at)
+                await self._outbox.append(tx, told, at=at)
         return [
             _replayed(known) if known is not None else decided[i] if first[i] == i else _again(uses, first, decided, i)
             for i, known in enumerate(earlier)
@@ -130,7 +132,8 @@ class Completing:
 
     async def _decide(
         self, tx: Tx, commands: Sequence[CompleteQuest], at: datetime, stripe: int
-    ) -> list[Outcome]:
+    ) -> tuple[list[Outcome], list[Event]]:
+        """The outcome of each, and what is to be told of them."""
         wanted = {(command.player_id, command.quest) for command in commands}
         hands = await store.lock_active(tx, wanted)
         ready = await self._ready(tx, hands)
@@ -177,29 +180,25 @@ class Completing:
 
     async def _given(
         self, tx: Tx, chosen: Sequence[tuple[Assignment, Definition] | Refusal], *, at: datetime, stripe: int
-    ) -> list[Outcome]:
-        """Gives what the chosen have earned; gives the outcomes, aligned with them."""
+    ) -> tuple[list[Outcome], list[Event]]:
+        """Gives what the chosen have earned; the outcomes are aligned with them."""
         met = [one for one in chosen if not isinstance(one, Refusal)]
         if not met:
-            return [one for one in chosen if isinstance(one, Refusal)]
+            return [one for one in chosen if isinstance(one, Refusal)], []
         given = await self._rewards.grant(tx, [_grant(*one) for one in met], at=at)
         paid = [one for one, got in zip(met, given.outcomes, strict=True) if not isinstance(got, Refusal)]
         if paid:
             await store.end(tx, [one for one, _ in paid], state=State.COMPLETED, at=at)
         if given.transfers:
             require_posted(await self._ledger.post(tx, given.transfers, at=at, stripe=stripe))
-        await self._outbox.append(tx, [*(_completed(*one) for one in paid), *given.events], at=at)
-        outcomes = iter(given.outcomes)
-        return [
-            one if isinstance(one, Refusal) else _answer(one[0], next(outcomes), at=at) for one in chosen
-        ]
+        obtained = iter(given.outcomes)
+        outcomes = [one if isinstance(one, Refusal) else _answer(one[0], next(obtained), at=at) for one in chosen]
+        return outcomes, [*(_completed(*one) for one in paid), *given.events]
 
 
 def _grant(one: Assignment, definition: Definition) -> Grant:
     name = b"quest\x00" + one.player_id.bytes + f"{one.run}\x00{one.quest}".encode()
-    return Grant(
-        player_id=one.player_id, reward=definition.rules.rewards, reference=reference_of(name), reason=REASON
-    )
+    return Grant(player_id=one.player_id, reward=definition.rules.rewards, reference=reference_of(name), reason=REASON)
 
 
 def _completed(one: Assignment, definition: Definition) -> QuestCompleted:

@@ -119,9 +119,9 @@ class Folding:
             await self._write(tx, folded, totals=totals, at=at)
 
     def _read(self, envelopes: Iterable[Envelope]) -> list[Happened]:
-        """What some quest may count, with its fields and players."""
+        """What some quest may count, with its fields and players, each event once."""
         events = []
-        for envelope in envelopes:
+        for envelope in {envelope.id: envelope for envelope in envelopes}.values():
             named = self._catalogue.players.get(envelope.topic)
             if named is None:
                 continue
@@ -176,9 +176,7 @@ class Folding:
                 )
                 hands[player_id].append(Hand(begun_one, one.definition, is_new=True))
 
-    def _wanted(
-        self, events: Sequence[Happened], held: set[store.Key], *, at: datetime
-    ) -> dict[store.Key, _Wanted]:
+    def _wanted(self, events: Sequence[Happened], held: set[store.Key], *, at: datetime) -> dict[store.Key, _Wanted]:
         """The runs that would begin, with the first moment of what counts for each."""
         wanted: dict[store.Key, _Wanted] = {}
         windows: dict[tuple[int, datetime], Window | None] = {}
@@ -225,9 +223,7 @@ class Folding:
         self._over.update(key for key, total in totals.items() if total.met_at is not None)
         return totals
 
-    async def _write(
-        self, tx: Tx, folded: Folded, *, totals: Mapping[tuple[int, int], Total], at: datetime
-    ) -> None:
+    async def _write(self, tx: Tx, folded: Folded, *, totals: Mapping[tuple[int, int], Total], at: datetime) -> None:
         after = {**totals, **{(total.number, total.run): total for total in folded.totals}}
         told: list[Event] = []
         new, known = [], []

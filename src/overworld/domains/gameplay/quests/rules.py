@@ -33,7 +33,7 @@ from overworld.kernel.money import Currency
 LOCATION_TOPIC = "events.location.updated"
 USE_TOPIC = "events.item.used"
 UPGRADE_TOPIC = "events.tool.upgraded"
-_CM = 100
+CM = 100
 _COUNT_MAX = 2**53
 _DAY = timedelta(days=1)
 _WEEK = timedelta(days=7)
@@ -101,7 +101,7 @@ def matcher_of(objective: Objective, *, zone: Place | None, currencies: Mapping[
             )
         case Walk(metres=metres):
             made = Matcher(
-                kind="walk", topic=LOCATION_TOPIC, goal=metres * _CM, amount="metres", scale=_CM, inside=_inside(zone)
+                kind="walk", topic=LOCATION_TOPIC, goal=metres * CM, amount="metres", scale=CM, inside=_inside(zone)
             )
         case Visit(place=place, count=count):
             made = Matcher(

@@ -27,7 +27,7 @@ from overworld.domains.gameplay.quests.errors import (
 from overworld.domains.gameplay.quests.messages import QuestBody, QuestCreated, QuestMade, QuestStarted, StartQuest
 from overworld.domains.gameplay.quests.rules import Definition, Window, begun, counting_from, missing, window_at
 from overworld.domains.gameplay.quests.types import Assignment, QuestRules, State
-from overworld.kernel.clock import Clock, from_us, rfc3339, to_us
+from overworld.kernel.clock import Clock, rfc3339, to_us
 from overworld.kernel.events import Event
 from overworld.kernel.ports import LastFix, Outbox, Tx
 from overworld.kernel.refusals import Busy
@@ -100,9 +100,7 @@ class Starting:
             raise NoSuchQuest(quest=quest)
         return definition
 
-    async def _require(
-        self, tx: Tx, definition: Definition, command: StartQuest, *, level: int, at: datetime
-    ) -> None:
+    async def _require(self, tx: Tx, definition: Definition, command: StartQuest, *, level: int, at: datetime) -> None:
         rules, place = definition.rules, None
         needed = rules.requires.quests
         done = await store.completed(tx, [command.player_id], needed) if needed else set()

@@ -51,7 +51,8 @@ async def write(
 
 
 _WRITTEN = """
-SELECT number, name, rules, by_staff, made_at FROM gameplay.quest WHERE number <> ALL($1::integer[]) OR by_staff ORDER BY number"""
+SELECT number, name, rules, by_staff, made_at FROM gameplay.quest
+WHERE number <> ALL($1::integer[]) OR by_staff ORDER BY number"""
 
 
 async def written(tx: Tx, *, beside: Collection[int]) -> list[Written]:
@@ -109,7 +110,8 @@ async def active(tx: Tx, player_id: UUID) -> list[Assignment]:
 
 
 _EXISTING = """
-SELECT player_id, quest, run, state = 1 AND met_at IS NULL AS is_open FROM unnest($1::uuid[], $2::text[], $3::integer[]) AS wanted (player_id, quest, run)
+SELECT player_id, quest, run, state = 1 AND met_at IS NULL AS is_open
+FROM unnest($1::uuid[], $2::text[], $3::integer[]) AS wanted (player_id, quest, run)
 JOIN gameplay.assignment USING (player_id, quest, run)"""
 
 
@@ -144,7 +146,8 @@ _BEGIN = """
 WITH made AS (
     INSERT INTO gameplay.assignment (player_id, quest, run, number, shared, state, counts, counts_from, closes_at,
         made_at, started_at, met_at)
-    SELECT player_id, quest, run, number, shared, 1, counts::bigint[], counts_from, closes_at, made_at, started_at, met_at
+    SELECT player_id, quest, run, number, shared, 1, counts::bigint[], counts_from, closes_at, made_at,
+        started_at, met_at
     FROM unnest($1::uuid[], $2::text[], $3::integer[], $4::integer[], $5::boolean[], $6::text[], $7::timestamptz[],
         $8::timestamptz[], $9::timestamptz[], $10::timestamptz[], $11::timestamptz[])
         AS new (player_id, quest, run, number, shared, counts, counts_from, closes_at, made_at, started_at, met_at)
@@ -195,7 +198,7 @@ async def count(tx: Tx, changed: Sequence[Assignment]) -> None:
 
 
 _END = """
-UPDATE gameplay.assignment SET state = $4, ended_at = $5, met_at = coalesce(met_at, new.met_at)
+UPDATE gameplay.assignment SET state = $4, ended_at = $5, met_at = coalesce(assignment.met_at, new.met_at)
 FROM unnest($1::uuid[], $2::text[], $3::integer[], $6::timestamptz[]) AS new (player_id, quest, run, met_at)
 WHERE (assignment.player_id, assignment.quest, assignment.run) = (new.player_id, new.quest, new.run)"""
 
