@@ -72,7 +72,7 @@ class Hall:
         return enclose(event, id=self.ids(), at=at or self.clock.now())
 
     def collects(self, player_id: UUID, at: datetime | None = None, **said: Any) -> Envelope:
-        known = {"type": "copper", "currency": "coin", "amount_minor": 3}
+        known: dict[str, Any] = {"type": "copper", "currency": "coin", "amount_minor": 3}
         event = CollectibleCollected(
             player_id=player_id,
             collectible_id=str(self.ids()),

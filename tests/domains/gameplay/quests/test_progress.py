@@ -98,7 +98,11 @@ async def test_events_in_any_order_and_in_any_slices_give_the_same(hall, open_da
         at = clock.now() + timedelta(hours=chance.uniform(-6, 18))
         player = chance.choice((ANN, BEN, CID))
         kind = chance.randrange(3)
-        made = (hall.collects(player), hall.walks(player, chance.uniform(0, 20)), hall.rises(player, chance.choice((2, 3))))
+        made = (
+            hall.collects(player),
+            hall.walks(player, chance.uniform(0, 20)),
+            hall.rises(player, chance.choice((2, 3))),
+        )
         events.append(replace(made[kind], at=at))
     clock.advance(timedelta(hours=18))
     server = await hall.server(**quests)

@@ -12,6 +12,7 @@ from uuid import UUID
 import msgspec
 
 from overworld.domains.gameplay.quests import store
+from overworld.domains.gameplay.quests.messages import QuestCreated
 from overworld.domains.gameplay.quests.rules import Definition, Matcher, defined
 from overworld.domains.gameplay.quests.types import QuestRules
 from overworld.kernel.money import Currency
@@ -41,6 +42,11 @@ class Catalogue:
     def in_force(self) -> Mapping[str, Definition]:
         """What can be begun, by name: the game's, and those of staff whose name the game has not taken."""
         return self._in_force
+
+    @property
+    def topics(self) -> frozenset[str]:
+        """What has to be read from the log."""
+        return frozenset(self.players) | {QuestCreated.topic}
 
     def known(self, number: int) -> Definition | None:
         """The definition of a number; None for one of another version of the game that this one cannot count.

@@ -68,8 +68,8 @@ class Ending:
                 quest=one.quest,
                 type=definition.rules.type,
                 run=one.run,
-                counts=one.counts,
-                goals=definition.goals,
+                counts=definition.shown(one.counts),
+                goals=definition.goals_shown,
             )
             for definition, one in ended
         ]
@@ -81,7 +81,7 @@ def _met(definition: Definition, one: Assignment, total: Total) -> Event:
         quest=one.quest,
         type=definition.rules.type,
         run=one.run,
-        counts=total.counts,
-        goals=definition.goals,
+        counts=definition.shown(total.counts),
+        goals=definition.goals_shown,
         met=True,
     )

@@ -264,8 +264,8 @@ def _progressed(hand: Hand, total: Total | None) -> QuestProgressed:
         quest=one.quest,
         type=hand.definition.rules.type,
         run=one.run,
-        counts=tuple(hand.counts) if total is None else total.counts,
-        goals=hand.definition.goals,
+        counts=hand.definition.shown(hand.counts if total is None else total.counts),
+        goals=hand.definition.goals_shown,
         met=hand.met if total is None else total.met_at is not None,
     )
 

@@ -33,7 +33,7 @@ from overworld.kernel.money import Currency
 LOCATION_TOPIC = "events.location.updated"
 USE_TOPIC = "events.item.used"
 UPGRADE_TOPIC = "events.tool.upgraded"
-CM = 100
+_CM = 100
 _COUNT_MAX = 2**53
 _DAY = timedelta(days=1)
 _WEEK = timedelta(days=7)
@@ -101,7 +101,7 @@ def matcher_of(objective: Objective, *, zone: Place | None, currencies: Mapping[
             )
         case Walk(metres=metres):
             made = Matcher(
-                kind="walk", topic=LOCATION_TOPIC, goal=metres * CM, amount="metres", scale=CM, inside=_inside(zone)
+                kind="walk", topic=LOCATION_TOPIC, goal=metres * _CM, amount="metres", scale=_CM, inside=_inside(zone)
             )
         case Visit(place=place, count=count):
             made = Matcher(
@@ -156,9 +156,14 @@ class Definition(Struct, frozen=True, kw_only=True):
     by_staff: bool = False
 
     @property
-    def goals(self) -> tuple[int, ...]:
-        """What each objective asks for."""
-        return tuple(matcher.goal for matcher in self.matchers)
+    def goals_shown(self) -> tuple[int, ...]:
+        """The goals as players read them: metres, times, minor units, a level."""
+        return tuple(matcher.goal // matcher.scale for matcher in self.matchers)
+
+    def shown(self, counts: Sequence[int]) -> tuple[int, ...]:
+        """Counts as players read them, beside `goals_shown` and never above them."""
+        pairs = zip(counts, self.matchers, strict=True)
+        return tuple(min(count, matcher.goal) // matcher.scale for count, matcher in pairs)
 
     def meets(self, counts: Sequence[int]) -> bool:
         """Whether all objectives are met."""

@@ -11,7 +11,7 @@ from overworld.domains.gameplay.quests import store
 from overworld.domains.gameplay.quests.catalogue import Catalogue
 from overworld.domains.gameplay.quests.errors import NoSuchQuest
 from overworld.domains.gameplay.quests.messages import ObjectiveSeen, QuestRun, QuestSeen
-from overworld.domains.gameplay.quests.rules import CM, Definition, Window, begun, counting_from, missing, window_at
+from overworld.domains.gameplay.quests.rules import Definition, Window, begun, counting_from, missing, window_at
 from overworld.domains.gameplay.quests.types import Assignment, Collect, State, Total
 from overworld.kernel.clock import Clock, to_us
 from overworld.kernel.ports import LastFix, Tx
@@ -178,21 +178,18 @@ def _is_met(definition: Definition, one: Assignment | None, total: Total | None)
 
 def _objectives(definition: Definition, one: Assignment | None, total: Total | None) -> list[ObjectiveSeen]:
     none = (0,) * len(definition.matchers)
-    own = one.counts if one is not None else none
     shared = definition.rules.is_shared
-    counts = own if not shared else total.counts if total is not None else none
-    told = []
-    for i, (objective, matcher) in enumerate(zip(definition.rules.objectives, definition.matchers, strict=True)):
-        unit = CM if matcher.kind == "walk" else 1
-        worth = isinstance(objective, Collect) and objective.value is not None
-        told.append(
-            ObjectiveSeen(
-                kind=matcher.kind,
-                text=objective.text,
-                progress=min(counts[i], matcher.goal) // unit,
-                goal=matcher.goal // unit,
-                currency=objective.currency if isinstance(objective, Collect) and worth else None,
-                own=own[i] // unit if shared else None,
-            )
+    own = one.counts if one is not None else none
+    counts = definition.shown(own if not shared else total.counts if total is not None else none)
+    goals = definition.goals_shown
+    return [
+        ObjectiveSeen(
+            kind=matcher.kind,
+            text=objective.text,
+            progress=counts[i],
+            goal=goals[i],
+            currency=objective.currency if isinstance(objective, Collect) and objective.value is not None else None,
+            own=own[i] // matcher.scale if shared else None,
         )
-    return told
+        for i, (objective, matcher) in enumerate(zip(definition.rules.objectives, definition.matchers, strict=True))
+    ]
