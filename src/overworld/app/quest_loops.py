@@ -11,7 +11,7 @@ from overworld.domains.gameplay.quests.jobs import EndingLoop
 from overworld.domains.gameplay.quests.wiring import QuestParts
 from overworld.kernel.clock import Clock
 from overworld.kernel.events import Envelope
-from overworld.platform.eventlog import Consumer, EventLog
+from overworld.platform.eventlog import Consumer, EventLog, Handle
 
 
 def run(loops: Loops, *, quests: QuestParts, log: EventLog, clock: Clock) -> None:
@@ -23,11 +23,15 @@ def run(loops: Loops, *, quests: QuestParts, log: EventLog, clock: Clock) -> Non
     loops.run("quests-ending", ending.run)
 
 
-def consumer_of(quests: QuestParts, log: EventLog) -> Consumer:
-    """The one durable consumer. It reads the topics of all quests, those of a quest from when it heard of it on."""
+def consumer_of(quests: QuestParts, log: EventLog, *, fold: Handle | None = None) -> Consumer:
+    """The one durable consumer. It reads the topics of all quests, those of a quest from when it heard of it on.
+
+    `fold` stands in for the quests' own, for who measures it.
+    """
+    chosen = fold or quests.folding.fold
 
     async def handle(envelopes: Sequence[Envelope]) -> None:
-        await quests.folding.fold(envelopes)
+        await chosen(envelopes)
         consumer.topics = quests.catalogue.topics
 
     consumer = log.consumer(CONSUMER, topics=sorted(quests.catalogue.topics), handle=handle)

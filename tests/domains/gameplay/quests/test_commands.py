@@ -161,7 +161,7 @@ async def test_what_repeats_always_is_begun_anew_and_has_its_own_time(hall):
 async def test_a_dated_quest_is_open_on_its_dates_only(hall):
     opens_at = hall.clock.now() + DAY
     server = await hall.server(fest=rules(TWO, opens_at=opens_at.isoformat(), closes_at=(opens_at + DAY).isoformat()))
-    codes = []
+    codes: list[str] = []
     for _ in range(3):
         codes.append(await hall.start(server, ANN if len(codes) < 2 else BEN, "fest"))
         hall.clock.advance(DAY)
