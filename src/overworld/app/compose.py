@@ -25,6 +25,8 @@ from overworld.domains.accounts import wiring as accounts_wiring
 from overworld.domains.accounts.consumers import TOPICS as REVOCATION_TOPICS
 from overworld.domains.accounts.wiring import Accounts
 from overworld.domains.gameplay import wiring as gameplay_wiring
+from overworld.domains.gameplay.carry import wiring as carry_wiring
+from overworld.domains.gameplay.carry.wiring import CarryParts
 from overworld.domains.gameplay.consumers import TOPICS as PLACED_TOPICS
 from overworld.domains.gameplay.wiring import GameplayParts
 from overworld.domains.ledger import wiring as ledger_wiring
@@ -34,7 +36,13 @@ from overworld.domains.realtime.gateway import Gateway
 from overworld.domains.world import wiring as world_wiring
 from overworld.domains.world.consumers import TOPICS as VISIBILITY_TOPICS
 from overworld.domains.world.wiring import WorldParts
-from overworld.flows import collections_to_sockets, revocations_to_sockets, transfers_to_sockets
+from overworld.flows import (
+    carried_to_sockets,
+    collections_to_sockets,
+    levels_to_sockets,
+    revocations_to_sockets,
+    transfers_to_sockets,
+)
 from overworld.kernel.clock import Clock
 from overworld.kernel.events import Envelope
 from overworld.kernel.ids import IdSource
@@ -55,6 +63,7 @@ class House(Struct, frozen=True, kw_only=True):
     gateway: Gateway
     world: WorldParts
     gameplay: GameplayParts
+    carry: CarryParts
     ledger: LedgerDomain
     sending: SendingParts
     accounts: Accounts
@@ -74,8 +83,10 @@ class Domains(Struct, frozen=True, kw_only=True):
     sending: SendingParts
     world: WorldParts
     gameplay: GameplayParts
+    carry: CarryParts
     accounts: Accounts
     gateway: Gateway
+    carry_routes: list[ControllerRouterHandler]
 
     @property
     def routes(self) -> list[ControllerRouterHandler]:
@@ -86,6 +97,7 @@ class Domains(Struct, frozen=True, kw_only=True):
             *self.sending.routes,
             *self.world.routes,
             *self.gameplay.routes,
+            *self.carry_routes,
         ]
 
 
@@ -138,6 +150,7 @@ async def compose(
         gateway=domains.gateway,
         world=domains.world,
         gameplay=domains.gameplay,
+        carry=domains.carry,
         ledger=domains.ledger,
         sending=domains.sending,
         accounts=domains.accounts,
@@ -169,6 +182,7 @@ async def _domains(platform: Platform) -> Domains:
         rules=game.movement,
         interest=game.interest,
     )
+    carry = await _carry(platform, ledger)
     gameplay = await gameplay_wiring.build(
         database=platform.database,
         clock=platform.clock,
@@ -178,6 +192,7 @@ async def _domains(platform: Platform) -> Domains:
         last_fix=world.service,
         sight=world.service,
         trust=TrustEverybody(),
+        gear=carry.reading,
         collectibles=game.collectibles,
         progression=game.progression,
         currencies=game.currencies,
@@ -219,7 +234,39 @@ async def _domains(platform: Platform) -> Domains:
     world.service.on_crossed = gateway.crossed
     world.service.on_cells_changed = gateway.publish_players
     world.service.add_source(CollectiblesAround(gameplay.service, radius_max_m=settings.gameplay.nearby_radius_max_m))
-    return Domains(ledger=ledger, sending=sending, world=world, gameplay=gameplay, accounts=accounts, gateway=gateway)
+    return Domains(
+        ledger=ledger,
+        sending=sending,
+        world=world,
+        gameplay=gameplay,
+        carry=carry,
+        accounts=accounts,
+        gateway=gateway,
+        carry_routes=_carry_routes(platform, carry=carry, accounts=accounts),
+    )
+
+
+async def _carry(platform: Platform, ledger: LedgerDomain) -> CarryParts:
+    return await carry_wiring.build(
+        database=platform.database,
+        clock=platform.clock,
+        ids=platform.ids,
+        outbox=platform.outbox,
+        ledger=ledger.service,
+        kit=platform.game.kit,
+        settings=platform.settings.carry,
+    )
+
+
+def _carry_routes(platform: Platform, *, carry: CarryParts, accounts: Accounts) -> list[ControllerRouterHandler]:
+    return carry.routes(
+        database=platform.database,
+        clock=platform.clock,
+        ids=platform.ids,
+        outbox=platform.outbox,
+        directory=accounts.directory,
+        tools_alias=platform.game.routes.tools,
+    )
 
 
 def _sending(platform: Platform, *, ledger: LedgerDomain, gameplay: GameplayParts, accounts: Accounts) -> SendingParts:
@@ -281,21 +328,25 @@ def readers(house: House, *, game: Game, room_level: int) -> Sequence[tuple[str,
         await house.accounts.on_events(envelopes)
         await end_sockets.handle(envelopes)
 
+    levels = levels_to_sockets.LevelsToSockets(house.gateway)
+
     async def show_collected(envelopes: Sequence[Envelope]) -> None:
-        """One reader for both: each one of its own would read every batch of claims again."""
+        """One reader for all: each one of its own would read every batch of claims again."""
         await house.live.recent.handle(envelopes)
         await to_sockets.handle(envelopes)
+        await levels.handle(envelopes)
 
     return [
         ("revocations", sorted(REVOCATION_TOPICS), revoke),
         ("visibility", sorted(VISIBILITY_TOPICS), house.world.on_events),
         ("placed", sorted(PLACED_TOPICS), house.gameplay.on_events),
-        ("collections", sorted(collections_to_sockets.TOPICS), show_collected),
+        ("collections", sorted({*collections_to_sockets.TOPICS, *levels_to_sockets.TOPICS}), show_collected),
         (
             "transfers",
             sorted(transfers_to_sockets.TOPICS),
             transfers_to_sockets.TransfersToSockets(house.gateway).handle,
         ),
+        ("inventories", sorted(carried_to_sockets.TOPICS), carried_to_sockets.CarriedToSockets(house.gateway).handle),
     ]
 
 

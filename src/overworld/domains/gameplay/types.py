@@ -185,13 +185,14 @@ class Placement(Struct, frozen=True, kw_only=True):
 
 
 class Player(Struct, frozen=True, kw_only=True):
-    """A player's progress, and how many collectibles they took on the day they last took one."""
+    """A player's progress, and how many collectibles they took: on the day they last took one, and ever."""
 
     id: UUID
     experience: int = 0
     level: int = 1
     day: date = date(1970, 1, 1)
     collected_on_day: int = 0
+    collected: int = 0
 
 
 class Worn(Struct, frozen=True, gc=False):

@@ -1,4 +1,4 @@
-"""What carry's tests share: a small game with things to carry, on one database, and as many servers as a test asks for."""
+"""What carry's tests share: a small game with things to carry, one database, as many servers as a test asks for."""
 
 from __future__ import annotations
 
@@ -9,9 +9,15 @@ from typing import Any
 from uuid import UUID
 
 from overworld.domains.gameplay.carry.kit import kit_of
+from overworld.domains.gameplay.carry.messages import EquipTool, RepairTool, UpgradeTool, UseItem
+from overworld.domains.gameplay.carry.reading import Reading
+from overworld.domains.gameplay.carry.rules import starter_id
+from overworld.domains.gameplay.carry.service import Carry
+from overworld.domains.gameplay.carry.store import lock_bearers
 from overworld.domains.gameplay.carry.types import (
     BadgeRules,
     Boost,
+    CarrySettings,
     Drop,
     Effects,
     ItemRules,
@@ -23,11 +29,13 @@ from overworld.domains.gameplay.carry.types import (
     ToolType,
 )
 from overworld.domains.gameplay.rewards import Grant, Rewards, require_posted
+from overworld.domains.gameplay.types import Worn
 from overworld.domains.gameplay.wiring import SCHEMA
 from overworld.domains.ledger import SCHEMA as LEDGER
 from overworld.domains.ledger import Ledger
 from overworld.kernel.events import Event
 from overworld.kernel.money import Currency
+from overworld.kernel.refusals import Refusal
 from overworld.platform.eventlog import SCHEMA as EVENTLOG
 from overworld.platform.eventlog import PostgresOutbox
 from overworld.platform.eventlog.store import read
@@ -40,6 +48,8 @@ CURRENCIES = {"coin": COIN, "gem": GEM}
 LEVELS = (50, 100, 1000)
 SECRET = b"a secret of the tests"
 ANN, BEN, CARL = (UUID(int=n) for n in (1, 2, 3))
+WOODEN = {player_id: starter_id(player_id, "wooden") for player_id in (ANN, BEN, CARL)}
+"""The tools of the beginning, by player."""
 ITEMS = ItemRules(
     types={
         "apple": ItemType(title="Apple", stack_max=1000, effects=Effects(experience=10)),
@@ -98,7 +108,51 @@ class Camp:
         self.ids = ids
         self.ledger = Ledger(database=database, currencies=CURRENCIES)
         self.outbox = PostgresOutbox(ids=ids)
+        self.first = self.carry()
+        self.reading = Reading(database=database, clock=clock, kit=kit())
         self.rewards = Rewards(kit=kit(), ledger=self.ledger, ids=ids)
+
+    def carry(self, database=None, *, game: Kit | None = None) -> Carry:
+        """The service of another server."""
+        return Carry(
+            database=database or self.database,
+            clock=self.clock,
+            ids=self.ids,
+            outbox=self.outbox,
+            ledger=Ledger(database=database or self.database, currencies=CURRENCIES),
+            kit=game or kit(),
+            key=SECRET,
+            settings=CarrySettings(),
+        )
+
+    async def do(self, *changes: Any, carry: Carry | None = None) -> list[Any]:
+        """The outcomes of changes in one batch: what each came to, or its refusal."""
+        outcomes = await (carry or self.first).run(changes)
+        return [one if isinstance(one, Refusal) else one.value.used or one.value.tool for one in outcomes]
+
+    def use(self, player_id: UUID, item_id: str, key: str | None = None) -> UseItem:
+        return UseItem(player_id=player_id, item_id=item_id, key=key or str(self.ids()))
+
+    def equip(self, player_id: UUID, tool_id: UUID, key: str | None = None) -> EquipTool:
+        return EquipTool(player_id=player_id, tool_id=tool_id, key=key or str(self.ids()))
+
+    def upgrade(
+        self, player_id: UUID, tool_id: UUID, key: str | None = None, *, level: int | None = None
+    ) -> UpgradeTool:
+        return UpgradeTool(player_id=player_id, tool_id=tool_id, level=level, key=key or str(self.ids()))
+
+    def repair(self, player_id: UUID, tool_id: UUID, key: str | None = None) -> RepairTool:
+        return RepairTool(player_id=player_id, tool_id=tool_id, key=key or str(self.ids()))
+
+    async def wear(self, player_id: UUID, claims: int) -> None:
+        """Lets a player win so many claims."""
+        async with self.database.transaction() as tx:
+            await lock_bearers(tx, {player_id})
+            await tx.execute("UPDATE gameplay.player SET collected = collected + $2 WHERE id = $1", player_id, claims)
+
+    async def worn(self, player_id: UUID) -> Worn:
+        async with self.database.read() as tx:
+            return (await self.reading.of(tx, [player_id], now_us=self.clock.now_us()))[player_id]
 
     async def give(self, player_id: UUID, reward: Reward, *, reference: UUID | None = None) -> Any:
         """The outcome of one grant, posted and told."""

@@ -82,6 +82,10 @@ class Pack:
             found = None if instance_id is None else self._instances.get((player_id, instance_id))
         return found if found is not None and found.count else None
 
+    def kept(self, item: Item) -> Item:
+        """An item as it is now."""
+        return self._items[item.player_id, item.type, item.id]
+
     def put_item(self, item: Item) -> None:
         """Keeps an item as it is now."""
         self._items[item.player_id, item.type, item.id] = item

@@ -40,19 +40,15 @@ def repair_minor(kind: ToolKind, wear: int) -> int:
     return -(-kind.repair_minor * wear // kind.durability) if kind.durability else 0
 
 
-def strongest(boosts: Iterable[Running], what: str, *, now_us: int) -> tuple[int, int | None]:
-    """The multiplier of the boosts that run, 1.00 without one, and when the first of them ends."""
-    running = [one for one in boosts if one.what == what and one.until_us > now_us]
-    if not running:
-        return WHOLE_BP, None
-    return max(one.multiplier_bp for one in running), min(one.until_us for one in running)
+def strongest(boosts: Iterable[Running], what: str, *, now_us: int) -> int:
+    """The multiplier of the boosts that run, of several the strongest; 1.00 without one."""
+    return max((one.multiplier_bp for one in boosts if one.what == what and one.until_us > now_us), default=WHOLE_BP)
 
 
 def worn_of(
-    bearer: Bearer, tool: Tool | None, kind: ToolKind | None, boosts: Iterable[Running], *, now_us: int
+    bearer: Bearer, tool: Tool | None, kind: ToolKind | None, *, boost_bp: int, boost_until_us: int | None
 ) -> Worn:
-    """What multiplies a player's claims: the tool in their hand, unless it is worn out, and their strongest boost."""
-    boost_bp, boost_until_us = strongest(boosts, "collect", now_us=now_us)
+    """What multiplies a player's claims: the tool in their hand, unless it is worn out, and the boosts that run."""
     worn = Worn(version=bearer.gear, boost_bp=boost_bp, boost_until_us=boost_until_us)
     if tool is None or kind is None or is_worn_out(tool, kind, collected=bearer.collected):
         return worn

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from msgspec import Struct
@@ -15,13 +16,10 @@ from overworld.kernel.ports import Tx
 
 
 class Wanted(Struct, frozen=True, kw_only=True):
-    """What a batch may touch: stacks by player and type, instances by player and id; tools and boosts of players;
-    badges by name; supplies by type.
-    """
+    """What a batch may touch: stacks by player and type; tools and boosts of players; badges by name; supplies."""
 
     player_ids: Collection[UUID]
     stacks: Collection[tuple[UUID, str]] = ()
-    instances: Collection[tuple[UUID, UUID]] = ()
     with_tools: Collection[UUID] = ()
     badges: Collection[str] = ()
     supplies: Collection[str] = ()
@@ -55,7 +53,7 @@ async def load(tx: Tx, wanted: Wanted, bearers: dict[UUID, Bearer]) -> Loaded:
     A round trip for each kind of thing that is wanted, none for the others.
     """
     player_ids = list(wanted.player_ids)
-    items = await _items(tx, wanted) if wanted.stacks or wanted.instances else []
+    items = await items_of(tx, stacks=wanted.stacks) if wanted.stacks else []
     tools = await tools_of(tx, wanted.with_tools) if wanted.with_tools else []
     boosts = await boosts_of(tx, wanted.with_tools) if wanted.with_tools else []
     badges = await tx.fetch(_BADGES, player_ids, list(wanted.badges)) if wanted.badges else []
@@ -70,8 +68,10 @@ async def load(tx: Tx, wanted: Wanted, bearers: dict[UUID, Bearer]) -> Loaded:
     )
 
 
-async def _items(tx: Tx, wanted: Wanted) -> list[Item]:
-    stacks, instances = sorted(wanted.stacks), sorted(wanted.instances)
+async def items_of(
+    tx: Tx, *, stacks: Collection[tuple[UUID, str]] = (), instances: Collection[tuple[UUID, UUID]] = ()
+) -> list[Item]:
+    """Stacks by player and type, and instances by player and id; what is not there is left out. One round trip."""
     rows = await tx.fetch(
         _ITEMS,
         [player_id for player_id, _ in stacks],
@@ -215,6 +215,47 @@ _STANDING = "SELECT id, experience, level, gear, collected FROM gameplay.player 
 async def bearers_of(tx: Tx, player_ids: Collection[UUID]) -> dict[UUID, Bearer]:
     """Players as they are, without a lock; those who never played are absent. One round trip."""
     return {row["id"]: Bearer(**row) for row in await tx.fetch(_STANDING, list(player_ids))}
+
+
+# One statement, so that a version and what it stands for are of one snapshot.
+_GEAR = """
+SELECT wanted.id AS player_id, coalesce(player.gear, 0) AS gear, coalesce(player.collected, 0) AS collected,
+    tool.id, tool.type, tool.level, tool.wear, tool.equipped_at, boosted.multiplier_bp, boosted.until
+FROM unnest($1::uuid[]) AS wanted (id)
+LEFT JOIN gameplay.player ON player.id = wanted.id
+LEFT JOIN gameplay.tool ON tool.player_id = wanted.id AND tool.equipped_at IS NOT NULL
+CROSS JOIN LATERAL (
+    SELECT max(multiplier_bp) AS multiplier_bp, min(until) AS until FROM gameplay.boost
+    WHERE boost.player_id = wanted.id AND what = 'collect' AND until > $2
+) AS boosted"""
+
+
+class Hand(Struct, frozen=True, kw_only=True):
+    """What a player has in hand, None where no row says so, and the boost of collecting that runs until an instant."""
+
+    bearer: Bearer
+    tool: Tool | None
+    boost_bp: int | None
+    boost_until_us: int | None
+
+
+async def hands(tx: Tx, player_ids: Collection[UUID], *, now_us: int) -> list[Hand]:
+    """What counts for claims, of each player; those who never played included. One round trip."""
+    now = from_us(now_us)
+    return [_hand(row, now) for row in await tx.fetch(_GEAR, list(player_ids), now)]
+
+
+def _hand(row: Any, now: datetime) -> Hand:
+    tool = None
+    if row["id"] is not None:
+        fields = {name: row[name] for name in ("player_id", "id", "type", "level", "wear", "equipped_at")}
+        tool = Tool(**fields, since=now)
+    return Hand(
+        bearer=Bearer(id=row["player_id"], gear=row["gear"], collected=row["collected"]),
+        tool=tool,
+        boost_bp=row["multiplier_bp"],
+        boost_until_us=None if row["until"] is None else to_us(row["until"]),
+    )
 
 
 _EARNED = "SELECT name, earned_at FROM gameplay.badge WHERE player_id = $1"
