@@ -14,8 +14,10 @@ from msgspec import Meta, Struct
 import overworld
 from overworld.app.carry_checks import check_carry
 from overworld.app.definition import DefinitionError, Located, did_you_mean
+from overworld.app.quest_checks import check_quests
 from overworld.domains.gameplay.carry.kit import kit_of
 from overworld.domains.gameplay.carry.types import BadgeRules, ItemRules, Kit, Name, ToolRules
+from overworld.domains.gameplay.quests.types import QuestName, QuestRules
 from overworld.domains.gameplay.types import CollectibleRules, ProgressionRules
 from overworld.domains.ledger.types import TransferRules
 from overworld.domains.world.types import InterestRules, MovementRules
@@ -75,6 +77,7 @@ class GameFile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     items: ItemRules = ItemRules()
     tools: ToolRules = ToolRules()
     badges: Annotated[dict[Name, BadgeRules], Meta(max_length=256)] = {}
+    quests: Annotated[dict[QuestName, QuestRules], Meta(max_length=256)] = {}
 
 
 class Game(Struct, frozen=True, kw_only=True):
@@ -93,6 +96,7 @@ class Game(Struct, frozen=True, kw_only=True):
     items: ItemRules
     tools: ToolRules
     badges: dict[str, BadgeRules]
+    quests: dict[str, QuestRules]
     digest: str
     file: Path
 
@@ -136,6 +140,7 @@ def check(path: Path) -> Game:
         items=written.items,
         tools=written.tools,
         badges=written.badges,
+        quests=written.quests,
         digest=sha256(msgspec.json.encode(written, order="deterministic")).hexdigest(),
         file=file,
     )
@@ -187,6 +192,7 @@ def _cross_check(written: GameFile, located: Located) -> None:
     _check_values(written, located)
     _check_transfers(written, located)
     check_carry(written, located)
+    check_quests(written, located)
     levels = written.progression.levels
     for i in range(1, len(levels)):
         if levels[i] <= levels[i - 1]:
