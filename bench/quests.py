@@ -49,7 +49,7 @@ CONNECTIONS = 64
 _BATCH = 256
 _GOAL = 1_000_000_000
 _GUESS_PER_S = 15_000
-_SPARE = 1.6
+_SPARE = 3.0
 _EVENTS_MIN = 4_000
 _WALKS_EVERY = 4
 _LOOK_S = 0.005
@@ -361,17 +361,17 @@ async def _parts(inside: Inside, wanted: _Wanted) -> AsyncIterator[tuple[QuestPa
     clock = SystemClock()
     ids = IdSource(clock.now_us, urandom)
     ledger = Ledger(database=inside.database, currencies={})
-    parts = await build(
+    parts = build(
         database=inside.database,
         clock=clock,
         outbox=PostgresOutbox(ids=ids),
         ledger=ledger,
         rewards=Rewards(kit=Kit(), ledger=ledger, ids=ids),
         last_fix=_Nowhere(),
-        quests=_QUESTS | (_SHARED if wanted.shared else {}),
         currencies={},
         fix_age_max_s=60,
     )
+    await parts.catalogue.adopt(_QUESTS | (_SHARED if wanted.shared else {}), at=clock.now())
     log = EventLog(inside.database, clock=clock)
     await log.start()
     try:

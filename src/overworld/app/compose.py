@@ -247,7 +247,7 @@ async def _domains(platform: Platform) -> Domains:
         world=world,
         gameplay=gameplay,
         carry=carry,
-        quests=await _quests(platform, ledger=ledger, world=world, carry=carry),
+        quests=_quests(platform, ledger=ledger, world=world, carry=carry),
         accounts=accounts,
         gateway=gateway,
         carry_routes=_carry_routes(platform, carry=carry, accounts=accounts),
@@ -266,15 +266,14 @@ async def _carry(platform: Platform, ledger: LedgerDomain) -> CarryParts:
     )
 
 
-async def _quests(platform: Platform, *, ledger: LedgerDomain, world: WorldParts, carry: CarryParts) -> QuestParts:
-    return await quests_wiring.build(
+def _quests(platform: Platform, *, ledger: LedgerDomain, world: WorldParts, carry: CarryParts) -> QuestParts:
+    return quests_wiring.build(
         database=platform.database,
         clock=platform.clock,
         outbox=platform.outbox,
         ledger=ledger.service,
         rewards=carry.rewards,
         last_fix=world.service,
-        quests=platform.game.quests,
         currencies=ledger.service.currencies,
         fix_age_max_s=platform.settings.gameplay.fix_age_max_s,
         settings=platform.settings.quests,

@@ -171,6 +171,7 @@ async def _running(house: House, settings: Settings, game: Game) -> AsyncIterato
             tail = await house.log.tail(topics=topics, handle=handle)
             house.loops.run(name, tail.run)
         house.loops.run("eventlog-maintenance", house.log.keep_maintained)
+        await house.quests.catalogue.adopt(game.quests, at=house.clock.now())
         quest_loops.run(house.loops, quests=house.quests, log=house.log, clock=house.clock)
         answers = partial(old_answers, house.database, clock=house.clock)
         sessions = partial(house.accounts.sessions.forget_ended, rows_max=ROWS_MAX)

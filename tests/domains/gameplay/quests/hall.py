@@ -55,17 +55,18 @@ class Hall:
 
     async def server(self, **quests: QuestRules) -> QuestParts:
         """Another server, whose game has these quests."""
-        return await build(
+        parts = build(
             database=self.database,
             clock=self.clock,
             outbox=self.outbox,
             ledger=self.ledger,
             rewards=Rewards(kit=self._kit, ledger=self.ledger, ids=self.ids),
             last_fix=self.fixes,
-            quests=quests,
             currencies=BY_CODE,
             fix_age_max_s=60,
         )
+        await parts.catalogue.adopt(quests, at=self.clock.now())
+        return parts
 
     def happens(self, event: Event, at: datetime | None = None) -> Envelope:
         """An event as it comes out of the log."""

@@ -10,7 +10,7 @@ from enum import IntEnum
 from typing import Annotated, Literal
 from uuid import UUID
 
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, field
 
 from overworld.domains.gameplay.carry.types import Reward
 from overworld.geo import cells
@@ -155,7 +155,7 @@ class QuestRules(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     opens_at: Instant | None = None
     closes_at: Instant | None = None
     within_s: Annotated[int, Meta(ge=60, le=31_536_000)] | None = None
-    rewards: Reward = Reward()
+    rewards: Reward = field(default_factory=Reward)
 
     def __post_init__(self) -> None:
         if self.opens_at and self.closes_at and self.opens_at >= self.closes_at:

@@ -14,7 +14,7 @@ from overworld.domains.gameplay.quests.folding import Folding
 from overworld.domains.gameplay.quests.routes import routes
 from overworld.domains.gameplay.quests.showing import Showing
 from overworld.domains.gameplay.quests.starting import Starting
-from overworld.domains.gameplay.quests.types import QuestRules, QuestSettings
+from overworld.domains.gameplay.quests.types import QuestSettings
 from overworld.domains.gameplay.rewards import Rewards
 from overworld.kernel.clock import Clock
 from overworld.kernel.money import Currency
@@ -25,8 +25,8 @@ from overworld.platform.postgres import Database
 class QuestParts(Struct, frozen=True, kw_only=True):
     """What quests contribute to the app.
 
-    `folding` is for the one durable consumer; `ending` for a loop. Close `completing` before the database closes. A
-    reloaded game is given to `catalogue.adopt`.
+    Give the game's quests to `catalogue.adopt` before the ports open and the loops run, and again when the game was
+    reloaded. `folding` is for the one durable consumer, `ending` for a loop. Close `completing` before the database.
     """
 
     catalogue: Catalogue
@@ -39,7 +39,7 @@ class QuestParts(Struct, frozen=True, kw_only=True):
     routes: list[ControllerRouterHandler]
 
 
-async def build(
+def build(
     *,
     database: Database,
     clock: Clock,
@@ -47,14 +47,12 @@ async def build(
     ledger: Ledger,
     rewards: Rewards,
     last_fix: LastFix,
-    quests: Mapping[str, QuestRules],
     currencies: Mapping[str, Currency],
     fix_age_max_s: int,
     settings: QuestSettings | None = None,
 ) -> QuestParts:
-    """Quests of a checked game definition, on a migrated database, where its definitions are kept."""
+    """Quests on a migrated database; none are known before `catalogue.adopt`."""
     catalogue = Catalogue(database=database, currencies=currencies)
-    await catalogue.adopt(quests, at=clock.now())
     chosen = settings or QuestSettings()
     showing = Showing(
         database=database, clock=clock, catalogue=catalogue, last_fix=last_fix, fix_age_max_s=fix_age_max_s
