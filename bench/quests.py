@@ -22,7 +22,7 @@ from cyclopts.validators import Number
 from msgspec import Struct
 
 from bench import report
-from bench.load.process import Tally
+from bench.load.process import Measured, Tally
 from bench.machine import machine, rss_mb
 from bench.own_postgres import Inside, own_postgres
 from bench.prove.outcome import say
@@ -52,7 +52,6 @@ _GUESS_PER_S = 15_000
 _SPARE = 3.0
 _EVENTS_MIN = 4_000
 _WALKS_EVERY = 4
-_LOOK_S = 0.005
 _TYPES = ("bronze", "silver", "gold")
 _QUESTS = {
     "collect": QuestRules(title="Collect", objectives=(Collect(count=_GOAL),), starts="auto"),
@@ -250,10 +249,17 @@ class _ByLog:
         latencies_s: list[float] = []
         fold = self._crowd.quests.folding.fold
 
+        read = asyncio.Event()
+        unread = self._left
+
         async def timed(envelopes: Sequence[Envelope]) -> None:
+            nonlocal unread
             begun_s = perf_counter()
             await fold(envelopes)
             latencies_s.append(perf_counter() - begun_s)
+            unread -= len(envelopes)
+            if not unread:
+                read.set()
 
         consumer = consumer_of(self._crowd.quests, self._log, fold=timed)
         gc.collect()
@@ -261,8 +267,9 @@ class _ByLog:
         gc.disable()  # as in the server, which collects when it is idle
         begun_s = perf_counter()
         running = asyncio.create_task(consumer.run())
-        while perf_counter() - begun_s < seconds and consumer.handled < self._left:
-            await asyncio.sleep(_LOOK_S)
+        ends = asyncio.get_running_loop().call_later(seconds, read.set)
+        await read.wait()
+        ends.cancel()
         consumer.stop()
         await running
         took_s = perf_counter() - begun_s
@@ -387,13 +394,14 @@ async def _measure(wanted: _Wanted, folder: Path) -> Report:
         ours, theirs = _Crowd(inside, wanted, parts), _Crowd(inside, wanted, parts)
         for crowd in (ours, theirs):
             await crowd.begin()
+        async with inside.database.read() as tx:
+            await tx.execute("VACUUM ANALYZE gameplay.assignment")
         by_log, one_by_one = _ByLog(ours, log), _OneByOne(theirs)
-        asked = {"unit": "events", "rounds": wanted.rounds, "seconds": wanted.seconds, "guess_per_s": _GUESS_PER_S}
-        rounds = await measure(by_log, inside, **asked)
+        rounds = await _measured(by_log, inside, wanted, guess_per_s=_GUESS_PER_S)
         await by_log.drain()
         memory_mb = rss_mb(None)
         say("the same row by row")
-        beside = await measure(one_by_one, inside, **asked | {"guess_per_s": _GUESS_PER_S / 4})
+        beside = await _measured(one_by_one, inside, wanted, guess_per_s=_GUESS_PER_S / 4)
         await one_by_one.drain()
         say("comparing every count with what was done")
         faults = [*await ours.wrong("by the log"), *await theirs.wrong("row by row")]
@@ -414,6 +422,12 @@ async def _measure(wanted: _Wanted, folder: Path) -> Report:
             figures=_figures(rounds, beside) | {"audit_faults": len(faults)},
             faults=[fault for tally in (*rounds.tallies, *beside.tallies) for fault in tally.faults] + faults,
         )
+
+
+async def _measured(load: Measured, inside: Inside, wanted: _Wanted, *, guess_per_s: float) -> Rounds:
+    return await measure(
+        load, inside, unit="events", rounds=wanted.rounds, seconds=wanted.seconds, guess_per_s=guess_per_s
+    )
 
 
 def _figures(rounds: Rounds, beside: Rounds) -> dict[str, object]:

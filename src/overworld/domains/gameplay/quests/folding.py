@@ -30,13 +30,13 @@ from overworld.domains.gameplay.quests.catalogue import Catalogue
 from overworld.domains.gameplay.quests.messages import QuestCreated, QuestProgressed, QuestStarted
 from overworld.domains.gameplay.quests.rules import (
     Definition,
-    Folded,
     Hand,
     Happened,
     Window,
     begun,
     counting_from,
     fold,
+    hits_of,
     window_at,
 )
 from overworld.domains.gameplay.quests.types import Assignment, Total
@@ -110,13 +110,19 @@ class Folding:
             player_ids = sorted({player_id for event in events for player_id in event.player_ids.values()})
             hands = self._hands(await store.lock_open(tx, player_ids))
             await self._begin(tx, events, hands, at=at)
-            effective = [event for event in events if _reaches(event, hands)]
-            if not effective and not any(hand.changed for held in hands.values() for hand in held):
+            hits = hits_of(events, hands)
+            if not hits and not any(hand.changed for held in hands.values() for hand in held):
                 return
             totals = await self._totals(tx, hands)
-            fresh = await first_time(tx, CONSUMER, [event.id for event in effective]) if effective else set()
-            folded = fold([one for one in effective if one.id in fresh], hands=hands, totals=totals, at=at)
-            await self._write(tx, folded, totals=totals, at=at)
+            event_ids = list(dict.fromkeys(hit.event_id for hit in hits))
+            fresh = await first_time(tx, CONSUMER, event_ids) if event_ids else set()
+            changed = fold(hits, fresh=fresh, totals=totals, at=at)
+            after = {**totals, **{(total.number, total.run): total for total in changed}}
+            reached = [hand for held in hands.values() for hand in held if hand.changed]
+            await self._write(tx, reached, at=at)
+            if changed:
+                await store.add_up(tx, changed)
+            await self._outbox.append(tx, _news(reached, after), at=at)
 
     def _read(self, envelopes: Iterable[Envelope]) -> list[Happened]:
         """What some quest may count, with its fields and players, each event once."""
@@ -213,43 +219,29 @@ class Folding:
             self._settled.pop(next(iter(self._settled)))
 
     async def _totals(self, tx: Tx, hands: Mapping[UUID, Sequence[Hand]]) -> dict[tuple[int, int], Total]:
-        shared = {
-            (hand.one.number, hand.one.run, len(hand.counts))
-            for held in hands.values()
-            for hand in held
-            if hand.definition.rules.is_shared
-        }
+        shared = {(*hand.key, len(hand.counts)) for held in hands.values() for hand in held if hand.shared}
         totals = await store.lock_totals(tx, sorted(shared)) if shared else {}
         self._over.update(key for key, total in totals.items() if total.met_at is not None)
         return totals
 
-    async def _write(self, tx: Tx, folded: Folded, *, totals: Mapping[tuple[int, int], Total], at: datetime) -> None:
-        after = {**totals, **{(total.number, total.run): total for total in folded.totals}}
-        told: list[Event] = []
-        new, known = [], []
-        for hand in folded.hands:
-            shared = hand.definition.rules.is_shared
-            if not any(hand.counts):
-                continue
-            one = replace(hand.one, counts=tuple(hand.counts), met_at=at if hand.met else None)
-            if hand.is_new:
-                new.append((one, shared))
-                told.append(_started(hand))
-            else:
-                known.append(one)
-            total = after.get((one.number, one.run)) if shared else None
-            told.append(_progressed(hand, total))
+    async def _write(self, tx: Tx, reached: Sequence[Hand], *, at: datetime) -> None:
+        ones = [
+            (hand, replace(hand.one, counts=tuple(hand.counts), met_at=at if hand.met else None)) for hand in reached
+        ]
+        new = [(one, hand.shared) for hand, one in ones if hand.is_new]
         if new and len(await store.begin(tx, new)) < len(new):
             raise _Overtaken
-        if known:
+        if known := [one for hand, one in ones if not hand.is_new]:
             await store.count(tx, known)
-        if folded.totals:
-            await store.add_up(tx, folded.totals)
-        await self._outbox.append(tx, told, at=at)
 
 
-def _reaches(event: Happened, hands: Mapping[UUID, Sequence[Hand]]) -> bool:
-    return any(hand.adds(event) for player_id in set(event.player_ids.values()) for hand in hands.get(player_id, ()))
+def _news(reached: Sequence[Hand], totals: Mapping[tuple[int, int], Total]) -> list[Event]:
+    told: list[Event] = []
+    for hand in reached:
+        if hand.is_new:
+            told.append(_started(hand))
+        told.append(_progressed(hand, totals[hand.key] if hand.shared else None))
+    return told
 
 
 def _started(hand: Hand) -> QuestStarted:

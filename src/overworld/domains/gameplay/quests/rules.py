@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -146,6 +147,7 @@ def _if_said(name: str, word: str | None) -> tuple[tuple[str, Any], ...]:
 class Definition(Struct, frozen=True, kw_only=True):
     """A quest as it was written once, with its number; `matchers` stand beside its objectives.
 
+    `counting` has them by topic, with their places.
     `by_staff` is one that staff made while the game ran.
     """
 
@@ -153,6 +155,7 @@ class Definition(Struct, frozen=True, kw_only=True):
     name: str
     rules: QuestRules
     matchers: tuple[Matcher, ...]
+    counting: Mapping[str, tuple[tuple[int, Matcher], ...]]
     by_staff: bool = False
 
     @property
@@ -176,7 +179,11 @@ def defined(
     """A quest ready to count. Raises: KeyError, ValueError for a value in no currency of the game."""
     zone = rules.requires.zone if rules.is_shared else None
     matchers = tuple(matcher_of(one, zone=zone, currencies=currencies) for one in rules.objectives)
-    return Definition(number=number, name=name, rules=rules, matchers=matchers, by_staff=by_staff)
+    counting = {
+        topic: tuple((i, matcher) for i, matcher in enumerate(matchers) if matcher.topic == topic)
+        for topic in {matcher.topic for matcher in matchers}
+    }
+    return Definition(number=number, name=name, rules=rules, matchers=matchers, counting=counting, by_staff=by_staff)
 
 
 class Window(Struct, frozen=True):
@@ -232,85 +239,82 @@ class Happened(Struct, frozen=True, kw_only=True, gc=False):
 class Hand:
     """A quest in a player's hand while a slice is folded; `changed` once anything counted."""
 
+    __slots__ = ("changed", "counts", "definition", "is_new", "key", "met", "one", "shared")
+
     def __init__(self, one: Assignment, definition: Definition, *, is_new: bool = False) -> None:
         self.one = one
         self.definition = definition
+        self.key = (one.number, one.run)
+        self.shared = definition.rules.is_shared
         self.counts = list(one.counts)
         self.is_new = is_new
         self.changed = is_new and any(one.counts)
-        self.met = not definition.rules.is_shared and definition.meets(one.counts)
+        self.met = not self.shared and definition.meets(one.counts)
 
-    def adds(self, event: Happened) -> list[tuple[int, int]]:
-        """What an event counts for its objectives, as (place, amount); nothing outside of its time."""
+    def is_open(self, at: datetime) -> bool:
+        """Whether what happened at an instant may count."""
         one = self.one
-        if self.met or event.at < one.counts_from or (one.closes_at is not None and event.at >= one.closes_at):
-            return []
-        shared = self.definition.rules.is_shared
-        found = []
-        for i, matcher in enumerate(self.definition.matchers):
-            if matcher.topic != event.topic or event.player_ids.get(matcher.player) != one.player_id:
-                continue
-            amount = matcher.amount_of(event.data)
-            if amount and matcher.after(self.counts[i], amount, shared=shared) != self.counts[i]:
-                found.append((i, amount))
-        return found
+        return not self.met and at >= one.counts_from and (one.closes_at is None or at < one.closes_at)
 
 
-class Folded(Struct, frozen=True, kw_only=True):
-    """What a slice of the log changed: the hands that it reached, and the totals of shared quests after it."""
+class Hit(Struct, frozen=True, gc=False):
+    """An event that counts `amount` for the objective `i` of a quest in hand."""
 
-    hands: list[Hand]
-    totals: list[Total]
+    event_id: UUID
+    hand: Hand
+    i: int
+    amount: int
+
+
+def hits_of(events: Iterable[Happened], hands: Mapping[UUID, Sequence[Hand]]) -> list[Hit]:
+    """What events count for, in their order; without what would change nothing."""
+    hits = []
+    for event in events:
+        for player_id in dict.fromkeys(event.player_ids.values()):
+            for hand in hands.get(player_id, ()):
+                counting = hand.definition.counting.get(event.topic)
+                if counting is None or not hand.is_open(event.at):
+                    continue
+                for i, matcher in counting:
+                    amount = matcher.amount_of(event.data) if event.player_ids.get(matcher.player) == player_id else 0
+                    count = hand.counts[i]
+                    if amount and matcher.after(count, amount, shared=hand.shared) != count:
+                        hits.append(Hit(event.id, hand, i, amount))
+    return hits
 
 
 def fold(
-    events: Sequence[Happened],
-    *,
-    hands: Mapping[UUID, Sequence[Hand]],
-    totals: Mapping[tuple[int, int], Total],
-    at: datetime,
-) -> Folded:
-    """Counts events, none twice among them, in their order. The counts of `hands` change in place.
+    hits: Iterable[Hit], *, fresh: AbstractSet[UUID], totals: Mapping[tuple[int, int], Total], at: datetime
+) -> list[Total]:
+    """Counts the hits of fresh events in their order, into the hands; gives the totals that changed.
 
     All but the last contributors of a shared quest are the same in whatever order events come: sums and maxima.
     """
     sums = {key: list(total.counts) for key, total in totals.items()}
     met = {key for key, total in totals.items() if total.met_at is not None}
-    touched: set[tuple[int, int]] = set()
-    for event in events:
-        for player_id in set(event.player_ids.values()):
-            for hand in hands.get(player_id, ()):
-                key = (hand.one.number, hand.one.run)
-                if key in met:
-                    continue
-                for i, amount in hand.adds(event):
-                    _count(hand, i, amount, sums.get(key))
-                    touched.add(key)
-                if key in sums and hand.definition.meets(sums[key]):
-                    met.add(key)
-    changed = [hand for hands_of in hands.values() for hand in hands_of if hand.changed]
-    return Folded(
-        hands=changed,
-        totals=[
-            Total(
-                number=number,
-                run=run,
-                counts=tuple(sums[number, run]),
-                met_at=at if (number, run) in met else None,
-            )
-            for number, run in sorted(touched & sums.keys())
-        ],
-    )
-
-
-def _count(hand: Hand, i: int, amount: int, together: list[int] | None) -> None:
-    before = hand.counts[i]
-    hand.counts[i] = hand.definition.matchers[i].after(before, amount, shared=together is not None)
-    hand.changed = True
-    if together is not None:
-        together[i] = min(together[i] + hand.counts[i] - before, _COUNT_MAX)
-    else:
-        hand.met = hand.definition.meets(hand.counts)
+    touched: dict[tuple[int, int], None] = {}
+    for hit in hits:
+        hand = hit.hand
+        if hit.event_id not in fresh or hand.key in met:
+            continue
+        before = hand.counts[hit.i]
+        after = hand.definition.matchers[hit.i].after(before, hit.amount, shared=hand.shared)
+        if after == before:
+            continue
+        hand.counts[hit.i] = after
+        hand.changed = True
+        if not hand.shared:
+            hand.met = hand.definition.meets(hand.counts)
+            continue
+        together = sums[hand.key]
+        together[hit.i] = min(together[hit.i] + after - before, _COUNT_MAX)
+        touched[hand.key] = None
+        if hand.definition.meets(together):
+            met.add(hand.key)
+    return [
+        Total(number=key[0], run=key[1], counts=tuple(sums[key]), met_at=at if key in met else None)
+        for key in sorted(touched)
+    ]
 
 
 def begun(
