@@ -133,9 +133,7 @@ class Operation(Struct, frozen=True):
 
     def url(self) -> str:
         """An address with something in its path that is not there."""
-        return self.path.format(
-            id="A" * 32, item_id="nothing", tool_id=uuid4(), session_id=uuid4(), number=10**9
-        )
+        return self.path.format(id="A" * 32, item_id="nothing", tool_id=uuid4(), session_id=uuid4(), number=10**9)
 
 
 class Attack:
