@@ -44,7 +44,11 @@ WRONG_SHAPE = frozenset({"http.bad_request", "http.malformed"})
 # What has to fit another parameter, for which a schema has no word.
 RELATED = frozenset({"query.south"})
 STAFF_ONLY = frozenset(
-    [*(f"/v1/game/{noun}{rest}" for noun in ("collectibles", "coins") for rest in ("", "/{id}")), "/v1/game/items"]
+    [
+        *(f"/v1/game/{noun}{rest}" for noun in ("collectibles", "coins") for rest in ("", "/{id}")),
+        "/v1/game/items",
+        "/v1/game/quests",
+    ]
 )
 # To a schema 2.0 is an integer; bodies are decoded strictly, and a client that writes 2.0 does not mean a count.
 INTEGRAL = re.compile(r"Expected `int( \| null)?`, got `float`")
@@ -171,6 +175,9 @@ class Player:
             case "/v1/game/collectibles" | "/v1/game/coins":
                 closes_at = datetime.now(UTC) + timedelta(hours=1)
                 body = {"items": [LJUBLJANA | {"type": "gold", "closes_at": closes_at.isoformat()}]}
+            case "/v1/game/quests":
+                quest = {"title": "Walk", "objectives": [{"kind": "walk", "metres": 100}]}
+                body = {"id": f"q{uuid4().hex[:16]}", "quest": quest}
             case "/v1/game/items":
                 body = {"to": self._friend, "items": {"cookie": 1}, "badges": ["baker"]}
             case "/v1/tokens/transfer":

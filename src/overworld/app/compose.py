@@ -34,6 +34,8 @@ from overworld.domains.gameplay import wiring as gameplay_wiring
 from overworld.domains.gameplay.carry import wiring as carry_wiring
 from overworld.domains.gameplay.carry.wiring import CarryParts
 from overworld.domains.gameplay.consumers import TOPICS as PLACED_TOPICS
+from overworld.domains.gameplay.quests import wiring as quests_wiring
+from overworld.domains.gameplay.quests.wiring import QuestParts
 from overworld.domains.gameplay.wiring import GameplayParts
 from overworld.domains.ledger import wiring as ledger_wiring
 from overworld.domains.ledger.wiring import LedgerDomain, SendingParts
@@ -46,6 +48,7 @@ from overworld.flows import (
     carried_to_sockets,
     collections_to_sockets,
     levels_to_sockets,
+    quests_to_sockets,
     revocations_to_sockets,
     transfers_to_sockets,
 )
@@ -70,6 +73,7 @@ class House(Struct, frozen=True, kw_only=True):
     world: WorldParts
     gameplay: GameplayParts
     carry: CarryParts
+    quests: QuestParts
     ledger: LedgerDomain
     sending: SendingParts
     accounts: Accounts
@@ -92,6 +96,7 @@ class Domains(Struct, frozen=True, kw_only=True):
     world: WorldParts
     gameplay: GameplayParts
     carry: CarryParts
+    quests: QuestParts
     accounts: Accounts
     gateway: Gateway
     carry_routes: list[ControllerRouterHandler]
@@ -106,6 +111,7 @@ class Domains(Struct, frozen=True, kw_only=True):
             *self.world.routes,
             *self.gameplay.routes,
             *self.carry_routes,
+            *self.quests.routes,
         ]
 
 
@@ -172,6 +178,7 @@ async def compose(
         world=domains.world,
         gameplay=domains.gameplay,
         carry=domains.carry,
+        quests=domains.quests,
         ledger=domains.ledger,
         sending=domains.sending,
         accounts=domains.accounts,
@@ -248,6 +255,7 @@ async def _domains(platform: Platform) -> Domains:
         world=world,
         gameplay=gameplay,
         carry=carry,
+        quests=_quests(platform, ledger=ledger, world=world, carry=carry),
         accounts=accounts,
         gateway=gateway,
         carry_routes=_carry_routes(platform, carry=carry, accounts=accounts),
@@ -286,6 +294,20 @@ async def _carry(platform: Platform, ledger: LedgerDomain) -> CarryParts:
     )
 
 
+def _quests(platform: Platform, *, ledger: LedgerDomain, world: WorldParts, carry: CarryParts) -> QuestParts:
+    return quests_wiring.build(
+        database=platform.database,
+        clock=platform.clock,
+        outbox=platform.outbox,
+        ledger=ledger.service,
+        rewards=carry.rewards,
+        last_fix=world.service,
+        currencies=ledger.service.currencies,
+        fix_age_max_s=platform.settings.gameplay.fix_age_max_s,
+        settings=platform.settings.quests,
+    )
+
+
 def _carry_routes(platform: Platform, *, carry: CarryParts, accounts: Accounts) -> list[ControllerRouterHandler]:
     return carry.routes(
         database=platform.database,
@@ -317,6 +339,7 @@ def _http(platform: Platform, domains: Domains, metrics: Metrics, live: LiveMap,
     of_no_domain = start.routes(
         current=platform.current,
         profiles=domains.accounts.profiles,
+        quests=domains.quests.showing,
         ledger=domains.ledger.service,
         room_level=settings.world.room_level,
         realtime=lambda: socket_address(settings, domains.gateway),
@@ -381,6 +404,7 @@ def readers(house: House, *, game: Game, room_level: int) -> Sequence[tuple[str,
             sorted(transfers_to_sockets.TOPICS),
             transfers_to_sockets.TransfersToSockets(house.gateway).handle,
         ),
+        ("quests-told", sorted(quests_to_sockets.TOPICS), quests_to_sockets.QuestsToSockets(house.gateway).handle),
         ("inventories", sorted(carried_to_sockets.TOPICS), carried_to_sockets.CarriedToSockets(house.gateway).handle),
     ]
 

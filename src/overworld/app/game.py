@@ -16,8 +16,10 @@ from overworld.app.carry_checks import check_carry
 from overworld.app.definition import DefinitionError, Located, did_you_mean
 from overworld.app.hooks.loading import FILE_NAME as HOOKS_FILE
 from overworld.app.hooks.loading import HookFaults, Hooks, load
+from overworld.app.quest_checks import check_quests
 from overworld.domains.gameplay.carry.kit import kit_of
 from overworld.domains.gameplay.carry.types import BadgeRules, ItemRules, Kit, Name, ToolRules
+from overworld.domains.gameplay.quests.types import QuestName, QuestRules
 from overworld.domains.gameplay.types import CollectibleRules, ProgressionRules
 from overworld.domains.ledger.types import TransferRules
 from overworld.domains.world.types import InterestRules, MovementRules
@@ -86,6 +88,7 @@ class GameFile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     items: ItemRules = ItemRules()
     tools: ToolRules = ToolRules()
     badges: Annotated[dict[Name, BadgeRules], Meta(max_length=256)] = {}
+    quests: Annotated[dict[QuestName, QuestRules], Meta(max_length=256)] = {}
 
 
 class Game(Struct, frozen=True, kw_only=True):
@@ -107,6 +110,7 @@ class Game(Struct, frozen=True, kw_only=True):
     items: ItemRules
     tools: ToolRules
     badges: dict[str, BadgeRules]
+    quests: dict[str, QuestRules]
     digest: str
     file: Path
     written: GameFile
@@ -178,6 +182,7 @@ def assembled(written: GameFile, *, file: Path, hooks: Hooks) -> Game:
         items=written.items,
         tools=written.tools,
         badges=written.badges,
+        quests=written.quests,
         digest=digest_of(written, hooks_digest=hooks.digest),
         file=file,
         written=written,
@@ -232,6 +237,7 @@ def _cross_check(written: GameFile, located: Located) -> None:
     _check_transfers(written, located)
     _check_biomes(written, located)
     check_carry(written, located)
+    check_quests(written, located)
     levels = written.progression.levels
     for i in range(1, len(levels)):
         if levels[i] <= levels[i - 1]:
