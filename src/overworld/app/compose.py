@@ -23,6 +23,8 @@ from overworld.app.loops import Loops
 from overworld.app.settings import Settings
 from overworld.domains.accounts import wiring as accounts_wiring
 from overworld.domains.accounts.consumers import TOPICS as REVOCATION_TOPICS
+from overworld.domains.accounts.membership import wiring as membership_wiring
+from overworld.domains.accounts.membership.wiring import MembershipParts
 from overworld.domains.accounts.wiring import Accounts
 from overworld.domains.gameplay import wiring as gameplay_wiring
 from overworld.domains.gameplay.consumers import TOPICS as PLACED_TOPICS
@@ -58,6 +60,7 @@ class House(Struct, frozen=True, kw_only=True):
     ledger: LedgerDomain
     sending: SendingParts
     accounts: Accounts
+    membership: MembershipParts
     log: EventLog
     loops: Loops
     collector: Collector
@@ -75,6 +78,7 @@ class Domains(Struct, frozen=True, kw_only=True):
     world: WorldParts
     gameplay: GameplayParts
     accounts: Accounts
+    membership: MembershipParts
     gateway: Gateway
 
     @property
@@ -82,6 +86,7 @@ class Domains(Struct, frozen=True, kw_only=True):
         """What the domains answer over HTTP."""
         return [
             *self.accounts.routes,
+            *self.membership.routes,
             *self.ledger.routes,
             *self.sending.routes,
             *self.world.routes,
@@ -141,6 +146,7 @@ async def compose(
         ledger=domains.ledger,
         sending=domains.sending,
         accounts=domains.accounts,
+        membership=domains.membership,
         log=log,
         loops=Loops(),
         collector=Collector(monotonic_s=clock.monotonic_s),
@@ -184,6 +190,7 @@ async def _domains(platform: Platform) -> Domains:
         alias=game.routes.collectibles,
         settings=settings.gameplay,
     )
+    membership = _membership(platform, ledger)
     accounts = accounts_wiring.build(
         database=platform.database,
         clock=platform.clock,
@@ -193,6 +200,7 @@ async def _domains(platform: Platform) -> Domains:
         limits_enabled=settings.limits.enabled,
         settings=settings.accounts,
         progress=gameplay.service,
+        clubs=membership.clubs,
     )
     sending = _sending(platform, ledger=ledger, gameplay=gameplay, accounts=accounts)
     gateway = realtime_wiring.build(
@@ -219,7 +227,28 @@ async def _domains(platform: Platform) -> Domains:
     world.service.on_crossed = gateway.crossed
     world.service.on_cells_changed = gateway.publish_players
     world.service.add_source(CollectiblesAround(gameplay.service, radius_max_m=settings.gameplay.nearby_radius_max_m))
-    return Domains(ledger=ledger, sending=sending, world=world, gameplay=gameplay, accounts=accounts, gateway=gateway)
+    return Domains(
+        ledger=ledger,
+        sending=sending,
+        world=world,
+        gameplay=gameplay,
+        accounts=accounts,
+        membership=membership,
+        gateway=gateway,
+    )
+
+
+def _membership(platform: Platform, ledger: LedgerDomain) -> MembershipParts:
+    return membership_wiring.build(
+        database=platform.database,
+        clock=platform.clock,
+        ledger=ledger.service,
+        outbox=platform.outbox,
+        rules=platform.game.memberships,
+        currencies=ledger.service.currencies,
+        alias=platform.game.routes.memberships,
+        settings=platform.settings.accounts,
+    )
 
 
 def _sending(platform: Platform, *, ledger: LedgerDomain, gameplay: GameplayParts, accounts: Accounts) -> SendingParts:

@@ -92,6 +92,7 @@ class TransferCode(IntEnum):
     GIFT = 4
     MINT = 5
     BURN = 6
+    MEMBERSHIP = 20
 
     @property
     def label(self) -> str:
