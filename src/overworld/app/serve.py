@@ -187,6 +187,7 @@ async def _running(house: House, settings: Settings, game: Game) -> AsyncIterato
         stack.push_async_callback(house.world.stop)
         stack.push_async_callback(house.gameplay.service.close)
         stack.push_async_callback(house.sending.service.close)
+        stack.push_async_callback(house.membership.service.close)
         yield
 
 

@@ -20,7 +20,7 @@ class Clubs:
         self._clubs = dict(clubs)
 
     def use(self, clubs: Mapping[str, Club]) -> None:
-        """From now on these are the clubs; who has a number in one that is gone keeps it, and is no member meanwhile."""
+        """From now on these are the clubs; a number in one that is gone is kept, and makes no member meanwhile."""
         self._clubs = dict(clubs)
 
     def named(self, name: str) -> Club:

@@ -90,7 +90,7 @@ def decide(
 
 
 def _renewed(one: Application, before: Member, *, now: datetime) -> Grant | Refusal:
-    """Longer under the same number: what was bought goes on from its end, what is free begins anew once it has ended."""
+    """Longer under the same number: bought time goes on from its end, free time begins anew once it has ended."""
     days, name = one.club.rules.duration_days, one.club.name
     runs = before.held.runs_at(now)
     if runs and (days is None or before.ends_at is None or one.club.currency is None):
@@ -102,9 +102,7 @@ def _renewed(one: Application, before: Member, *, now: datetime) -> Grant | Refu
     return Grant(one, replace(before, ends_at=ends_at), renewed=True)
 
 
-def _new(
-    one: Application, given: Mapping[str, int], owners: Mapping[Proof, UUID], *, now: datetime
-) -> Grant | Refusal:
+def _new(one: Application, given: Mapping[str, int], owners: Mapping[Proof, UUID], *, now: datetime) -> Grant | Refusal:
     rules, name = one.club.rules, one.club.name
     if one.proof is not None and (name, one.proof) in owners:
         return ProofUsed(membership=name, proof=rules.proof)
@@ -112,7 +110,5 @@ def _new(
     if given[name] >= cap:
         return MembershipFull(membership=name, cap=cap)
     ends_at = None if rules.duration_days is None else now + timedelta(days=rules.duration_days)
-    member = Member(
-        club=name, number=given[name] + 1, account_id=one.account_id, granted_at=now, ends_at=ends_at
-    )
+    member = Member(club=name, number=given[name] + 1, account_id=one.account_id, granted_at=now, ends_at=ends_at)
     return Grant(one, member, renewed=False)

@@ -25,14 +25,14 @@ from overworld.domains.accounts.membership.messages import (
     Apply,
     ClubSeen,
     Granted,
-    MembershipGranted,
     MemberSeen,
+    MembershipGranted,
     Verified,
 )
 from overworld.domains.accounts.membership.ports import Proofs
 from overworld.domains.accounts.membership.rules import Application, Grant, Rolls, decide, proof_hash
 from overworld.domains.accounts.types import AccountsSettings
-from overworld.kernel.batch import GroupCommit
+from overworld.kernel.batch import GroupCommit, Lanes
 from overworld.kernel.clock import Clock
 from overworld.kernel.identity import Answer
 from overworld.kernel.money import HOUSE, AccountCode, AccountRef, Funds, Transfer, TransferCode, TransferStatus
@@ -57,7 +57,7 @@ class _UsedElsewhere(Exception):
 
 
 class Memberships:
-    """The clubs of one game. Several may run at once, here and on other servers. `close` lets those in flight finish."""
+    """The clubs of one game. Several may run at once, here and elsewhere. `close` lets those in flight finish."""
 
     def __init__(
         self,
@@ -76,12 +76,16 @@ class Memberships:
         self._outbox = outbox
         self._clubs = clubs
         self._proofs = proofs
-        self.lane = GroupCommit[Apply, Answer[Granted]](
-            name="memberships",
+        self._queue_max = settings.membership_queue_max
+        self.lanes = Lanes[Apply, Answer[Granted]](1, make=self._lane, key=lambda command: command.account_id)
+
+    def _lane(self, i: int) -> GroupCommit[Apply, Answer[Granted]]:
+        return GroupCommit(
+            name=f"memberships-{i}",
             run=self.run,
-            queue_max=settings.membership_queue_max,
+            queue_max=self._queue_max,
             batch_max=_BATCH_MAX,
-            monotonic_s=clock.monotonic_s,
+            monotonic_s=self._clock.monotonic_s,
         )
 
     async def apply(self, command: Apply) -> Answer[Granted]:
@@ -90,11 +94,11 @@ class Memberships:
         Raises: NoSuchMembership, ProofUnavailable, ProofMissing; KeyReused; AlreadyMember, ProofUsed, MembershipFull,
         PaidAhead, PriceFrozen, PriceNotHeld; TokenRevoked where the account is gone; Busy.
         """
-        return await self.lane.submit(command)
+        return await self.lanes.submit(command)
 
     async def close(self) -> None:
         """Lets the applications in flight finish, and refuses new ones."""
-        await self.lane.close()
+        await self.lanes.close()
 
     async def verified(self, account_id: UUID, name: str) -> Verified:
         """Whether an account is a member of a club now. One statement. Raises: NoSuchMembership."""
@@ -154,9 +158,11 @@ class Memberships:
         """The commands as far as they can be judged without a lock, (n,)."""
         ids = await self._ledger.transfer_ids([(command.account_id, command.key) for command in commands])
         asked: list[Application | Refusal] = []
-        for command, id in zip(commands, ids, strict=True):
+        for command, own_id in zip(commands, ids, strict=True):
             try:
-                asked.append(Application(id=id, account_id=command.account_id, club=self._clubs.named(command.membership)))
+                asked.append(
+                    Application(id=own_id, account_id=command.account_id, club=self._clubs.named(command.membership))
+                )
             except NoSuchMembership as refusal:
                 asked.append(refusal)
         return await self._proved(asked)
@@ -168,7 +174,7 @@ class Memberships:
         for way in sorted(way for way in ways if way is not None):
             places = [i for i, one in enumerate(asked) if isinstance(one, Application) and one.club.rules.proof == way]
             wanting = [one for one in asked if isinstance(one, Application) and one.club.rules.proof == way]
-            linked = [None] * len(wanting)
+            linked: list[str | None] = [None] * len(wanting)
             if self._proofs is not None:
                 linked = list(await self._proofs.linked([one.account_id for one in wanting], way))
             for i, one, elsewhere in zip(places, wanting, linked, strict=True):
@@ -239,7 +245,7 @@ class Memberships:
             return
         results = await self._ledger.post(tx, transfers, at=at)
         statuses = {one.id: result.status for one, result in zip(transfers, results, strict=True)}
-        if used := {id for id, status in statuses.items() if status in _ID_USED}:
+        if used := {own_id for own_id, status in statuses.items() if status in _ID_USED}:
             raise _UsedElsewhere(used)
         if strange := {status.name for status in statuses.values()} - {TransferStatus.CREATED.name}:
             raise RuntimeError(f"the ledger answered {sorted(strange)} to prices that were held")

@@ -22,7 +22,8 @@ from overworld.platform.postgres import Database
 class MembershipParts(Struct, frozen=True, kw_only=True):
     """What memberships contribute to the app.
 
-    `clubs` are those of the definition in force, for who mints tokens. Call `service.close()` before the database closes.
+    `clubs` are those of the definition in force, for who mints tokens. Call `service.close()` before the database
+    closes.
     """
 
     clubs: Clubs
