@@ -115,7 +115,7 @@ class Operation(Struct, frozen=True):
 
     def url(self) -> str:
         """An address with something in its path that is not there."""
-        return self.path.format(id="A" * 32, session_id=uuid4(), number=10**9)
+        return self.path.format(id="A" * 32, session_id=uuid4(), number=10**9, name="nobody")
 
 
 class Attack:
@@ -180,6 +180,7 @@ def example(path: str) -> dict[str, Any]:
         "/v1/location/update": fix | {"altitude_m": 300, "speed_m_s": 1, "heading_deg": 90},
         "/v1/location/visibility": {"visible": True},
         "/v1/tokens/transfer": {"to": "nobody", "currency": "coin", "amount": "1", "note": "hello"},
+        "/v1/memberships/{name}/apply": {},
         "/v1/game/collectibles/{id}/collect": {},
         "/v1/game/coins/{id}/collect": {},
         "/v1/game/collectibles": {"items": [placement()]},

@@ -191,17 +191,7 @@ async def _domains(platform: Platform) -> Domains:
         settings=settings.gameplay,
     )
     membership = _membership(platform, ledger)
-    accounts = accounts_wiring.build(
-        database=platform.database,
-        clock=platform.clock,
-        ids=platform.ids,
-        outbox=platform.outbox,
-        limiter=platform.limiter,
-        limits_enabled=settings.limits.enabled,
-        settings=settings.accounts,
-        progress=gameplay.service,
-        clubs=membership.clubs,
-    )
+    accounts = _accounts(platform, membership=membership, gameplay=gameplay)
     sending = _sending(platform, ledger=ledger, gameplay=gameplay, accounts=accounts)
     gateway = realtime_wiring.build(
         settings=settings.realtime,
@@ -248,6 +238,20 @@ def _membership(platform: Platform, ledger: LedgerDomain) -> MembershipParts:
         currencies=ledger.service.currencies,
         alias=platform.game.routes.memberships,
         settings=platform.settings.accounts,
+    )
+
+
+def _accounts(platform: Platform, *, membership: MembershipParts, gameplay: GameplayParts) -> Accounts:
+    return accounts_wiring.build(
+        database=platform.database,
+        clock=platform.clock,
+        ids=platform.ids,
+        outbox=platform.outbox,
+        limiter=platform.limiter,
+        limits_enabled=platform.settings.limits.enabled,
+        settings=platform.settings.accounts,
+        progress=gameplay.service,
+        clubs=membership.clubs,
     )
 
 

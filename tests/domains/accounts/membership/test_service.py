@@ -166,8 +166,8 @@ async def test_a_key_that_moved_value_elsewhere_buys_nothing(hall, service):
     await hall.fund(ann, 1_000)
     [own_id] = await hall.ledger.transfer_ids([(ann, "used")])
     gift = Transfer(
-        id=own_id, debit=AccountRef(ann, "gem"), credit=AccountRef(HOUSE, "gem"), amount_minor=1, code=TransferCode.GIFT,
-        reference=ann,
+        id=own_id, debit=AccountRef(ann, "gem"), credit=AccountRef(HOUSE, "gem"), amount_minor=1, reference=ann,
+        code=TransferCode.GIFT,
     )  # fmt: skip
     async with hall.database.transaction() as tx:
         await hall.ledger.post(tx, [gift], at=hall.clock.now())

@@ -49,8 +49,8 @@ class MembershipRules(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """One `[memberships.NAME]` of game.toml.
 
     Numbers go from 1 to `cap`, without end when there is none. What costs a `price` in a `currency` is bought; what
-    has a `duration_days` ends, and can be renewed under its number. A `proof` is an account elsewhere, which gets one number
-    only. The `founding` club is the one that the game's own name for memberships stands for.
+    has a `duration_days` ends, and can be renewed under its number. A `proof` is an account elsewhere, which gets one
+    number only. The `founding` club is the one that the game's own name for memberships stands for.
     """
 
     title: Annotated[str, Meta(min_length=1, max_length=80)]
