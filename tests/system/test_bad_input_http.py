@@ -386,7 +386,11 @@ async def test_no_idempotency_key_is_a_bug_and_bad_ones_are_refused(attack, oper
     longest = await attack.all(
         attack.send(each, "longest", json={}, headers={"Idempotency-Key": "k" * 255}) for each in keyed
     )
-    assert {reply.json()["code"] for reply in longest} == {"gameplay.not_found", "http.bad_request"}
+    assert {reply.json()["code"] for reply in longest} == {
+        "accounts.no_such_membership",
+        "gameplay.not_found",
+        "http.bad_request",
+    }
 
 
 async def test_bodies_of_other_types_are_refused(attack, operations):
