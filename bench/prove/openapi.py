@@ -190,7 +190,7 @@ class Player:
         coin, place = self._stand()
         self._post("/v1/auth/device", {"device_id": self._name})
         other = next(each for each in self._get("/v1/auth/sessions", {}) if not each["current"])
-        names = {"id": coin, "session_id": other["id"], "Idempotency-Key": self._name, "radius_m": 500}
+        names = {"id": coin, "name": "founders", "session_id": other["id"], "Idempotency-Key": self._name, "radius_m": 500}
         return place | VIEW | names | {"number": 0, "from": 0, "to": 0, "transfer": self._transfer}
 
     def _stand(self) -> tuple[str, dict[str, Any]]:
