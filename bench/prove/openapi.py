@@ -190,8 +190,8 @@ class Player:
         coin, place = self._stand()
         self._post("/v1/auth/device", {"device_id": self._name})
         other = next(each for each in self._get("/v1/auth/sessions", {}) if not each["current"])
-        names = {"id": coin, "name": "founders", "session_id": other["id"], "Idempotency-Key": self._name, "radius_m": 500}
-        return place | VIEW | names | {"number": 0, "from": 0, "to": 0, "transfer": self._transfer}
+        names = {"id": coin, "name": "founders", "session_id": other["id"], "Idempotency-Key": self._name}
+        return place | VIEW | names | {"radius_m": 500} | {"number": 0, "from": 0, "to": 0, "transfer": self._transfer}
 
     def _stand(self) -> tuple[str, dict[str, Any]]:
         """Goes to a collectible; its id, and where it is."""

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from overworld import __version__
 from overworld.app import measures, site, start
 from overworld.app.collector import Collector
-from overworld.app.doors import CellViews, CollectAction, CollectiblesAround, TrustEverybody
+from overworld.app.doors import CellViews, CollectAction, CollectiblesAround, CollectOffline, TrustEverybody
 from overworld.app.game import Game
 from overworld.app.live import wiring as live_wiring
 from overworld.app.live.routes import PREFIX as LIVE_PREFIX
@@ -28,6 +28,8 @@ from overworld.domains.accounts.membership.wiring import MembershipParts
 from overworld.domains.accounts.wiring import Accounts
 from overworld.domains.gameplay import wiring as gameplay_wiring
 from overworld.domains.gameplay.consumers import TOPICS as PLACED_TOPICS
+from overworld.domains.gameplay.sync import wiring as sync_wiring
+from overworld.domains.gameplay.sync.wiring import SyncParts
 from overworld.domains.gameplay.wiring import GameplayParts
 from overworld.domains.ledger import wiring as ledger_wiring
 from overworld.domains.ledger.wiring import LedgerDomain, SendingParts
@@ -57,6 +59,7 @@ class House(Struct, frozen=True, kw_only=True):
     gateway: Gateway
     world: WorldParts
     gameplay: GameplayParts
+    sync: SyncParts
     ledger: LedgerDomain
     sending: SendingParts
     accounts: Accounts
@@ -77,6 +80,7 @@ class Domains(Struct, frozen=True, kw_only=True):
     sending: SendingParts
     world: WorldParts
     gameplay: GameplayParts
+    sync: SyncParts
     accounts: Accounts
     membership: MembershipParts
     gateway: Gateway
@@ -91,6 +95,7 @@ class Domains(Struct, frozen=True, kw_only=True):
             *self.sending.routes,
             *self.world.routes,
             *self.gameplay.routes,
+            *self.sync.routes,
         ]
 
 
@@ -143,6 +148,7 @@ async def compose(
         gateway=domains.gateway,
         world=domains.world,
         gameplay=domains.gameplay,
+        sync=domains.sync,
         ledger=domains.ledger,
         sending=domains.sending,
         accounts=domains.accounts,
@@ -222,9 +228,23 @@ async def _domains(platform: Platform) -> Domains:
         sending=sending,
         world=world,
         gameplay=gameplay,
+        sync=_sync(platform, world=world, gameplay=gameplay),
         accounts=accounts,
         membership=membership,
         gateway=gateway,
+    )
+
+
+def _sync(platform: Platform, *, world: WorldParts, gameplay: GameplayParts) -> SyncParts:
+    movement = platform.game.movement
+    return sync_wiring.build(
+        database=platform.database,
+        clock=platform.clock,
+        last_fix=world.service,
+        acts={"collect": CollectOffline(gameplay.service)},
+        rules=platform.game.sync,
+        speed_max_km_h=movement.speed_max_km_h,
+        accuracy_m=movement.accuracy_unknown_m,
     )
 
 

@@ -16,6 +16,7 @@ from msgspec.structs import replace
 import overworld
 from overworld.app.definition import DefinitionError, Located, did_you_mean
 from overworld.domains.accounts.membership.types import MembershipRules
+from overworld.domains.gameplay.sync.types import SyncRules
 from overworld.domains.gameplay.types import CollectibleRules, ProgressionRules
 from overworld.domains.ledger.types import TransferRules
 from overworld.domains.world.types import InterestRules, MovementRules
@@ -75,6 +76,7 @@ class GameFile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     collectibles: CollectibleRules
     progression: ProgressionRules
     transfers: TransferRules = TransferRules()
+    sync: SyncRules = SyncRules()
     memberships: Annotated[dict[Slug, MembershipRules], Meta(max_length=64)] = {}
 
 
@@ -91,6 +93,7 @@ class Game(Struct, frozen=True, kw_only=True):
     collectibles: CollectibleRules
     progression: ProgressionRules
     transfers: TransferRules
+    sync: SyncRules
     memberships: dict[str, MembershipRules]
     digest: str
     file: Path
@@ -121,6 +124,7 @@ def check(path: Path) -> Game:
         collectibles=with_member_bonuses(written.collectibles, written.memberships),
         progression=written.progression,
         transfers=written.transfers,
+        sync=written.sync,
         memberships=written.memberships,
         digest=sha256(msgspec.json.encode(written, order="deterministic")).hexdigest(),
         file=file,
