@@ -21,12 +21,13 @@ from bench.nearby import nearby
 from bench.peers import peers
 from bench.seal import seal
 from bench.start import start
+from bench.sync import sync
 from bench.tick import tick
 from bench.transfers import transfers
 
 _NAMES = (
     "bandwidth", "claims", "claims-curve", "claims-hot", "claims-socket", "connections", "curves", "fanout", "location",
-    "location-json", "location-single", "nearby", "peers", "seal", "start", "tick",
+    "location-json", "location-single", "nearby", "peers", "seal", "start", "sync", "tick",
     "transfers",
 )  # fmt: skip
 
@@ -47,6 +48,7 @@ app.command(nearby)
 app.command(peers)
 app.command(seal)
 app.command(start)
+app.command(sync)
 app.command(tick)
 app.command(transfers)
 

@@ -163,6 +163,11 @@ class Player:
             case "/v1/game/collectibles" | "/v1/game/coins":
                 closes_at = datetime.now(UTC) + timedelta(hours=1)
                 body = {"items": [LJUBLJANA | {"type": "gold", "closes_at": closes_at.isoformat()}]}
+            case "/v1/game/sync":
+                now = datetime.now(UTC).isoformat()
+                action = LJUBLJANA | {"action": "collect", "target": "x", "at": now, "monotonic_ms": 1}
+                actions = [action | {"request_id": uuid4().hex}]
+                body = {"device": "phone", "boot": "1", "sent_at": now, "sent_monotonic_ms": 1, "actions": actions}
             case "/v1/tokens/transfer":
                 self._collect()
                 body = {"to": self._friend, "currency": "coin", "amount": "1"}

@@ -181,12 +181,30 @@ def example(path: str) -> dict[str, Any]:
         "/v1/location/visibility": {"visible": True},
         "/v1/tokens/transfer": {"to": "nobody", "currency": "coin", "amount": "1", "note": "hello"},
         "/v1/memberships/{name}/apply": {},
+        "/v1/game/sync": queue(),
         "/v1/game/collectibles/{id}/collect": {},
         "/v1/game/coins/{id}/collect": {},
         "/v1/game/collectibles": {"items": [placement()]},
         "/v1/game/coins": {"items": [placement()]},
     }
     return bodies[path]
+
+
+def queue() -> dict[str, Any]:
+    """One action without a network, with every field it knows."""
+    now = datetime.now(UTC).isoformat()
+    action = {
+        "request_id": uuid4().hex,
+        "action": "collect",
+        "target": "A" * 32,
+        "at": now,
+        "monotonic_ms": 1_000,
+        "lat": 46.05,
+        "lng": 14.5,
+        "boot": "1",
+        "data": {},
+    }
+    return {"device": "phone", "boot": "1", "sent_at": now, "sent_monotonic_ms": 2_000, "actions": [action]}
 
 
 def placement() -> dict[str, Any]:

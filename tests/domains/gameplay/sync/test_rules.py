@@ -44,17 +44,16 @@ def judged(*actions, **options):
     return ["ok" if isinstance(one, AsOf) else type(one) for one in verdicts]
 
 
-def known(**changes):
+def known():
     """A device that called an hour ago and acted two minutes before."""
     called = NOW - timedelta(hours=1)
-    fields = {
-        "boot": name_hash("1"),
-        "sent_ms": ms_of(called),
-        "sent_us": to_us(called),
-        "acted_ms": ms_of(called) - 120_000,
-        "acted_us": to_us(called) - 120_000_000,
-    }
-    return Device(**fields | changes)
+    return Device(
+        boot=name_hash("1"),
+        sent_ms=ms_of(called),
+        sent_us=to_us(called),
+        acted_ms=ms_of(called) - 120_000,
+        acted_us=to_us(called) - 120_000_000,
+    )
 
 
 def test_what_was_done_counts_by_the_servers_clock_and_the_devices_counter():
