@@ -14,7 +14,7 @@ from overworld import __version__
 from overworld.app import measures, site, start
 from overworld.app.aliases import also_named
 from overworld.app.collector import Collector
-from overworld.app.doors import CellViews, CollectAction, CollectiblesAround, TrustEverybody
+from overworld.app.doors import CellViews, CollectAction, CollectiblesAround, CollectOffline, TrustEverybody
 from overworld.app.game import Game
 from overworld.app.hooks.work import Counted
 from overworld.app.live import wiring as live_wiring
@@ -29,6 +29,8 @@ from overworld.app.versions import wiring as versions_wiring
 from overworld.app.versions.service import Current, Versions
 from overworld.domains.accounts import wiring as accounts_wiring
 from overworld.domains.accounts.consumers import TOPICS as REVOCATION_TOPICS
+from overworld.domains.accounts.membership import wiring as membership_wiring
+from overworld.domains.accounts.membership.wiring import MembershipParts
 from overworld.domains.accounts.wiring import Accounts
 from overworld.domains.gameplay import wiring as gameplay_wiring
 from overworld.domains.gameplay.carry import wiring as carry_wiring
@@ -36,6 +38,8 @@ from overworld.domains.gameplay.carry.wiring import CarryParts
 from overworld.domains.gameplay.consumers import TOPICS as PLACED_TOPICS
 from overworld.domains.gameplay.quests import wiring as quests_wiring
 from overworld.domains.gameplay.quests.wiring import QuestParts
+from overworld.domains.gameplay.sync import wiring as sync_wiring
+from overworld.domains.gameplay.sync.wiring import SyncParts
 from overworld.domains.gameplay.wiring import GameplayParts
 from overworld.domains.ledger import wiring as ledger_wiring
 from overworld.domains.ledger.wiring import LedgerDomain, SendingParts
@@ -74,9 +78,11 @@ class House(Struct, frozen=True, kw_only=True):
     gameplay: GameplayParts
     carry: CarryParts
     quests: QuestParts
+    sync: SyncParts
     ledger: LedgerDomain
     sending: SendingParts
     accounts: Accounts
+    membership: MembershipParts
     log: EventLog
     loops: Loops
     collector: Collector
@@ -97,7 +103,9 @@ class Domains(Struct, frozen=True, kw_only=True):
     gameplay: GameplayParts
     carry: CarryParts
     quests: QuestParts
+    sync: SyncParts
     accounts: Accounts
+    membership: MembershipParts
     gateway: Gateway
     carry_routes: list[ControllerRouterHandler]
 
@@ -106,12 +114,14 @@ class Domains(Struct, frozen=True, kw_only=True):
         """What the domains answer over HTTP."""
         return [
             *self.accounts.routes,
+            *self.membership.routes,
             *self.ledger.routes,
             *self.sending.routes,
             *self.world.routes,
             *self.gameplay.routes,
             *self.carry_routes,
             *self.quests.routes,
+            *self.sync.routes,
         ]
 
 
@@ -179,9 +189,11 @@ async def compose(
         gameplay=domains.gameplay,
         carry=domains.carry,
         quests=domains.quests,
+        sync=domains.sync,
         ledger=domains.ledger,
         sending=domains.sending,
         accounts=domains.accounts,
+        membership=domains.membership,
         log=log,
         loops=Loops(),
         collector=Collector(monotonic_s=clock.monotonic_s),
@@ -214,16 +226,8 @@ async def _domains(platform: Platform) -> Domains:
     )
     carry = await _carry(platform, ledger)
     gameplay = await _gameplay(platform, ledger=ledger, world=world, carry=carry)
-    accounts = accounts_wiring.build(
-        database=platform.database,
-        clock=platform.clock,
-        ids=platform.ids,
-        outbox=platform.outbox,
-        limiter=platform.limiter,
-        limits_enabled=settings.limits.enabled,
-        settings=settings.accounts,
-        progress=gameplay.service,
-    )
+    membership = _membership(platform, ledger)
+    accounts = _accounts(platform, membership=membership, gameplay=gameplay)
     sending = _sending(platform, ledger=ledger, gameplay=gameplay, accounts=accounts)
     gateway = realtime_wiring.build(
         settings=settings.realtime,
@@ -256,7 +260,9 @@ async def _domains(platform: Platform) -> Domains:
         gameplay=gameplay,
         carry=carry,
         quests=_quests(platform, ledger=ledger, world=world, carry=carry),
+        sync=_sync(platform, world=world, gameplay=gameplay),
         accounts=accounts,
+        membership=membership,
         gateway=gateway,
         carry_routes=_carry_routes(platform, carry=carry, accounts=accounts),
     )
@@ -316,6 +322,46 @@ def _carry_routes(platform: Platform, *, carry: CarryParts, accounts: Accounts) 
         outbox=platform.outbox,
         directory=accounts.directory,
         tools_alias=platform.game.routes.tools,
+    )
+
+
+def _sync(platform: Platform, *, world: WorldParts, gameplay: GameplayParts) -> SyncParts:
+    movement = platform.game.movement
+    return sync_wiring.build(
+        database=platform.database,
+        clock=platform.clock,
+        last_fix=world.service,
+        acts={"collect": CollectOffline(gameplay.service)},
+        rules=platform.game.sync,
+        speed_max_km_h=movement.speed_max_km_h,
+        accuracy_m=movement.accuracy_unknown_m,
+    )
+
+
+def _membership(platform: Platform, ledger: LedgerDomain) -> MembershipParts:
+    return membership_wiring.build(
+        database=platform.database,
+        clock=platform.clock,
+        ledger=ledger.service,
+        outbox=platform.outbox,
+        rules=platform.game.memberships,
+        currencies=ledger.service.currencies,
+        alias=platform.game.routes.memberships,
+        settings=platform.settings.accounts,
+    )
+
+
+def _accounts(platform: Platform, *, membership: MembershipParts, gameplay: GameplayParts) -> Accounts:
+    return accounts_wiring.build(
+        database=platform.database,
+        clock=platform.clock,
+        ids=platform.ids,
+        outbox=platform.outbox,
+        limiter=platform.limiter,
+        limits_enabled=platform.settings.limits.enabled,
+        settings=platform.settings.accounts,
+        progress=gameplay.service,
+        clubs=membership.clubs,
     )
 
 

@@ -29,8 +29,8 @@ def game_with(folder, rules: str):
 
 
 def claims(*types, distance_m=1.0):
-    rows = [(UUID(int=i), one, "pearl", 25, distance_m, 46.0, 14.5, 1.0, (), False) for i, one in enumerate(types)]
-    return columns_of(rows, now_us=0)
+    rows = [(UUID(int=i), one, "pearl", 25, distance_m, 46.0, 14.5, 1.0, (), False, 0) for i, one in enumerate(types)]
+    return columns_of(rows)
 
 
 class Time:

@@ -90,7 +90,7 @@ async def test_it_sees_what_nothing_else_speaks_against_in_columns_nobody_writes
     await claims_of(field, rule).run([near, far])
     [seen] = rule.seen
     assert list(seen.player_id) == [ANNA] and list(seen.type) == ["copper"] and list(seen.value_minor) == [3]
-    assert list(seen.memberships) == [()] and seen.now_us == field.clock.now_us()
+    assert list(seen.memberships) == [()] and list(seen.at_us) == [field.clock.now_us()]
     assert seen.distance_m[0] < 0.01 and not seen.placed[0]
     assert not any(getattr(seen, name).flags.writeable for name in ("type", "distance_m", "value_minor"))
     assert isinstance(seen.lat_deg, np.ndarray)

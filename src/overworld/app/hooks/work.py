@@ -32,11 +32,11 @@ def try_out(hooks: Hooks, rules: CollectibleRules) -> list[DefinitionError]:
     if function is None:
         return []
     rows = [
-        (UUID(int=i), name, one.currency, 1, 1.0 + i, 46.05, 14.5, 1.0, tuple(rules.member_bonus), False)
+        (UUID(int=i), name, one.currency, 1, 1.0 + i, 46.05, 14.5, 1.0, tuple(rules.member_bonus), False, 0)
         for i, (name, one) in enumerate(sorted(rules.types.items()))
     ]
     try:
-        verdicts = verdicts_of(function(columns_of(rows, now_us=0)), len(rows))
+        verdicts = verdicts_of(function(columns_of(rows)), len(rows))
     except Exception as error:
         where = located(error, Path(function.__code__.co_filename))
         return [DefinitionError(path=f"{FILE_NAME}: on_claim", problem=where.problem, line=where.line)]

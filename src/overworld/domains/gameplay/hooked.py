@@ -11,6 +11,7 @@ from msgspec.structs import fields, replace
 from numpy.typing import NDArray
 
 from overworld.domains.gameplay.errors import RefusedByRule, RuleFailed
+from overworld.domains.gameplay.messages import AsOf
 from overworld.domains.gameplay.rules import Attempt, Claimants
 from overworld.domains.gameplay.spawns import is_placed
 from overworld.geo.sphere import distance_between_m
@@ -26,8 +27,8 @@ class ClaimColumns(Struct, frozen=True, kw_only=True):
 
     `value_minor` is what a claim would pay to empty hands, a member's bonus included, in minor units of `currency`;
     what a player carries multiplies what the rule makes of it. The place is the collectible's, `distance_m` how far the
-    player is from it. `now_us` is the time of all, microseconds since 1970. `type` and `currency` are columns of `str`,
-    `player_id` of UUID, `memberships` of tuples of names.
+    player is, or was, from it at `at_us`, microseconds since 1970: now, or when an action was done without a network.
+    `type` and `currency` are columns of `str`, `player_id` of UUID, `memberships` of tuples of names.
     """
 
     player_id: NDArray[np.object_]
@@ -40,38 +41,46 @@ class ClaimColumns(Struct, frozen=True, kw_only=True):
     trust: NDArray[np.float64]
     memberships: NDArray[np.object_]
     placed: NDArray[np.bool_]
-    now_us: int
+    at_us: NDArray[np.int64]
 
     def __len__(self) -> int:
         return len(self.type)
 
     def part(self, first: int, end: int) -> ClaimColumns:
         """The rows from one to before another."""
-        columns = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "now_us"}
-        return ClaimColumns(now_us=self.now_us, **{name: column[first:end] for name, column in columns.items()})
+        return ClaimColumns(**{field.name: getattr(self, field.name)[first:end] for field in fields(self)})
 
 
 Verdict = int | str | None
 """What a rule says of a claim: how many basis points of its value it pays, why it is refused, or None: it failed."""
 
 
-def columns_of(rows: Sequence[tuple[Any, ...]], *, now_us: int) -> ClaimColumns:
+def columns_of(rows: Sequence[tuple[Any, ...]]) -> ClaimColumns:
     """Rows in the order of the fields, as columns."""
     named: dict[str, Any] = {}
-    kinds = ("O", "O", "O", "i8", "f8", "f8", "f8", "f8", "O", "?")
-    names = [field.name for field in fields(ClaimColumns) if field.name != "now_us"]
+    kinds = ("O", "O", "O", "i8", "f8", "f8", "f8", "f8", "O", "?", "i8")
+    names = [field.name for field in fields(ClaimColumns)]
     for name, kind, values in zip(names, kinds, zip(*rows, strict=True) if rows else [()] * len(names), strict=True):
         column = np.empty(len(values), kind)
         column[:] = values if kind != "O" else np.fromiter(values, "O", len(values))
         column.flags.writeable = False
         named[name] = column
-    return ClaimColumns(now_us=now_us, **named)
+    return ClaimColumns(**named)
 
 
-def claims_seen(attempts: Sequence[Attempt | Refusal], claimants: Claimants, *, now_us: int) -> ClaimColumns:
-    """The attempts among these, as columns."""
+def claims_seen(
+    attempts: Sequence[Attempt | Refusal],
+    claimants: Claimants,
+    *,
+    now_us: int,
+    as_of: Sequence[AsOf | None] | None = None,
+) -> ClaimColumns:
+    """The attempts among these, as columns: from where the claimants are, or from where they were then."""
     fixes = claimants.fixes
-    known = zip(attempts, claimants.memberships, fixes.lat_deg, fixes.lng_deg, claimants.trust, strict=True)
+    now = zip(fixes.lat_deg, fixes.lng_deg, [now_us] * len(attempts), strict=True)
+    then = as_of or [None] * len(attempts)
+    places = [(was.lat_deg, was.lng_deg, was.at_us) if was else here for here, was in zip(now, then, strict=True)]
+    known = zip(attempts, claimants.memberships, places, claimants.trust, strict=True)
     return columns_of(
         [
             (
@@ -85,11 +94,11 @@ def claims_seen(attempts: Sequence[Attempt | Refusal], claimants: Claimants, *, 
                 trust,
                 memberships,
                 is_placed(one.spawn.key),
+                at_us,
             )
-            for one, memberships, lat_deg, lng_deg, trust in known
+            for one, memberships, (lat_deg, lng_deg, at_us), trust in known
             if isinstance(one, Attempt)
-        ],
-        now_us=now_us,
+        ]
     )
 
 
