@@ -165,6 +165,8 @@ async def compose(
         ledger=domains.ledger,
         sending=domains.sending,
         gameplay=domains.gameplay,
+        carry=domains.carry,
+        quests=domains.quests,
         counted=hooks,
     )
     live = live_wiring.build(
