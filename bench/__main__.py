@@ -15,6 +15,7 @@ from bench.claims_socket import claims_socket
 from bench.connections import connections
 from bench.curves import curves
 from bench.fanout import fanout
+from bench.inventory import inventory
 from bench.location import location, location_single
 from bench.location_json import location_json
 from bench.nearby import nearby
@@ -26,8 +27,8 @@ from bench.tick import tick
 from bench.transfers import transfers
 
 _NAMES = (
-    "bandwidth", "claims", "claims-curve", "claims-hot", "claims-socket", "connections", "curves", "fanout", "location",
-    "location-json", "location-single", "nearby", "peers", "quests", "seal", "start", "tick",
+    "bandwidth", "claims", "claims-curve", "claims-hot", "claims-socket", "connections", "curves", "fanout",
+    "inventory", "location", "location-json", "location-single", "nearby", "peers", "quests", "seal", "start", "tick",
     "transfers",
 )  # fmt: skip
 
@@ -41,6 +42,7 @@ app.command(claims_socket)
 app.command(connections)
 app.command(curves)
 app.command(fanout)
+app.command(inventory)
 app.command(location)
 app.command(location_json)
 app.command(location_single)
