@@ -12,17 +12,25 @@ from msgspec.structs import replace
 
 from overworld import __version__
 from overworld.app import measures, site, start
+from overworld.app.aliases import also_named
 from overworld.app.collector import Collector
-from overworld.app.doors import CellViews, CollectAction, CollectiblesAround, TrustEverybody
+from overworld.app.doors import CellViews, CollectAction, CollectiblesAround, CollectOffline, TrustEverybody
 from overworld.app.game import Game
+from overworld.app.hooks.work import Counted
 from overworld.app.live import wiring as live_wiring
 from overworld.app.live.routes import PREFIX as LIVE_PREFIX
 from overworld.app.live.routes import LiveMap
 from overworld.app.live.routes import routes as live_routes
 from overworld.app.loops import Loops
 from overworld.app.settings import Settings
+from overworld.app.versions import routes as version_routes
+from overworld.app.versions import service as versions_service
+from overworld.app.versions import wiring as versions_wiring
+from overworld.app.versions.service import Current, Versions
 from overworld.domains.accounts import wiring as accounts_wiring
 from overworld.domains.accounts.consumers import TOPICS as REVOCATION_TOPICS
+from overworld.domains.accounts.membership import wiring as membership_wiring
+from overworld.domains.accounts.membership.wiring import MembershipParts
 from overworld.domains.accounts.wiring import Accounts
 from overworld.domains.gameplay import wiring as gameplay_wiring
 from overworld.domains.gameplay.carry import wiring as carry_wiring
@@ -30,6 +38,8 @@ from overworld.domains.gameplay.carry.wiring import CarryParts
 from overworld.domains.gameplay.consumers import TOPICS as PLACED_TOPICS
 from overworld.domains.gameplay.quests import wiring as quests_wiring
 from overworld.domains.gameplay.quests.wiring import QuestParts
+from overworld.domains.gameplay.sync import wiring as sync_wiring
+from overworld.domains.gameplay.sync.wiring import SyncParts
 from overworld.domains.gameplay.wiring import GameplayParts
 from overworld.domains.ledger import wiring as ledger_wiring
 from overworld.domains.ledger.wiring import LedgerDomain, SendingParts
@@ -68,9 +78,11 @@ class House(Struct, frozen=True, kw_only=True):
     gameplay: GameplayParts
     carry: CarryParts
     quests: QuestParts
+    sync: SyncParts
     ledger: LedgerDomain
     sending: SendingParts
     accounts: Accounts
+    membership: MembershipParts
     log: EventLog
     loops: Loops
     collector: Collector
@@ -78,6 +90,8 @@ class House(Struct, frozen=True, kw_only=True):
     health: HealthChecks
     database: Database
     clock: Clock
+    versions: Versions
+    hooks: Counted
 
 
 class Domains(Struct, frozen=True, kw_only=True):
@@ -89,7 +103,9 @@ class Domains(Struct, frozen=True, kw_only=True):
     gameplay: GameplayParts
     carry: CarryParts
     quests: QuestParts
+    sync: SyncParts
     accounts: Accounts
+    membership: MembershipParts
     gateway: Gateway
     carry_routes: list[ControllerRouterHandler]
 
@@ -98,12 +114,14 @@ class Domains(Struct, frozen=True, kw_only=True):
         """What the domains answer over HTTP."""
         return [
             *self.accounts.routes,
+            *self.membership.routes,
             *self.ledger.routes,
             *self.sending.routes,
             *self.world.routes,
             *self.gameplay.routes,
             *self.carry_routes,
             *self.quests.routes,
+            *self.sync.routes,
         ]
 
 
@@ -112,6 +130,7 @@ class Platform(Struct, frozen=True, kw_only=True):
 
     settings: Settings
     game: Game
+    current: Current
     database: Database
     clock: Clock
     ids: IdSource
@@ -124,21 +143,35 @@ async def compose(
     *, settings: Settings, game: Game, database: Database, clock: Clock, keys: KeyScopes, metrics: Metrics
 ) -> House:
     """Builds the server on a migrated database."""
+    current, hooks = Current(game), Counted()
     ids = IdSource(clock.now_us, urandom)
     platform = Platform(
         settings=settings,
         game=game,
+        current=current,
         database=database,
         clock=clock,
         ids=ids,
         keys=keys,
         limiter=MemoryLimiter(monotonic_s=clock.monotonic_s, buckets_max=settings.limits.buckets_max),
-        outbox=PostgresOutbox(ids=ids, game=lambda: game.digest),
+        outbox=PostgresOutbox(ids=ids, game=current.digest),
     )
     domains = await _domains(platform)
+    versions = versions_wiring.build(
+        current=current,
+        database=database,
+        clock=clock,
+        outbox=platform.outbox,
+        ledger=domains.ledger,
+        sending=domains.sending,
+        gameplay=domains.gameplay,
+        carry=domains.carry,
+        quests=domains.quests,
+        counted=hooks,
+    )
     live = live_wiring.build(
         settings=settings,
-        game=game,
+        game=lambda: current.game,
         world=domains.world.service,
         gameplay=domains.gameplay.service,
         gateway=domains.gateway,
@@ -151,16 +184,18 @@ async def compose(
     health.add("database", partial(_answers, database))
     health.add("ledger", domains.ledger.auditor.check, needed=False)
     house = House(
-        http=_http(platform, domains, metrics, live),
+        http=_http(platform, domains, metrics, live, versions),
         live=live,
         gateway=domains.gateway,
         world=domains.world,
         gameplay=domains.gameplay,
         carry=domains.carry,
         quests=domains.quests,
+        sync=domains.sync,
         ledger=domains.ledger,
         sending=domains.sending,
         accounts=domains.accounts,
+        membership=domains.membership,
         log=log,
         loops=Loops(),
         collector=Collector(monotonic_s=clock.monotonic_s),
@@ -168,6 +203,8 @@ async def compose(
         health=health,
         database=database,
         clock=clock,
+        versions=versions,
+        hooks=hooks,
     )
     measures.register(metrics, house=house)
     return house
@@ -191,16 +228,8 @@ async def _domains(platform: Platform) -> Domains:
     )
     carry = await _carry(platform, ledger)
     gameplay = await _gameplay(platform, ledger=ledger, world=world, carry=carry)
-    accounts = accounts_wiring.build(
-        database=platform.database,
-        clock=platform.clock,
-        ids=platform.ids,
-        outbox=platform.outbox,
-        limiter=platform.limiter,
-        limits_enabled=settings.limits.enabled,
-        settings=settings.accounts,
-        progress=gameplay.service,
-    )
+    membership = _membership(platform, ledger)
+    accounts = _accounts(platform, membership=membership, gameplay=gameplay)
     sending = _sending(platform, ledger=ledger, gameplay=gameplay, accounts=accounts)
     gateway = realtime_wiring.build(
         settings=settings.realtime,
@@ -233,7 +262,9 @@ async def _domains(platform: Platform) -> Domains:
         gameplay=gameplay,
         carry=carry,
         quests=_quests(platform, ledger=ledger, world=world, carry=carry),
+        sync=_sync(platform, world=world, gameplay=gameplay),
         accounts=accounts,
+        membership=membership,
         gateway=gateway,
         carry_routes=_carry_routes(platform, carry=carry, accounts=accounts),
     )
@@ -296,6 +327,46 @@ def _carry_routes(platform: Platform, *, carry: CarryParts, accounts: Accounts) 
     )
 
 
+def _sync(platform: Platform, *, world: WorldParts, gameplay: GameplayParts) -> SyncParts:
+    movement = platform.game.movement
+    return sync_wiring.build(
+        database=platform.database,
+        clock=platform.clock,
+        last_fix=world.service,
+        acts={"collect": CollectOffline(gameplay.service)},
+        rules=platform.game.sync,
+        speed_max_km_h=movement.speed_max_km_h,
+        accuracy_m=movement.accuracy_unknown_m,
+    )
+
+
+def _membership(platform: Platform, ledger: LedgerDomain) -> MembershipParts:
+    return membership_wiring.build(
+        database=platform.database,
+        clock=platform.clock,
+        ledger=ledger.service,
+        outbox=platform.outbox,
+        rules=platform.game.memberships,
+        currencies=ledger.service.currencies,
+        alias=platform.game.routes.memberships,
+        settings=platform.settings.accounts,
+    )
+
+
+def _accounts(platform: Platform, *, membership: MembershipParts, gameplay: GameplayParts) -> Accounts:
+    return accounts_wiring.build(
+        database=platform.database,
+        clock=platform.clock,
+        ids=platform.ids,
+        outbox=platform.outbox,
+        limiter=platform.limiter,
+        limits_enabled=platform.settings.limits.enabled,
+        settings=platform.settings.accounts,
+        progress=gameplay.service,
+        clubs=membership.clubs,
+    )
+
+
 def _sending(platform: Platform, *, ledger: LedgerDomain, gameplay: GameplayParts, accounts: Accounts) -> SendingParts:
     return ledger_wiring.build_sending(
         database=platform.database,
@@ -311,10 +382,10 @@ def _sending(platform: Platform, *, ledger: LedgerDomain, gameplay: GameplayPart
     )
 
 
-def _http(platform: Platform, domains: Domains, metrics: Metrics, live: LiveMap) -> Edge:
+def _http(platform: Platform, domains: Domains, metrics: Metrics, live: LiveMap, versions: Versions) -> Edge:
     settings = platform.settings
     of_no_domain = start.routes(
-        game=platform.game,
+        current=platform.current,
         profiles=domains.accounts.profiles,
         quests=domains.quests.showing,
         ledger=domains.ledger.service,
@@ -322,7 +393,13 @@ def _http(platform: Platform, domains: Domains, metrics: Metrics, live: LiveMap)
         realtime=lambda: socket_address(settings, domains.gateway),
     )
     return build_http(
-        routes=[*domains.routes, *of_no_domain, *live_routes(live), *site.routes()],
+        routes=[
+            *also_named(domains.routes, platform.game.routes),
+            *of_no_domain,
+            *version_routes.routes(versions),
+            *live_routes(live),
+            *site.routes(),
+        ],
         polled=(LIVE_PREFIX,),
         verifier=domains.accounts.verifier,
         keys=platform.keys,
@@ -368,6 +445,7 @@ def readers(house: House, *, game: Game, room_level: int) -> Sequence[tuple[str,
         ("revocations", sorted(REVOCATION_TOPICS), revoke),
         ("visibility", sorted(VISIBILITY_TOPICS), house.world.on_events),
         ("placed", sorted(PLACED_TOPICS), house.gameplay.on_events),
+        ("versions", sorted(versions_service.TOPICS), versions_service.versions_tail(house.versions)),
         ("collections", sorted({*collections_to_sockets.TOPICS, *levels_to_sockets.TOPICS}), show_collected),
         (
             "transfers",
