@@ -13,6 +13,7 @@ from msgspec import Meta, Struct
 
 import overworld
 from overworld.app.definition import DefinitionError, Located, did_you_mean
+from overworld.app.simulate.targets import EconomyRules, check_economy
 from overworld.domains.gameplay.types import CollectibleRules, ProgressionRules
 from overworld.domains.ledger.types import TransferRules
 from overworld.domains.world.types import InterestRules, MovementRules
@@ -68,6 +69,7 @@ class GameFile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     collectibles: CollectibleRules
     progression: ProgressionRules
     transfers: TransferRules = TransferRules()
+    economy: EconomyRules = EconomyRules()
 
 
 class Game(Struct, frozen=True, kw_only=True):
@@ -83,6 +85,7 @@ class Game(Struct, frozen=True, kw_only=True):
     collectibles: CollectibleRules
     progression: ProgressionRules
     transfers: TransferRules
+    economy: EconomyRules
     digest: str
     file: Path
 
@@ -112,6 +115,7 @@ def check(path: Path) -> Game:
         collectibles=written.collectibles,
         progression=written.progression,
         transfers=written.transfers,
+        economy=written.economy,
         digest=sha256(msgspec.json.encode(written, order="deterministic")).hexdigest(),
         file=file,
     )
@@ -162,6 +166,7 @@ def _cross_check(written: GameFile, located: Located) -> None:
     """What no part can know alone."""
     _check_values(written, located)
     _check_transfers(written, located)
+    check_economy(written.economy, written.currencies, located)
     levels = written.progression.levels
     for i in range(1, len(levels)):
         if levels[i] <= levels[i - 1]:
