@@ -12,7 +12,7 @@ from msgspec import Struct
 from overworld.app.demo.city import City, Place
 
 DAY_S = 86_400
-_PLAYERS_PER_KM2 = 12.0
+_PLAYERS_PER_KM2 = 25.0
 _RADIUS_MIN_M = 1_500.0
 _DOWNTOWN = 0.5  # the spread of homes around the middle, as a share of the city's radius
 _FROM_HOME = 0.6
