@@ -133,7 +133,6 @@ SELECT pg_database_size(current_database()) AS database, pg_total_relation_size(
     (SELECT sum(pg_total_relation_size(relid)) FROM pg_partition_tree('eventlog.outbox')) AS event_log"""
 
 
-
 class Standing(Struct, frozen=True, kw_only=True):
     """How far a player has come."""
 

@@ -86,7 +86,9 @@ class Report(Struct, frozen=True, kw_only=True):
         return [one for one in self.targets if one.is_missed]
 
 
-def by_day(flows: Sequence[DayFlow], *, currency: str, begins: date, days: int, players: Mapping[date, int]) -> list[Day]:
+def by_day(
+    flows: Sequence[DayFlow], *, currency: str, begins: date, days: int, players: Mapping[date, int]
+) -> list[Day]:
     """Every day of a run with the supply at its end."""
     of = {flow.day: flow for flow in flows if flow.currency == currency}
     supply, run = 0, []

@@ -92,7 +92,7 @@ async def _report(
         faults = [*await audited.faults(tx), *_unexplained(flows, supplies)]
         disk = await books.disk_bytes(tx)
     run = figures.by_day(day_flows, currency=currency, begins=BEGINS.date(), days=options.days, players=collectors)
-    levels = figures.level_figures(chronicle.rose, [str(id) for id in ids], begins=BEGINS)
+    levels = figures.level_figures(chronicle.rose, [str(player_id) for player_id in ids], begins=BEGINS)
     quests = chronicle.quest_figures()
     collected = sum(one.collected for one in standings)
     values = _values(run, flows=flows, currency=currency, scale=scale, held=held, collected=collected)

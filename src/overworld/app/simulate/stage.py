@@ -88,9 +88,8 @@ async def own_database() -> AsyncIterator[Database]:
     """A migrated database that is gone when the block ends; what it holds need not survive a crash."""
     settings = DatabaseSettings(statement_timeout_ms=_STATEMENT_TIMEOUT_MS)
     with tempfile.TemporaryDirectory(prefix="overworld-economy-") as folder:
-        Path(folder).chmod(0o755)  # under root the server runs as another user
         server = EmbeddedPostgres(Path(folder), settings=settings, durable=False)
-        dsn = await asyncio.to_thread(server.start)
+        dsn = await asyncio.to_thread(_started, server, Path(folder))
         try:
             database = await Database.open(dsn, settings=settings, application="overworld simulate")
             try:
@@ -100,6 +99,11 @@ async def own_database() -> AsyncIterator[Database]:
                 await database.close()
         finally:
             await asyncio.to_thread(server.stop)
+
+
+def _started(server: EmbeddedPostgres, folder: Path) -> str:
+    folder.chmod(0o755)  # under root the server runs as another user
+    return server.start()
 
 
 @asynccontextmanager
@@ -124,9 +128,7 @@ async def opened(game: Game, *, database: Database, seed: int) -> AsyncIterator[
         collectibles=game.collectibles,
         progression=game.progression,
         currencies=game.currencies,
-        settings=GameplaySettings(
-            lanes=1, batch_max=_BATCH_MAX, queue_max=65_536, spawn_key=f"simulation {seed}"
-        ),
+        settings=GameplaySettings(lanes=1, batch_max=_BATCH_MAX, queue_max=65_536, spawn_key=f"simulation {seed}"),
     )
     stage = Stage(
         game=game,

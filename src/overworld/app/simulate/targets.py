@@ -8,7 +8,7 @@ from typing import Annotated
 from msgspec import Meta, Struct
 from msgspec.structs import fields
 
-from overworld.app.definition import Located
+from overworld.app.definition import Located, did_you_mean
 
 Band = Annotated[tuple[Annotated[float, Meta(ge=-1e12, le=1e12)], ...], Meta(min_length=2, max_length=2)]
 """The lowest and the highest value that is fine."""
@@ -58,7 +58,8 @@ class Judged(Struct, frozen=True, kw_only=True):
 def check_economy(rules: EconomyRules, currencies: Mapping[str, object], located: Located) -> None:
     """Notes what is wrong with the section of a definition."""
     if rules.currency is not None and rules.currency not in currencies:
-        located.refuse(("economy", "currency"), f"there is no currency `{rules.currency}`")
+        hint = did_you_mean(rules.currency, list(currencies))
+        located.refuse(("economy", "currency"), f"there is no currency `{rules.currency}`", hint=hint)
     for name, (low, high) in _bands(rules.targets):
         if low > high:
             located.refuse(("economy", "targets", name), f"{low:g} is above {high:g}", allowed="the lower one first")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from overworld.app.plain_table import aligned
 from overworld.app.simulate.figures import Report
@@ -10,6 +10,7 @@ from overworld.app.simulate.targets import Judged
 
 Rows = list[tuple[str, ...]]
 _MIB = 1 << 20
+_PLACES_BELOW = 1_000
 
 
 def lines(report: Report) -> Iterator[str]:
@@ -107,4 +108,4 @@ def refusal_rows(report: Report) -> Rows:
 
 
 def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:,.4g}" if abs(value) < 1_000 else f"{value:,.0f}"
+    return "-" if value is None else f"{value:,.4g}" if abs(value) < _PLACES_BELOW else f"{value:,.0f}"

@@ -52,9 +52,7 @@ class Ground:
     `had` are the personal ones that people took before: (collectible, person).
     """
 
-    def __init__(
-        self, city: City, spawns: Iterable[Spawn], *, had: AbstractSet[tuple[str, int]] = frozenset()
-    ) -> None:
+    def __init__(self, city: City, spawns: Iterable[Spawn], *, had: AbstractSet[tuple[str, int]] = frozenset()) -> None:
         self.lying = [_lying(city, spawn) for spawn in spawns]
         self._buckets: dict[tuple[int, int], list[int]] = {}
         self._taken_s: dict[tuple[str, int], float] = {}
