@@ -84,6 +84,7 @@ async def _report(
     currency = game.economy.currency or game.currencies[0].code
     scale = next(one.scale for one in game.currencies if one.code == currency)
     async with stage.database.transaction() as tx:
+        await books.prepare(tx)
         flows = await books.flows(tx)
         day_flows, collectors = await books.days(tx), await books.collectors(tx)
         held = await books.wallets(tx, currency, of=ids)
