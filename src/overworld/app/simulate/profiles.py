@@ -43,15 +43,15 @@ class Profile(Struct, frozen=True, kw_only=True):
 
 PROFILES = (
     Profile(
-        name="casual", share=0.6, plays=0.35, sessions=1.1, minutes=12, speed_m_s=1.2, sight_m=120, roam_m=500,
+        name="casual", share=0.6, plays=0.35, sessions=1.1, minutes=12, speed_m_s=1.2, sight_m=120, roam_m=400,
         greed=0.0, upkeep=0.3,
     ),
     Profile(
-        name="regular", share=0.3, plays=0.7, sessions=1.6, minutes=22, speed_m_s=1.3, sight_m=200, roam_m=800,
+        name="regular", share=0.3, plays=0.7, sessions=1.6, minutes=22, speed_m_s=1.3, sight_m=200, roam_m=600,
         greed=0.2, upkeep=0.6,
     ),
     Profile(
-        name="eager", share=0.1, plays=0.95, sessions=2.6, minutes=40, speed_m_s=1.4, sight_m=300, roam_m=1_200,
+        name="eager", share=0.1, plays=0.95, sessions=2.6, minutes=40, speed_m_s=1.4, sight_m=300, roam_m=900,
         greed=0.4, upkeep=0.95,
     ),
 )  # fmt: skip

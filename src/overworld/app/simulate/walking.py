@@ -54,38 +54,50 @@ class Ground:
 
     def __init__(self, city: City, spawns: Iterable[Spawn], *, had: AbstractSet[tuple[str, int]] = frozenset()) -> None:
         self.lying = [_lying(city, spawn) for spawn in spawns]
-        self._buckets: dict[tuple[int, int], list[int]] = {}
-        self._taken_s: dict[tuple[str, int], float] = {}
         self._had = had
+        self._taken_s: dict[tuple[int, int], float] = {}
+        self._personal = {i for i, one in enumerate(self.lying) if one.spawn.kind.mode is Mode.PERSONAL}
+        self._drawing: dict[float, list[float]] = {}
+        self._buckets: dict[tuple[int, int], list[int]] = {}
         for i, one in enumerate(self.lying):
             self._buckets.setdefault(_bucket(one.place), []).append(i)
 
     def take(self, i: int, person: Person, *, at_s: float) -> None:
         """Takes one off the maps: its person's, or everybody's when it is shared."""
-        self._taken_s.setdefault(self._key(i, person), at_s)
+        if i in self._personal:
+            self._taken_s.setdefault((i, person.number), at_s)
+        elif (i, _EVERYBODY) not in self._taken_s:
+            self._taken_s[i, _EVERYBODY] = at_s
+            self._buckets[_bucket(self.lying[i].place)].remove(i)
 
     def taken_s(self, i: int, person: Person) -> float:
         """When it was taken; infinity while it lies there for the person."""
-        key = self._key(i, person)
-        return -math.inf if key in self._had else self._taken_s.get(key, math.inf)
+        return self._taken_s.get((i, person.number if i in self._personal else _EVERYBODY), math.inf)
 
     def best(self, person: Person, *, reach_m: float) -> int | None:
         """What the person would go for: the most worth for the way there, as they weigh it; None if nothing is seen."""
-        profile, (east, north), anchor = person.profile, person.place, person.anchor
+        profile, (east, north), (from_east, from_north) = person.profile, person.place, person.anchor
+        near_m, sight_m, roam_m, speed_m_s = _STOP_SHARE * reach_m, profile.sight_m, profile.roam_m, profile.speed_m_s
+        drawing, hypot = self._drawing_by(profile.greed), math.hypot
         chosen, best = None, 0.0
-        for i in self._around(person.place, profile.sight_m):
-            if self.taken_s(i, person) < math.inf:
+        for i in self._around(person.place, sight_m):
+            x, y = self.lying[i].place
+            way_m = hypot(x - east, y - north)
+            if way_m > sight_m or hypot(x - from_east, y - from_north) > roam_m:
                 continue
-            one = self.lying[i]
-            way_m = math.hypot(one.place[0] - east, one.place[1] - north)
-            far_m = math.hypot(one.place[0] - anchor[0], one.place[1] - anchor[1])
-            if way_m > profile.sight_m or far_m > profile.roam_m:
-                continue
-            cost_s = max(0.0, way_m - _STOP_SHARE * reach_m) / profile.speed_m_s + _TAP_S
-            score = one.worth**profile.greed / cost_s
-            if score > best:
+            score = drawing[i] / (max(0.0, way_m - near_m) / speed_m_s + _TAP_S)
+            if score > best and not (i in self._personal and self._has(i, person)):
                 chosen, best = i, score
         return chosen
+
+    def _has(self, i: int, person: Person) -> bool:
+        return (i, person.number) in self._taken_s or (self.lying[i].spawn.id, person.number) in self._had
+
+    def _drawing_by(self, greed: float) -> list[float]:
+        """How much each one draws people of so much greed, if all were as far away."""
+        if greed not in self._drawing:
+            self._drawing[greed] = [one.worth**greed for one in self.lying]
+        return self._drawing[greed]
 
     def _around(self, place: Place, radius_m: float) -> Iterator[int]:
         column, row = _bucket(place)
@@ -93,10 +105,6 @@ class Ground:
         for x in range(column - wide, column + wide + 1):
             for y in range(row - wide, row + wide + 1):
                 yield from self._buckets.get((x, y), ())
-
-    def _key(self, i: int, person: Person) -> tuple[str, int]:
-        spawn = self.lying[i].spawn
-        return spawn.id, _EVERYBODY if spawn.kind.mode is Mode.SHARED else person.number
 
 
 def walk(ground: Ground, outings: Sequence[Outing], *, city: City, reach_m: float) -> list[Wish]:
