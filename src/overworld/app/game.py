@@ -19,6 +19,7 @@ from overworld.app.definition import DefinitionError, Located, did_you_mean
 from overworld.app.hooks.loading import FILE_NAME as HOOKS_FILE
 from overworld.app.hooks.loading import HookFaults, Hooks, load
 from overworld.app.quest_checks import check_quests
+from overworld.app.simulate.targets import EconomyRules, check_economy
 from overworld.domains.accounts.membership.types import MembershipRules
 from overworld.domains.gameplay.carry.kit import kit_of
 from overworld.domains.gameplay.carry.types import BadgeRules, ItemRules, Kit, Name, ToolRules
@@ -98,6 +99,7 @@ class GameFile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     quests: Annotated[dict[QuestName, QuestRules], Meta(max_length=256)] = {}
     sync: SyncRules = SyncRules()
     memberships: Annotated[dict[Slug, MembershipRules], Meta(max_length=64)] = {}
+    economy: EconomyRules = EconomyRules()
 
 
 class Game(Struct, frozen=True, kw_only=True):
@@ -122,6 +124,7 @@ class Game(Struct, frozen=True, kw_only=True):
     quests: dict[str, QuestRules]
     sync: SyncRules
     memberships: dict[str, MembershipRules]
+    economy: EconomyRules
     digest: str
     file: Path
     written: GameFile
@@ -197,6 +200,7 @@ def assembled(written: GameFile, *, file: Path, hooks: Hooks) -> Game:
         sync=written.sync,
         memberships=written.memberships,
         digest=digest_of(written, hooks_digest=hooks.digest),
+        economy=written.economy,
         file=file,
         written=written,
         hooks=hooks,
@@ -252,6 +256,7 @@ def _cross_check(written: GameFile, located: Located) -> None:
     check_carry(written, located)
     check_quests(written, located)
     _check_memberships(written, located)
+    check_economy(written.economy, written.currencies, located)
     levels = written.progression.levels
     for i in range(1, len(levels)):
         if levels[i] <= levels[i - 1]:
