@@ -42,7 +42,9 @@ ENVIRONMENT = {
 WRONG_SHAPE = frozenset({"http.bad_request", "http.malformed"})
 # What has to fit another parameter, for which a schema has no word.
 RELATED = frozenset({"query.south"})
-STAFF_ONLY = frozenset(f"/v1/game/{noun}{rest}" for noun in ("collectibles", "coins") for rest in ("", "/{id}"))
+STAFF_ONLY = frozenset(f"/v1/game/{noun}{rest}" for noun in ("collectibles", "coins") for rest in ("", "/{id}")) | {
+    "/v1/game/quests"
+}
 # To a schema 2.0 is an integer; bodies are decoded strictly, and a client that writes 2.0 does not mean a count.
 INTEGRAL = re.compile(r"Expected `int( \| null)?`, got `float`")
 _PASSWORD = "a password"  # noqa: S105 - of accounts that live as long as the proof
@@ -163,6 +165,9 @@ class Player:
             case "/v1/game/collectibles" | "/v1/game/coins":
                 closes_at = datetime.now(UTC) + timedelta(hours=1)
                 body = {"items": [LJUBLJANA | {"type": "gold", "closes_at": closes_at.isoformat()}]}
+            case "/v1/game/quests":
+                quest = {"title": "Walk", "objectives": [{"kind": "walk", "metres": 100}]}
+                body = {"id": f"q{uuid4().hex[:16]}", "quest": quest}
             case "/v1/tokens/transfer":
                 self._collect()
                 body = {"to": self._friend, "currency": "coin", "amount": "1"}

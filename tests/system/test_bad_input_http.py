@@ -89,6 +89,21 @@ JUNK_TYPES = (
     b"\xff",
 )
 PLACING = tuple(f"/v1/game/{noun}{rest}" for noun in ("collectibles", "coins") for rest in ("", "/{id}"))
+QUEST = {
+    "title": "A quest",
+    "text": "of many",
+    "type": "story",
+    "difficulty": 2,
+    "objectives": [{"kind": "visit", "text": "go", "place": {"lat": 46.05, "lng": 14.5, "radius_m": 50}, "count": 1}],
+    "requires": {"level": 2, "quests": [], "membership": "founder", "zone": {"cell": "477b0c9"}},
+    "starts": "assigned",
+    "repeats": "weekly",
+    "shared": False,
+    "opens_at": "2026-06-01T12:00:00Z",
+    "closes_at": "2126-06-01T12:00:00Z",
+    "within_s": 3600,
+    "rewards": {"tokens": {"coin": "1"}, "experience": 1, "items": {}, "tools": [], "badges": []},
+}
 NEEDED = {"email", "password", "device_id", "refresh_token", "lat", "accuracy_m", "timestamp", "to", "amount"}
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND")
 
@@ -111,7 +126,7 @@ class Operation(Struct, frozen=True):
     @property
     def is_placing(self) -> bool:
         """Whether only staff may do it; the attack then has the developer key."""
-        return self.path in PLACING
+        return self.path in PLACING or (self.path, self.method) == ("/v1/game/quests", "POST")
 
     def url(self) -> str:
         """An address with something in its path that is not there."""
@@ -184,6 +199,9 @@ def example(path: str) -> dict[str, Any]:
         "/v1/game/coins/{id}/collect": {},
         "/v1/game/collectibles": {"items": [placement()]},
         "/v1/game/coins": {"items": [placement()]},
+        "/v1/game/quests": {"id": f"q{name}", "quest": QUEST, "players": [str(uuid4())]},
+        "/v1/game/quests/{id}/start": {},
+        "/v1/game/quests/{id}/complete": {},
     }
     return bodies[path]
 
