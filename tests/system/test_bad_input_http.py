@@ -88,7 +88,10 @@ JUNK_TYPES = (
     b"*/*",
     b"\xff",
 )
-PLACING = tuple(f"/v1/game/{noun}{rest}" for noun in ("collectibles", "coins") for rest in ("", "/{id}"))
+PLACING = (
+    *(f"/v1/game/{noun}{rest}" for noun in ("collectibles", "coins") for rest in ("", "/{id}")),
+    "/v1/game/items",
+)
 QUEST = {
     "title": "A quest",
     "text": "of many",
@@ -130,7 +133,7 @@ class Operation(Struct, frozen=True):
 
     def url(self) -> str:
         """An address with something in its path that is not there."""
-        return self.path.format(id="A" * 32, session_id=uuid4(), number=10**9)
+        return self.path.format(id="A" * 32, item_id="nothing", tool_id=uuid4(), session_id=uuid4(), number=10**9)
 
 
 class Attack:
@@ -202,6 +205,11 @@ def example(path: str) -> dict[str, Any]:
         "/v1/game/quests": {"id": f"q{name}", "quest": QUEST, "players": [str(uuid4())]},
         "/v1/game/quests/{id}/start": {},
         "/v1/game/quests/{id}/complete": {},
+        "/v1/game/items": {"to": "nobody", "items": {"cookie": 1}, "tools": ["chisel"], "badges": ["baker"]},
+        "/v1/game/items/{item_id}/use": {},
+        "/v1/game/tools/{tool_id}/equip": {},
+        "/v1/game/tools/{tool_id}/upgrade": {"level": 2},
+        "/v1/game/tools/{tool_id}/repair": {},
     }
     return bodies[path]
 

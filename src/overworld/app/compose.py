@@ -262,6 +262,7 @@ async def _carry(platform: Platform, ledger: LedgerDomain) -> CarryParts:
         outbox=platform.outbox,
         ledger=ledger.service,
         kit=platform.game.kit,
+        secret=platform.settings.gameplay.spawn_key,
         settings=platform.settings.carry,
     )
 

@@ -90,13 +90,15 @@ def _item_routes(carry: Carry, reading: Reading, granting: Granting) -> list[Con
         return Page([item for _, item in shown], more)
 
     @post(
-        "/v1/game/items/{id:str}/use",
+        "/v1/game/items/{item_id:str}/use",
         opt=needs(Scope.GAME_PLAY, key_required=True, refusals=(KeyReused, *USE_REFUSALS)),
         status_code=200,
     )
-    async def item_use(*, caller: Caller, idempotency_key: str | None, id: ItemPath, data: UseBody) -> Response[Used]:
+    async def item_use(
+        *, caller: Caller, idempotency_key: str | None, item_id: ItemPath, data: UseBody
+    ) -> Response[Used]:
         """Uses one of your items, once, and says what came of it."""
-        command = UseItem(player_id=caller.principal.account_id, item_id=id, key=idempotency_key or "")
+        command = UseItem(player_id=caller.principal.account_id, item_id=item_id, key=idempotency_key or "")
         return keyed_reply(await carry.use(command))
 
     @post(
@@ -121,19 +123,19 @@ def _tool_routes(carry: Carry, reading: Reading, names: list[str]) -> list[Contr
         return Page(await reading.tools(caller.principal.account_id))
 
     @post(
-        [f"/v1/game/{name}/{{id:uuid}}/equip" for name in names],
+        [f"/v1/game/{name}/{{tool_id:uuid}}/equip" for name in names],
         opt=needs(Scope.GAME_PLAY, key_required=True, refusals=(KeyReused, *TOOL_REFUSALS)),
         status_code=200,
     )
     async def tool_equip(
-        *, caller: Caller, idempotency_key: str | None, id: ToolPath, data: EquipBody
+        *, caller: Caller, idempotency_key: str | None, tool_id: ToolPath, data: EquipBody
     ) -> Response[ToolReply]:
         """Takes a tool in hand, and puts the other away."""
-        command = EquipTool(player_id=caller.principal.account_id, tool_id=id, key=idempotency_key or "")
+        command = EquipTool(player_id=caller.principal.account_id, tool_id=tool_id, key=idempotency_key or "")
         return keyed_reply(await carry.change(command))
 
     @post(
-        [f"/v1/game/{name}/{{id:uuid}}/upgrade" for name in names],
+        [f"/v1/game/{name}/{{tool_id:uuid}}/upgrade" for name in names],
         opt=needs(
             Scope.GAME_PLAY,
             key_required=True,
@@ -142,19 +144,19 @@ def _tool_routes(carry: Carry, reading: Reading, names: list[str]) -> list[Contr
         status_code=200,
     )
     async def tool_upgrade(
-        *, caller: Caller, idempotency_key: str | None, id: ToolPath, data: UpgradeBody
+        *, caller: Caller, idempotency_key: str | None, tool_id: ToolPath, data: UpgradeBody
     ) -> Response[ToolReply]:
         """Pays for lifting a tool to its next level; where the game leaves that to chance, it may come to nothing.
 
         With a `level`, the one that the tool should reach, nothing is paid when somebody lifted it meanwhile.
         """
         command = UpgradeTool(
-            player_id=caller.principal.account_id, tool_id=id, level=data.level, key=idempotency_key or ""
+            player_id=caller.principal.account_id, tool_id=tool_id, level=data.level, key=idempotency_key or ""
         )
         return keyed_reply(await carry.change(command))
 
     @post(
-        [f"/v1/game/{name}/{{id:uuid}}/repair" for name in names],
+        [f"/v1/game/{name}/{{tool_id:uuid}}/repair" for name in names],
         opt=needs(
             Scope.GAME_PLAY,
             key_required=True,
@@ -163,10 +165,10 @@ def _tool_routes(carry: Carry, reading: Reading, names: list[str]) -> list[Contr
         status_code=200,
     )
     async def tool_repair(
-        *, caller: Caller, idempotency_key: str | None, id: ToolPath, data: RepairBody
+        *, caller: Caller, idempotency_key: str | None, tool_id: ToolPath, data: RepairBody
     ) -> Response[ToolReply]:
         """Pays for taking all wear off a tool."""
-        command = RepairTool(player_id=caller.principal.account_id, tool_id=id, key=idempotency_key or "")
+        command = RepairTool(player_id=caller.principal.account_id, tool_id=tool_id, key=idempotency_key or "")
         return keyed_reply(await carry.change(command))
 
     return [tools, tool_equip, tool_upgrade, tool_repair]

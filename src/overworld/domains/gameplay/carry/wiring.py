@@ -15,12 +15,13 @@ from overworld.domains.gameplay.carry.service import Carry
 from overworld.domains.gameplay.carry.types import CarrySettings, Kit
 from overworld.domains.gameplay.ports import Directory
 from overworld.domains.gameplay.rewards import Rewards
+from overworld.kernel.chance import keyed_digest
 from overworld.kernel.clock import Clock
 from overworld.kernel.ids import IdSource
 from overworld.kernel.ports import Ledger, Outbox
 from overworld.platform.postgres import Database
 
-_KEY_BYTES = 32
+_SECRET_BYTES = 32
 
 
 class CarryParts(Struct, frozen=True, kw_only=True):
@@ -59,11 +60,10 @@ async def build(
     outbox: Outbox,
     ledger: Ledger,
     kit: Kit,
+    secret: str = "",
     settings: CarrySettings | None = None,
 ) -> CarryParts:
-    """Carry for a game's kit, on a migrated database; reads (or makes) the secret of its draws there."""
-    async with database.transaction() as tx:
-        key = await gameplay_store.secret(tx, "carry", otherwise=secrets.token_bytes(_KEY_BYTES))
+    """Carry for a game's kit, on a migrated database; draws follow from `secret`, or from one that is kept there."""
     service = Carry(
         database=database,
         clock=clock,
@@ -71,7 +71,7 @@ async def build(
         outbox=outbox,
         ledger=ledger,
         kit=kit,
-        key=key,
+        key=keyed_digest(secret.encode() if secret else await _kept_secret(database), b"carry"),
         settings=settings or CarrySettings(),
     )
     return CarryParts(
@@ -79,3 +79,8 @@ async def build(
         reading=Reading(database=database, clock=clock, kit=kit),
         rewards=Rewards(kit=kit, ledger=ledger, ids=ids),
     )
+
+
+async def _kept_secret(database: Database) -> bytes:
+    async with database.transaction() as tx:
+        return await gameplay_store.secret(tx, "carry", otherwise=secrets.token_bytes(_SECRET_BYTES))

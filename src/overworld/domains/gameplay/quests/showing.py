@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
+from msgspec import Struct
+
 from overworld.domains.gameplay import store as players
 from overworld.domains.gameplay.quests import store
 from overworld.domains.gameplay.quests.catalogue import Catalogue
@@ -17,7 +19,14 @@ from overworld.kernel.clock import Clock, to_us
 from overworld.kernel.ports import LastFix, Tx
 from overworld.platform.postgres import Database
 
-Mine = tuple[Definition, Assignment | None, State]
+
+class Mine(Struct, frozen=True):
+    """A quest beside a player's run of it, if they have one; `is_begun` when that is written."""
+
+    definition: Definition
+    one: Assignment | None
+    state: State
+    is_begun: bool = True
 
 
 class Showing:
@@ -43,10 +52,12 @@ class Showing:
             if any(not self._catalogue.has(one.number) for one in held):
                 await self._catalogue.look()
             shown: list[Mine] = [
-                (known, one, State.ACTIVE) for one in held if (known := self._catalogue.known(one.number)) is not None
+                Mine(known, one, State.ACTIVE)
+                for one in held
+                if (known := self._catalogue.known(one.number)) is not None
             ]
             shown += await self._beside(tx, player_id, held, memberships=memberships, at=at)
-            shown.sort(key=lambda mine: (mine[0].name, mine[1].run if mine[1] else 0))
+            shown.sort(key=lambda mine: (mine.definition.name, mine.one.run if mine.one else 0))
             totals = await self._totals(tx, shown, at=at)
         return [_seen(mine, totals, at=at) for mine in shown]
 
@@ -69,7 +80,7 @@ class Showing:
             if window is None or (name, window.run) in in_hand:
                 continue
             if before is not None and before.run == window.run:
-                found.append((definition, before, before.state))
+                found.append(Mine(definition, before, before.state))
                 continue
             rules = definition.rules
             lacking = missing(rules, level=level, completed=done, memberships=memberships, place=place)
@@ -82,7 +93,7 @@ class Showing:
         definition = self._catalogue.known(one.number)
         if definition is None:
             raise NoSuchQuest(quest=one.quest)
-        mine = (definition, one, one.state)
+        mine = Mine(definition, one, one.state)
         at = self._clock.now()
         async with self._database.read() as tx:
             totals = await self._totals(tx, [mine], at=at)
@@ -96,9 +107,11 @@ class Showing:
                 await self._catalogue.look()
             if not runs and quest not in self._catalogue.in_force:
                 raise NoSuchQuest(quest=quest)
-            mine = [(known, one, one.state) for one in runs if (known := self._catalogue.known(one.number)) is not None]
+            mine = [
+                Mine(known, one, one.state) for one in runs if (known := self._catalogue.known(one.number)) is not None
+            ]
             totals = await self._totals(tx, mine, at=self._clock.now())
-        return [_run(definition, one, totals) for definition, one, _ in mine]
+        return [_run(each.definition, each.one, totals) for each in mine if each.one is not None]
 
     async def _place(self, player_id: UUID, *, at: datetime) -> tuple[float, float] | None:
         fixes = await self._last_fix.get([player_id])
@@ -107,11 +120,11 @@ class Showing:
 
     async def _totals(self, tx: Tx, shown: Sequence[Mine], *, at: datetime) -> Mapping[tuple[int, int], Total]:
         shared = set()
-        for definition, one, _ in shown:
-            if definition.rules.is_shared:
-                window = window_at(definition.rules, at)
-                run = one.run if one is not None else window.run if window is not None else 0
-                shared.add((definition.number, run))
+        for mine in shown:
+            if mine.definition.rules.is_shared:
+                window = window_at(mine.definition.rules, at)
+                run = mine.one.run if mine.one is not None else window.run if window is not None else 0
+                shared.add((mine.definition.number, run))
         return await store.totals(tx, shared) if shared else {}
 
 
@@ -122,14 +135,15 @@ def _next_run(last: Assignment | None) -> int:
 def _unbegun(definition: Definition, window: Window, *, player_id: UUID, level: int, at: datetime) -> Mine:
     """A run that nobody has written yet: of what starts by itself it is as good as begun."""
     if not definition.rules.is_auto:
-        return (definition, None, State.AVAILABLE)
+        return Mine(definition, None, State.AVAILABLE, is_begun=False)
     since = counting_from(definition.rules, window, at)
     one = begun(definition, window, player_id=player_id, counts_from=since, level=level, at=at)
-    return (definition, one, State.ACTIVE)
+    return Mine(definition, one, State.ACTIVE, is_begun=False)
 
 
 def _seen(mine: Mine, totals: Mapping[tuple[int, int], Total], *, at: datetime) -> QuestSeen:
-    definition, one, state = mine
+    definition, one, state = mine.definition, mine.one, mine.state
+    begun_one = one if mine.is_begun else None
     rules = definition.rules
     window = window_at(rules, at)
     run = one.run if one is not None else window.run if window is not None else 0
@@ -147,8 +161,8 @@ def _seen(mine: Mine, totals: Mapping[tuple[int, int], Total], *, at: datetime) 
         objectives=_objectives(definition, one, total),
         rewards=rules.rewards,
         run=one.run if one is not None else None,
-        assigned_at=one.made_at if one is not None else None,
-        started_at=one.started_at if one is not None else None,
+        assigned_at=begun_one.made_at if begun_one is not None else None,
+        started_at=begun_one.started_at if begun_one is not None else None,
         closes_at=closes_at,
         completed_at=one.ended_at if one is not None and state is State.COMPLETED else None,
     )
