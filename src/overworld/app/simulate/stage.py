@@ -164,17 +164,17 @@ async def opened(game: Game, *, database: Database, seed: int) -> AsyncIterator[
         currencies=game.currencies,
         settings=GameplaySettings(lanes=1, batch_max=_BATCH_MAX, queue_max=65_536, spawn_key=secret),
     )
-    quests = await quests_wiring.build(
+    quests = quests_wiring.build(
         database=database,
         clock=clock,
         outbox=outbox,
         ledger=ledger.service,
         rewards=carry.rewards,
         last_fix=LastStood(fixes),
-        quests=game.quests,
         currencies=currencies,
         fix_age_max_s=GameplaySettings().fix_age_max_s,
     )
+    await quests.catalogue.adopt(game.quests, at=clock.now())
     stage = Stage(
         game=game,
         database=database,

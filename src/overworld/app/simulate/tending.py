@@ -11,7 +11,15 @@ from msgspec import Struct
 from overworld.app.simulate.profiles import Person
 from overworld.app.simulate.stage import Stage
 from overworld.app.simulate.turns import Tally, Turn
-from overworld.domains.gameplay.carry.messages import Cost, EquipTool, ItemSeen, RepairTool, ToolSeen, UpgradeTool, UseItem
+from overworld.domains.gameplay.carry.messages import (
+    Cost,
+    EquipTool,
+    ItemSeen,
+    RepairTool,
+    ToolSeen,
+    UpgradeTool,
+    UseItem,
+)
 
 _WORN = 0.7
 _UPGRADES_MAX = 3
@@ -44,7 +52,7 @@ class _Hand(Struct):
 
 
 class Tending:
-    """As they go home, some look after their tools: the best in hand, worn ones repaired, what is left into upgrades."""
+    """As they go home, some look after their tools: the best in hand, worn ones repaired, the rest into upgrades."""
 
     def __init__(self, stage: Stage, *, tally: Tally) -> None:
         self._stage = stage
