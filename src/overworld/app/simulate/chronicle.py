@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import AsyncIterator
 from datetime import datetime
 
 import msgspec
@@ -16,8 +17,8 @@ from overworld.platform.eventlog.types import START, Position
 from overworld.platform.postgres import Database
 
 _BATCHES_MAX = 1_000
-_UNCOUNTED = frozenset({"events.collectible.collected"})
-"""One for each claim, which the ledger counts as well."""
+_UNCOUNTED = frozenset({"events.collectible.collected", "events.location.updated"})
+"""One for each claim, which the ledger counts as well, and one for each walk."""
 _QUEST_ENDS = ("started", "completed", "failed")
 
 
@@ -27,13 +28,30 @@ class _Quest(Struct, frozen=True):
     quest: str = ""
 
 
+class Reader:
+    """Reads on in the log, of some topics, whenever it is asked to; `topics` may change in between."""
+
+    def __init__(self, database: Database, *, topics: frozenset[str]) -> None:
+        self.topics = topics
+        self._database = database
+        self._read_to: Position = START
+
+    async def read_on(self) -> AsyncIterator[list[Envelope]]:
+        """Everything that was committed since the last time, in its order and in slices."""
+        while True:
+            async with self._database.read() as tx:
+                batches = await store.read(tx, after=self._read_to, topics=self.topics, batches_max=_BATCHES_MAX)
+            if not batches:
+                return
+            self._read_to = batches[-1].position
+            yield [envelope for batch in batches for envelope in batch.events]
+
+
 class Chronicle:
-    """Reads on in the log whenever it is asked to; what it has read may be forgotten."""
+    """What there was in the log so far, counted."""
 
     def __init__(self, database: Database) -> None:
-        self._database = database
-        self._topics = frozenset(Event.registry) - _UNCOUNTED
-        self._read_to: Position = START
+        self._reader = Reader(database, topics=frozenset(Event.registry) - _UNCOUNTED)
         self.rose: dict[tuple[str, int], datetime] = {}
         """When a player (their id) first stood at or above a level."""
         self.counts: Counter[str] = Counter()
@@ -42,16 +60,10 @@ class Chronicle:
         """How often a quest was in a topic: (topic, quest)."""
 
     async def read_on(self) -> None:
-        """Reads everything that was committed since the last time."""
-        while True:
-            async with self._database.read() as tx:
-                batches = await store.read(tx, after=self._read_to, topics=self._topics, batches_max=_BATCHES_MAX)
-            if not batches:
-                return
-            self._read_to = batches[-1].position
-            for batch in batches:
-                for envelope in batch.events:
-                    self._note(envelope)
+        """Counts everything that was committed since the last time."""
+        async for envelopes in self._reader.read_on():
+            for envelope in envelopes:
+                self._note(envelope)
 
     def quest_figures(self) -> list[QuestFigures]:
         """What became of each quest that there were events of, by name."""

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 
 from overworld.app.demo.city import City
-from overworld.app.simulate.stage import BEGINS, Stage
-from overworld.app.simulate.turns import Tally, Turn
+from overworld.app.simulate.stage import Stage
+from overworld.app.simulate.turns import Tally, Turn, instant_us
 from overworld.app.simulate.walking import Ground, Outing, Wish, walk
 from overworld.domains.gameplay.errors import CapReached
-from overworld.domains.gameplay.messages import ClaimCollectible
+from overworld.domains.gameplay.messages import ClaimCollectible, Collected
 from overworld.domains.gameplay.types import Mode, Spawn
 from overworld.geo import cells
-from overworld.kernel.clock import to_us
-from overworld.kernel.refusals import Fault, Refusal
+from overworld.kernel.identity import Answer
+from overworld.kernel.refusals import Refusal
 
 _AT_ONCE = 1_024
 _COVER_MAX = 4_096
-_BEGINS_US = to_us(BEGINS)
 
 
 class Collecting:
@@ -30,7 +28,6 @@ class Collecting:
         self._tally = tally
         self._reach_m = stage.game.collectibles.reach_m
         self._cell_level = stage.game.collectibles.cell_level
-        self._claims = 0
         self._had: set[tuple[str, int]] = set()
 
     async def play(self, turn: Turn) -> None:
@@ -38,7 +35,7 @@ class Collecting:
         walkers = [outing for outing in turn.outings if outing.person.full_day != turn.day]
         if not walkers:
             return
-        self._stage.move_to(_at_us(turn.begins_s))
+        self._stage.move_to(turn.begins_us)
         ground = Ground(self._city, await self._lying(walkers), had=self._had)
         wishes = walk(ground, walkers, city=self._city, reach_m=self._reach_m)
         for first in range(0, len(wishes), _AT_ONCE):
@@ -55,25 +52,17 @@ class Collecting:
 
     async def _claim(self, wishes: Sequence[Wish], *, day: int) -> None:
         """Claims as if all of them were made when the last one is."""
-        self._stage.move_to(_at_us(wishes[-1].at_s))
-        answers = await asyncio.gather(*map(self._collect, wishes), return_exceptions=True)
-        self._tally.asked["collect"] += len(wishes)
+        self._stage.move_to(instant_us(wishes[-1].at_s))
+        answers = await self._tally.told(map(self._collect, wishes))
         for wish, answer in zip(wishes, answers, strict=True):
-            if isinstance(answer, Refusal) and not isinstance(answer, Fault):
-                self._tally.refused[answer.code] += 1
-                if isinstance(answer, CapReached):
-                    wish.person.full_day = day
-            elif isinstance(answer, BaseException):
-                raise answer
-            elif wish.spawn.kind.mode is Mode.PERSONAL:
+            if isinstance(answer, CapReached):
+                wish.person.full_day = day
+            elif not isinstance(answer, Refusal) and wish.spawn.kind.mode is Mode.PERSONAL:
                 self._had.add((wish.spawn.id, wish.person.number))
 
-    async def _collect(self, wish: Wish) -> object:
-        self._claims += 1
-        self._stage.fixes.stand(wish.person.id, *self._city.degrees(wish.place))
-        command = ClaimCollectible(player_id=wish.person.id, collectible_id=wish.spawn.id, key=f"claim {self._claims}")
-        return await self._stage.gameplay.collect(command)
-
-
-def _at_us(run_s: float) -> int:
-    return _BEGINS_US + round(run_s * 1e6)
+    def _collect(self, wish: Wish) -> Awaitable[Answer[Collected]]:
+        person = wish.person
+        self._stage.fixes.stand(person.id, *self._city.degrees(wish.place))
+        return self._stage.gameplay.collect(
+            ClaimCollectible(player_id=person.id, collectible_id=wish.spawn.id, key=self._tally.key("collect"))
+        )

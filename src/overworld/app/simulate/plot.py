@@ -9,8 +9,9 @@ from html import escape
 from msgspec import Struct
 
 WIDTH, HEIGHT = 640, 300
-_LEFT, _RIGHT, _TOP, _BOTTOM = 76, 130, 36, 44
+_LEFT, _RIGHT, _TOP, _BOTTOM = 76, 130, 52, 44
 _TICKS = 5
+_BARS_TOP = 36
 _NAME_APART = 16
 _STEPS = (1, 2, 2.5, 5, 10)
 STYLE = """
@@ -77,7 +78,7 @@ def lines(title: str, *, x: str, y: str, drawn: Sequence[Line]) -> str:
     for value in up.ticks():
         at = up.at(value)
         parts += [_rule(_LEFT, at, right, at), _text(_LEFT - 8, at + 4, _number(value), anchor="end")]
-    parts += [_text((_LEFT + right) / 2, HEIGHT - 8, x, anchor="middle"), _text(right + 12, _TOP - 8, y)]
+    parts += [_text((_LEFT + right) / 2, HEIGHT - 8, x, anchor="middle"), _text(_LEFT - 8, _TOP - 14, y, anchor="end")]
     names = []
     for colour, line in zip(_COLOURS, drawn, strict=False):
         places = [(across.at(x), up.at(y)) for x, y in line.points]
@@ -97,9 +98,9 @@ def bars(title: str, *, drawn: Sequence[Bar]) -> str:
         raise ValueError("a chart has a bar at least")
     apart, left = 26, 190
     across = _Axis([bar.value for bar in drawn], begin=left, end=WIDTH - _RIGHT)
-    parts = _opening(title, _TOP + apart * len(drawn) + 12)
+    parts = _opening(title, _BARS_TOP + apart * len(drawn) + 12)
     for i, bar in enumerate(drawn):
-        top = _TOP + apart * i
+        top = _BARS_TOP + apart * i
         width = round(across.at(bar.value) - left, 1)
         fill = f'style="fill: var(--{_COLOURS[bar.colour]})"'
         parts += [

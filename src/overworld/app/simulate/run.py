@@ -17,9 +17,9 @@ from overworld.app.simulate.books import Flows, Standing
 from overworld.app.simulate.chronicle import Chronicle
 from overworld.app.simulate.figures import Day, ProfileFigures, Report
 from overworld.app.simulate.profiles import PROFILES, Person, city_for, people_of
-from overworld.app.simulate.stage import BEGINS, Stage, opened
+from overworld.app.simulate.stage import Stage, opened
 from overworld.app.simulate.targets import judged
-from overworld.app.simulate.turns import Calendar, Tally, stretches
+from overworld.app.simulate.turns import BEGINS, Calendar, Tally, stretches
 from overworld.domains.ledger.audit import books as audited
 from overworld.geo import cells
 from overworld.kernel.clock import to_us

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from typing import Protocol
+from collections.abc import Awaitable, Iterable, Iterator, Sequence
+from datetime import UTC, datetime
+from typing import Protocol, TypeVar
 
-from msgspec import Struct, field
+from msgspec import Struct
 
 from overworld.app.simulate.profiles import DAY_S, Person, Session, sessions_of
 from overworld.app.simulate.walking import Outing
+from overworld.kernel.clock import to_us
+from overworld.kernel.refusals import Fault, Refusal
+
+T = TypeVar("T")
+BEGINS = datetime(2026, 3, 2, tzinfo=UTC)
+"""A Monday. Every run begins here, so that the same seed finds the same things."""
+_BEGINS_US = to_us(BEGINS)
 
 _TURN_S = 1_800
 
@@ -17,21 +26,57 @@ _TURN_S = 1_800
 class Turn(Struct, frozen=True, kw_only=True):
     """A stretch of time within one day and one window of spawns: seconds of the run.
 
-    `leaving` are those of the people out whose session ends in it.
+    `arriving` are those of the people out whose session begins in it, `leaving` those whose session ends.
     """
 
     day: int
     begins_s: float
     ends_s: float
     outings: Sequence[Outing]
+    arriving: Sequence[Person]
     leaving: Sequence[Person]
 
+    @property
+    def begins_us(self) -> int:
+        """When it begins, by the clock of the simulation."""
+        return instant_us(self.begins_s)
 
-class Tally(Struct, kw_only=True):
-    """What players asked for in a run, by kind, and what they were refused, by code; the activities count here."""
+    @property
+    def ends_us(self) -> int:
+        """When it is over."""
+        return instant_us(self.ends_s)
 
-    asked: Counter[str] = field(default_factory=Counter)
-    refused: Counter[str] = field(default_factory=Counter)
+
+def instant_us(run_s: float) -> int:
+    """The instant so many seconds after the run began, microseconds since 1970."""
+    return _BEGINS_US + round(run_s * 1_000_000)
+
+
+class Tally:
+    """What players asked for in a run, by kind, and what they were refused, by code."""
+
+    def __init__(self) -> None:
+        self.asked: Counter[str] = Counter()
+        self.refused: Counter[str] = Counter()
+
+    def key(self, kind: str) -> str:
+        """Counts one more that is asked for, and gives the key to ask with."""
+        self.asked[kind] += 1
+        return f"{kind} {self.asked[kind]}"
+
+    async def told(self, asked: Iterable[Awaitable[T]]) -> list[T | Refusal]:
+        """What players are told who ask all at once, in their order. Raises: what is no refusal by the rules."""
+        answers = await asyncio.gather(*asked, return_exceptions=True)
+        told: list[T | Refusal] = []
+        for answer in answers:
+            if isinstance(answer, Refusal) and not isinstance(answer, Fault):
+                self.refused[answer.code] += 1
+                told.append(answer)
+            elif isinstance(answer, BaseException):
+                raise answer
+            else:
+                told.append(answer)
+        return told
 
 
 class Activity(Protocol):
@@ -70,17 +115,19 @@ class Calendar:
         if day >= self._drawn_days:
             self._draw(day)
         outings: list[Outing] = []
+        arriving: list[Person] = []
         leaving: list[Person] = []
         for session, person in self._out:
             if session.begins_s >= ends_s:
                 continue
             if session.begins_s >= begins_s:
                 person.set_out()
+                arriving.append(person)
             outings.append(Outing(person, max(session.begins_s, begins_s), min(session.ends_s, ends_s)))
             if session.ends_s <= ends_s:
                 leaving.append(person)
         self._out = [(session, person) for session, person in self._out if session.ends_s > ends_s]
-        return Turn(day=day, begins_s=begins_s, ends_s=ends_s, outings=outings, leaving=leaving)
+        return Turn(day=day, begins_s=begins_s, ends_s=ends_s, outings=outings, arriving=arriving, leaving=leaving)
 
     def _draw(self, day: int) -> None:
         self._drawn_days = day + 1

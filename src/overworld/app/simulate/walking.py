@@ -144,6 +144,7 @@ def _approach(person: Person, goal: Place, *, reach_m: float) -> float:
         share = walked_m / way_m
         person.place = (person.place[0] + share * east, person.place[1] + share * north)
         person.heading_rad = math.atan2(east, north)
+        person.walked_m += walked_m
     return walked_m / person.profile.speed_m_s
 
 
@@ -157,6 +158,7 @@ def _stroll(person: Person, city: City) -> float:
         person.heading_rad = math.atan2(person.anchor[0] - person.place[0], person.anchor[1] - person.place[1])
         ahead = _ahead(person, way_m)
     person.place = ahead
+    person.walked_m += way_m
     return way_m / person.profile.speed_m_s
 
 
