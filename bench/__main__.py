@@ -19,6 +19,7 @@ from bench.location import location, location_single
 from bench.location_json import location_json
 from bench.nearby import nearby
 from bench.peers import peers
+from bench.quests import quests
 from bench.seal import seal
 from bench.start import start
 from bench.tick import tick
@@ -26,7 +27,7 @@ from bench.transfers import transfers
 
 _NAMES = (
     "bandwidth", "claims", "claims-curve", "claims-hot", "claims-socket", "connections", "curves", "fanout", "location",
-    "location-json", "location-single", "nearby", "peers", "seal", "start", "tick",
+    "location-json", "location-single", "nearby", "peers", "quests", "seal", "start", "tick",
     "transfers",
 )  # fmt: skip
 
@@ -45,6 +46,7 @@ app.command(location_json)
 app.command(location_single)
 app.command(nearby)
 app.command(peers)
+app.command(quests)
 app.command(seal)
 app.command(start)
 app.command(tick)

@@ -25,7 +25,11 @@ from overworld.domains.accounts import wiring as accounts_wiring
 from overworld.domains.accounts.consumers import TOPICS as REVOCATION_TOPICS
 from overworld.domains.accounts.wiring import Accounts
 from overworld.domains.gameplay import wiring as gameplay_wiring
+from overworld.domains.gameplay.carry import wiring as carry_wiring
+from overworld.domains.gameplay.carry.wiring import CarryParts
 from overworld.domains.gameplay.consumers import TOPICS as PLACED_TOPICS
+from overworld.domains.gameplay.quests import wiring as quests_wiring
+from overworld.domains.gameplay.quests.wiring import QuestParts
 from overworld.domains.gameplay.wiring import GameplayParts
 from overworld.domains.ledger import wiring as ledger_wiring
 from overworld.domains.ledger.wiring import LedgerDomain, SendingParts
@@ -34,7 +38,14 @@ from overworld.domains.realtime.gateway import Gateway
 from overworld.domains.world import wiring as world_wiring
 from overworld.domains.world.consumers import TOPICS as VISIBILITY_TOPICS
 from overworld.domains.world.wiring import WorldParts
-from overworld.flows import collections_to_sockets, revocations_to_sockets, transfers_to_sockets
+from overworld.flows import (
+    carried_to_sockets,
+    collections_to_sockets,
+    levels_to_sockets,
+    quests_to_sockets,
+    revocations_to_sockets,
+    transfers_to_sockets,
+)
 from overworld.kernel.clock import Clock
 from overworld.kernel.events import Envelope
 from overworld.kernel.ids import IdSource
@@ -55,6 +66,8 @@ class House(Struct, frozen=True, kw_only=True):
     gateway: Gateway
     world: WorldParts
     gameplay: GameplayParts
+    carry: CarryParts
+    quests: QuestParts
     ledger: LedgerDomain
     sending: SendingParts
     accounts: Accounts
@@ -74,8 +87,11 @@ class Domains(Struct, frozen=True, kw_only=True):
     sending: SendingParts
     world: WorldParts
     gameplay: GameplayParts
+    carry: CarryParts
+    quests: QuestParts
     accounts: Accounts
     gateway: Gateway
+    carry_routes: list[ControllerRouterHandler]
 
     @property
     def routes(self) -> list[ControllerRouterHandler]:
@@ -86,6 +102,8 @@ class Domains(Struct, frozen=True, kw_only=True):
             *self.sending.routes,
             *self.world.routes,
             *self.gameplay.routes,
+            *self.carry_routes,
+            *self.quests.routes,
         ]
 
 
@@ -138,6 +156,8 @@ async def compose(
         gateway=domains.gateway,
         world=domains.world,
         gameplay=domains.gameplay,
+        carry=domains.carry,
+        quests=domains.quests,
         ledger=domains.ledger,
         sending=domains.sending,
         accounts=domains.accounts,
@@ -169,6 +189,7 @@ async def _domains(platform: Platform) -> Domains:
         rules=game.movement,
         interest=game.interest,
     )
+    carry = await _carry(platform, ledger)
     gameplay = await gameplay_wiring.build(
         database=platform.database,
         clock=platform.clock,
@@ -178,6 +199,7 @@ async def _domains(platform: Platform) -> Domains:
         last_fix=world.service,
         sight=world.service,
         trust=TrustEverybody(),
+        gear=carry.reading,
         collectibles=game.collectibles,
         progression=game.progression,
         currencies=game.currencies,
@@ -219,7 +241,55 @@ async def _domains(platform: Platform) -> Domains:
     world.service.on_crossed = gateway.crossed
     world.service.on_cells_changed = gateway.publish_players
     world.service.add_source(CollectiblesAround(gameplay.service, radius_max_m=settings.gameplay.nearby_radius_max_m))
-    return Domains(ledger=ledger, sending=sending, world=world, gameplay=gameplay, accounts=accounts, gateway=gateway)
+    return Domains(
+        ledger=ledger,
+        sending=sending,
+        world=world,
+        gameplay=gameplay,
+        carry=carry,
+        quests=_quests(platform, ledger=ledger, world=world, carry=carry),
+        accounts=accounts,
+        gateway=gateway,
+        carry_routes=_carry_routes(platform, carry=carry, accounts=accounts),
+    )
+
+
+async def _carry(platform: Platform, ledger: LedgerDomain) -> CarryParts:
+    return await carry_wiring.build(
+        database=platform.database,
+        clock=platform.clock,
+        ids=platform.ids,
+        outbox=platform.outbox,
+        ledger=ledger.service,
+        kit=platform.game.kit,
+        secret=platform.settings.gameplay.spawn_key,
+        settings=platform.settings.carry,
+    )
+
+
+def _quests(platform: Platform, *, ledger: LedgerDomain, world: WorldParts, carry: CarryParts) -> QuestParts:
+    return quests_wiring.build(
+        database=platform.database,
+        clock=platform.clock,
+        outbox=platform.outbox,
+        ledger=ledger.service,
+        rewards=carry.rewards,
+        last_fix=world.service,
+        currencies=ledger.service.currencies,
+        fix_age_max_s=platform.settings.gameplay.fix_age_max_s,
+        settings=platform.settings.quests,
+    )
+
+
+def _carry_routes(platform: Platform, *, carry: CarryParts, accounts: Accounts) -> list[ControllerRouterHandler]:
+    return carry.routes(
+        database=platform.database,
+        clock=platform.clock,
+        ids=platform.ids,
+        outbox=platform.outbox,
+        directory=accounts.directory,
+        tools_alias=platform.game.routes.tools,
+    )
 
 
 def _sending(platform: Platform, *, ledger: LedgerDomain, gameplay: GameplayParts, accounts: Accounts) -> SendingParts:
@@ -242,6 +312,7 @@ def _http(platform: Platform, domains: Domains, metrics: Metrics, live: LiveMap)
     of_no_domain = start.routes(
         game=platform.game,
         profiles=domains.accounts.profiles,
+        quests=domains.quests.showing,
         ledger=domains.ledger.service,
         room_level=settings.world.room_level,
         realtime=lambda: socket_address(settings, domains.gateway),
@@ -281,21 +352,26 @@ def readers(house: House, *, game: Game, room_level: int) -> Sequence[tuple[str,
         await house.accounts.on_events(envelopes)
         await end_sockets.handle(envelopes)
 
+    levels = levels_to_sockets.LevelsToSockets(house.gateway)
+
     async def show_collected(envelopes: Sequence[Envelope]) -> None:
-        """One reader for both: each one of its own would read every batch of claims again."""
+        """One reader for all: each one of its own would read every batch of claims again."""
         await house.live.recent.handle(envelopes)
         await to_sockets.handle(envelopes)
+        await levels.handle(envelopes)
 
     return [
         ("revocations", sorted(REVOCATION_TOPICS), revoke),
         ("visibility", sorted(VISIBILITY_TOPICS), house.world.on_events),
         ("placed", sorted(PLACED_TOPICS), house.gameplay.on_events),
-        ("collections", sorted(collections_to_sockets.TOPICS), show_collected),
+        ("collections", sorted({*collections_to_sockets.TOPICS, *levels_to_sockets.TOPICS}), show_collected),
         (
             "transfers",
             sorted(transfers_to_sockets.TOPICS),
             transfers_to_sockets.TransfersToSockets(house.gateway).handle,
         ),
+        ("quests-told", sorted(quests_to_sockets.TOPICS), quests_to_sockets.QuestsToSockets(house.gateway).handle),
+        ("inventories", sorted(carried_to_sockets.TOPICS), carried_to_sockets.CarriedToSockets(house.gateway).handle),
     ]
 
 

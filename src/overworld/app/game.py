@@ -12,7 +12,12 @@ import msgspec
 from msgspec import Meta, Struct
 
 import overworld
+from overworld.app.carry_checks import check_carry
 from overworld.app.definition import DefinitionError, Located, did_you_mean
+from overworld.app.quest_checks import check_quests
+from overworld.domains.gameplay.carry.kit import kit_of
+from overworld.domains.gameplay.carry.types import BadgeRules, ItemRules, Kit, Name, ToolRules
+from overworld.domains.gameplay.quests.types import QuestName, QuestRules
 from overworld.domains.gameplay.types import CollectibleRules, ProgressionRules
 from overworld.domains.ledger.types import TransferRules
 from overworld.domains.world.types import InterestRules, MovementRules
@@ -49,6 +54,7 @@ class RouteNames(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The `[routes]` of game.toml: what the game calls the platform's nouns, in paths and in socket events."""
 
     collectibles: Slug | None = None
+    tools: Slug | None = None
 
 
 class CurrencyRules(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -68,6 +74,10 @@ class GameFile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     collectibles: CollectibleRules
     progression: ProgressionRules
     transfers: TransferRules = TransferRules()
+    items: ItemRules = ItemRules()
+    tools: ToolRules = ToolRules()
+    badges: Annotated[dict[Name, BadgeRules], Meta(max_length=256)] = {}
+    quests: Annotated[dict[QuestName, QuestRules], Meta(max_length=256)] = {}
 
 
 class Game(Struct, frozen=True, kw_only=True):
@@ -83,8 +93,23 @@ class Game(Struct, frozen=True, kw_only=True):
     collectibles: CollectibleRules
     progression: ProgressionRules
     transfers: TransferRules
+    items: ItemRules
+    tools: ToolRules
+    badges: dict[str, BadgeRules]
+    quests: dict[str, QuestRules]
     digest: str
     file: Path
+
+    @property
+    def kit(self) -> Kit:
+        """All that there is to carry, worked out."""
+        return kit_of(
+            self.items,
+            self.tools,
+            self.badges,
+            currencies={currency.code: currency for currency in self.currencies},
+            levels=self.progression.levels,
+        )
 
 
 def check(path: Path) -> Game:
@@ -112,6 +137,10 @@ def check(path: Path) -> Game:
         collectibles=written.collectibles,
         progression=written.progression,
         transfers=written.transfers,
+        items=written.items,
+        tools=written.tools,
+        badges=written.badges,
+        quests=written.quests,
         digest=sha256(msgspec.json.encode(written, order="deterministic")).hexdigest(),
         file=file,
     )
@@ -162,6 +191,8 @@ def _cross_check(written: GameFile, located: Located) -> None:
     """What no part can know alone."""
     _check_values(written, located)
     _check_transfers(written, located)
+    check_carry(written, located)
+    check_quests(written, located)
     levels = written.progression.levels
     for i in range(1, len(levels)):
         if levels[i] <= levels[i - 1]:

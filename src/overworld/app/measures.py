@@ -41,6 +41,8 @@ def register(metrics: Metrics, *, house: House) -> None:
     _database(metrics, house.database)
     _lanes(metrics, house.gameplay.service.lanes)
     _lanes(metrics, house.sending.service.lanes)
+    _lanes(metrics, house.carry.service.lanes)
+    _lanes(metrics, house.quests.completing.lanes)
     _promises(metrics, house)
     _world(metrics, house)
     _ledger(metrics, house)

@@ -15,7 +15,7 @@ import structlog
 import uvloop
 from prometheus_client import CollectorRegistry
 
-from overworld.app import addresses, compose, migrate
+from overworld.app import addresses, compose, migrate, quest_loops
 from overworld.app.addresses import Addresses
 from overworld.app.compose import House
 from overworld.app.demo.child import walkers
@@ -171,6 +171,8 @@ async def _running(house: House, settings: Settings, game: Game) -> AsyncIterato
             tail = await house.log.tail(topics=topics, handle=handle)
             house.loops.run(name, tail.run)
         house.loops.run("eventlog-maintenance", house.log.keep_maintained)
+        await house.quests.catalogue.adopt(game.quests, at=house.clock.now())
+        quest_loops.run(house.loops, quests=house.quests, log=house.log, clock=house.clock)
         answers = partial(old_answers, house.database, clock=house.clock)
         sessions = partial(house.accounts.sessions.forget_ended, rows_max=ROWS_MAX)
         house.loops.run("ledger-expiry", house.ledger.expiry.run)
@@ -187,6 +189,8 @@ async def _running(house: House, settings: Settings, game: Game) -> AsyncIterato
         stack.push_async_callback(house.world.stop)
         stack.push_async_callback(house.gameplay.service.close)
         stack.push_async_callback(house.sending.service.close)
+        stack.push_async_callback(house.carry.service.close)
+        stack.push_async_callback(house.quests.completing.close)
         yield
 
 

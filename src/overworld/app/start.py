@@ -14,6 +14,9 @@ from overworld import __version__
 from overworld.app.game import Game
 from overworld.domains.accounts.messages import Me
 from overworld.domains.accounts.service import Profiles
+from overworld.domains.gameplay.quests.messages import QuestSeen
+from overworld.domains.gameplay.quests.showing import Showing
+from overworld.domains.gameplay.quests.types import State
 from overworld.domains.ledger.service import Ledger
 from overworld.domains.realtime.types import PATH
 from overworld.kernel.identity import Scope
@@ -66,7 +69,7 @@ class Start(Struct, frozen=True, kw_only=True):
     user: Me
     balances: list[Holding]
     inventory: list[Any] = []
-    quests: list[Any] = []
+    quests: list[QuestSeen] = []
     addresses: StartAddresses
     game: StartGame
     server: StartServer
@@ -81,7 +84,13 @@ class WrongPort(Refusal):
 
 
 def routes(
-    *, game: Game, profiles: Profiles, ledger: Ledger, room_level: int, realtime: Callable[[], str]
+    *,
+    game: Game,
+    profiles: Profiles,
+    ledger: Ledger,
+    quests: Showing,
+    room_level: int,
+    realtime: Callable[[], str],
 ) -> list[HTTPRouteHandler]:
     """The handlers; `realtime` gives the socket's address once it listens."""
     currencies = {currency.code: currency for currency in game.currencies}
@@ -98,8 +107,13 @@ def routes(
     @get("/v1/start", opt=needs(Scope.ACCOUNT_SELF))
     async def start(*, caller: Caller) -> Start:
         """What a client needs to begin, in one reply."""
-        player_id = caller.principal.account_id
-        me, held = await asyncio.gather(profiles.me(player_id), ledger.balances(player_id))
+        principal = caller.principal
+        player_id = principal.account_id
+        me, held, shown = await asyncio.gather(
+            profiles.me(player_id),
+            ledger.balances(player_id),
+            quests.of(player_id, memberships=principal.memberships),
+        )
         return Start(
             user=me,
             balances=[
@@ -110,6 +124,7 @@ def routes(
                 )
                 for line in held
             ],
+            quests=[quest for quest in shown if quest.state == State.ACTIVE.wire],
             addresses=StartAddresses(realtime()),
             game=about,
             server=StartServer(__version__),

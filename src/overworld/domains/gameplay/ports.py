@@ -32,6 +32,14 @@ class Gear(Protocol):
         ...
 
 
+class Directory(Protocol):
+    """Who is who; another domain keeps it."""
+
+    async def found(self, names: Sequence[str]) -> Sequence[UUID | None]:
+        """The players with these account ids or usernames, aligned; None where there is none. One round trip."""
+        ...
+
+
 class Sight(Protocol):
     """Which places a player may ask about."""
 

@@ -92,7 +92,7 @@ class GameplaySettings(Secretive, frozen=True, kw_only=True, forbid_unknown_fiel
         str,
         Meta(
             max_length=256,
-            description="Secret that decides every spawn; empty: made once, kept in the database.",
+            description="Secret that decides every spawn and every draw; empty: made once, kept in the database.",
             extra={"secret": True},
         ),
     ] = ""
