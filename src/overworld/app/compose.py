@@ -190,22 +190,7 @@ async def _domains(platform: Platform) -> Domains:
         interest=game.interest,
     )
     carry = await _carry(platform, ledger)
-    gameplay = await gameplay_wiring.build(
-        database=platform.database,
-        clock=platform.clock,
-        ids=platform.ids,
-        outbox=platform.outbox,
-        ledger=ledger.service,
-        last_fix=world.service,
-        sight=world.service,
-        trust=TrustEverybody(),
-        gear=carry.reading,
-        collectibles=game.collectibles,
-        progression=game.progression,
-        currencies=game.currencies,
-        alias=game.routes.collectibles,
-        settings=settings.gameplay,
-    )
+    gameplay = await _gameplay(platform, ledger=ledger, world=world, carry=carry)
     accounts = accounts_wiring.build(
         database=platform.database,
         clock=platform.clock,
@@ -251,6 +236,25 @@ async def _domains(platform: Platform) -> Domains:
         accounts=accounts,
         gateway=gateway,
         carry_routes=_carry_routes(platform, carry=carry, accounts=accounts),
+    )
+
+
+async def _gameplay(platform: Platform, *, ledger: LedgerDomain, world: WorldParts, carry: CarryParts) -> GameplayParts:
+    return await gameplay_wiring.build(
+        database=platform.database,
+        clock=platform.clock,
+        ids=platform.ids,
+        outbox=platform.outbox,
+        ledger=ledger.service,
+        last_fix=world.service,
+        sight=world.service,
+        trust=TrustEverybody(),
+        gear=carry.reading,
+        collectibles=platform.game.collectibles,
+        progression=platform.game.progression,
+        currencies=platform.game.currencies,
+        alias=platform.game.routes.collectibles,
+        settings=platform.settings.gameplay,
     )
 
 

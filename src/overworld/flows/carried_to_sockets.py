@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, get_args
 from uuid import UUID
 
 from msgspec import Struct
@@ -12,7 +12,6 @@ from overworld.domains.gameplay.carry.messages import (
     BadgeEarned,
     ItemGranted,
     ItemUsed,
-    OfPlayer,
     ToolEquipped,
     ToolGranted,
     ToolRepaired,
@@ -21,8 +20,8 @@ from overworld.domains.gameplay.carry.messages import (
 )
 from overworld.kernel.events import Envelope
 
-_OF_TOOLS = (ToolEquipped, ToolGranted, ToolRepaired, ToolUpgraded, UpgradeFailed)
-TOPICS = tuple(event.topic for event in (BadgeEarned, ItemGranted, ItemUsed, *_OF_TOOLS))
+Told = BadgeEarned | ItemGranted | ItemUsed | ToolEquipped | ToolGranted | ToolRepaired | ToolUpgraded | UpgradeFailed
+TOPICS = tuple(event.topic for event in get_args(Told))
 
 
 class Publisher(Protocol):
@@ -64,16 +63,16 @@ class CarriedToSockets:
 
     async def handle(self, envelopes: Sequence[Envelope]) -> None:
         """Publishes one message for each player, however much of theirs has changed."""
-        changes: dict[UUID, list[OfPlayer]] = {}
+        changes: dict[UUID, list[Told]] = {}
         for envelope in envelopes:
             event = envelope.decode()
-            if isinstance(event, OfPlayer):
+            if isinstance(event, Told):
                 changes.setdefault(event.player_id, []).append(event)
         for player_id, events in changes.items():
             self._publisher.publish(f"user:{player_id}", ChangedEvent(_changed(events)))
 
 
-def _changed(events: Sequence[OfPlayer]) -> Changed:
+def _changed(events: Sequence[Told]) -> Changed:
     items: dict[str, Held] = {}
     tools: dict[UUID, None] = {}
     badges: list[str] = []
@@ -84,6 +83,6 @@ def _changed(events: Sequence[OfPlayer]) -> Changed:
             items[event.item_id] = Held(event.item_id, event.type, event.total)
         elif isinstance(event, BadgeEarned):
             badges.append(event.badge)
-        elif isinstance(event, _OF_TOOLS):
+        else:
             tools[event.tool_id] = None
     return Changed(list(items.values()), list(tools), badges)

@@ -183,21 +183,12 @@ class GrantReply(Struct, frozen=True, kw_only=True):
     obtained: Obtained
 
 
-class OfPlayer(Event, frozen=True, kw_only=True):
-    """The base of what happens to one player's things; it has no topic of its own."""
-
-    player_id: UUID
-
-    @property
-    def key(self) -> str:
-        return str(self.player_id)
-
-
-class ItemUsed(OfPlayer, frozen=True, kw_only=True):
+class ItemUsed(Event, frozen=True, kw_only=True):
     """A player used an item. `count` is what they have left of it; `nth` numbers their uses of it, and so its draw."""
 
     topic: ClassVar[str] = "events.item.used"
 
+    player_id: UUID
     use_id: UUID
     item_id: str
     type: str
@@ -209,12 +200,17 @@ class ItemUsed(OfPlayer, frozen=True, kw_only=True):
     multiplier_bp: int | None = None
     until: datetime | None = None
 
+    @property
+    def key(self) -> str:
+        return str(self.player_id)
 
-class ItemGranted(OfPlayer, frozen=True, kw_only=True):
+
+class ItemGranted(Event, frozen=True, kw_only=True):
     """A player was given items; `total` is what they have of the stack now. `reference` says for what."""
 
     topic: ClassVar[str] = "events.item.granted"
 
+    player_id: UUID
     item_id: str
     type: str
     count: int
@@ -222,32 +218,47 @@ class ItemGranted(OfPlayer, frozen=True, kw_only=True):
     reference: UUID
     reason: str
 
+    @property
+    def key(self) -> str:
+        return str(self.player_id)
 
-class ToolGranted(OfPlayer, frozen=True, kw_only=True):
+
+class ToolGranted(Event, frozen=True, kw_only=True):
     """A player was given a tool."""
 
     topic: ClassVar[str] = "events.tool.granted"
 
+    player_id: UUID
     tool_id: UUID
     type: str
     reference: UUID
     reason: str
 
+    @property
+    def key(self) -> str:
+        return str(self.player_id)
 
-class ToolEquipped(OfPlayer, frozen=True, kw_only=True):
+
+class ToolEquipped(Event, frozen=True, kw_only=True):
     """A player took a tool in hand."""
 
     topic: ClassVar[str] = "events.tool.equipped"
 
+    player_id: UUID
     tool_id: UUID
     type: str
 
+    @property
+    def key(self) -> str:
+        return str(self.player_id)
 
-class ToolUpgraded(OfPlayer, frozen=True, kw_only=True):
+
+class ToolUpgraded(Event, frozen=True, kw_only=True):
     """A player lifted a tool to a level. `attempt` numbers its draws."""
 
     topic: ClassVar[str] = "events.tool.upgraded"
 
+    player_id: UUID
     tool_id: UUID
     type: str
     level: int
@@ -255,12 +266,17 @@ class ToolUpgraded(OfPlayer, frozen=True, kw_only=True):
     currency: str
     cost_minor: int
 
+    @property
+    def key(self) -> str:
+        return str(self.player_id)
 
-class UpgradeFailed(OfPlayer, frozen=True, kw_only=True):
+
+class UpgradeFailed(Event, frozen=True, kw_only=True):
     """A player paid for an upgrade that did not come about; the tool stays as it was."""
 
     topic: ClassVar[str] = "events.tool.upgrade_failed"
 
+    player_id: UUID
     tool_id: UUID
     type: str
     level: int
@@ -268,24 +284,38 @@ class UpgradeFailed(OfPlayer, frozen=True, kw_only=True):
     currency: str
     cost_minor: int
 
+    @property
+    def key(self) -> str:
+        return str(self.player_id)
 
-class ToolRepaired(OfPlayer, frozen=True, kw_only=True):
+
+class ToolRepaired(Event, frozen=True, kw_only=True):
     """A tool was repaired; `wear` was taken off it."""
 
     topic: ClassVar[str] = "events.tool.repaired"
 
+    player_id: UUID
     tool_id: UUID
     type: str
     wear: int
     currency: str
     cost_minor: int
 
+    @property
+    def key(self) -> str:
+        return str(self.player_id)
 
-class BadgeEarned(OfPlayer, frozen=True, kw_only=True):
+
+class BadgeEarned(Event, frozen=True, kw_only=True):
     """A player earned a badge, for the first and only time."""
 
     topic: ClassVar[str] = "events.badge.earned"
 
+    player_id: UUID
     badge: str
     reference: UUID
     reason: str
+
+    @property
+    def key(self) -> str:
+        return str(self.player_id)
