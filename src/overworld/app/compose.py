@@ -13,7 +13,14 @@ from msgspec.structs import replace
 from overworld import __version__
 from overworld.app import measures, site, start
 from overworld.app.collector import Collector
-from overworld.app.doors import CellViews, CollectAction, CollectiblesAround, TrustEverybody
+from overworld.app.doors import (
+    BoardsProgress,
+    CellViews,
+    CollectAction,
+    CollectiblesAround,
+    NoMemberships,
+    TrustEverybody,
+)
 from overworld.app.game import Game
 from overworld.app.live import wiring as live_wiring
 from overworld.app.live.routes import PREFIX as LIVE_PREFIX
@@ -25,6 +32,9 @@ from overworld.domains.accounts import wiring as accounts_wiring
 from overworld.domains.accounts.consumers import TOPICS as REVOCATION_TOPICS
 from overworld.domains.accounts.wiring import Accounts
 from overworld.domains.gameplay import wiring as gameplay_wiring
+from overworld.domains.gameplay.boards import wiring as boards_wiring
+from overworld.domains.gameplay.boards.standings import TOPICS as STANDINGS_TOPICS
+from overworld.domains.gameplay.boards.wiring import BoardsParts
 from overworld.domains.gameplay.consumers import TOPICS as PLACED_TOPICS
 from overworld.domains.gameplay.wiring import GameplayParts
 from overworld.domains.ledger import wiring as ledger_wiring
@@ -34,7 +44,7 @@ from overworld.domains.realtime.gateway import Gateway
 from overworld.domains.world import wiring as world_wiring
 from overworld.domains.world.consumers import TOPICS as VISIBILITY_TOPICS
 from overworld.domains.world.wiring import WorldParts
-from overworld.flows import collections_to_sockets, revocations_to_sockets, transfers_to_sockets
+from overworld.flows import boards_to_sockets, collections_to_sockets, revocations_to_sockets, transfers_to_sockets
 from overworld.kernel.clock import Clock
 from overworld.kernel.events import Envelope
 from overworld.kernel.ids import IdSource
@@ -55,6 +65,7 @@ class House(Struct, frozen=True, kw_only=True):
     gateway: Gateway
     world: WorldParts
     gameplay: GameplayParts
+    boards: BoardsParts
     ledger: LedgerDomain
     sending: SendingParts
     accounts: Accounts
@@ -74,6 +85,7 @@ class Domains(Struct, frozen=True, kw_only=True):
     sending: SendingParts
     world: WorldParts
     gameplay: GameplayParts
+    boards: BoardsParts
     accounts: Accounts
     gateway: Gateway
 
@@ -86,6 +98,7 @@ class Domains(Struct, frozen=True, kw_only=True):
             *self.sending.routes,
             *self.world.routes,
             *self.gameplay.routes,
+            *self.boards.routes,
         ]
 
 
@@ -138,6 +151,7 @@ async def compose(
         gateway=domains.gateway,
         world=domains.world,
         gameplay=domains.gameplay,
+        boards=domains.boards,
         ledger=domains.ledger,
         sending=domains.sending,
         accounts=domains.accounts,
@@ -194,6 +208,16 @@ async def _domains(platform: Platform) -> Domains:
         settings=settings.accounts,
         progress=gameplay.service,
     )
+    boards = boards_wiring.build(
+        database=platform.database,
+        clock=platform.clock,
+        outbox=platform.outbox,
+        progress=BoardsProgress(),
+        memberships=NoMemberships(),
+        declared=game.leaderboards,
+        currencies=game.currencies,
+        region_level=settings.gameplay.region_level,
+    )
     sending = _sending(platform, ledger=ledger, gameplay=gameplay, accounts=accounts)
     gateway = realtime_wiring.build(
         settings=settings.realtime,
@@ -219,7 +243,15 @@ async def _domains(platform: Platform) -> Domains:
     world.service.on_crossed = gateway.crossed
     world.service.on_cells_changed = gateway.publish_players
     world.service.add_source(CollectiblesAround(gameplay.service, radius_max_m=settings.gameplay.nearby_radius_max_m))
-    return Domains(ledger=ledger, sending=sending, world=world, gameplay=gameplay, accounts=accounts, gateway=gateway)
+    return Domains(
+        ledger=ledger,
+        sending=sending,
+        world=world,
+        gameplay=gameplay,
+        boards=boards,
+        accounts=accounts,
+        gateway=gateway,
+    )
 
 
 def _sending(platform: Platform, *, ledger: LedgerDomain, gameplay: GameplayParts, accounts: Accounts) -> SendingParts:
@@ -276,6 +308,10 @@ def readers(house: House, *, game: Game, room_level: int) -> Sequence[tuple[str,
     )
     end_sockets = revocations_to_sockets.RevocationsToSockets(house.gateway)
 
+    boards = boards_to_sockets.BoardsToSockets(
+        publisher=house.gateway, standings=house.boards.service.standings, moves=house.boards.moves
+    )
+
     async def revoke(envelopes: Sequence[Envelope]) -> None:
         """The token first: a client whose socket ends must not get in again with it."""
         await house.accounts.on_events(envelopes)
@@ -296,6 +332,7 @@ def readers(house: House, *, game: Game, room_level: int) -> Sequence[tuple[str,
             sorted(transfers_to_sockets.TOPICS),
             transfers_to_sockets.TransfersToSockets(house.gateway).handle,
         ),
+        ("leaderboards", sorted(STANDINGS_TOPICS), boards.handle),
     ]
 
 

@@ -13,6 +13,7 @@ from msgspec import Meta, Struct
 
 import overworld
 from overworld.app.definition import DefinitionError, Located, did_you_mean
+from overworld.domains.gameplay.boards.types import EXPERIENCE, BoardRules, turns_of
 from overworld.domains.gameplay.types import CollectibleRules, ProgressionRules
 from overworld.domains.ledger.types import TransferRules
 from overworld.domains.world.types import InterestRules, MovementRules
@@ -68,6 +69,7 @@ class GameFile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     collectibles: CollectibleRules
     progression: ProgressionRules
     transfers: TransferRules = TransferRules()
+    leaderboards: Annotated[dict[Slug, BoardRules], Meta(max_length=32)] = {}
 
 
 class Game(Struct, frozen=True, kw_only=True):
@@ -83,6 +85,7 @@ class Game(Struct, frozen=True, kw_only=True):
     collectibles: CollectibleRules
     progression: ProgressionRules
     transfers: TransferRules
+    leaderboards: dict[str, BoardRules]
     digest: str
     file: Path
 
@@ -112,6 +115,7 @@ def check(path: Path) -> Game:
         collectibles=written.collectibles,
         progression=written.progression,
         transfers=written.transfers,
+        leaderboards=written.leaderboards,
         digest=sha256(msgspec.json.encode(written, order="deterministic")).hexdigest(),
         file=file,
     )
@@ -162,6 +166,7 @@ def _cross_check(written: GameFile, located: Located) -> None:
     """What no part can know alone."""
     _check_values(written, located)
     _check_transfers(written, located)
+    _check_leaderboards(written, located)
     levels = written.progression.levels
     for i in range(1, len(levels)):
         if levels[i] <= levels[i - 1]:
@@ -194,6 +199,18 @@ def _check_transfers(written: GameFile, located: Located) -> None:
         if at_once and in_a_day and at_once > in_a_day:
             problem = f"{limits.per_transfer_max} at once is more than the {limits.per_day_max} of a day"
             located.refuse((*path, "per_transfer_max"), problem)
+
+
+def _check_leaderboards(written: GameFile, located: Located) -> None:
+    for name, rules in written.leaderboards.items():
+        path = ("leaderboards", name)
+        if rules.counts not in (None, EXPERIENCE):
+            _currency(rules.counts, written, located, (*path, "counts"))
+        try:
+            turns_of(rules.resets)
+        except ValueError as error:
+            allowed = "never, daily, weekly, monthly, or a cron expression of five fields"
+            located.refuse((*path, "resets"), str(error), allowed=allowed)
 
 
 def _currency(code: str, written: GameFile, located: Located, path: tuple[str, ...]) -> Currency | None:
