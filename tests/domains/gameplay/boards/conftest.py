@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 
 from tests.domains.gameplay.boards.stadium import Stadium
@@ -9,6 +11,12 @@ from tests.domains.gameplay.field import SCHEMAS
 
 
 @pytest.fixture
-async def stadium(open_database, clock, ids):
-    async with open_database(*SCHEMAS) as database:
+def open_database_of_boards(open_database):
+    """Opens a fresh database with everything that leaderboards need."""
+    return partial(open_database, *SCHEMAS)
+
+
+@pytest.fixture
+async def stadium(open_database_of_boards, clock, ids):
+    async with open_database_of_boards() as database:
         yield Stadium(database, clock, ids)

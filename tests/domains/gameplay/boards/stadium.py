@@ -12,11 +12,10 @@ from msgspec import Struct
 from overworld.domains.gameplay.boards import store
 from overworld.domains.gameplay.boards.scoring import NAME, TOPICS
 from overworld.domains.gameplay.boards.standings import TOPICS as TOLD
-from overworld.domains.gameplay.boards.types import DEFAULTS, Board, BoardRules
+from overworld.domains.gameplay.boards.types import Board, BoardRules
 from overworld.domains.gameplay.boards.wiring import BoardsParts, build
 from overworld.domains.gameplay.messages import CollectibleCollected
 from overworld.geo import cells
-from overworld.kernel.clock import to_us
 from overworld.kernel.events import Envelope, enclose
 from overworld.kernel.money import Currency
 from overworld.platform.eventlog import EventLog, EventLogSettings, PostgresOutbox
@@ -172,10 +171,3 @@ class Naive:
                 scores[take.player_id] = had + worth, max(reached, take.at)
         ordered = sorted(scores.items(), key=lambda one: (-one[1][0], one[1][1], str(one[0])))
         return [(i + 1, player_id, score, reached) for i, (player_id, (score, reached)) in enumerate(ordered)]
-
-
-def us(at: datetime) -> int:
-    return to_us(at)
-
-
-BOARDS = tuple(DEFAULTS)

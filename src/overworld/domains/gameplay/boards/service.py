@@ -76,9 +76,8 @@ class Boards:
         places, me = shown.places, await shown.places.of(asked.player_id)
         start, count = asked.start, asked.limit
         if asked.around_me:
-            rank = me.rank if me else 0
-            start = max(0, rank - 1 - (asked.limit - 1) // 2)
-            count = max(0, rank + asked.limit // 2 - start)
+            start = max(0, me.rank - 1 - (asked.limit - 1) // 2) if me else 0
+            count = me.rank + asked.limit // 2 - start if me else 0
         items = await places.page(start, count)
         players = await places.count()
         page = LeaderboardPage(
