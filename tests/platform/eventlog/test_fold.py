@@ -92,7 +92,7 @@ async def test_a_fold_whose_session_is_cut_again_and_again_counts_everything_onc
     """The server cuts the sessions of both candidates at any moment: within a transaction, before and after it."""
     sums.run(sums.log.fold("f", topics=NOTES, apply=Sum()))
     sums.run(sums.log.fold("f", topics=NOTES, apply=Sum()))
-    cut = "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND granted AND pid <> pg_backend_pid()"
+    cut = "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND granted"
     for n in range(60):
         await sums.publish(Noted(n=n))
         if n % 6 == 5:
@@ -103,13 +103,14 @@ async def test_a_fold_whose_session_is_cut_again_and_again_counts_everything_onc
     assert await total(sums) == (1770, 60)
 
 
+@pytest.mark.slow
 async def test_a_fold_that_is_cancelled_anywhere_counts_everything_once(sums):
     for n in range(60):
         await sums.publish(Noted(n=n))
-    for turns in range(40):
+    for turns in range(0, 1_200, 30):
         fold = asyncio.create_task(sums.log.fold("f", topics=NOTES, apply=Sum()).run())
         for _ in range(turns):
-            await asyncio.sleep(0.0005)
+            await asyncio.sleep(0)
         fold.cancel()
         await asyncio.gather(fold, return_exceptions=True)
     sums.run(sums.log.fold("f", topics=NOTES, apply=Sum()))

@@ -9,7 +9,6 @@ from uuid import UUID
 
 from msgspec import Struct
 
-from overworld.domains.gameplay.boards import store
 from overworld.domains.gameplay.boards.scoring import NAME, TOPICS
 from overworld.domains.gameplay.boards.standings import TOPICS as TOLD
 from overworld.domains.gameplay.boards.types import Board, BoardRules
@@ -134,10 +133,8 @@ class Stadium:
         """The whole table of scores."""
         async with self.database.read() as tx:
             rows = await tx.fetch("SELECT * FROM gameplay.board_score")
-        return {
-            (row["board"], row["starts_at"], store.unsigned(row["region"]), row["player_id"], row["score"], row["reached_at"])
-            for row in rows
-        }
+        names = ("board", "starts_at", "region", "player_id", "score", "reached_at")
+        return {tuple(row[name] for name in names) for row in rows}
 
     async def results(self, board: str, starts_at: datetime) -> list[tuple[int, UUID, int]]:
         """What is kept of a window of the world."""

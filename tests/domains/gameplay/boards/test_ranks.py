@@ -62,7 +62,9 @@ async def test_places_are_those_of_a_sorted_list_with_ties_by_time_and_then_by_i
 @pytest.mark.parametrize("order", ["best first", "worst first", "random"])
 async def test_many_players_in_any_order_stand_right_and_still_do_after_half_have_gone(make, order):
     random = Random(5)
-    model = {UUID(int=random.getrandbits(128)): Score(random.randint(1, 500), random.randint(0, 50)) for _ in range(9_000)}
+    model = {
+        UUID(int=random.getrandbits(128)): Score(random.randint(1, 500), random.randint(0, 50)) for _ in range(9_000)
+    }
     places = sorted_places(model)
     by_order = {
         "best first": [place.player_id for place in places],

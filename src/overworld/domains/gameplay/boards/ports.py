@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
+from msgspec import Struct
+
 from overworld.domains.gameplay.boards.types import Key, Placed, Score
+from overworld.kernel.events import Envelope
 from overworld.kernel.ports import Tx
 
 
@@ -57,4 +60,29 @@ class Progress(Protocol):
 
     async def has_passed(self, tx: Tx, before: datetime) -> bool:
         """Whether everything is counted that happened before a time and is committed."""
+        ...
+
+
+class Collection(Struct, frozen=True):
+    """What the books say of a collection."""
+
+    player_id: UUID
+    currency: str
+    amount_minor: int
+    at: datetime
+
+
+class Books(Protocol):
+    """What scores are counted from again."""
+
+    async def hold(self, tx: Tx) -> None:
+        """Keeps the fold from going on until the transaction ends."""
+        ...
+
+    def collections(self, tx: Tx) -> AsyncIterator[Collection]:
+        """Every collection that was ever paid."""
+        ...
+
+    def logged(self, tx: Tx) -> AsyncIterator[tuple[Envelope, bool]]:
+        """Every collection that the log still has, and whether the fold has counted it."""
         ...

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -15,6 +15,7 @@ from overworld.domains.gameplay.boards.types import (
     BoardRules,
     Gain,
     Key,
+    Score,
     Window,
     turns_of,
 )
@@ -55,6 +56,14 @@ class Calendar:
             known = self._last[board] = self.boards[board].window(at)
         return known
 
+    def ending(self, spans: Iterable[tuple[str, datetime]]) -> list[tuple[str, Window]]:
+        """Those of some windows, by board and start, that end; in the order in which they are locked."""
+        return [
+            (board, self.boards[board].window(starts_at))
+            for board, starts_at in sorted(spans)
+            if self.boards[board].turns is not None
+        ]
+
     def window_from(self, board: str, starts_at: datetime) -> Window:
         """The window of a board that begins at an instant; one that is over where the game has no such board now."""
         known = self.boards.get(board)
@@ -62,30 +71,47 @@ class Calendar:
 
 
 class Tally:
-    """What events add up to: for each score what is added to it, and the windows concerned."""
+    """What events add up to: for each score what is added to it, and the windows concerned.
 
-    def __init__(self, calendar: Calendar, *, region_level: int) -> None:
+    `boards` are those that are counted; left out, all.
+    """
+
+    def __init__(self, calendar: Calendar, *, region_level: int, boards: Iterable[Board] | None = None) -> None:
         self._calendar = calendar
+        self._boards = list(calendar.boards.values() if boards is None else boards)
         self._region_level = region_level
         self._added: dict[tuple[Key, UUID], tuple[int, int]] = {}
         self._keys: dict[tuple[str, datetime, int], Key] = {}
-        self.windows: dict[tuple[str, datetime], Window] = {}
+        self.windows: set[tuple[str, datetime]] = set()
 
     def add(self, event: CollectibleCollected, at: datetime) -> None:
         """Counts an event that happened at a time."""
         at_us = to_us(at)
-        for board in self._calendar.boards.values():
-            amount = (
-                event.experience
-                if board.counts == EXPERIENCE
-                else event.amount_minor * (event.currency == board.counts)
-            )
-            if amount <= 0:
-                continue
-            region = cells.cell_of(event.lat_deg, event.lng_deg, self._region_level) if board.by_region else WORLD
-            where = (self._key(board.name, at, region), event.player_id)
-            added, last_us = self._added.get(where, (0, at_us))
-            self._added[where] = (min(added + amount, SCORE_MAX), max(last_us, at_us))
+        for board in self._boards:
+            if board.counts == EXPERIENCE:
+                amount = event.experience
+            else:
+                amount = event.amount_minor if event.currency == board.counts else 0
+            if amount > 0:
+                region = cells.cell_of(event.lat_deg, event.lng_deg, self._region_level) if board.by_region else WORLD
+                self._count(self._key(board.name, at, region), event.player_id, amount, at_us)
+
+    def add_amount(self, player_id: UUID, currency: str, amount_minor: int, at: datetime) -> None:
+        """Counts what is known of a collection from the books alone, on boards of the world that count currencies."""
+        at_us = to_us(at)
+        for board in self._boards:
+            if board.counts == currency:
+                self._count(self._key(board.name, at, WORLD), player_id, amount_minor, at_us)
+
+    def scores(self) -> Iterator[tuple[Key, UUID, Score]]:
+        """What is added, as scores that begin with it."""
+        for (key, player_id), (added, at_us) in self._added.items():
+            yield key, player_id, Score(added, at_us)
+
+    def _count(self, key: Key, player_id: UUID, amount: int, at_us: int) -> None:
+        where = (key, player_id)
+        added, last_us = self._added.get(where, (0, at_us))
+        self._added[where] = (min(added + amount, SCORE_MAX), max(last_us, at_us))
 
     def gains(self) -> list[Gain]:
         """What is added, in the order in which rows are locked."""
@@ -94,7 +120,7 @@ class Tally:
 
     def _key(self, board: str, at: datetime, region: int) -> Key:
         window = self._calendar.window(board, at)
-        self.windows[board, window.starts_at] = window
+        self.windows.add((board, window.starts_at))
         name = (board, window.starts_at, region)
         key = self._keys.get(name)
         if key is None:

@@ -47,8 +47,7 @@ class Scoring:
             if isinstance(event, CollectibleCollected):
                 tally.add(event, envelope.at)
         gains = tally.gains()
-        ending = [(board, window) for (board, _), window in sorted(tally.windows.items()) if self._ends(board)]
-        closed = await store.open_windows(tx, ending)
+        closed = await store.open_windows(tx, self._calendar.ending(tally.windows))
         if closed:
             counted = [gain for gain in gains if (gain.key.board, gain.key.starts_at) not in closed]
             self.late += len(gains) - len(counted)
@@ -57,9 +56,6 @@ class Scoring:
         changed = await store.add(tx, gains)
         self.added += len(changed)
         await self._outbox.append(tx, told(changed), at=self._clock.now())
-
-    def _ends(self, board: str) -> bool:
-        return self._calendar.boards[board].turns is not None
 
 
 def told(changed: Iterable[tuple[Key, UUID, Score]]) -> list[LeaderboardScored]:

@@ -22,9 +22,9 @@ TOPICS = (LeaderboardScored.topic, LeaderboardRebuilt.topic)
 class Standings:
     """Keeps `ranks` in step with the table. Feed `on_events` from the log's tail before asking for a set.
 
-    A set is there from the moment somebody asks: it takes what the log tells from then on, and what the table says. Both
-    may tell of one score, and the higher one stays, so nothing is missed and nothing counted twice. At most `sets_max`
-    sets are held; the one that nobody has asked for longest goes first.
+    A set is there from the moment somebody asks: it takes what the log tells from then on, and what the table says.
+    Both may tell of one score, and the higher one stays, so nothing is missed and nothing counted twice. At most
+    `sets_max` sets are held; the one that nobody has asked for longest goes first.
     """
 
     def __init__(self, *, database: Database, ranks: Ranks, sets_max: int) -> None:

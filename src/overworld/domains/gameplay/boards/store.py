@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -199,6 +199,107 @@ async def forget(tx: Tx, player_ids: Collection[UUID]) -> list[tuple[Key, UUID]]
     rows = await tx.fetch(_FORGET, list(player_ids))
     await tx.execute(_FORGET_PLACES, list(player_ids))
     return [(Key(row["board"], row["starts_at"], unsigned(row["region"])), row["player_id"]) for row in rows]
+
+
+_PLAYERS = "SELECT id FROM gameplay.player"
+_PRUNED = "SELECT board, starts_at FROM gameplay.board_window WHERE pruned_at IS NOT NULL"
+
+
+async def players(tx: Tx) -> set[UUID]:
+    """Everybody who has ever played."""
+    return {row["id"] for row in await tx.fetch(_PLAYERS)}
+
+
+async def pruned(tx: Tx) -> set[tuple[str, datetime]]:
+    """The windows whose scores are gone."""
+    return {(row["board"], row["starts_at"]) for row in await tx.fetch(_PRUNED)}
+
+
+_EVERYTHING = """
+DECLARE board_scores NO SCROLL CURSOR FOR
+SELECT player_id, board, starts_at, region, score, reached_at FROM gameplay.board_score"""
+
+
+async def everything(tx: Tx) -> AsyncIterator[tuple[Key, UUID, Score]]:
+    """Every score there is; many round trips."""
+    await tx.execute(_EVERYTHING)
+    while rows := await tx.fetch(f"FETCH {_ROWS_AT_ONCE} FROM board_scores"):
+        for row in rows:
+            key = Key(row["board"], row["starts_at"], unsigned(row["region"]))
+            yield key, row["player_id"], Score(row["score"], to_us(row["reached_at"]))
+    await tx.execute("CLOSE board_scores")
+
+
+_ALL_RESULTS = """
+SELECT board, starts_at, rank, player_id, score, reached_at
+FROM gameplay.board_window LEFT JOIN gameplay.board_result USING (board, starts_at)
+WHERE archived_at IS NOT NULL AND coalesce(region, 0) = 0
+ORDER BY board, starts_at, rank"""
+
+
+async def all_results(tx: Tx) -> dict[Key, list[Placed]]:
+    """What is kept of every window of the world that is archived."""
+    kept: dict[Key, list[Placed]] = {}
+    for row in await tx.fetch(_ALL_RESULTS):
+        places = kept.setdefault(Key(row["board"], row["starts_at"]), [])
+        if row["rank"] is not None:
+            places.append(_placed(row))
+    return kept
+
+
+_CORRECT = """
+INSERT INTO gameplay.board_score (player_id, board, starts_at, region, score, reached_at)
+SELECT * FROM unnest($1::uuid[], $2::text[], $3::timestamptz[], $4::bigint[], $5::bigint[], $6::timestamptz[])
+ON CONFLICT (player_id, board, starts_at, region) DO UPDATE
+SET score = excluded.score, reached_at = excluded.reached_at"""
+_TAKE_AWAY = """
+DELETE FROM gameplay.board_score AS had
+USING unnest($1::uuid[], $2::text[], $3::timestamptz[], $4::bigint[]) AS gone (player_id, board, starts_at, region)
+WHERE had.player_id = gone.player_id AND had.board = gone.board AND had.starts_at = gone.starts_at
+  AND had.region = gone.region"""
+
+
+async def correct(tx: Tx, scores: Sequence[tuple[Key, UUID, Score | None]]) -> None:
+    """Makes scores what they should be; None takes one away. Two round trips for some thousand."""
+    for start in range(0, len(scores), _ROWS_AT_ONCE):
+        part = sorted(scores[start : start + _ROWS_AT_ONCE], key=lambda one: (one[1], one[0]))
+        right = [(key, player_id, score) for key, player_id, score in part if score is not None]
+        await tx.execute(
+            _CORRECT,
+            *_names((key, player_id) for key, player_id, _ in right),
+            [score.score for _, _, score in right],
+            [from_us(score.reached_us) for _, _, score in right],
+        )
+        await tx.execute(_TAKE_AWAY, *_names((key, player_id) for key, player_id, score in part if score is None))
+
+
+def _names(rows: Iterable[tuple[Key, UUID]]) -> tuple[list[UUID], list[str], list[datetime], list[int]]:
+    named = list(rows)
+    return (
+        [player_id for _, player_id in named],
+        [key.board for key, _ in named],
+        [key.starts_at for key, _ in named],
+        [signed(key.region) for key, _ in named],
+    )
+
+
+_KEEP = """
+INSERT INTO gameplay.board_result (board, starts_at, region, rank, player_id, score, reached_at)
+SELECT $1, $2, 0, * FROM unnest($3::integer[], $4::uuid[], $5::bigint[], $6::timestamptz[])"""
+
+
+async def correct_results(tx: Tx, key: Key, places: Sequence[Placed]) -> None:
+    """Keeps these places of a window of the world in place of those that were kept. Two round trips."""
+    await tx.execute(_FORGET_RESULTS, key.board, key.starts_at)
+    await tx.execute(
+        _KEEP,
+        key.board,
+        key.starts_at,
+        [place.rank for place in places],
+        [place.player_id for place in places],
+        [place.score.score for place in places],
+        [from_us(place.score.reached_us) for place in places],
+    )
 
 
 def signed(cell: int) -> int:
