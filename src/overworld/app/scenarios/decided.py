@@ -25,7 +25,7 @@ from overworld.domains.gameplay.rules import (
     spawn_table,
     terms_of,
 )
-from overworld.domains.gameplay.types import GameplaySettings, Player, Spawn
+from overworld.domains.gameplay.types import BARE, GameplaySettings, Player, Spawn
 from overworld.domains.world.engine.engine import Engine, flags_of, pass_of
 from overworld.domains.world.rules import FIX
 from overworld.domains.world.types import Reason, WorldSettings
@@ -95,6 +95,7 @@ def _claimant(given: Collector, spawn: Spawn) -> Claimants:
         memberships=[given.memberships],
         fixes=FixColumns([given.has_fix], [lat_deg], [lng_deg], [fix_us]),
         trust=[given.trust],
+        worn=[BARE],
     )
 
 

@@ -24,11 +24,11 @@ from overworld.domains.gameplay.claim import (
 from overworld.domains.gameplay.errors import AlreadyCollected, CapReached, NotFound
 from overworld.domains.gameplay.exact_claims import ExactClaims
 from overworld.domains.gameplay.messages import ClaimCollectible, Collected
-from overworld.domains.gameplay.ports import EncodingOutbox, Trust
+from overworld.domains.gameplay.ports import EncodingOutbox, Gear, Trust
 from overworld.domains.gameplay.rules import Attempt, Claimants, attempted, terms_of
 from overworld.domains.gameplay.spawns import Spawns, is_placed
 from overworld.domains.gameplay.store import Batch, Judged
-from overworld.domains.gameplay.types import CollectibleRules, Spawn
+from overworld.domains.gameplay.types import BARE, CollectibleRules, Spawn, Worn
 from overworld.kernel.clock import Clock, from_us
 from overworld.kernel.identity import Answer
 from overworld.kernel.ids import IdSource
@@ -59,6 +59,7 @@ class Claims:
         rules: CollectibleRules,
         levels: Sequence[int],
         fix_age_max_s: int,
+        gear: Gear | None = None,
     ) -> None:
         self._database = database
         self._clock = clock
@@ -71,9 +72,11 @@ class Claims:
         self._daily_cap = rules.daily_cap
         self._levels = list(levels)
         self._terms = terms_of(rules, age_max_s=fix_age_max_s)
+        self._gear = gear
         self._players_known: dict[UUID, None] = {}
+        self._worn_known: dict[UUID, Worn] = {}
         self._exact = ExactClaims(
-            database=database, outbox=outbox, ledger=ledger, daily_cap=rules.daily_cap, levels=levels
+            database=database, outbox=outbox, ledger=ledger, daily_cap=rules.daily_cap, levels=levels, gear=gear
         )
         self.exact_batches = 0
 
@@ -99,6 +102,7 @@ class Claims:
             memberships=[command.memberships for command in commands],
             fixes=await self._last_fix.get(player_ids),
             trust=await self._trust.scores(player_ids),
+            worn=await self._worn(player_ids, now_us=at_us),
         )
         wanted = [self._find(command.collectible_id) for command in commands]
         ids = await self._ledger.transfer_ids([(command.player_id, command.key) for command in commands])
@@ -135,6 +139,8 @@ class Claims:
         exact = [claim for claim in claims if claim.id not in done]
         self.exact_batches += 1
         answers = await self._exact.run(exact, at=at, stripe=stripe)
+        for claim in exact:  # it may have come here because other gear is carried than is known
+            self._worn_known.pop(claim.player_id, None)
         done |= {claim.id: outcome for claim, outcome in zip(exact, answers, strict=True)}
         return [done[claim.id] for claim in claims]
 
@@ -166,10 +172,12 @@ class Claims:
         player_at = {player_id: place for place, player_id in enumerate(players)}
         days = [date.min] * len(players)  # a claim that is refused begins no day
         gained, claimed = [0] * len(players), [0] * len(players)
+        worn = [BARE] * len(players)
         for claim, attempt in wins:
             place = player_at[claim.player_id]
             gained[place] += claim.spawn.kind.experience
             claimed[place] += 1
+            worn[place] = attempt.worn
             days[place] = attempt.day
         wallets, payers = (
             [wallet_of(claim.player_id, claim.spawn) for claim, _ in wins],
@@ -207,6 +215,8 @@ class Claims:
             days=days,
             gained=gained,
             claimed=claimed,
+            gears=[one.version for one in worn],
+            worn_at=[one.worn_at for one in worn],
             accounts=accounts,
             paid_minor=paid,
             received_minor=received,
@@ -216,6 +226,24 @@ class Claims:
             event_id=self._ids(),
             at=at,
         )
+
+    async def _worn(self, player_ids: Sequence[UUID], *, now_us: int) -> list[Worn]:
+        """What each carries, (n,), as far as is known here; the database refuses a batch that knows too little.
+
+        One round trip, none when all are known and no boost has ended.
+        """
+        if self._gear is None:
+            return [BARE] * len(player_ids)
+        known = self._worn_known
+        unknown = {one for one in player_ids if one not in known or _has_ended(known[one], now_us)}
+        if unknown:
+            async with self._database.read() as tx:
+                found = await self._gear.of(tx, list(unknown), now_us=now_us)
+            known.update((player_id, found.get(player_id, BARE)) for player_id in unknown)
+        carried = [known[player_id] for player_id in player_ids]
+        while len(known) > _PLAYERS_KNOWN_MAX:
+            del known[next(iter(known))]
+        return carried
 
     async def _make(self, players: Iterable[UUID]) -> None:
         """Makes the rows of players who are new here; one round trip, none when all are known."""
@@ -291,6 +319,10 @@ def _of(claim: Claim, first: Claim, outcomes: Mapping[tuple[UUID, UUID], Outcome
         return own
     earlier = repeated(claim.use, first=first.use, outcome=outcomes[first.id, first.reference])
     return earlier if isinstance(earlier, Refusal) else Answer(earlier.value, replayed=True)
+
+
+def _has_ended(worn: Worn, now_us: int) -> bool:
+    return worn.boost_until_us is not None and worn.boost_until_us <= now_us
 
 
 def _as_int(id: UUID) -> int:

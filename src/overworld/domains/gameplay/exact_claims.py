@@ -23,6 +23,7 @@ from overworld.domains.gameplay.claim import (
 )
 from overworld.domains.gameplay.errors import Expired, NotFound
 from overworld.domains.gameplay.messages import Collected
+from overworld.domains.gameplay.ports import Gear
 from overworld.domains.gameplay.rules import Attempt, Decision, Wait, Win, decide
 from overworld.domains.gameplay.spawns import is_placed
 from overworld.kernel.clock import rfc3339, to_us
@@ -47,13 +48,21 @@ class ExactClaims:
     """Answers batches of claims, exactly as if they had come one after another. Several may run at once."""
 
     def __init__(
-        self, *, database: Database, outbox: Outbox, ledger: Ledger, daily_cap: int, levels: Sequence[int]
+        self,
+        *,
+        database: Database,
+        outbox: Outbox,
+        ledger: Ledger,
+        daily_cap: int,
+        levels: Sequence[int],
+        gear: Gear | None,
     ) -> None:
         self._database = database
         self._outbox = outbox
         self._ledger = ledger
         self._daily_cap = daily_cap
         self._levels = levels
+        self._gear = gear
 
     async def run(self, claims: Sequence[Claim], *, at: datetime, stripe: int) -> list[Outcome]:
         """The outcome of each claim, (n,); no id may come twice.
@@ -82,6 +91,7 @@ class ExactClaims:
                 now_us=to_us(at),
                 daily_cap=self._daily_cap,
                 levels=self._levels,
+                worn=await self._gear.of(tx, list(players), now_us=to_us(at)) if self._gear else {},
                 pay=till.pay,
             )
             settled = await self._credited(tx, fresh, decision, at=at, stripe=stripe)

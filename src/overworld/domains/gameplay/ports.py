@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
+from overworld.domains.gameplay.types import Worn
 from overworld.kernel.events import Event
-from overworld.kernel.ports import Outbox
+from overworld.kernel.ports import Outbox, Tx
 
 
 class EncodingOutbox(Outbox, Protocol):
@@ -17,6 +18,17 @@ class EncodingOutbox(Outbox, Protocol):
 
     def encoded(self, events: Sequence[Event], *, at: datetime) -> list[bytes]:
         """Each event as the log keeps it, (n,); a row of the log is a JSON array of them."""
+        ...
+
+
+class Gear(Protocol):
+    """What players carry that changes what their claims pay."""
+
+    async def of(self, tx: Tx, player_ids: Sequence[UUID], *, now_us: int) -> Mapping[UUID, Worn]:
+        """What counts for each; who carries nothing may be absent. One round trip.
+
+        Of a tool that is worn out already it gives none. Under the players' locks it is exact.
+        """
         ...
 
 

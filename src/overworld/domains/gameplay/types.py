@@ -15,6 +15,7 @@ from overworld.kernel.money import Currency
 from overworld.kernel.secretive import Secretive
 
 NOBODY = UUID(int=0)
+WHOLE_BP = 10_000
 EXPERIENCE_MAX = 2**53 - 1
 """What a JSON number holds exactly; a player's total stays there."""
 
@@ -185,13 +186,32 @@ class Placement(Struct, frozen=True, kw_only=True):
 
 
 class Player(Struct, frozen=True, kw_only=True):
-    """A player's progress, and how many collectibles they took on the day they last took one."""
+    """A player's progress, and how many collectibles they took: on the day they last took one, and ever."""
 
     id: UUID
     experience: int = 0
     level: int = 1
     day: date = date(1970, 1, 1)
     collected_on_day: int = 0
+    collected: int = 0
+
+
+class Worn(Struct, frozen=True, gc=False):
+    """What multiplies a player's claims, in parts of 10,000: the tool in hand and the boosts that run.
+
+    `version` is the player's `gear`. The tool pays until the player has won `worn_at` claims in all, None when it does
+    not wear; the boosts hold until `boost_until_us`, None when none runs.
+    """
+
+    version: int = 0
+    tool_bp: int = WHOLE_BP
+    worn_at: int | None = None
+    boost_bp: int = WHOLE_BP
+    boost_until_us: int | None = None
+
+
+BARE = Worn()
+"""Who carries nothing that counts."""
 
 
 class Progress(Struct, frozen=True):

@@ -15,7 +15,7 @@ from overworld.domains.gameplay.consumers import placed_tail
 from overworld.domains.gameplay.land import Land
 from overworld.domains.gameplay.placed import Placed
 from overworld.domains.gameplay.placing import Placing
-from overworld.domains.gameplay.ports import EncodingOutbox, Sight, Trust
+from overworld.domains.gameplay.ports import EncodingOutbox, Gear, Sight, Trust
 from overworld.domains.gameplay.routes import routes
 from overworld.domains.gameplay.rules import catalogue_of, spawn_table
 from overworld.domains.gameplay.service import Gameplay
@@ -58,6 +58,7 @@ async def build(
     collectibles: CollectibleRules,
     progression: ProgressionRules,
     currencies: Sequence[Currency],
+    gear: Gear | None = None,
     alias: str | None = None,
     settings: GameplaySettings | None = None,
 ) -> GameplayParts:
@@ -84,6 +85,7 @@ async def build(
         rules=collectibles,
         levels=progression.levels,
         fix_age_max_s=chosen.fix_age_max_s,
+        gear=gear,
     )
     service = Gameplay(
         database=database,
