@@ -21,6 +21,7 @@ EVENTS = {
     "chat.message",
     "peer.message",
     "tokens.sent",
+    "leaderboard.updated",
     "unsubscribed",
     "reconnect",
 }
