@@ -208,16 +208,6 @@ async def _domains(platform: Platform) -> Domains:
         settings=settings.accounts,
         progress=gameplay.service,
     )
-    boards = boards_wiring.build(
-        database=platform.database,
-        clock=platform.clock,
-        outbox=platform.outbox,
-        progress=BoardsProgress(),
-        memberships=NoMemberships(),
-        declared=game.leaderboards,
-        currencies=game.currencies,
-        region_level=settings.gameplay.region_level,
-    )
     sending = _sending(platform, ledger=ledger, gameplay=gameplay, accounts=accounts)
     gateway = realtime_wiring.build(
         settings=settings.realtime,
@@ -248,9 +238,22 @@ async def _domains(platform: Platform) -> Domains:
         sending=sending,
         world=world,
         gameplay=gameplay,
-        boards=boards,
+        boards=_boards(platform),
         accounts=accounts,
         gateway=gateway,
+    )
+
+
+def _boards(platform: Platform) -> BoardsParts:
+    return boards_wiring.build(
+        database=platform.database,
+        clock=platform.clock,
+        outbox=platform.outbox,
+        progress=BoardsProgress(),
+        memberships=NoMemberships(),
+        declared=platform.game.leaderboards,
+        currencies=platform.game.currencies,
+        region_level=platform.settings.gameplay.region_level,
     )
 
 

@@ -28,7 +28,7 @@ def takes_of(random: Random, clock: Any, count: int) -> list[Take]:
 
 async def places(parts: Any, board: str = "global") -> list[Any]:
     page, _ = await parts.service.page(Asked(player_id=ANN, board=board, limit=200))
-    return page.items
+    return list(page.items)
 
 
 async def test_a_server_that_starts_again_has_what_the_other_one_had(stadium, clock):
