@@ -169,12 +169,7 @@ async def compose(
 
 async def _domains(platform: Platform) -> Domains:
     settings, game = platform.settings, platform.game
-    ledger = ledger_wiring.build(
-        database=platform.database,
-        clock=platform.clock,
-        currencies={currency.code: currency for currency in game.currencies},
-        settings=settings.ledger,
-    )
+    ledger = _ledger(platform)
     world = world_wiring.build(
         database=platform.database,
         clock=platform.clock,
@@ -241,6 +236,15 @@ async def _domains(platform: Platform) -> Domains:
         boards=_boards(platform),
         accounts=accounts,
         gateway=gateway,
+    )
+
+
+def _ledger(platform: Platform) -> LedgerDomain:
+    return ledger_wiring.build(
+        database=platform.database,
+        clock=platform.clock,
+        currencies={currency.code: currency for currency in platform.game.currencies},
+        settings=platform.settings.ledger,
     )
 
 
