@@ -23,6 +23,7 @@ EVENTS = {
     "inventory.changed",
     "level.reached",
     "tokens.sent",
+    "leaderboard.updated",
     "unsubscribed",
     "reconnect",
 }

@@ -13,7 +13,14 @@ from msgspec.structs import replace
 from overworld import __version__
 from overworld.app import measures, site, start
 from overworld.app.collector import Collector
-from overworld.app.doors import CellViews, CollectAction, CollectiblesAround, TrustEverybody
+from overworld.app.doors import (
+    BoardsProgress,
+    CellViews,
+    CollectAction,
+    CollectiblesAround,
+    NoMemberships,
+    TrustEverybody,
+)
 from overworld.app.game import Game
 from overworld.app.live import wiring as live_wiring
 from overworld.app.live.routes import PREFIX as LIVE_PREFIX
@@ -25,6 +32,9 @@ from overworld.domains.accounts import wiring as accounts_wiring
 from overworld.domains.accounts.consumers import TOPICS as REVOCATION_TOPICS
 from overworld.domains.accounts.wiring import Accounts
 from overworld.domains.gameplay import wiring as gameplay_wiring
+from overworld.domains.gameplay.boards import wiring as boards_wiring
+from overworld.domains.gameplay.boards.standings import TOPICS as STANDINGS_TOPICS
+from overworld.domains.gameplay.boards.wiring import BoardsParts
 from overworld.domains.gameplay.carry import wiring as carry_wiring
 from overworld.domains.gameplay.carry.wiring import CarryParts
 from overworld.domains.gameplay.consumers import TOPICS as PLACED_TOPICS
@@ -39,6 +49,7 @@ from overworld.domains.world import wiring as world_wiring
 from overworld.domains.world.consumers import TOPICS as VISIBILITY_TOPICS
 from overworld.domains.world.wiring import WorldParts
 from overworld.flows import (
+    boards_to_sockets,
     carried_to_sockets,
     collections_to_sockets,
     levels_to_sockets,
@@ -68,6 +79,7 @@ class House(Struct, frozen=True, kw_only=True):
     gameplay: GameplayParts
     carry: CarryParts
     quests: QuestParts
+    boards: BoardsParts
     ledger: LedgerDomain
     sending: SendingParts
     accounts: Accounts
@@ -89,6 +101,7 @@ class Domains(Struct, frozen=True, kw_only=True):
     gameplay: GameplayParts
     carry: CarryParts
     quests: QuestParts
+    boards: BoardsParts
     accounts: Accounts
     gateway: Gateway
     carry_routes: list[ControllerRouterHandler]
@@ -104,6 +117,7 @@ class Domains(Struct, frozen=True, kw_only=True):
             *self.gameplay.routes,
             *self.carry_routes,
             *self.quests.routes,
+            *self.boards.routes,
         ]
 
 
@@ -158,6 +172,7 @@ async def compose(
         gameplay=domains.gameplay,
         carry=domains.carry,
         quests=domains.quests,
+        boards=domains.boards,
         ledger=domains.ledger,
         sending=domains.sending,
         accounts=domains.accounts,
@@ -175,12 +190,7 @@ async def compose(
 
 async def _domains(platform: Platform) -> Domains:
     settings, game = platform.settings, platform.game
-    ledger = ledger_wiring.build(
-        database=platform.database,
-        clock=platform.clock,
-        currencies={currency.code: currency for currency in game.currencies},
-        settings=settings.ledger,
-    )
+    ledger = _ledger(platform)
     world = world_wiring.build(
         database=platform.database,
         clock=platform.clock,
@@ -233,6 +243,7 @@ async def _domains(platform: Platform) -> Domains:
         gameplay=gameplay,
         carry=carry,
         quests=_quests(platform, ledger=ledger, world=world, carry=carry),
+        boards=_boards(platform),
         accounts=accounts,
         gateway=gateway,
         carry_routes=_carry_routes(platform, carry=carry, accounts=accounts),
@@ -296,6 +307,28 @@ def _carry_routes(platform: Platform, *, carry: CarryParts, accounts: Accounts) 
     )
 
 
+def _ledger(platform: Platform) -> LedgerDomain:
+    return ledger_wiring.build(
+        database=platform.database,
+        clock=platform.clock,
+        currencies={currency.code: currency for currency in platform.game.currencies},
+        settings=platform.settings.ledger,
+    )
+
+
+def _boards(platform: Platform) -> BoardsParts:
+    return boards_wiring.build(
+        database=platform.database,
+        clock=platform.clock,
+        outbox=platform.outbox,
+        progress=BoardsProgress(),
+        memberships=NoMemberships(),
+        declared=platform.game.leaderboards,
+        currencies=platform.game.currencies,
+        region_level=platform.settings.gameplay.region_level,
+    )
+
+
 def _sending(platform: Platform, *, ledger: LedgerDomain, gameplay: GameplayParts, accounts: Accounts) -> SendingParts:
     return ledger_wiring.build_sending(
         database=platform.database,
@@ -351,6 +384,10 @@ def readers(house: House, *, game: Game, room_level: int) -> Sequence[tuple[str,
     )
     end_sockets = revocations_to_sockets.RevocationsToSockets(house.gateway)
 
+    boards = boards_to_sockets.BoardsToSockets(
+        publisher=house.gateway, standings=house.boards.service.standings, moves=house.boards.moves
+    )
+
     async def revoke(envelopes: Sequence[Envelope]) -> None:
         """The token first: a client whose socket ends must not get in again with it."""
         await house.accounts.on_events(envelopes)
@@ -376,6 +413,7 @@ def readers(house: House, *, game: Game, room_level: int) -> Sequence[tuple[str,
         ),
         ("quests-told", sorted(quests_to_sockets.TOPICS), quests_to_sockets.QuestsToSockets(house.gateway).handle),
         ("inventories", sorted(carried_to_sockets.TOPICS), carried_to_sockets.CarriedToSockets(house.gateway).handle),
+        ("leaderboards", sorted(STANDINGS_TOPICS), boards.handle),
     ]
 
 

@@ -15,6 +15,7 @@ import overworld
 from overworld.app.carry_checks import check_carry
 from overworld.app.definition import DefinitionError, Located, did_you_mean
 from overworld.app.quest_checks import check_quests
+from overworld.domains.gameplay.boards.types import EXPERIENCE, BoardRules, turns_of
 from overworld.domains.gameplay.carry.kit import kit_of
 from overworld.domains.gameplay.carry.types import BadgeRules, ItemRules, Kit, Name, ToolRules
 from overworld.domains.gameplay.quests.types import QuestName, QuestRules
@@ -78,6 +79,7 @@ class GameFile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     tools: ToolRules = ToolRules()
     badges: Annotated[dict[Name, BadgeRules], Meta(max_length=256)] = {}
     quests: Annotated[dict[QuestName, QuestRules], Meta(max_length=256)] = {}
+    leaderboards: Annotated[dict[Slug, BoardRules], Meta(max_length=32)] = {}
 
 
 class Game(Struct, frozen=True, kw_only=True):
@@ -97,6 +99,7 @@ class Game(Struct, frozen=True, kw_only=True):
     tools: ToolRules
     badges: dict[str, BadgeRules]
     quests: dict[str, QuestRules]
+    leaderboards: dict[str, BoardRules]
     digest: str
     file: Path
 
@@ -141,6 +144,7 @@ def check(path: Path) -> Game:
         tools=written.tools,
         badges=written.badges,
         quests=written.quests,
+        leaderboards=written.leaderboards,
         digest=sha256(msgspec.json.encode(written, order="deterministic")).hexdigest(),
         file=file,
     )
@@ -193,6 +197,7 @@ def _cross_check(written: GameFile, located: Located) -> None:
     _check_transfers(written, located)
     check_carry(written, located)
     check_quests(written, located)
+    _check_leaderboards(written, located)
     levels = written.progression.levels
     for i in range(1, len(levels)):
         if levels[i] <= levels[i - 1]:
@@ -225,6 +230,18 @@ def _check_transfers(written: GameFile, located: Located) -> None:
         if at_once and in_a_day and at_once > in_a_day:
             problem = f"{limits.per_transfer_max} at once is more than the {limits.per_day_max} of a day"
             located.refuse((*path, "per_transfer_max"), problem)
+
+
+def _check_leaderboards(written: GameFile, located: Located) -> None:
+    for name, rules in written.leaderboards.items():
+        path = ("leaderboards", name)
+        if rules.counts not in (None, EXPERIENCE):
+            _currency(rules.counts, written, located, (*path, "counts"))
+        try:
+            turns_of(rules.resets)
+        except ValueError as error:
+            allowed = "never, daily, weekly, monthly, or a cron expression of five fields"
+            located.refuse((*path, "resets"), str(error), allowed=allowed)
 
 
 def _currency(code: str, written: GameFile, located: Located, path: tuple[str, ...]) -> Currency | None:

@@ -28,6 +28,7 @@ from overworld.app.settings import Settings
 from overworld.app.settings_sources import Resolved
 from overworld.app.signals import end_after, reload_on_signal, stop_on_signal
 from overworld.app.upkeep import ROWS_MAX, old_answers, throw_away
+from overworld.domains.gameplay.boards import scoring
 from overworld.domains.realtime.errors import PortTaken
 from overworld.domains.realtime.tls import ServerTls, TlsUnusable
 from overworld.domains.realtime.types import RealtimeSettings
@@ -176,6 +177,8 @@ async def _running(house: House, settings: Settings, game: Game) -> AsyncIterato
         answers = partial(old_answers, house.database, clock=house.clock)
         sessions = partial(house.accounts.sessions.forget_ended, rows_max=ROWS_MAX)
         house.loops.run("ledger-expiry", house.ledger.expiry.run)
+        house.loops.run("leaderboard-turning", house.boards.turning.run)
+        house.loops.run("leaderboard-moves", house.boards.moves.run)
         house.loops.run("upkeep", partial(throw_away, answers, sessions))
         await house.ledger.sealer.prepare()
         house.loops.run("ledger-sealer", house.ledger.sealer.run)
@@ -183,6 +186,9 @@ async def _running(house: House, settings: Settings, game: Game) -> AsyncIterato
         await house.accounts.load()
         await house.world.load()
         await house.gameplay.placing.load()
+        scores = house.log.fold(scoring.NAME, topics=scoring.TOPICS, apply=house.boards.scoring.apply)
+        house.loops.run("leaderboard-scores", scores.run)
+        house.loops.run("leaderboard-load", house.boards.service.load)
         stack.push_async_callback(house.accounts.close)
         with step("Preparing the kernels; the very first start compiles them, for some ten seconds"):
             await house.world.start()
