@@ -23,6 +23,7 @@ from overworld.app.doors import (
 )
 from overworld.app.game import Game
 from overworld.app.live import wiring as live_wiring
+from overworld.app.live.following import Following
 from overworld.app.live.routes import PREFIX as LIVE_PREFIX
 from overworld.app.live.routes import LiveMap
 from overworld.app.live.routes import routes as live_routes
@@ -156,6 +157,7 @@ async def compose(
         world=domains.world.service,
         gameplay=domains.gameplay.service,
         gateway=domains.gateway,
+        following=_following(domains),
         clock=clock,
         ids=ids,
         limiter=platform.limiter,
@@ -341,6 +343,18 @@ def _sending(platform: Platform, *, ledger: LedgerDomain, gameplay: GameplayPart
         currencies=ledger.service.currencies,
         rules=platform.game.transfers,
         settings=platform.settings.ledger,
+    )
+
+
+def _following(domains: Domains) -> Following:
+    return Following(
+        profiles=domains.accounts.profiles,
+        directory=domains.accounts.directory,
+        ledger=domains.ledger.service,
+        carried=domains.carry.reading,
+        quests=domains.quests.showing,
+        boards=domains.boards.service,
+        world=domains.world.service,
     )
 
 
