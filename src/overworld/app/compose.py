@@ -14,10 +14,19 @@ from overworld import __version__
 from overworld.app import measures, site, start
 from overworld.app.aliases import also_named
 from overworld.app.collector import Collector
-from overworld.app.doors import CellViews, CollectAction, CollectiblesAround, CollectOffline, TrustEverybody
+from overworld.app.doors import (
+    BoardsProgress,
+    CellViews,
+    CollectAction,
+    CollectiblesAround,
+    CollectOffline,
+    NoMemberships,
+    TrustEverybody,
+)
 from overworld.app.game import Game
 from overworld.app.hooks.work import Counted
 from overworld.app.live import wiring as live_wiring
+from overworld.app.live.following import Following
 from overworld.app.live.routes import PREFIX as LIVE_PREFIX
 from overworld.app.live.routes import LiveMap
 from overworld.app.live.routes import routes as live_routes
@@ -33,6 +42,9 @@ from overworld.domains.accounts.membership import wiring as membership_wiring
 from overworld.domains.accounts.membership.wiring import MembershipParts
 from overworld.domains.accounts.wiring import Accounts
 from overworld.domains.gameplay import wiring as gameplay_wiring
+from overworld.domains.gameplay.boards import wiring as boards_wiring
+from overworld.domains.gameplay.boards.standings import TOPICS as STANDINGS_TOPICS
+from overworld.domains.gameplay.boards.wiring import BoardsParts
 from overworld.domains.gameplay.carry import wiring as carry_wiring
 from overworld.domains.gameplay.carry.wiring import CarryParts
 from overworld.domains.gameplay.consumers import TOPICS as PLACED_TOPICS
@@ -49,6 +61,7 @@ from overworld.domains.world import wiring as world_wiring
 from overworld.domains.world.consumers import TOPICS as VISIBILITY_TOPICS
 from overworld.domains.world.wiring import WorldParts
 from overworld.flows import (
+    boards_to_sockets,
     carried_to_sockets,
     collections_to_sockets,
     levels_to_sockets,
@@ -79,6 +92,7 @@ class House(Struct, frozen=True, kw_only=True):
     carry: CarryParts
     quests: QuestParts
     sync: SyncParts
+    boards: BoardsParts
     ledger: LedgerDomain
     sending: SendingParts
     accounts: Accounts
@@ -104,6 +118,7 @@ class Domains(Struct, frozen=True, kw_only=True):
     carry: CarryParts
     quests: QuestParts
     sync: SyncParts
+    boards: BoardsParts
     accounts: Accounts
     membership: MembershipParts
     gateway: Gateway
@@ -122,6 +137,7 @@ class Domains(Struct, frozen=True, kw_only=True):
             *self.carry_routes,
             *self.quests.routes,
             *self.sync.routes,
+            *self.boards.routes,
         ]
 
 
@@ -175,6 +191,7 @@ async def compose(
         world=domains.world.service,
         gameplay=domains.gameplay.service,
         gateway=domains.gateway,
+        following=_following(domains),
         clock=clock,
         ids=ids,
         limiter=platform.limiter,
@@ -192,6 +209,7 @@ async def compose(
         carry=domains.carry,
         quests=domains.quests,
         sync=domains.sync,
+        boards=domains.boards,
         ledger=domains.ledger,
         sending=domains.sending,
         accounts=domains.accounts,
@@ -212,12 +230,7 @@ async def compose(
 
 async def _domains(platform: Platform) -> Domains:
     settings, game = platform.settings, platform.game
-    ledger = ledger_wiring.build(
-        database=platform.database,
-        clock=platform.clock,
-        currencies={currency.code: currency for currency in game.currencies},
-        settings=settings.ledger,
-    )
+    ledger = _ledger(platform)
     world = world_wiring.build(
         database=platform.database,
         clock=platform.clock,
@@ -263,6 +276,7 @@ async def _domains(platform: Platform) -> Domains:
         carry=carry,
         quests=_quests(platform, ledger=ledger, world=world, carry=carry),
         sync=_sync(platform, world=world, gameplay=gameplay),
+        boards=_boards(platform),
         accounts=accounts,
         membership=membership,
         gateway=gateway,
@@ -367,6 +381,28 @@ def _accounts(platform: Platform, *, membership: MembershipParts, gameplay: Game
     )
 
 
+def _ledger(platform: Platform) -> LedgerDomain:
+    return ledger_wiring.build(
+        database=platform.database,
+        clock=platform.clock,
+        currencies={currency.code: currency for currency in platform.game.currencies},
+        settings=platform.settings.ledger,
+    )
+
+
+def _boards(platform: Platform) -> BoardsParts:
+    return boards_wiring.build(
+        database=platform.database,
+        clock=platform.clock,
+        outbox=platform.outbox,
+        progress=BoardsProgress(),
+        memberships=NoMemberships(),
+        declared=platform.game.leaderboards,
+        currencies=platform.game.currencies,
+        region_level=platform.settings.gameplay.region_level,
+    )
+
+
 def _sending(platform: Platform, *, ledger: LedgerDomain, gameplay: GameplayParts, accounts: Accounts) -> SendingParts:
     return ledger_wiring.build_sending(
         database=platform.database,
@@ -379,6 +415,18 @@ def _sending(platform: Platform, *, ledger: LedgerDomain, gameplay: GameplayPart
         currencies=ledger.service.currencies,
         rules=platform.game.transfers,
         settings=platform.settings.ledger,
+    )
+
+
+def _following(domains: Domains) -> Following:
+    return Following(
+        profiles=domains.accounts.profiles,
+        directory=domains.accounts.directory,
+        ledger=domains.ledger.service,
+        carried=domains.carry.reading,
+        quests=domains.quests.showing,
+        boards=domains.boards.service,
+        world=domains.world.service,
     )
 
 
@@ -428,6 +476,10 @@ def readers(house: House, *, game: Game, room_level: int) -> Sequence[tuple[str,
     )
     end_sockets = revocations_to_sockets.RevocationsToSockets(house.gateway)
 
+    boards = boards_to_sockets.BoardsToSockets(
+        publisher=house.gateway, standings=house.boards.service.standings, moves=house.boards.moves
+    )
+
     async def revoke(envelopes: Sequence[Envelope]) -> None:
         """The token first: a client whose socket ends must not get in again with it."""
         await house.accounts.on_events(envelopes)
@@ -454,6 +506,7 @@ def readers(house: House, *, game: Game, room_level: int) -> Sequence[tuple[str,
         ),
         ("quests-told", sorted(quests_to_sockets.TOPICS), quests_to_sockets.QuestsToSockets(house.gateway).handle),
         ("inventories", sorted(carried_to_sockets.TOPICS), carried_to_sockets.CarriedToSockets(house.gateway).handle),
+        ("leaderboards", sorted(STANDINGS_TOPICS), boards.handle),
     ]
 
 
