@@ -22,12 +22,14 @@ from bench.peers import peers
 from bench.quests import quests
 from bench.seal import seal
 from bench.start import start
+from bench.sync import sync
 from bench.tick import tick
 from bench.transfers import transfers
 
 _NAMES = (
     "bandwidth", "claims", "claims-curve", "claims-hot", "claims-socket", "connections", "curves", "fanout", "location",
     "location-json", "location-single", "nearby", "peers", "quests", "seal", "start", "tick",
+    "location-json", "location-single", "nearby", "peers", "seal", "start", "sync", "tick",
     "transfers",
 )  # fmt: skip
 
@@ -49,6 +51,7 @@ app.command(peers)
 app.command(quests)
 app.command(seal)
 app.command(start)
+app.command(sync)
 app.command(tick)
 app.command(transfers)
 

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from overworld import __version__
 from overworld.app import measures, site, start
 from overworld.app.collector import Collector
-from overworld.app.doors import CellViews, CollectAction, CollectiblesAround, TrustEverybody
+from overworld.app.doors import CellViews, CollectAction, CollectiblesAround, CollectOffline, TrustEverybody
 from overworld.app.game import Game
 from overworld.app.live import wiring as live_wiring
 from overworld.app.live.routes import PREFIX as LIVE_PREFIX
@@ -23,6 +23,8 @@ from overworld.app.loops import Loops
 from overworld.app.settings import Settings
 from overworld.domains.accounts import wiring as accounts_wiring
 from overworld.domains.accounts.consumers import TOPICS as REVOCATION_TOPICS
+from overworld.domains.accounts.membership import wiring as membership_wiring
+from overworld.domains.accounts.membership.wiring import MembershipParts
 from overworld.domains.accounts.wiring import Accounts
 from overworld.domains.gameplay import wiring as gameplay_wiring
 from overworld.domains.gameplay.carry import wiring as carry_wiring
@@ -30,6 +32,8 @@ from overworld.domains.gameplay.carry.wiring import CarryParts
 from overworld.domains.gameplay.consumers import TOPICS as PLACED_TOPICS
 from overworld.domains.gameplay.quests import wiring as quests_wiring
 from overworld.domains.gameplay.quests.wiring import QuestParts
+from overworld.domains.gameplay.sync import wiring as sync_wiring
+from overworld.domains.gameplay.sync.wiring import SyncParts
 from overworld.domains.gameplay.wiring import GameplayParts
 from overworld.domains.ledger import wiring as ledger_wiring
 from overworld.domains.ledger.wiring import LedgerDomain, SendingParts
@@ -68,9 +72,11 @@ class House(Struct, frozen=True, kw_only=True):
     gameplay: GameplayParts
     carry: CarryParts
     quests: QuestParts
+    sync: SyncParts
     ledger: LedgerDomain
     sending: SendingParts
     accounts: Accounts
+    membership: MembershipParts
     log: EventLog
     loops: Loops
     collector: Collector
@@ -89,7 +95,9 @@ class Domains(Struct, frozen=True, kw_only=True):
     gameplay: GameplayParts
     carry: CarryParts
     quests: QuestParts
+    sync: SyncParts
     accounts: Accounts
+    membership: MembershipParts
     gateway: Gateway
     carry_routes: list[ControllerRouterHandler]
 
@@ -98,12 +106,14 @@ class Domains(Struct, frozen=True, kw_only=True):
         """What the domains answer over HTTP."""
         return [
             *self.accounts.routes,
+            *self.membership.routes,
             *self.ledger.routes,
             *self.sending.routes,
             *self.world.routes,
             *self.gameplay.routes,
             *self.carry_routes,
             *self.quests.routes,
+            *self.sync.routes,
         ]
 
 
@@ -158,9 +168,11 @@ async def compose(
         gameplay=domains.gameplay,
         carry=domains.carry,
         quests=domains.quests,
+        sync=domains.sync,
         ledger=domains.ledger,
         sending=domains.sending,
         accounts=domains.accounts,
+        membership=domains.membership,
         log=log,
         loops=Loops(),
         collector=Collector(monotonic_s=clock.monotonic_s),
@@ -192,6 +204,7 @@ async def _domains(platform: Platform) -> Domains:
     carry = await _carry(platform, ledger)
     gameplay = await _gameplay(platform, ledger=ledger, world=world, carry=carry)
     accounts = accounts_wiring.build(
+    gameplay = await gameplay_wiring.build(
         database=platform.database,
         clock=platform.clock,
         ids=platform.ids,
@@ -201,6 +214,18 @@ async def _domains(platform: Platform) -> Domains:
         settings=settings.accounts,
         progress=gameplay.service,
     )
+        ledger=ledger.service,
+        last_fix=world.service,
+        sight=world.service,
+        trust=TrustEverybody(),
+        collectibles=game.collectibles,
+        progression=game.progression,
+        currencies=game.currencies,
+        alias=game.routes.collectibles,
+        settings=settings.gameplay,
+    )
+    membership = _membership(platform, ledger)
+    accounts = _accounts(platform, membership=membership, gameplay=gameplay)
     sending = _sending(platform, ledger=ledger, gameplay=gameplay, accounts=accounts)
     gateway = realtime_wiring.build(
         settings=settings.realtime,
@@ -287,12 +312,52 @@ def _quests(platform: Platform, *, ledger: LedgerDomain, world: WorldParts, carr
 
 def _carry_routes(platform: Platform, *, carry: CarryParts, accounts: Accounts) -> list[ControllerRouterHandler]:
     return carry.routes(
+        sync=_sync(platform, world=world, gameplay=gameplay),
+        accounts=accounts,
+        membership=membership,
+        gateway=gateway,
+    )
+
+
+def _sync(platform: Platform, *, world: WorldParts, gameplay: GameplayParts) -> SyncParts:
+    movement = platform.game.movement
+    return sync_wiring.build(
+        database=platform.database,
+        clock=platform.clock,
+        last_fix=world.service,
+        acts={"collect": CollectOffline(gameplay.service)},
+        rules=platform.game.sync,
+        speed_max_km_h=movement.speed_max_km_h,
+        accuracy_m=movement.accuracy_unknown_m,
+    )
+
+
+def _membership(platform: Platform, ledger: LedgerDomain) -> MembershipParts:
+    return membership_wiring.build(
+        database=platform.database,
+        clock=platform.clock,
+        ledger=ledger.service,
+        outbox=platform.outbox,
+        rules=platform.game.memberships,
+        currencies=ledger.service.currencies,
+        alias=platform.game.routes.memberships,
+        settings=platform.settings.accounts,
+    )
+
+
+def _accounts(platform: Platform, *, membership: MembershipParts, gameplay: GameplayParts) -> Accounts:
+    return accounts_wiring.build(
         database=platform.database,
         clock=platform.clock,
         ids=platform.ids,
         outbox=platform.outbox,
         directory=accounts.directory,
         tools_alias=platform.game.routes.tools,
+        limiter=platform.limiter,
+        limits_enabled=platform.settings.limits.enabled,
+        settings=platform.settings.accounts,
+        progress=gameplay.service,
+        clubs=membership.clubs,
     )
 
 

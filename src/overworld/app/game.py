@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from hashlib import sha256
 from pathlib import Path
 from stat import S_ISREG
@@ -10,6 +11,7 @@ from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta, Struct
+from msgspec.structs import replace
 
 import overworld
 from overworld.app.carry_checks import check_carry
@@ -19,6 +21,8 @@ from overworld.app.simulate.targets import EconomyRules, check_economy
 from overworld.domains.gameplay.carry.kit import kit_of
 from overworld.domains.gameplay.carry.types import BadgeRules, ItemRules, Kit, Name, ToolRules
 from overworld.domains.gameplay.quests.types import QuestName, QuestRules
+from overworld.domains.accounts.membership.types import MembershipRules
+from overworld.domains.gameplay.sync.types import SyncRules
 from overworld.domains.gameplay.types import CollectibleRules, ProgressionRules
 from overworld.domains.ledger.types import TransferRules
 from overworld.domains.world.types import InterestRules, MovementRules
@@ -28,6 +32,9 @@ FILE_NAME = "game.toml"
 SHIPPED = Path(overworld.__file__).parent / "games"
 BYTES_MAX = 1 << 20
 CANONICAL_NOUNS = ("collectibles", "tools", "memberships", "inventory", "items", "quests", "leaderboard", "sync")
+TOP_PATHS = frozenset(
+    {"auth", "game", "ledger", "live", "location", "memberships", "realtime", "start", "tokens", "users"}
+)
 
 Slug = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_-]{0,31}$")]
 CurrencyCode = Annotated[str, Meta(pattern=r"^[A-Za-z][A-Za-z0-9_]{0,15}$")]
@@ -56,6 +63,7 @@ class RouteNames(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     collectibles: Slug | None = None
     tools: Slug | None = None
+    memberships: Slug | None = None
 
 
 class CurrencyRules(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -80,6 +88,8 @@ class GameFile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     tools: ToolRules = ToolRules()
     badges: Annotated[dict[Name, BadgeRules], Meta(max_length=256)] = {}
     quests: Annotated[dict[QuestName, QuestRules], Meta(max_length=256)] = {}
+    sync: SyncRules = SyncRules()
+    memberships: Annotated[dict[Slug, MembershipRules], Meta(max_length=64)] = {}
 
 
 class Game(Struct, frozen=True, kw_only=True):
@@ -100,6 +110,8 @@ class Game(Struct, frozen=True, kw_only=True):
     tools: ToolRules
     badges: dict[str, BadgeRules]
     quests: dict[str, QuestRules]
+    sync: SyncRules
+    memberships: dict[str, MembershipRules]
     digest: str
     file: Path
 
@@ -137,7 +149,7 @@ def check(path: Path) -> Game:
         currencies=tuple(Currency(code, rules.scale) for code, rules in written.currencies.items()),
         movement=written.movement,
         interest=written.interest,
-        collectibles=written.collectibles,
+        collectibles=with_member_bonuses(written.collectibles, written.memberships),
         progression=written.progression,
         transfers=written.transfers,
         economy=written.economy,
@@ -145,6 +157,8 @@ def check(path: Path) -> Game:
         tools=written.tools,
         badges=written.badges,
         quests=written.quests,
+        sync=written.sync,
+        memberships=written.memberships,
         digest=sha256(msgspec.json.encode(written, order="deterministic")).hexdigest(),
         file=file,
     )
@@ -198,6 +212,7 @@ def _cross_check(written: GameFile, located: Located) -> None:
     check_economy(written.economy, written.currencies, located)
     check_carry(written, located)
     check_quests(written, located)
+    _check_memberships(written, located)
     levels = written.progression.levels
     for i in range(1, len(levels)):
         if levels[i] <= levels[i - 1]:
@@ -230,6 +245,33 @@ def _check_transfers(written: GameFile, located: Located) -> None:
         if at_once and in_a_day and at_once > in_a_day:
             problem = f"{limits.per_transfer_max} at once is more than the {limits.per_day_max} of a day"
             located.refuse((*path, "per_transfer_max"), problem)
+
+
+def _check_memberships(written: GameFile, located: Located) -> None:
+    for name, declared in written.memberships.items():
+        path = ("memberships", name)
+        if declared.price is not None and declared.currency is not None:
+            currency = _currency(declared.currency, written, located, (*path, "currency"))
+            if currency is not None:
+                _amount_minor(declared.price, currency, located, (*path, "price"))
+        if name in written.collectibles.member_bonus and Decimal(declared.benefits.reward_multiplier) != 1:
+            problem = f"collectibles.member_bonus says already what {name} brings"
+            located.refuse((*path, "benefits", "reward_multiplier"), problem)
+    founding = [name for name, declared in written.memberships.items() if declared.founding]
+    for name in founding[1:]:
+        located.refuse(("memberships", name, "founding"), f"{founding[0]} is the founding club already")
+    alias = written.routes.memberships
+    if alias is not None and not founding:
+        located.refuse(("routes", "memberships"), "there is no founding club that this could stand for")
+    if alias in TOP_PATHS:
+        located.refuse(("routes", "memberships"), f"`/v1/{alias}` has another meaning", hint="choose another name")
+
+
+def with_member_bonuses(rules: CollectibleRules, memberships: Mapping[str, MembershipRules]) -> CollectibleRules:
+    """The same with what memberships multiply rewards by, as shares that come on top."""
+    shares = {name: Decimal(one.benefits.reward_multiplier) - 1 for name, one in memberships.items()}
+    bonuses = {name: f"{share:f}" for name, share in shares.items() if share}
+    return replace(rules, member_bonus=rules.member_bonus | bonuses) if bonuses else rules
 
 
 def _currency(code: str, written: GameFile, located: Located, path: tuple[str, ...]) -> Currency | None:

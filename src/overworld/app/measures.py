@@ -40,9 +40,11 @@ def register(metrics: Metrics, *, house: House) -> None:
     """Registers the gauges; each is read when somebody scrapes."""
     _database(metrics, house.database)
     _lanes(metrics, house.gameplay.service.lanes)
+    _lanes(metrics, house.sync.service.lanes)
     _lanes(metrics, house.sending.service.lanes)
     _lanes(metrics, house.carry.service.lanes)
     _lanes(metrics, house.quests.completing.lanes)
+    _lanes(metrics, house.membership.service.lanes)
     _promises(metrics, house)
     _world(metrics, house)
     _ledger(metrics, house)

@@ -176,7 +176,8 @@ async def _running(house: House, settings: Settings, game: Game) -> AsyncIterato
         answers = partial(old_answers, house.database, clock=house.clock)
         sessions = partial(house.accounts.sessions.forget_ended, rows_max=ROWS_MAX)
         house.loops.run("ledger-expiry", house.ledger.expiry.run)
-        house.loops.run("upkeep", partial(throw_away, answers, sessions))
+        devices = partial(house.sync.service.forget_devices, rows_max=ROWS_MAX)
+        house.loops.run("upkeep", partial(throw_away, answers, sessions, devices))
         await house.ledger.sealer.prepare()
         house.loops.run("ledger-sealer", house.ledger.sealer.run)
         house.loops.run("ledger-auditor", house.ledger.auditor.run)
@@ -188,9 +189,11 @@ async def _running(house: House, settings: Settings, game: Game) -> AsyncIterato
             await house.world.start()
         stack.push_async_callback(house.world.stop)
         stack.push_async_callback(house.gameplay.service.close)
+        stack.push_async_callback(house.sync.service.close)
         stack.push_async_callback(house.sending.service.close)
         stack.push_async_callback(house.carry.service.close)
         stack.push_async_callback(house.quests.completing.close)
+        stack.push_async_callback(house.membership.service.close)
         yield
 
 

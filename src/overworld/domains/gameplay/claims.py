@@ -25,7 +25,7 @@ from overworld.domains.gameplay.errors import AlreadyCollected, CapReached, NotF
 from overworld.domains.gameplay.exact_claims import ExactClaims
 from overworld.domains.gameplay.messages import ClaimCollectible, Collected
 from overworld.domains.gameplay.ports import EncodingOutbox, Gear, Trust
-from overworld.domains.gameplay.rules import Attempt, Claimants, attempted, terms_of
+from overworld.domains.gameplay.rules import Attempt, Claimants, attempted, attempted_as_of, terms_of
 from overworld.domains.gameplay.spawns import Spawns, is_placed
 from overworld.domains.gameplay.store import Batch, Judged
 from overworld.domains.gameplay.types import BARE, CollectibleRules, Spawn, Worn
@@ -107,6 +107,9 @@ class Claims:
         wanted = [self._find(command.collectible_id) for command in commands]
         ids = await self._ledger.transfer_ids([(command.player_id, command.key) for command in commands])
         attempts = attempted(wanted, claimants, now_us=at_us, terms=self._terms)
+        for i, command in enumerate(commands):
+            if command.as_of is not None:
+                attempts[i] = attempted_as_of(wanted[i], claimants, i, command.as_of, terms=self._terms)
         return [
             Claim(
                 claim_id,
@@ -130,7 +133,7 @@ class Claims:
         """The outcomes, (n,); no id comes twice. Who has a claim that needs the exact way goes it with all of them."""
         slow = {
             claim.player_id for claim in claims if claim.spawn.kind.cooldown_s and isinstance(claim.attempt, Attempt)
-        }
+        } | _on_several_days(claims)
         fast = [claim for claim in claims if claim.player_id not in slow] if slow else claims
         outcomes = await self._at_once(fast, at=at, stripe=stripe) if fast else []
         if outcomes is not None and not slow:
@@ -319,6 +322,18 @@ def _of(claim: Claim, first: Claim, outcomes: Mapping[tuple[UUID, UUID], Outcome
         return own
     earlier = repeated(claim.use, first=first.use, outcome=outcomes[first.id, first.reference])
     return earlier if isinstance(earlier, Refusal) else Answer(earlier.value, replayed=True)
+
+
+def _on_several_days(claims: Sequence[Claim]) -> set[UUID]:
+    """Whose claims count on more than one day, as some that were made without a network may."""
+    made_earlier = {
+        claim.player_id for claim in claims if isinstance(claim.attempt, Attempt) and claim.attempt.at_us is not None
+    }
+    days: dict[UUID, set[date]] = {player_id: set() for player_id in made_earlier}
+    for claim in claims:
+        if claim.player_id in days and isinstance(claim.attempt, Attempt):
+            days[claim.player_id].add(claim.attempt.day)
+    return {player_id for player_id, of_player in days.items() if len(of_player) > 1}
 
 
 def _has_ended(worn: Worn, now_us: int) -> bool:
