@@ -15,6 +15,7 @@ from bench.claims_socket import claims_socket
 from bench.connections import connections
 from bench.curves import curves
 from bench.fanout import fanout
+from bench.leaderboard import leaderboard
 from bench.location import location, location_single
 from bench.location_json import location_json
 from bench.nearby import nearby
@@ -25,7 +26,8 @@ from bench.tick import tick
 from bench.transfers import transfers
 
 _NAMES = (
-    "bandwidth", "claims", "claims-curve", "claims-hot", "claims-socket", "connections", "curves", "fanout", "location",
+    "bandwidth", "claims", "claims-curve", "claims-hot", "claims-socket", "connections", "curves", "fanout", "leaderboard",
+    "location",
     "location-json", "location-single", "nearby", "peers", "seal", "start", "tick",
     "transfers",
 )  # fmt: skip
@@ -40,6 +42,7 @@ app.command(claims_socket)
 app.command(connections)
 app.command(curves)
 app.command(fanout)
+app.command(leaderboard)
 app.command(location)
 app.command(location_json)
 app.command(location_single)
