@@ -26,9 +26,8 @@ from bench.tick import tick
 from bench.transfers import transfers
 
 _NAMES = (
-    "bandwidth", "claims", "claims-curve", "claims-hot", "claims-socket", "connections", "curves", "fanout", "leaderboard",
-    "location",
-    "location-json", "location-single", "nearby", "peers", "seal", "start", "tick",
+    "bandwidth", "claims", "claims-curve", "claims-hot", "claims-socket", "connections", "curves", "fanout",
+    "leaderboard", "location", "location-json", "location-single", "nearby", "peers", "seal", "start", "tick",
     "transfers",
 )  # fmt: skip
 

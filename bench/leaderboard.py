@@ -39,7 +39,7 @@ from overworld.kernel.clock import SystemClock
 from overworld.kernel.events import Envelope
 from overworld.kernel.ids import IdSource
 from overworld.kernel.money import Currency
-from overworld.platform.eventlog import EventLog, PostgresOutbox
+from overworld.platform.eventlog import EventLog, Fold, PostgresOutbox
 
 _CURRENCY = Currency("coin")
 _WORLD = Key("global", ALWAYS.starts_at)
@@ -55,6 +55,7 @@ _WRITERS = 16
 _ASKED_PER_S = 200
 _SHOWN_PER_S = 100
 _SHOWN_S_MAX = 5.0
+_LOOK_S = 0.01
 _ALONE_MAX = 20_000
 _COMPARED = 200
 
@@ -121,7 +122,7 @@ class _Season:
         )
         self.players = [UUID(int=self._random.getrandbits(128)) for _ in range(wanted.players)]
         self.collected = 0
-        self._fold = self.log.fold(NAME, topics=TOPICS, apply=self.parts.scoring.apply)
+        self._fold: Fold | None = None
         self._waiting: dict[UUID, float] = {}
         self._shown_s: list[float] = []
         self._tally = Tally()
@@ -157,58 +158,60 @@ class _Season:
     async def prepare(self, units: int) -> None:
         """Writes that many collections into the log and more."""
         wanted = int(_SPARE * max(units, _UPDATES_MIN))
-        waiting = self._published - self._fold.handled
-        for _ in range(max(0, wanted - waiting) // _BATCH + 1):
+        for _ in range(max(0, wanted - self._left) // _BATCH + 1):
             await self._publish([self._collection() for _ in range(_BATCH)])
 
     async def round(self, seconds: float) -> None:
-        """Folds for so long, and asks."""
-        before = self._fold.handled
-        self._fold = self.log.fold(NAME, topics=TOPICS, apply=self.parts.scoring.apply)
-        self._published -= before
+        """Folds for so long, or until the log is empty, and asks."""
         with _calm():
             begun_s = perf_counter()
-            folding = asyncio.create_task(self._fold.run())
-            await self._ask(begun_s, until_s=begun_s + seconds)
-            self._fold.stop()
-            await folding
+            async with self._folding() as fold:
+                await self._ask(fold, begun_s, until_s=begun_s + seconds)
             self._tally.seconds = perf_counter() - begun_s
+            self._tally.done = fold.handled
 
     async def tally(self) -> Tally:
         """What came of the last round."""
         tally, self._tally = self._tally, Tally()
-        tally.done = self._fold.handled
-        dry = self._published <= self._fold.handled
-        tally.faults += ["nothing was left in the log: take less time"] * dry
-        tally.faults += ["the fold gave events up"] * (self._fold.buried > 0)
         return tally
 
     async def settle(self) -> None:
         """Lets the fold read the log to its end, and ranks hear of it."""
-        left = self._published - self._fold.handled
-        fold = self.log.fold(NAME, topics=TOPICS, apply=self.parts.scoring.apply)
+        async with self._folding():
+            while self._left:  # noqa: ASYNC110 - a fold has no event for this
+                await asyncio.sleep(_LOOK_S)
+        await asyncio.sleep(1)
+
+    @asynccontextmanager
+    async def _folding(self) -> AsyncIterator[Fold]:
+        """The fold runs while the block does; what it handled is left no more."""
+        fold = self._fold = self.log.fold(NAME, topics=TOPICS, apply=self.parts.scoring.apply)
         running = asyncio.create_task(fold.run())
-        while fold.handled < left:
-            await asyncio.sleep(0.01)
+        yield fold
         fold.stop()
         await running
-        await asyncio.sleep(1)
+        self._published -= fold.handled
+        self._fold = None
+        self._tally.faults += ["the fold gave events up"] * (fold.buried > 0)
+
+    @property
+    def _left(self) -> int:
+        """How many collections lie in the log that are not counted."""
+        return self._published - (self._fold.handled if self._fold else 0)
 
     async def shown(self, seconds: float) -> list[float]:
         """How long it takes from a collection until its player has the rank, one by one, at a rate; in seconds."""
-        fold = self.log.fold(NAME, topics=TOPICS, apply=self.parts.scoring.apply)
-        running = asyncio.create_task(fold.run())
-        await asyncio.sleep(0.5)
-        for _ in range(int(seconds * _SHOWN_PER_S)):
-            event = self._collection()
-            self._waiting[event.player_id] = perf_counter()
-            await self._publish([event])
-            await asyncio.sleep(1 / _SHOWN_PER_S)
-        until_s = perf_counter() + 10
-        while self._waiting and perf_counter() < until_s:
-            await asyncio.sleep(0.01)
-        fold.stop()
-        await running
+        async with self._folding():
+            await asyncio.sleep(0.5)
+            for _ in range(int(seconds * _SHOWN_PER_S)):
+                event = self._collection()
+                self._waiting[event.player_id] = perf_counter()
+                await self._publish([event])
+                await asyncio.sleep(1 / _SHOWN_PER_S)
+            until_s = perf_counter() + 10
+            while self._waiting and perf_counter() < until_s:  # noqa: ASYNC110 - likewise
+                await asyncio.sleep(_LOOK_S)
+        self._tally.faults += [f"{len(self._waiting)} ranks were never seen"] * bool(self._waiting)
         return self._shown_s
 
     async def alone(self, count: int) -> list[float]:
@@ -230,7 +233,7 @@ class _Season:
         page, _ = await self.parts.service.page(Asked(player_id=rows[0]["player_id"], limit=_COMPARED))
         shown = [(item.player_id, int(item.score)) for item in page.items]
         wrong = shown != [(row["player_id"], row["score"]) for row in rows]
-        return faults + ["the first places are not those of the table"] * wrong
+        return self._tally.faults + faults + ["the first places are not those of the table"] * wrong
 
     def row_by_row(self) -> _RowByRow:
         """The same, each collection in a transaction of its own."""
@@ -243,9 +246,9 @@ class _Season:
         added.add(event, self._clock.now())
         return event, added.gains()
 
-    async def _ask(self, begun_s: float, *, until_s: float) -> None:
+    async def _ask(self, fold: Fold, begun_s: float, *, until_s: float) -> None:
         due_s = begun_s
-        while (due_s := due_s + 1 / _ASKED_PER_S) < until_s:
+        while (due_s := due_s + 1 / _ASKED_PER_S) < until_s and fold.handled < self._published:
             if (early_s := due_s - perf_counter()) > 0:
                 await asyncio.sleep(early_s)
             await self._around(self._random.choice(self.players))

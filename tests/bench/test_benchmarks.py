@@ -251,7 +251,8 @@ def test_the_benchmarks_are_listed_each_with_what_it_measures():
     lines = bench("list").stdout.splitlines()
     assert [line.split()[0] for line in lines] == [
         "bandwidth", "claims", "claims-curve", "claims-hot", "claims-socket", "connections", "curves", "fanout",
-        "leaderboard", "location", "location-json", "location-single", "nearby", "peers", "seal", "start", "tick", "transfers",
+        "leaderboard", "location", "location-json", "location-single", "nearby", "peers", "seal", "start", "tick",
+        "transfers",
     ]  # fmt: skip
     assert all(len(line) > 40 for line in lines)
 

@@ -16,6 +16,9 @@ from overworld.geo import cells
 from overworld.kernel.events import Envelope
 from overworld.platform.postgres import Database
 
+_AT_ONCE = 256
+"""So many scores go into a set before others get their turn."""
+
 TOPICS = (LeaderboardScored.topic, LeaderboardRebuilt.topic)
 
 
@@ -81,7 +84,10 @@ class Standings:
     async def _take(self, key: Key, event: LeaderboardScored) -> None:
         scores = [Score(*pair) for pair in zip(event.scores, event.reached_us, strict=True)]
         gone = [player_id for player_id, score in zip(event.player_ids, scores, strict=True) if score.score == 0]
-        await self.ranks.put(key, event.player_ids, scores)
+        for start in range(0, len(scores), _AT_ONCE):
+            part = slice(start, start + _AT_ONCE)
+            await self.ranks.put(key, event.player_ids[part], scores[part])
+            await asyncio.sleep(0)
         if gone:
             self._held[key].gone.update(gone)
             await self.ranks.drop(key, gone)
