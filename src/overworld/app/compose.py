@@ -44,7 +44,12 @@ from overworld.domains.realtime.gateway import Gateway
 from overworld.domains.world import wiring as world_wiring
 from overworld.domains.world.consumers import TOPICS as VISIBILITY_TOPICS
 from overworld.domains.world.wiring import WorldParts
-from overworld.flows import boards_to_sockets, collections_to_sockets, revocations_to_sockets, transfers_to_sockets
+from overworld.flows import (
+    boards_to_sockets,
+    collections_to_sockets,
+    revocations_to_sockets,
+    transfers_to_sockets,
+)
 from overworld.kernel.clock import Clock
 from overworld.kernel.events import Envelope
 from overworld.kernel.ids import IdSource
@@ -193,16 +198,7 @@ async def _domains(platform: Platform) -> Domains:
         alias=game.routes.collectibles,
         settings=settings.gameplay,
     )
-    accounts = accounts_wiring.build(
-        database=platform.database,
-        clock=platform.clock,
-        ids=platform.ids,
-        outbox=platform.outbox,
-        limiter=platform.limiter,
-        limits_enabled=settings.limits.enabled,
-        settings=settings.accounts,
-        progress=gameplay.service,
-    )
+    accounts = _accounts(platform, gameplay=gameplay)
     sending = _sending(platform, ledger=ledger, gameplay=gameplay, accounts=accounts)
     gateway = realtime_wiring.build(
         settings=settings.realtime,
@@ -258,6 +254,19 @@ def _boards(platform: Platform) -> BoardsParts:
         declared=platform.game.leaderboards,
         currencies=platform.game.currencies,
         region_level=platform.settings.gameplay.region_level,
+    )
+
+
+def _accounts(platform: Platform, *, gameplay: GameplayParts) -> Accounts:
+    return accounts_wiring.build(
+        database=platform.database,
+        clock=platform.clock,
+        ids=platform.ids,
+        outbox=platform.outbox,
+        limiter=platform.limiter,
+        limits_enabled=platform.settings.limits.enabled,
+        settings=platform.settings.accounts,
+        progress=gameplay.service,
     )
 
 
