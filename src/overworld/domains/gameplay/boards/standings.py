@@ -27,7 +27,7 @@ class Standings:
 
     A set is there from the moment somebody asks: it takes what the log tells from then on, and what the table says.
     Both may tell of one score, and the higher one stays, so nothing is missed and nothing counted twice. At most
-    `sets_max` sets are held; the one that nobody has asked for longest goes first.
+    `sets_max` sets are held; the region that nobody has asked for longest goes first, those of the world stay.
     """
 
     def __init__(self, *, database: Database, ranks: Ranks, sets_max: int) -> None:
@@ -48,7 +48,8 @@ class Standings:
             held = self._held[key] = _Held()
             held.reading = asyncio.create_task(self._read(key, held), name=f"leaderboard {key.board}")
             await self._make_room()
-        self._held.move_to_end(key)
+        else:
+            self._held.move_to_end(key)
         if held.reading is not None:
             await asyncio.shield(held.reading)
         return self.ranks
@@ -114,7 +115,7 @@ class Standings:
         for key in list(self._held):
             if len(self._held) <= self._sets_max:
                 return
-            if self._held[key].reading is None:
+            if self._held[key].reading is None and key.region != WORLD:
                 await self._drop(key)
 
     async def _drop(self, key: Key) -> None:
