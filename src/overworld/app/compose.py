@@ -403,6 +403,19 @@ def _boards(platform: Platform) -> BoardsParts:
     )
 
 
+def _accounts(platform: Platform, *, gameplay: GameplayParts) -> Accounts:
+    return accounts_wiring.build(
+        database=platform.database,
+        clock=platform.clock,
+        ids=platform.ids,
+        outbox=platform.outbox,
+        limiter=platform.limiter,
+        limits_enabled=platform.settings.limits.enabled,
+        settings=platform.settings.accounts,
+        progress=gameplay.service,
+    )
+
+
 def _sending(platform: Platform, *, ledger: LedgerDomain, gameplay: GameplayParts, accounts: Accounts) -> SendingParts:
     return ledger_wiring.build_sending(
         database=platform.database,
