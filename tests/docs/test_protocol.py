@@ -20,6 +20,8 @@ EVENTS = {
     "players.nearby",
     "chat.message",
     "peer.message",
+    "inventory.changed",
+    "level.reached",
     "tokens.sent",
     "unsubscribed",
     "reconnect",

@@ -88,7 +88,25 @@ JUNK_TYPES = (
     b"*/*",
     b"\xff",
 )
-PLACING = tuple(f"/v1/game/{noun}{rest}" for noun in ("collectibles", "coins") for rest in ("", "/{id}"))
+PLACING = (
+    *(f"/v1/game/{noun}{rest}" for noun in ("collectibles", "coins") for rest in ("", "/{id}")),
+    "/v1/game/items",
+)
+QUEST = {
+    "title": "A quest",
+    "text": "of many",
+    "type": "story",
+    "difficulty": 2,
+    "objectives": [{"kind": "visit", "text": "go", "place": {"lat": 46.05, "lng": 14.5, "radius_m": 50}, "count": 1}],
+    "requires": {"level": 2, "quests": [], "membership": "founder", "zone": {"cell": "477b0c9"}},
+    "starts": "assigned",
+    "repeats": "weekly",
+    "shared": False,
+    "opens_at": "2026-06-01T12:00:00Z",
+    "closes_at": "2126-06-01T12:00:00Z",
+    "within_s": 3600,
+    "rewards": {"tokens": {"coin": "1"}, "experience": 1, "items": {}, "tools": [], "badges": []},
+}
 NEEDED = {"email", "password", "device_id", "refresh_token", "lat", "accuracy_m", "timestamp", "to", "amount"}
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND")
 
@@ -111,11 +129,13 @@ class Operation(Struct, frozen=True):
     @property
     def is_placing(self) -> bool:
         """Whether only staff may do it; the attack then has the developer key."""
-        return self.path in PLACING
+        return self.path in PLACING or (self.path, self.method) == ("/v1/game/quests", "POST")
 
     def url(self) -> str:
         """An address with something in its path that is not there."""
-        return self.path.format(id="A" * 32, session_id=uuid4(), number=10**9, name="nobody")
+        return self.path.format(
+            id="A" * 32, item_id="nothing", tool_id=uuid4(), session_id=uuid4(), number=10**9, name="nobody"
+        )
 
 
 class Attack:
@@ -186,6 +206,14 @@ def example(path: str) -> dict[str, Any]:
         "/v1/game/coins/{id}/collect": {},
         "/v1/game/collectibles": {"items": [placement()]},
         "/v1/game/coins": {"items": [placement()]},
+        "/v1/game/quests": {"id": f"q{name}", "quest": QUEST, "players": [str(uuid4())]},
+        "/v1/game/quests/{id}/start": {},
+        "/v1/game/quests/{id}/complete": {},
+        "/v1/game/items": {"to": "nobody", "items": {"cookie": 1}, "tools": ["chisel"], "badges": ["baker"]},
+        "/v1/game/items/{item_id}/use": {},
+        "/v1/game/tools/{tool_id}/equip": {},
+        "/v1/game/tools/{tool_id}/upgrade": {"level": 2},
+        "/v1/game/tools/{tool_id}/repair": {},
     }
     return bodies[path]
 

@@ -14,8 +14,15 @@ from msgspec import Meta, Struct
 from msgspec.structs import replace
 
 import overworld
+from overworld.app.carry_checks import check_carry
 from overworld.app.definition import DefinitionError, Located, did_you_mean
+from overworld.app.hooks.loading import FILE_NAME as HOOKS_FILE
+from overworld.app.hooks.loading import HookFaults, Hooks, load
+from overworld.app.quest_checks import check_quests
 from overworld.domains.accounts.membership.types import MembershipRules
+from overworld.domains.gameplay.carry.kit import kit_of
+from overworld.domains.gameplay.carry.types import BadgeRules, ItemRules, Kit, Name, ToolRules
+from overworld.domains.gameplay.quests.types import QuestName, QuestRules
 from overworld.domains.gameplay.sync.types import SyncRules
 from overworld.domains.gameplay.types import CollectibleRules, ProgressionRules
 from overworld.domains.ledger.types import TransferRules
@@ -53,10 +60,19 @@ class About(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class RouteNames(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The `[routes]` of game.toml: what the game calls the platform's nouns, in paths and in socket events."""
+    """The `[routes]` of game.toml: what the game calls the platform's nouns in paths.
+
+    The name of collectibles stands in the socket's events too.
+    """
 
     collectibles: Slug | None = None
+    tools: Slug | None = None
     memberships: Slug | None = None
+    inventory: Slug | None = None
+    items: Slug | None = None
+    quests: Slug | None = None
+    leaderboard: Slug | None = None
+    sync: Slug | None = None
 
 
 class CurrencyRules(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -76,12 +92,19 @@ class GameFile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     collectibles: CollectibleRules
     progression: ProgressionRules
     transfers: TransferRules = TransferRules()
+    items: ItemRules = ItemRules()
+    tools: ToolRules = ToolRules()
+    badges: Annotated[dict[Name, BadgeRules], Meta(max_length=256)] = {}
+    quests: Annotated[dict[QuestName, QuestRules], Meta(max_length=256)] = {}
     sync: SyncRules = SyncRules()
     memberships: Annotated[dict[Slug, MembershipRules], Meta(max_length=64)] = {}
 
 
 class Game(Struct, frozen=True, kw_only=True):
-    """A checked definition. `digest` is the SHA-256 of its content: comments, order and spelled-out defaults aside."""
+    """A checked definition, as it was `written` too.
+
+    `digest` is the SHA-256 of its content: comments, order and spelled-out defaults aside, its rules.py as it stands.
+    """
 
     name: str
     title: str
@@ -93,14 +116,31 @@ class Game(Struct, frozen=True, kw_only=True):
     collectibles: CollectibleRules
     progression: ProgressionRules
     transfers: TransferRules
+    items: ItemRules
+    tools: ToolRules
+    badges: dict[str, BadgeRules]
+    quests: dict[str, QuestRules]
     sync: SyncRules
     memberships: dict[str, MembershipRules]
     digest: str
     file: Path
+    written: GameFile
+    hooks: Hooks = Hooks()
+
+    @property
+    def kit(self) -> Kit:
+        """All that there is to carry, worked out."""
+        return kit_of(
+            self.items,
+            self.tools,
+            self.badges,
+            currencies={currency.code: currency for currency in self.currencies},
+            levels=self.progression.levels,
+        )
 
 
 def check(path: Path) -> Game:
-    """The game in a folder, or in a game.toml.
+    """The game in a folder, or in a game.toml; its rules.py is run.
 
     Raises: GameErrors with everything that is wrong, in the order of the lines.
     """
@@ -113,6 +153,32 @@ def check(path: Path) -> Game:
         _cross_check(written, located)
     if located.errors or written is None:
         raise GameErrors(file, sorted(located.errors, key=lambda error: error.line or 0))
+    return assembled(written, file=file, hooks=_hooks(written, file.parent))
+
+
+def _hooks(written: GameFile, folder: Path) -> Hooks:
+    try:
+        loaded = load(folder)
+    except HookFaults as faults:
+        raise GameErrors(faults.file, faults.errors) from faults
+    if not loaded.functions:
+        return loaded
+
+    from overworld.app.hooks.work import try_out  # noqa: PLC0415  # columns need what takes long to import
+
+    if errors := try_out(loaded, written.collectibles):
+        raise GameErrors(folder / HOOKS_FILE, errors)
+    return loaded
+
+
+def digest_of(written: GameFile, *, hooks_digest: str) -> str:
+    """What names a definition's content."""
+    content = msgspec.json.encode(written, order="deterministic") + hooks_digest.encode()
+    return sha256(content).hexdigest()
+
+
+def assembled(written: GameFile, *, file: Path, hooks: Hooks) -> Game:
+    """The game of a definition that was checked."""
     return Game(
         name=written.game.name,
         title=written.game.title,
@@ -124,10 +190,16 @@ def check(path: Path) -> Game:
         collectibles=with_member_bonuses(written.collectibles, written.memberships),
         progression=written.progression,
         transfers=written.transfers,
+        items=written.items,
+        tools=written.tools,
+        badges=written.badges,
+        quests=written.quests,
         sync=written.sync,
         memberships=written.memberships,
-        digest=sha256(msgspec.json.encode(written, order="deterministic")).hexdigest(),
+        digest=digest_of(written, hooks_digest=hooks.digest),
         file=file,
+        written=written,
+        hooks=hooks,
     )
 
 
@@ -176,6 +248,9 @@ def _cross_check(written: GameFile, located: Located) -> None:
     """What no part can know alone."""
     _check_values(written, located)
     _check_transfers(written, located)
+    _check_biomes(written, located)
+    check_carry(written, located)
+    check_quests(written, located)
     _check_memberships(written, located)
     levels = written.progression.levels
     for i in range(1, len(levels)):
@@ -194,6 +269,17 @@ def _check_values(written: GameFile, located: Located) -> None:
         currency = _currency(declared.currency, written, located, (*path, "currency"))
         if currency is not None:
             _amount_minor(declared.value, currency, located, (*path, "value"))
+
+
+def _check_biomes(written: GameFile, located: Located) -> None:
+    types = written.collectibles.types
+    for name, biome in written.collectibles.biomes.items():
+        path = ("collectibles", "biomes", name)
+        for kind in biome.weights.keys() - types.keys():
+            located.refuse((*path, "weights", kind), f"there is no type `{kind}`", hint=did_you_mean(kind, types))
+        if biome.latitude_min_deg > biome.latitude_max_deg:
+            problem = f"{biome.latitude_min_deg:g} is beyond latitude_max_deg, {biome.latitude_max_deg:g}"
+            located.refuse((*path, "latitude_min_deg"), problem)
 
 
 def _check_transfers(written: GameFile, located: Located) -> None:

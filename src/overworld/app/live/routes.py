@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import numpy as np
@@ -64,7 +65,7 @@ class ViewTooWide(Refusal):
 class LiveMap(Struct, frozen=True, kw_only=True):
     """The doors that the map looks through."""
 
-    about: LiveAbout
+    about: Callable[[], LiveAbout]
     epoch: str
     viewers: Viewers
     world: World
@@ -127,7 +128,7 @@ def routes(live: LiveMap) -> list[HTTPRouteHandler]:
         itself.
         """
         await live.viewers.admit(caller, request.headers)
-        return live.about
+        return live.about()
 
     @get(f"{PREFIX}world", opt=open_to_all(refusals=refused))
     async def live_world(

@@ -21,10 +21,11 @@ from overworld.domains.gameplay.claim import (
     replayed,
     wallet_of,
 )
-from overworld.domains.gameplay.errors import AlreadyCollected, CapReached, NotFound
+from overworld.domains.gameplay.errors import NOT_KEPT, AlreadyCollected, CapReached
 from overworld.domains.gameplay.exact_claims import ExactClaims
+from overworld.domains.gameplay.hooked import claims_seen, ruled
 from overworld.domains.gameplay.messages import ClaimCollectible, Collected
-from overworld.domains.gameplay.ports import EncodingOutbox, Gear, Trust
+from overworld.domains.gameplay.ports import ClaimRule, EncodingOutbox, Gear, Trust
 from overworld.domains.gameplay.rules import Attempt, Claimants, attempted, attempted_as_of, terms_of
 from overworld.domains.gameplay.spawns import Spawns, is_placed
 from overworld.domains.gameplay.store import Batch, Judged
@@ -59,6 +60,7 @@ class Claims:
         rules: CollectibleRules,
         levels: Sequence[int],
         fix_age_max_s: int,
+        rule: ClaimRule | None = None,
         gear: Gear | None = None,
     ) -> None:
         self._database = database
@@ -69,9 +71,7 @@ class Claims:
         self._last_fix = last_fix
         self._trust = trust
         self._spawns = spawns
-        self._daily_cap = rules.daily_cap
-        self._levels = list(levels)
-        self._terms = terms_of(rules, age_max_s=fix_age_max_s)
+        self._fix_age_max_s = fix_age_max_s
         self._gear = gear
         self._players_known: dict[UUID, None] = {}
         self._worn_known: dict[UUID, Worn] = {}
@@ -79,6 +79,15 @@ class Claims:
             database=database, outbox=outbox, ledger=ledger, daily_cap=rules.daily_cap, levels=levels, gear=gear
         )
         self.exact_batches = 0
+        self.put_in_force(rules, levels=levels, rule=rule)
+
+    def put_in_force(self, rules: CollectibleRules, *, levels: Sequence[int], rule: ClaimRule | None) -> None:
+        """Judges by these from now on; a batch under way ends by what it began with or by these."""
+        self._daily_cap = rules.daily_cap
+        self._levels = list(levels)
+        self._terms = terms_of(rules, age_max_s=self._fix_age_max_s)
+        self._rule = rule
+        self._exact.put_in_force(daily_cap=rules.daily_cap, levels=levels)
 
     async def run(self, commands: Sequence[ClaimCollectible], *, stripe: int = 0) -> list[Outcome]:
         """The outcome of each claim, (n,). One round trip where nobody is new here and nothing is rare.
@@ -110,6 +119,9 @@ class Claims:
         for i, command in enumerate(commands):
             if command.as_of is not None:
                 attempts[i] = attempted_as_of(wanted[i], claimants, i, command.as_of, terms=self._terms)
+        if self._rule is not None and any(isinstance(one, Attempt) for one in attempts):
+            as_of = [command.as_of for command in commands]
+            attempts = ruled(attempts, self._rule(claims_seen(attempts, claimants, now_us=at_us, as_of=as_of)))
         return [
             Claim(
                 claim_id,
@@ -212,7 +224,7 @@ class Claims:
             refused_ids=[claim.id for claim, _ in lost],
             refused_references=[claim.reference for claim, _ in lost],
             refused_player_at=[player_at[claim.player_id] + 1 for claim, _ in lost],
-            refused_codes=[None if isinstance(refusal, NotFound) else refusal.code for _, refusal in lost],
+            refused_codes=[None if isinstance(refusal, NOT_KEPT) else refusal.code for _, refusal in lost],
             refused_bodies=[encoded(refusal) for _, refusal in lost],
             players=players,
             days=days,

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
+from overworld.domains.gameplay.hooked import ClaimColumns, Verdict
 from overworld.domains.gameplay.types import Worn
 from overworld.kernel.events import Event
 from overworld.kernel.ports import Outbox, Tx
@@ -32,6 +33,14 @@ class Gear(Protocol):
         ...
 
 
+class Directory(Protocol):
+    """Who is who; another domain keeps it."""
+
+    async def found(self, names: Sequence[str]) -> Sequence[UUID | None]:
+        """The players with these account ids or usernames, aligned; None where there is none. One round trip."""
+        ...
+
+
 class Sight(Protocol):
     """Which places a player may ask about."""
 
@@ -48,4 +57,12 @@ class Trust(Protocol):
 
     async def scores(self, player_ids: Sequence[UUID]) -> Sequence[float]:
         """The reputations, 0 to 1, aligned with `player_ids`. One round trip at most, none in a single process."""
+        ...
+
+
+class ClaimRule(Protocol):
+    """A game's own rule for claims. Pure, and quick: nothing else runs meanwhile."""
+
+    def __call__(self, claims: ClaimColumns) -> Sequence[Verdict]:
+        """What becomes of each claim, aligned with the rows. Never raises."""
         ...

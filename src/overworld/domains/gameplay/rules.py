@@ -32,6 +32,8 @@ from overworld.domains.gameplay.types import (
     BARE,
     EXPERIENCE_MAX,
     WHOLE_BP,
+    Biome,
+    BiomeTable,
     Catalogue,
     CollectibleRules,
     Kind,
@@ -145,6 +147,22 @@ def spawn_table(
         mean_per_cell=rules.mean_per_cell,
         kinds=tuple(_kind(name, catalogue) for name, _ in types),
         weights=tuple(declared.weight for _, declared in types),
+        near_land=rules.near_land,
+        biomes=tuple(_biome_table(name, biome, rules) for name, biome in sorted(rules.biomes.items(), key=_ranked)),
+    )
+
+
+def _ranked(named: tuple[str, Biome]) -> tuple[int, str]:
+    return named[1].rank, named[0]
+
+
+def _biome_table(name: str, biome: Biome, rules: CollectibleRules) -> BiomeTable:
+    types = sorted(rules.types.items())
+    return BiomeTable(
+        name=name,
+        biome=biome,
+        mean_per_cell=rules.mean_per_cell if biome.mean_per_cell is None else biome.mean_per_cell,
+        weights=tuple(biome.weights.get(kind, declared.weight) for kind, declared in types),
     )
 
 
