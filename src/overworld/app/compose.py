@@ -11,10 +11,10 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from overworld import __version__
-from overworld.app import measures, site, start
+from overworld.app import measures, offline, site, start
 from overworld.app.aliases import also_named
 from overworld.app.collector import Collector
-from overworld.app.doors import CellViews, CollectAction, CollectiblesAround, CollectOffline, TrustEverybody
+from overworld.app.doors import CellViews, CollectAction, CollectiblesAround, TrustEverybody
 from overworld.app.game import Game
 from overworld.app.hooks.work import Counted
 from overworld.app.live import wiring as live_wiring
@@ -226,6 +226,7 @@ async def _domains(platform: Platform) -> Domains:
     )
     carry = await _carry(platform, ledger)
     gameplay = await _gameplay(platform, ledger=ledger, world=world, carry=carry)
+    quests = _quests(platform, ledger=ledger, world=world, carry=carry)
     membership = _membership(platform, ledger)
     accounts = _accounts(platform, membership=membership, gameplay=gameplay)
     sending = _sending(platform, ledger=ledger, gameplay=gameplay, accounts=accounts)
@@ -259,8 +260,8 @@ async def _domains(platform: Platform) -> Domains:
         world=world,
         gameplay=gameplay,
         carry=carry,
-        quests=_quests(platform, ledger=ledger, world=world, carry=carry),
-        sync=_sync(platform, world=world, gameplay=gameplay),
+        quests=quests,
+        sync=_sync(platform, world=world, gameplay=gameplay, carry=carry, quests=quests),
         accounts=accounts,
         membership=membership,
         gateway=gateway,
@@ -325,13 +326,21 @@ def _carry_routes(platform: Platform, *, carry: CarryParts, accounts: Accounts) 
     )
 
 
-def _sync(platform: Platform, *, world: WorldParts, gameplay: GameplayParts) -> SyncParts:
+def _sync(
+    platform: Platform, *, world: WorldParts, gameplay: GameplayParts, carry: CarryParts, quests: QuestParts
+) -> SyncParts:
     movement = platform.game.movement
     return sync_wiring.build(
         database=platform.database,
         clock=platform.clock,
         last_fix=world.service,
-        acts={"collect": CollectOffline(gameplay.service)},
+        acts=offline.acts(
+            gameplay=gameplay.service,
+            carry=carry.service,
+            quests=quests,
+            database=platform.database,
+            clock=platform.clock,
+        ),
         rules=platform.game.sync,
         speed_max_km_h=movement.speed_max_km_h,
         accuracy_m=movement.accuracy_unknown_m,

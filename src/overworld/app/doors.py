@@ -8,9 +8,8 @@ from uuid import UUID
 
 from msgspec import Raw, Struct
 
-from overworld.domains.gameplay.messages import AsOf, ClaimCollectible
+from overworld.domains.gameplay.messages import ClaimCollectible
 from overworld.domains.gameplay.service import Gameplay
-from overworld.domains.gameplay.sync.messages import OfflineAction
 from overworld.domains.world.messages import EntityNearby
 from overworld.domains.world.service import World
 from overworld.kernel.clock import Clock
@@ -88,24 +87,6 @@ class TrustEverybody:
     async def scores(self, player_ids: Sequence[UUID]) -> Sequence[float]:
         """1 for each of them."""
         return [1.0] * len(player_ids)
-
-
-class CollectOffline:
-    """`collect` among what was done without a network: the claim of HTTP, as of where and when it was made."""
-
-    def __init__(self, gameplay: Gameplay) -> None:
-        self._gameplay = gameplay
-
-    async def __call__(self, principal: Principal, action: OfflineAction, as_of: AsOf) -> Answer[Any]:
-        """The answer of the claim. Raises: the claim's refusals."""
-        claim = ClaimCollectible(
-            player_id=principal.account_id,
-            collectible_id=action.target,
-            key=action.request_id,
-            memberships=principal.memberships,
-            as_of=as_of,
-        )
-        return await self._gameplay.collect(claim)
 
 
 class CollectAction:
