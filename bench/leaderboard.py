@@ -27,7 +27,7 @@ from bench.own_postgres import Inside, own_postgres
 from bench.prove.outcome import percentile, say
 from bench.report import Report
 from bench.rounds import Json, RoundCount, Rounds, Seconds, cpu_us, measure, spans
-from overworld.app.doors import BoardsProgress, NoMemberships
+from overworld.app.doors import BoardsProgress
 from overworld.domains.gameplay.boards import rules, store
 from overworld.domains.gameplay.boards.scoring import NAME, TOPICS
 from overworld.domains.gameplay.boards.service import Asked
@@ -60,6 +60,11 @@ _ALONE_MAX = 20_000
 _COMPARED = 200
 
 Players = Annotated[int, Parameter(validator=Number(gte=100, lte=5_000_000))]
+
+
+class _NoClubs:
+    async def players(self, membership: str) -> None:
+        """There is no such club."""
 
 
 class _Wanted(Struct, frozen=True, kw_only=True):
@@ -115,7 +120,7 @@ class _Season:
             clock=clock,
             outbox=self._outbox,
             progress=BoardsProgress(),
-            memberships=NoMemberships(),
+            memberships=_NoClubs(),
             declared={},
             currencies=[_CURRENCY],
             region_level=_REGION_LEVEL,

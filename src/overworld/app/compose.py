@@ -11,7 +11,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from overworld import __version__
-from overworld.app import measures, site, start
+from overworld.app import measures, offline, site, start
 from overworld.app.aliases import also_named
 from overworld.app.collector import Collector
 from overworld.app.doors import (
@@ -19,8 +19,6 @@ from overworld.app.doors import (
     CellViews,
     CollectAction,
     CollectiblesAround,
-    CollectOffline,
-    NoMemberships,
     TrustEverybody,
 )
 from overworld.app.game import Game
@@ -241,6 +239,7 @@ async def _domains(platform: Platform) -> Domains:
     )
     carry = await _carry(platform, ledger)
     gameplay = await _gameplay(platform, ledger=ledger, world=world, carry=carry)
+    quests = _quests(platform, ledger=ledger, world=world, carry=carry)
     membership = _membership(platform, ledger)
     accounts = _accounts(platform, membership=membership, gameplay=gameplay)
     sending = _sending(platform, ledger=ledger, gameplay=gameplay, accounts=accounts)
@@ -274,9 +273,9 @@ async def _domains(platform: Platform) -> Domains:
         world=world,
         gameplay=gameplay,
         carry=carry,
-        quests=_quests(platform, ledger=ledger, world=world, carry=carry),
-        sync=_sync(platform, world=world, gameplay=gameplay),
-        boards=_boards(platform),
+        quests=quests,
+        sync=_sync(platform, world=world, gameplay=gameplay, carry=carry, quests=quests),
+        boards=_boards(platform, membership),
         accounts=accounts,
         membership=membership,
         gateway=gateway,
@@ -341,13 +340,21 @@ def _carry_routes(platform: Platform, *, carry: CarryParts, accounts: Accounts) 
     )
 
 
-def _sync(platform: Platform, *, world: WorldParts, gameplay: GameplayParts) -> SyncParts:
+def _sync(
+    platform: Platform, *, world: WorldParts, gameplay: GameplayParts, carry: CarryParts, quests: QuestParts
+) -> SyncParts:
     movement = platform.game.movement
     return sync_wiring.build(
         database=platform.database,
         clock=platform.clock,
         last_fix=world.service,
-        acts={"collect": CollectOffline(gameplay.service)},
+        acts=offline.acts(
+            gameplay=gameplay.service,
+            carry=carry.service,
+            quests=quests,
+            database=platform.database,
+            clock=platform.clock,
+        ),
         rules=platform.game.sync,
         speed_max_km_h=movement.speed_max_km_h,
         accuracy_m=movement.accuracy_unknown_m,
@@ -390,29 +397,16 @@ def _ledger(platform: Platform) -> LedgerDomain:
     )
 
 
-def _boards(platform: Platform) -> BoardsParts:
+def _boards(platform: Platform, membership: MembershipParts) -> BoardsParts:
     return boards_wiring.build(
         database=platform.database,
         clock=platform.clock,
         outbox=platform.outbox,
         progress=BoardsProgress(),
-        memberships=NoMemberships(),
+        memberships=membership.service,
         declared=platform.game.leaderboards,
         currencies=platform.game.currencies,
         region_level=platform.settings.gameplay.region_level,
-    )
-
-
-def _accounts(platform: Platform, *, gameplay: GameplayParts) -> Accounts:
-    return accounts_wiring.build(
-        database=platform.database,
-        clock=platform.clock,
-        ids=platform.ids,
-        outbox=platform.outbox,
-        limiter=platform.limiter,
-        limits_enabled=platform.settings.limits.enabled,
-        settings=platform.settings.accounts,
-        progress=gameplay.service,
     )
 
 
