@@ -19,6 +19,7 @@ ROOT = Path(__file__).parents[2]
 NO_WRK = shutil.which("wrk") is None and os.environ.get("CI") != "true"
 NO_REDIS = shutil.which("redis-server") is None and os.environ.get("CI") != "true"
 
+pytestmark = pytest.mark.usefixtures("untraced")
 slow = pytest.mark.slow
 needs_wrk = pytest.mark.skipif(NO_WRK, reason="wrk is not installed: script/need wrk")
 

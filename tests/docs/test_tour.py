@@ -28,6 +28,7 @@ TOUR_S = 240.0
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("untraced")
 @pytest.mark.parametrize("file", ["README.md", "docs/tour.md"])
 async def test_a_tour_does_what_it_says(file: str, tmp_path: Path):
     taken = tours.steps(read(file))

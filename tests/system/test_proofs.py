@@ -16,7 +16,7 @@ from bench.servers import ServerProcess
 from overworld.app.game import check, found
 from tests.system.player import LJUBLJANA
 
-pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module"), pytest.mark.usefixtures("untraced")]
 
 # Each is added to those before, and what the audit then says besides.
 DAMAGES = {
