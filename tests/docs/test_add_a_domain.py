@@ -46,7 +46,7 @@ def copy(tmp_path_factory) -> Path:
 
 
 def take_kernels(copy: Path) -> None:
-    """Gives the copy what is compiled already: Numba keeps it by a source's path, and trusts it by the source's text."""
+    """Gives the copy what is compiled already: Numba keeps it by the path of a source, and trusts it by its text."""
     for source in {file.parent for file in (ROOT / "src").rglob("*.py")}:
         compiled, own = (
             UserProvidedCacheLocator.get_suitable_cache_subpath(str(folder / "any.py"))
