@@ -13,6 +13,7 @@ from typing import Any
 
 import asyncpg
 import pytest
+from hypothesis import settings
 from xdist.scheduler import LoadScopeScheduling
 
 from overworld.app.kernel_cache import kernel_cache
@@ -22,6 +23,10 @@ from overworld.platform.postgres import Database, DatabaseSettings, EmbeddedPost
 from overworld.platform.postgres.migrations import read_steps
 
 os.environ.setdefault("NUMBA_CACHE_DIR", str(kernel_cache(Path("data"))))
+
+# How long an example takes depends on what else runs on the machine; in CI that is so by itself.
+settings.register_profile("untimed", settings.get_profile(settings.get_current_profile_name()), deadline=None)
+settings.load_profile("untimed")
 
 SHARING_SERVERS = (
     "tests/app/live/test_live.py",
