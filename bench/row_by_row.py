@@ -15,6 +15,7 @@ from overworld.domains.gameplay.messages import ClaimCollectible, Collected, Col
 from overworld.domains.gameplay.rules import Claimants, attempted, terms_of
 from overworld.domains.gameplay.spawns import is_placed
 from overworld.domains.gameplay.store import level_event
+from overworld.domains.gameplay.types import BARE
 from overworld.kernel.clock import from_us
 from overworld.kernel.identity import Answer
 from overworld.kernel.refusals import Refusal
@@ -63,6 +64,7 @@ class RowByRow:
             memberships=[command.memberships],
             fixes=await city.world.get([command.player_id]),
             trust=[1.0],
+            worn=[BARE],
         )
         [attempt] = attempted([spawn], claimants, now_us=at_us, terms=self._terms)
         if isinstance(attempt, Refusal):

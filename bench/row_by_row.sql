@@ -51,7 +51,7 @@ BEGIN
     total := before.experience + gain;
     reached := greatest(before.level, width_bucket(total, levels) + 1);
     UPDATE gameplay.player SET experience = total, level = reached, day = greatest(before.day, on_day),
-        collected_on_day = counted + 1 WHERE id = claimant;
+        collected_on_day = counted + 1, collected = before.collected + 1 WHERE id = claimant;
     UPDATE ledger.account SET credits_posted = credits_posted + worth WHERE id = wallet AND NOT frozen
     RETURNING ledger.held(account) INTO holds;
     INSERT INTO ledger.transfer (stamp, id, debit_id, credit_id, amount, code, kind, reference, memo, balance, at)

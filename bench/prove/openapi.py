@@ -29,6 +29,7 @@ from schemathesis.openapi import from_dict
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
 from bench.prove.outcome import Outcome, Steps, conclude
+from bench.prove.samples import sample_game
 from bench.servers import ServerProcess
 
 LJUBLJANA = {"lat": 46.0511, "lng": 14.5051}
@@ -42,7 +43,13 @@ ENVIRONMENT = {
 WRONG_SHAPE = frozenset({"http.bad_request", "http.malformed"})
 # What has to fit another parameter, for which a schema has no word.
 RELATED = frozenset({"query.south"})
-STAFF_ONLY = frozenset(f"/v1/game/{noun}{rest}" for noun in ("collectibles", "coins") for rest in ("", "/{id}"))
+STAFF_ONLY = frozenset(
+    [
+        *(f"/v1/game/{noun}{rest}" for noun in ("collectibles", "coins") for rest in ("", "/{id}")),
+        "/v1/game/items",
+        "/v1/game/quests",
+    ]
+)
 # To a schema 2.0 is an integer; bodies are decoded strictly, and a client that writes 2.0 does not mean a count.
 INTEGRAL = re.compile(r"Expected `int( \| null)?`, got `float`")
 _PASSWORD = "a password"  # noqa: S105 - of accounts that live as long as the proof
@@ -74,7 +81,11 @@ def openapi(*, examples: Count = 200, seed: int = 1) -> int:
 
 async def prove(folder: Path, *, examples: int, seed: int) -> Outcome:
     """Questions a server in a folder of its own."""
-    async with ServerProcess(folder, environment=ENVIRONMENT) as server, httpx.AsyncClient() as client:
+    game = str(sample_game(folder))
+    async with (
+        ServerProcess(folder / "data", game=game, environment=ENVIRONMENT) as server,
+        httpx.AsyncClient() as client,
+    ):
         document = (await client.get(f"{server.http}/openapi.json")).json()
         return await asyncio.to_thread(question, server, document, examples=examples, seed=seed)
 
@@ -140,6 +151,7 @@ class Player:
         """Becomes somebody whose session nobody has ended."""
         self._name = uuid4().hex
         grant = self._client.post("/v1/auth/device", json={"device_id": self._name}).raise_for_status().json()
+        self.id = grant["user"]["id"]
         self.headers = {"Authorization": f"Bearer {grant['access_token']}"}
 
     def body(self, path: str) -> dict[str, Any]:
@@ -163,6 +175,16 @@ class Player:
             case "/v1/game/collectibles" | "/v1/game/coins":
                 closes_at = datetime.now(UTC) + timedelta(hours=1)
                 body = {"items": [LJUBLJANA | {"type": "gold", "closes_at": closes_at.isoformat()}]}
+            case "/v1/game/quests":
+                quest = {"title": "Walk", "objectives": [{"kind": "walk", "metres": 100}]}
+                body = {"id": f"q{uuid4().hex[:16]}", "quest": quest}
+            case "/v1/game/items":
+                body = {"to": self._friend, "items": {"cookie": 1}, "badges": ["baker"]}
+            case "/v1/game/sync":
+                now = datetime.now(UTC).isoformat()
+                action = LJUBLJANA | {"action": "collect", "target": "x", "at": now, "monotonic_ms": 1}
+                actions = [action | {"request_id": uuid4().hex}]
+                body = {"device": "phone", "boot": "1", "sent_at": now, "sent_monotonic_ms": 1, "actions": actions}
             case "/v1/tokens/transfer":
                 self._collect()
                 body = {"to": self._friend, "currency": "coin", "amount": "1"}
@@ -185,13 +207,34 @@ class Player:
         placed = self._client.post(path, json=self.body(path), headers=headers).raise_for_status().json()
         return str(placed["items"][0]["id"])
 
+    def chisel(self, *, worn: bool) -> str:
+        """The id of a tool that the player was given just now; a worn one was collected with."""
+        tool_id = str(self._granted({"tools": ["chisel"]})["tools"][0]["id"])
+        if worn:
+            headers = self.headers | {"Idempotency-Key": uuid4().hex}
+            self._client.post(f"/v1/game/tools/{tool_id}/equip", json={}, headers=headers).raise_for_status()
+            self._stand()
+            self._collect()
+        return tool_id
+
+    def cookie(self) -> str:
+        """The name of an item that the player was given just now."""
+        return str(self._granted({"items": {"cookie": 1}})["items"][0]["id"])
+
+    def _granted(self, what: dict[str, Any]) -> dict[str, Any]:
+        path = "/v1/game/items"
+        headers = self.headers_for(path) | {"Idempotency-Key": uuid4().hex}
+        reply = self._client.post(path, json={"to": self.id} | what, headers=headers).raise_for_status().json()
+        obtained: dict[str, Any] = reply["obtained"]
+        return obtained
+
     def truths(self) -> dict[str, Any]:
         """Values by the names of the parameters that take them."""
         coin, place = self._stand()
         self._post("/v1/auth/device", {"device_id": self._name})
         other = next(each for each in self._get("/v1/auth/sessions", {}) if not each["current"])
-        names = {"id": coin, "session_id": other["id"], "Idempotency-Key": self._name, "radius_m": 500}
-        return place | VIEW | names | {"number": 0, "from": 0, "to": 0, "transfer": self._transfer}
+        names = {"id": coin, "name": "founders", "session_id": other["id"], "Idempotency-Key": self._name}
+        return place | VIEW | names | {"radius_m": 500} | {"number": 0, "from": 0, "to": 0, "transfer": self._transfer}
 
     def _stand(self) -> tuple[str, dict[str, Any]]:
         """Goes to a collectible; its id, and where it is."""
@@ -282,6 +325,10 @@ class Examination:
         operation, truths = self._operation, self._player.truths()
         if operation.path in STAFF_ONLY:
             truths["id"] = self._player.placed()
+        if "{item_id}" in operation.path:
+            truths["item_id"] = self._player.cookie()
+        if "{tool_id}" in operation.path:
+            truths["tool_id"] = self._player.chisel(worn=operation.path.endswith("/repair"))
 
         def known(parameters: Iterable[Any]) -> dict[str, Any]:
             return {each.name: truths[each.name] for each in parameters if each.name in truths}

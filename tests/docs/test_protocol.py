@@ -20,7 +20,12 @@ EVENTS = {
     "players.nearby",
     "chat.message",
     "peer.message",
+    "inventory.changed",
+    "level.reached",
+    "quest.completed",
+    "quest.progress",
     "tokens.sent",
+    "leaderboard.updated",
     "unsubscribed",
     "reconnect",
 }

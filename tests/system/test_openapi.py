@@ -10,6 +10,7 @@ import pytest
 import pytest_asyncio
 
 from bench.prove.openapi import ENVIRONMENT, question
+from bench.prove.samples import sample_game
 from tests.system.target import Target, under_attack
 
 pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
@@ -17,7 +18,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def target(tmp_path_factory) -> AsyncIterator[Target]:
-    async with under_attack(tmp_path_factory.mktemp("openapi"), environment=ENVIRONMENT) as target:
+    folder = tmp_path_factory.mktemp("openapi")
+    async with under_attack(folder / "data", game=str(sample_game(folder)), environment=ENVIRONMENT) as target:
         yield target
 
 

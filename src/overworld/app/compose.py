@@ -12,20 +12,46 @@ from msgspec.structs import replace
 
 from overworld import __version__
 from overworld.app import measures, site, start
+from overworld.app.aliases import also_named
 from overworld.app.collector import Collector
-from overworld.app.doors import CellViews, CollectAction, CollectiblesAround, TrustEverybody
+from overworld.app.doors import (
+    BoardsProgress,
+    CellViews,
+    CollectAction,
+    CollectiblesAround,
+    CollectOffline,
+    NoMemberships,
+    TrustEverybody,
+)
 from overworld.app.game import Game
+from overworld.app.hooks.work import Counted
 from overworld.app.live import wiring as live_wiring
+from overworld.app.live.following import Following
 from overworld.app.live.routes import PREFIX as LIVE_PREFIX
 from overworld.app.live.routes import LiveMap
 from overworld.app.live.routes import routes as live_routes
 from overworld.app.loops import Loops
 from overworld.app.settings import Settings
+from overworld.app.versions import routes as version_routes
+from overworld.app.versions import service as versions_service
+from overworld.app.versions import wiring as versions_wiring
+from overworld.app.versions.service import Current, Versions
 from overworld.domains.accounts import wiring as accounts_wiring
 from overworld.domains.accounts.consumers import TOPICS as REVOCATION_TOPICS
+from overworld.domains.accounts.membership import wiring as membership_wiring
+from overworld.domains.accounts.membership.wiring import MembershipParts
 from overworld.domains.accounts.wiring import Accounts
 from overworld.domains.gameplay import wiring as gameplay_wiring
+from overworld.domains.gameplay.boards import wiring as boards_wiring
+from overworld.domains.gameplay.boards.standings import TOPICS as STANDINGS_TOPICS
+from overworld.domains.gameplay.boards.wiring import BoardsParts
+from overworld.domains.gameplay.carry import wiring as carry_wiring
+from overworld.domains.gameplay.carry.wiring import CarryParts
 from overworld.domains.gameplay.consumers import TOPICS as PLACED_TOPICS
+from overworld.domains.gameplay.quests import wiring as quests_wiring
+from overworld.domains.gameplay.quests.wiring import QuestParts
+from overworld.domains.gameplay.sync import wiring as sync_wiring
+from overworld.domains.gameplay.sync.wiring import SyncParts
 from overworld.domains.gameplay.wiring import GameplayParts
 from overworld.domains.ledger import wiring as ledger_wiring
 from overworld.domains.ledger.wiring import LedgerDomain, SendingParts
@@ -34,7 +60,15 @@ from overworld.domains.realtime.gateway import Gateway
 from overworld.domains.world import wiring as world_wiring
 from overworld.domains.world.consumers import TOPICS as VISIBILITY_TOPICS
 from overworld.domains.world.wiring import WorldParts
-from overworld.flows import collections_to_sockets, revocations_to_sockets, transfers_to_sockets
+from overworld.flows import (
+    boards_to_sockets,
+    carried_to_sockets,
+    collections_to_sockets,
+    levels_to_sockets,
+    quests_to_sockets,
+    revocations_to_sockets,
+    transfers_to_sockets,
+)
 from overworld.kernel.clock import Clock
 from overworld.kernel.events import Envelope
 from overworld.kernel.ids import IdSource
@@ -55,9 +89,14 @@ class House(Struct, frozen=True, kw_only=True):
     gateway: Gateway
     world: WorldParts
     gameplay: GameplayParts
+    carry: CarryParts
+    quests: QuestParts
+    sync: SyncParts
+    boards: BoardsParts
     ledger: LedgerDomain
     sending: SendingParts
     accounts: Accounts
+    membership: MembershipParts
     log: EventLog
     loops: Loops
     collector: Collector
@@ -65,6 +104,8 @@ class House(Struct, frozen=True, kw_only=True):
     health: HealthChecks
     database: Database
     clock: Clock
+    versions: Versions
+    hooks: Counted
 
 
 class Domains(Struct, frozen=True, kw_only=True):
@@ -74,18 +115,29 @@ class Domains(Struct, frozen=True, kw_only=True):
     sending: SendingParts
     world: WorldParts
     gameplay: GameplayParts
+    carry: CarryParts
+    quests: QuestParts
+    sync: SyncParts
+    boards: BoardsParts
     accounts: Accounts
+    membership: MembershipParts
     gateway: Gateway
+    carry_routes: list[ControllerRouterHandler]
 
     @property
     def routes(self) -> list[ControllerRouterHandler]:
         """What the domains answer over HTTP."""
         return [
             *self.accounts.routes,
+            *self.membership.routes,
             *self.ledger.routes,
             *self.sending.routes,
             *self.world.routes,
             *self.gameplay.routes,
+            *self.carry_routes,
+            *self.quests.routes,
+            *self.sync.routes,
+            *self.boards.routes,
         ]
 
 
@@ -94,6 +146,7 @@ class Platform(Struct, frozen=True, kw_only=True):
 
     settings: Settings
     game: Game
+    current: Current
     database: Database
     clock: Clock
     ids: IdSource
@@ -106,24 +159,39 @@ async def compose(
     *, settings: Settings, game: Game, database: Database, clock: Clock, keys: KeyScopes, metrics: Metrics
 ) -> House:
     """Builds the server on a migrated database."""
+    current, hooks = Current(game), Counted()
     ids = IdSource(clock.now_us, urandom)
     platform = Platform(
         settings=settings,
         game=game,
+        current=current,
         database=database,
         clock=clock,
         ids=ids,
         keys=keys,
         limiter=MemoryLimiter(monotonic_s=clock.monotonic_s, buckets_max=settings.limits.buckets_max),
-        outbox=PostgresOutbox(ids=ids, game=lambda: game.digest),
+        outbox=PostgresOutbox(ids=ids, game=current.digest),
     )
     domains = await _domains(platform)
+    versions = versions_wiring.build(
+        current=current,
+        database=database,
+        clock=clock,
+        outbox=platform.outbox,
+        ledger=domains.ledger,
+        sending=domains.sending,
+        gameplay=domains.gameplay,
+        carry=domains.carry,
+        quests=domains.quests,
+        counted=hooks,
+    )
     live = live_wiring.build(
         settings=settings,
-        game=game,
+        game=lambda: current.game,
         world=domains.world.service,
         gameplay=domains.gameplay.service,
         gateway=domains.gateway,
+        following=_following(domains),
         clock=clock,
         ids=ids,
         limiter=platform.limiter,
@@ -133,14 +201,19 @@ async def compose(
     health.add("database", partial(_answers, database))
     health.add("ledger", domains.ledger.auditor.check, needed=False)
     house = House(
-        http=_http(platform, domains, metrics, live),
+        http=_http(platform, domains, metrics, live, versions),
         live=live,
         gateway=domains.gateway,
         world=domains.world,
         gameplay=domains.gameplay,
+        carry=domains.carry,
+        quests=domains.quests,
+        sync=domains.sync,
+        boards=domains.boards,
         ledger=domains.ledger,
         sending=domains.sending,
         accounts=domains.accounts,
+        membership=domains.membership,
         log=log,
         loops=Loops(),
         collector=Collector(monotonic_s=clock.monotonic_s),
@@ -148,6 +221,8 @@ async def compose(
         health=health,
         database=database,
         clock=clock,
+        versions=versions,
+        hooks=hooks,
     )
     measures.register(metrics, house=house)
     return house
@@ -155,12 +230,7 @@ async def compose(
 
 async def _domains(platform: Platform) -> Domains:
     settings, game = platform.settings, platform.game
-    ledger = ledger_wiring.build(
-        database=platform.database,
-        clock=platform.clock,
-        currencies={currency.code: currency for currency in game.currencies},
-        settings=settings.ledger,
-    )
+    ledger = _ledger(platform)
     world = world_wiring.build(
         database=platform.database,
         clock=platform.clock,
@@ -169,31 +239,10 @@ async def _domains(platform: Platform) -> Domains:
         rules=game.movement,
         interest=game.interest,
     )
-    gameplay = await gameplay_wiring.build(
-        database=platform.database,
-        clock=platform.clock,
-        ids=platform.ids,
-        outbox=platform.outbox,
-        ledger=ledger.service,
-        last_fix=world.service,
-        sight=world.service,
-        trust=TrustEverybody(),
-        collectibles=game.collectibles,
-        progression=game.progression,
-        currencies=game.currencies,
-        alias=game.routes.collectibles,
-        settings=settings.gameplay,
-    )
-    accounts = accounts_wiring.build(
-        database=platform.database,
-        clock=platform.clock,
-        ids=platform.ids,
-        outbox=platform.outbox,
-        limiter=platform.limiter,
-        limits_enabled=settings.limits.enabled,
-        settings=settings.accounts,
-        progress=gameplay.service,
-    )
+    carry = await _carry(platform, ledger)
+    gameplay = await _gameplay(platform, ledger=ledger, world=world, carry=carry)
+    membership = _membership(platform, ledger)
+    accounts = _accounts(platform, membership=membership, gameplay=gameplay)
     sending = _sending(platform, ledger=ledger, gameplay=gameplay, accounts=accounts)
     gateway = realtime_wiring.build(
         settings=settings.realtime,
@@ -219,7 +268,139 @@ async def _domains(platform: Platform) -> Domains:
     world.service.on_crossed = gateway.crossed
     world.service.on_cells_changed = gateway.publish_players
     world.service.add_source(CollectiblesAround(gameplay.service, radius_max_m=settings.gameplay.nearby_radius_max_m))
-    return Domains(ledger=ledger, sending=sending, world=world, gameplay=gameplay, accounts=accounts, gateway=gateway)
+    return Domains(
+        ledger=ledger,
+        sending=sending,
+        world=world,
+        gameplay=gameplay,
+        carry=carry,
+        quests=_quests(platform, ledger=ledger, world=world, carry=carry),
+        sync=_sync(platform, world=world, gameplay=gameplay),
+        boards=_boards(platform),
+        accounts=accounts,
+        membership=membership,
+        gateway=gateway,
+        carry_routes=_carry_routes(platform, carry=carry, accounts=accounts),
+    )
+
+
+async def _gameplay(platform: Platform, *, ledger: LedgerDomain, world: WorldParts, carry: CarryParts) -> GameplayParts:
+    return await gameplay_wiring.build(
+        database=platform.database,
+        clock=platform.clock,
+        ids=platform.ids,
+        outbox=platform.outbox,
+        ledger=ledger.service,
+        last_fix=world.service,
+        sight=world.service,
+        trust=TrustEverybody(),
+        gear=carry.reading,
+        collectibles=platform.game.collectibles,
+        progression=platform.game.progression,
+        currencies=platform.game.currencies,
+        alias=platform.game.routes.collectibles,
+        settings=platform.settings.gameplay,
+    )
+
+
+async def _carry(platform: Platform, ledger: LedgerDomain) -> CarryParts:
+    return await carry_wiring.build(
+        database=platform.database,
+        clock=platform.clock,
+        ids=platform.ids,
+        outbox=platform.outbox,
+        ledger=ledger.service,
+        kit=platform.game.kit,
+        secret=platform.settings.gameplay.spawn_key,
+        settings=platform.settings.carry,
+    )
+
+
+def _quests(platform: Platform, *, ledger: LedgerDomain, world: WorldParts, carry: CarryParts) -> QuestParts:
+    return quests_wiring.build(
+        database=platform.database,
+        clock=platform.clock,
+        outbox=platform.outbox,
+        ledger=ledger.service,
+        rewards=carry.rewards,
+        last_fix=world.service,
+        currencies=ledger.service.currencies,
+        fix_age_max_s=platform.settings.gameplay.fix_age_max_s,
+        settings=platform.settings.quests,
+    )
+
+
+def _carry_routes(platform: Platform, *, carry: CarryParts, accounts: Accounts) -> list[ControllerRouterHandler]:
+    return carry.routes(
+        database=platform.database,
+        clock=platform.clock,
+        ids=platform.ids,
+        outbox=platform.outbox,
+        directory=accounts.directory,
+        tools_alias=platform.game.routes.tools,
+    )
+
+
+def _sync(platform: Platform, *, world: WorldParts, gameplay: GameplayParts) -> SyncParts:
+    movement = platform.game.movement
+    return sync_wiring.build(
+        database=platform.database,
+        clock=platform.clock,
+        last_fix=world.service,
+        acts={"collect": CollectOffline(gameplay.service)},
+        rules=platform.game.sync,
+        speed_max_km_h=movement.speed_max_km_h,
+        accuracy_m=movement.accuracy_unknown_m,
+    )
+
+
+def _membership(platform: Platform, ledger: LedgerDomain) -> MembershipParts:
+    return membership_wiring.build(
+        database=platform.database,
+        clock=platform.clock,
+        ledger=ledger.service,
+        outbox=platform.outbox,
+        rules=platform.game.memberships,
+        currencies=ledger.service.currencies,
+        alias=platform.game.routes.memberships,
+        settings=platform.settings.accounts,
+    )
+
+
+def _accounts(platform: Platform, *, membership: MembershipParts, gameplay: GameplayParts) -> Accounts:
+    return accounts_wiring.build(
+        database=platform.database,
+        clock=platform.clock,
+        ids=platform.ids,
+        outbox=platform.outbox,
+        limiter=platform.limiter,
+        limits_enabled=platform.settings.limits.enabled,
+        settings=platform.settings.accounts,
+        progress=gameplay.service,
+        clubs=membership.clubs,
+    )
+
+
+def _ledger(platform: Platform) -> LedgerDomain:
+    return ledger_wiring.build(
+        database=platform.database,
+        clock=platform.clock,
+        currencies={currency.code: currency for currency in platform.game.currencies},
+        settings=platform.settings.ledger,
+    )
+
+
+def _boards(platform: Platform) -> BoardsParts:
+    return boards_wiring.build(
+        database=platform.database,
+        clock=platform.clock,
+        outbox=platform.outbox,
+        progress=BoardsProgress(),
+        memberships=NoMemberships(),
+        declared=platform.game.leaderboards,
+        currencies=platform.game.currencies,
+        region_level=platform.settings.gameplay.region_level,
+    )
 
 
 def _sending(platform: Platform, *, ledger: LedgerDomain, gameplay: GameplayParts, accounts: Accounts) -> SendingParts:
@@ -237,17 +418,36 @@ def _sending(platform: Platform, *, ledger: LedgerDomain, gameplay: GameplayPart
     )
 
 
-def _http(platform: Platform, domains: Domains, metrics: Metrics, live: LiveMap) -> Edge:
+def _following(domains: Domains) -> Following:
+    return Following(
+        profiles=domains.accounts.profiles,
+        directory=domains.accounts.directory,
+        ledger=domains.ledger.service,
+        carried=domains.carry.reading,
+        quests=domains.quests.showing,
+        boards=domains.boards.service,
+        world=domains.world.service,
+    )
+
+
+def _http(platform: Platform, domains: Domains, metrics: Metrics, live: LiveMap, versions: Versions) -> Edge:
     settings = platform.settings
     of_no_domain = start.routes(
-        game=platform.game,
+        current=platform.current,
         profiles=domains.accounts.profiles,
+        quests=domains.quests.showing,
         ledger=domains.ledger.service,
         room_level=settings.world.room_level,
         realtime=lambda: socket_address(settings, domains.gateway),
     )
     return build_http(
-        routes=[*domains.routes, *of_no_domain, *live_routes(live), *site.routes()],
+        routes=[
+            *also_named(domains.routes, platform.game.routes),
+            *of_no_domain,
+            *version_routes.routes(versions),
+            *live_routes(live),
+            *site.routes(),
+        ],
         polled=(LIVE_PREFIX,),
         verifier=domains.accounts.verifier,
         keys=platform.keys,
@@ -276,26 +476,37 @@ def readers(house: House, *, game: Game, room_level: int) -> Sequence[tuple[str,
     )
     end_sockets = revocations_to_sockets.RevocationsToSockets(house.gateway)
 
+    boards = boards_to_sockets.BoardsToSockets(
+        publisher=house.gateway, standings=house.boards.service.standings, moves=house.boards.moves
+    )
+
     async def revoke(envelopes: Sequence[Envelope]) -> None:
         """The token first: a client whose socket ends must not get in again with it."""
         await house.accounts.on_events(envelopes)
         await end_sockets.handle(envelopes)
 
+    levels = levels_to_sockets.LevelsToSockets(house.gateway)
+
     async def show_collected(envelopes: Sequence[Envelope]) -> None:
-        """One reader for both: each one of its own would read every batch of claims again."""
+        """One reader for all: each one of its own would read every batch of claims again."""
         await house.live.recent.handle(envelopes)
         await to_sockets.handle(envelopes)
+        await levels.handle(envelopes)
 
     return [
         ("revocations", sorted(REVOCATION_TOPICS), revoke),
         ("visibility", sorted(VISIBILITY_TOPICS), house.world.on_events),
         ("placed", sorted(PLACED_TOPICS), house.gameplay.on_events),
-        ("collections", sorted(collections_to_sockets.TOPICS), show_collected),
+        ("versions", sorted(versions_service.TOPICS), versions_service.versions_tail(house.versions)),
+        ("collections", sorted({*collections_to_sockets.TOPICS, *levels_to_sockets.TOPICS}), show_collected),
         (
             "transfers",
             sorted(transfers_to_sockets.TOPICS),
             transfers_to_sockets.TransfersToSockets(house.gateway).handle,
         ),
+        ("quests-told", sorted(quests_to_sockets.TOPICS), quests_to_sockets.QuestsToSockets(house.gateway).handle),
+        ("inventories", sorted(carried_to_sockets.TOPICS), carried_to_sockets.CarriedToSockets(house.gateway).handle),
+        ("leaderboards", sorted(STANDINGS_TOPICS), boards.handle),
     ]
 
 

@@ -83,7 +83,8 @@ class TransferCode(IntEnum):
     """Why value moved. The number is kept in every transfer, the name shown in histories; neither is ever changed.
 
     COLLECT is exclusive: what its reference names can be had once. RESTRIPE moves value between the stripes of one
-    account, and no player ever sees it.
+    account, and no player ever sees it. REWARD is made for a player; UPGRADE, REPAIR and MEMBERSHIP are what players
+    pay for such things.
     """
 
     COLLECT = 1
@@ -92,6 +93,10 @@ class TransferCode(IntEnum):
     GIFT = 4
     MINT = 5
     BURN = 6
+    REWARD = 7
+    UPGRADE = 8
+    REPAIR = 9
+    MEMBERSHIP = 10
 
     @property
     def label(self) -> str:

@@ -125,7 +125,7 @@ class Field:
         self.outbox = PostgresOutbox(ids=ids)
         self.spawns = spawns_of(RULES)
 
-    def claims(self, rules: CollectibleRules = RULES, *, database=None, ledger=None, outbox=None) -> Claims:
+    def claims(self, rules: CollectibleRules = RULES, *, database=None, ledger=None, outbox=None, gear=None) -> Claims:
         """Another server's batch executor."""
         return Claims(
             database=database or self.database,
@@ -139,6 +139,7 @@ class Field:
             rules=rules,
             levels=LEVELS.levels,
             fix_age_max_s=60,
+            gear=gear,
         )
 
     async def server(self, rules: CollectibleRules = RULES, **options):

@@ -25,7 +25,7 @@ from overworld.domains.gameplay.rules import (
     spawn_table,
     terms_of,
 )
-from overworld.domains.gameplay.types import EXPERIENCE_MAX, GameplaySettings, Kind, Mode, Player
+from overworld.domains.gameplay.types import BARE, EXPERIENCE_MAX, GameplaySettings, Kind, Mode, Player
 from overworld.geo import cells
 from overworld.geo.sphere import destination_deg
 from overworld.kernel.money import AMOUNT_MINOR_MAX, Currency
@@ -117,6 +117,7 @@ def attempts(wanted, *, now_us, rules=RULES, trust=1.0, memberships=(), known=Tr
         memberships=[tuple(memberships)] * n,
         fixes=FixColumns([known] * n, [lat_deg] * n, [lng_deg] * n, [now_us - age_us] * n),
         trust=[trust] * n,
+        worn=[BARE] * n,
     )
     return attempted(wanted, claimants, now_us=now_us, terms=terms_of(rules, age_max_s=60))
 
@@ -143,6 +144,7 @@ def test_every_claim_of_a_batch_is_judged_as_if_it_were_alone(faults):
         memberships=[()] * len(faults),
         fixes=FixColumns(*([column[i] for column in columns] for i in range(4))),
         trust=[fault["trust"] for fault in faults],
+        worn=[BARE] * len(faults),
     )
     wanted = [column[4] for column in columns]
     outcomes = attempted(wanted, claimants, now_us=now_us, terms=terms_of(RULES, age_max_s=60))

@@ -21,8 +21,9 @@ from overworld.domains.gameplay.claim import (
     transfer_of,
     wallet_of,
 )
-from overworld.domains.gameplay.errors import Expired, NotFound
+from overworld.domains.gameplay.errors import NOT_KEPT, Expired
 from overworld.domains.gameplay.messages import Collected
+from overworld.domains.gameplay.ports import Gear
 from overworld.domains.gameplay.rules import Attempt, Decision, Wait, Win, decide
 from overworld.domains.gameplay.spawns import is_placed
 from overworld.kernel.clock import rfc3339, to_us
@@ -47,11 +48,24 @@ class ExactClaims:
     """Answers batches of claims, exactly as if they had come one after another. Several may run at once."""
 
     def __init__(
-        self, *, database: Database, outbox: Outbox, ledger: Ledger, daily_cap: int, levels: Sequence[int]
+        self,
+        *,
+        database: Database,
+        outbox: Outbox,
+        ledger: Ledger,
+        daily_cap: int,
+        levels: Sequence[int],
+        gear: Gear | None,
     ) -> None:
         self._database = database
         self._outbox = outbox
         self._ledger = ledger
+        self._daily_cap = daily_cap
+        self._levels = levels
+        self._gear = gear
+
+    def put_in_force(self, *, daily_cap: int, levels: Sequence[int]) -> None:
+        """Decides by these from now on."""
         self._daily_cap = daily_cap
         self._levels = levels
 
@@ -82,13 +96,14 @@ class ExactClaims:
                 now_us=to_us(at),
                 daily_cap=self._daily_cap,
                 levels=self._levels,
+                worn=await self._gear.of(tx, list(players), now_us=to_us(at)) if self._gear else {},
                 pay=till.pay,
             )
             settled = await self._credited(tx, fresh, decision, at=at, stripe=stripe)
             kept = [
                 (claim.use, outcome)
                 for claim, outcome in zip(fresh, settled, strict=True)
-                if isinstance(outcome, Refusal) and not isinstance(outcome, NotFound)
+                if isinstance(outcome, Refusal) and not isinstance(outcome, NOT_KEPT)
             ]
             await remember(tx, kept, at=at)
             await self._outbox.append(tx, events_of(decision.wins), at=at)

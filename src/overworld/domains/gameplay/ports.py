@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
+from overworld.domains.gameplay.hooked import ClaimColumns, Verdict
+from overworld.domains.gameplay.types import Worn
 from overworld.kernel.events import Event
-from overworld.kernel.ports import Outbox
+from overworld.kernel.ports import Outbox, Tx
 
 
 class EncodingOutbox(Outbox, Protocol):
@@ -17,6 +19,25 @@ class EncodingOutbox(Outbox, Protocol):
 
     def encoded(self, events: Sequence[Event], *, at: datetime) -> list[bytes]:
         """Each event as the log keeps it, (n,); a row of the log is a JSON array of them."""
+        ...
+
+
+class Gear(Protocol):
+    """What players carry that changes what their claims pay."""
+
+    async def of(self, tx: Tx, player_ids: Sequence[UUID], *, now_us: int) -> Mapping[UUID, Worn]:
+        """What counts for each; who carries nothing may be absent. One round trip.
+
+        Of a tool that is worn out already it gives none. Under the players' locks it is exact.
+        """
+        ...
+
+
+class Directory(Protocol):
+    """Who is who; another domain keeps it."""
+
+    async def found(self, names: Sequence[str]) -> Sequence[UUID | None]:
+        """The players with these account ids or usernames, aligned; None where there is none. One round trip."""
         ...
 
 
@@ -36,4 +57,12 @@ class Trust(Protocol):
 
     async def scores(self, player_ids: Sequence[UUID]) -> Sequence[float]:
         """The reputations, 0 to 1, aligned with `player_ids`. One round trip at most, none in a single process."""
+        ...
+
+
+class ClaimRule(Protocol):
+    """A game's own rule for claims. Pure, and quick: nothing else runs meanwhile."""
+
+    def __call__(self, claims: ClaimColumns) -> Sequence[Verdict]:
+        """What becomes of each claim, aligned with the rows. Never raises."""
         ...

@@ -9,6 +9,7 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache
 from itertools import repeat
+from types import MappingProxyType
 from uuid import UUID
 
 import numpy as np
@@ -26,9 +27,13 @@ from overworld.domains.gameplay.errors import (
     OutOfReach,
     StalePosition,
 )
-from overworld.domains.gameplay.messages import CollectibleToPlace
+from overworld.domains.gameplay.messages import AsOf, CollectibleToPlace
 from overworld.domains.gameplay.types import (
+    BARE,
     EXPERIENCE_MAX,
+    WHOLE_BP,
+    Biome,
+    BiomeTable,
     Catalogue,
     CollectibleRules,
     Kind,
@@ -38,6 +43,7 @@ from overworld.domains.gameplay.types import (
     ProgressionRules,
     Spawn,
     SpawnTable,
+    Worn,
 )
 from overworld.geo import cells
 from overworld.geo.sphere import distance_between_m
@@ -61,13 +67,20 @@ _EPOCH_ORDINAL = date(1970, 1, 1).toordinal()
 class Attempt(Struct, frozen=True, gc=False):
     """A claim that nothing speaks against but the player's day and other takers.
 
-    It would pay `amount_minor`, and counts on `day`.
+    It would pay `bare_minor` to empty hands, and counts on `day`. `at_us` is when it was made, if that was not now.
     """
 
     player_id: UUID
     spawn: Spawn
-    amount_minor: int
+    bare_minor: int
     day: date
+    worn: Worn = BARE
+    at_us: int | None = None
+
+    @property
+    def amount_minor(self) -> int:
+        """What it pays with what the player carries."""
+        return self.bare_minor if self.worn is BARE else multiplied(self.bare_minor, self.worn)
 
     @property
     def reference(self) -> UUID:
@@ -82,6 +95,7 @@ class Claimants(Struct, frozen=True, kw_only=True):
     memberships: Sequence[tuple[str, ...]]
     fixes: FixColumns
     trust: Sequence[float]
+    worn: Sequence[Worn]
 
 
 class Terms(Struct, frozen=True, kw_only=True):
@@ -133,6 +147,22 @@ def spawn_table(
         mean_per_cell=rules.mean_per_cell,
         kinds=tuple(_kind(name, catalogue) for name, _ in types),
         weights=tuple(declared.weight for _, declared in types),
+        near_land=rules.near_land,
+        biomes=tuple(_biome_table(name, biome, rules) for name, biome in sorted(rules.biomes.items(), key=_ranked)),
+    )
+
+
+def _ranked(named: tuple[str, Biome]) -> tuple[int, str]:
+    return named[1].rank, named[0]
+
+
+def _biome_table(name: str, biome: Biome, rules: CollectibleRules) -> BiomeTable:
+    types = sorted(rules.types.items())
+    return BiomeTable(
+        name=name,
+        biome=biome,
+        mean_per_cell=rules.mean_per_cell if biome.mean_per_cell is None else biome.mean_per_cell,
+        weights=tuple(biome.weights.get(kind, declared.weight) for kind, declared in types),
     )
 
 
@@ -184,10 +214,10 @@ def attempted(
     fixes, age_max_us = claimants.fixes, terms.age_max_s * 1_000_000
     reach_m, trust_min, bonuses = terms.reach_m, terms.trust_min, terms.bonuses
     days = days_of(fixes, now_us=now_us, terms=terms)
-    known = zip(fixes.known, fixes.lat_deg, fixes.lng_deg, fixes.at_us, claimants.trust, strict=True)
+    known = zip(fixes.known, fixes.lat_deg, fixes.lng_deg, fixes.at_us, claimants.trust, claimants.worn, strict=True)
     asked = zip(wanted, claimants.player_ids, claimants.memberships, known, days, strict=True)
     outcomes: list[Attempt | Refusal] = []
-    for spawn, player_id, memberships, (has_fix, lat_deg, lng_deg, at_us, trust), day in asked:
+    for spawn, player_id, memberships, (has_fix, lat_deg, lng_deg, at_us, trust, worn), day in asked:
         if not isinstance(spawn, Spawn):
             outcomes.append(spawn)
         elif not spawn.opens_us <= now_us < spawn.closes_us:
@@ -199,13 +229,28 @@ def attempted(
         else:
             distance_m = distance_between_m(lat_deg, lng_deg, spawn.lat_deg, spawn.lng_deg)
             if distance_m <= reach_m:
-                amount_minor = spawn.kind.value_minor
+                bare_minor = spawn.kind.value_minor
                 if memberships and bonuses:
-                    amount_minor = paid_minor(amount_minor, memberships, bonuses)
-                outcomes.append(Attempt(player_id, spawn, amount_minor, day))
+                    bare_minor = paid_minor(bare_minor, memberships, bonuses)
+                outcomes.append(Attempt(player_id, spawn, bare_minor, day, worn))
             else:
                 outcomes.append(OutOfReach(collectible_id=spawn.id, reach_m=reach_m, distance_m=distance_m))
     return outcomes
+
+
+def attempted_as_of(
+    spawn: Spawn | Refusal, claimants: Claimants, i: int, as_of: AsOf, *, terms: Terms
+) -> Attempt | Refusal:
+    """What the claim of the `i`-th claimant comes to as of another place and instant; refused as by `attempted`."""
+    alone = Claimants(
+        player_ids=claimants.player_ids[i : i + 1],
+        memberships=claimants.memberships[i : i + 1],
+        fixes=FixColumns([True], [as_of.lat_deg], [as_of.lng_deg], [as_of.at_us]),
+        trust=claimants.trust[i : i + 1],
+        worn=claimants.worn[i : i + 1],
+    )
+    [outcome] = attempted([spawn], alone, now_us=as_of.at_us, terms=terms)
+    return replace(outcome, at_us=as_of.at_us) if isinstance(outcome, Attempt) else outcome
 
 
 def _closed(spawn: Spawn, *, now_us: int) -> Refusal:
@@ -222,6 +267,12 @@ def paid_minor(value_minor: int, memberships: Iterable[str], bonuses: Mapping[st
     shares = [bonuses[name] for name in memberships if name in bonuses]
     bonus_minor = max((value_minor * part // whole for part, whole in shares), default=0)
     return min(value_minor + bonus_minor, AMOUNT_MINOR_MAX) if bonus_minor else value_minor
+
+
+def multiplied(bare_minor: int, worn: Worn) -> int:
+    """What a claim pays to who carries something, parts dropped: at least 1, at most what one transfer can move."""
+    paid = bare_minor * worn.tool_bp * worn.boost_bp // (WHOLE_BP * WHOLE_BP)
+    return min(max(paid, 1), AMOUNT_MINOR_MAX)
 
 
 def day_of(now_us: int, lng_deg: float = 0.0) -> date:
@@ -258,6 +309,7 @@ def decide(
     now_us: int,
     daily_cap: int,
     levels: Sequence[int],
+    worn: Mapping[UUID, Worn] = MappingProxyType({}),
     pay: Callable[[Attempt], Refusal | None] = lambda _: None,
 ) -> Decision:
     """Goes through the attempts one by one, as if each were alone; refusals given stay as they are.
@@ -265,7 +317,7 @@ def decide(
     Refused are, in this order: CapReached, CoolingDown, AlreadyCollected, and what `pay` refuses, which is asked about
     each that would win, once, in their order. `players` holds every player of an attempt;
     `taken` the references of what others have; `waits` until when players may not take another of a type, where they
-    had to wait once.
+    had to wait once; `worn` what players carry, and it is worked out anew what each attempt pays.
 
     A player's day never goes back: who has reached a date, by another server's clock or by travelling east where days
     are local, stays there until a later one has begun where they are. Earth has two dates at most at any instant, so
@@ -276,16 +328,18 @@ def decide(
     until_us = dict(waits)
     begun: dict[Wait, int] = {}
     outcomes: list[Win | Refusal] = []
-    for attempt in attempts:
-        if isinstance(attempt, Refusal):
-            outcomes.append(attempt)
+    for asked in attempts:
+        if isinstance(asked, Refusal):
+            outcomes.append(asked)
             continue
-        player = _on_day(now[attempt.player_id], attempt.day)
+        player = _on_day(now[asked.player_id], asked.day)
+        attempt = _paying(asked, player, worn.get(asked.player_id, BARE))
         kind, wait = attempt.spawn.kind, (attempt.player_id, attempt.spawn.kind.type)
+        made_us = now_us if attempt.at_us is None else attempt.at_us
         if player.collected_on_day >= daily_cap:
             outcomes.append(CapReached(collectible_id=attempt.spawn.id, daily_cap=daily_cap))
-        elif kind.cooldown_s and until_us.get(wait, now_us) > now_us:
-            outcomes.append(_cooling(attempt, wait_us=until_us[wait] - now_us))
+        elif kind.cooldown_s and until_us.get(wait, made_us) > made_us:
+            outcomes.append(_cooling(attempt, wait_us=until_us[wait] - made_us))
         elif attempt.reference in gone:
             outcomes.append(AlreadyCollected(collectible_id=attempt.spawn.id))
         elif (unpaid := pay(attempt)) is not None:
@@ -293,11 +347,18 @@ def decide(
         else:
             gone.add(attempt.reference)
             if kind.cooldown_s:
-                until_us[wait] = begun[wait] = now_us + kind.cooldown_s * 1_000_000
+                until_us[wait] = begun[wait] = made_us + kind.cooldown_s * 1_000_000
             now[player.id] = credited(player, kind.experience, levels)
             outcomes.append(_win(attempt, before=player, after=now[player.id]))
     changed = {player.id: player for player in now.values() if player is not players[player.id]}
     return Decision(outcomes, changed, begun)
+
+
+def _paying(attempt: Attempt, player: Player, worn: Worn) -> Attempt:
+    """The attempt with what the player carries now; a tool that is worn out pays no more than a hand."""
+    if worn.worn_at is not None and player.collected >= worn.worn_at:
+        worn = replace(worn, tool_bp=WHOLE_BP)
+    return replace(attempt, worn=worn)
 
 
 def _cooling(attempt: Attempt, *, wait_us: int) -> Refusal:
@@ -316,6 +377,7 @@ def credited(player: Player, experience: int, levels: Sequence[int]) -> Player:
         experience=total,
         level=max(player.level, level_of(total, levels)),
         collected_on_day=player.collected_on_day + 1,
+        collected=player.collected + 1,
     )
 
 

@@ -21,7 +21,7 @@ from overworld.kernel.money import TransferCode
 from overworld.kernel.ports import Tx
 from overworld.platform.postgres.idempotency import Kept
 
-_LOCK_PLAYERS = "SELECT id, experience, level, day, collected_on_day FROM gameplay.lock_players($1::uuid[])"
+_LOCK_PLAYERS = "SELECT id, experience, level, day, collected_on_day, collected FROM gameplay.lock_players($1::uuid[])"
 
 
 async def lock_players(tx: Tx, ids: Sequence[UUID]) -> dict[UUID, Player]:
@@ -44,9 +44,10 @@ async def progress(tx: Tx, ids: Sequence[UUID]) -> dict[UUID, Progress]:
 
 _UPDATE_PLAYERS = """
 UPDATE gameplay.player
-SET experience = new.experience, level = new.level, day = new.day, collected_on_day = new.collected_on_day
-FROM unnest($1::uuid[], $2::bigint[], $3::integer[], $4::date[], $5::integer[])
-    AS new (id, experience, level, day, collected_on_day)
+SET experience = new.experience, level = new.level, day = new.day, collected_on_day = new.collected_on_day,
+    collected = new.collected
+FROM unnest($1::uuid[], $2::bigint[], $3::integer[], $4::date[], $5::integer[], $6::bigint[])
+    AS new (id, experience, level, day, collected_on_day, collected)
 WHERE player.id = new.id"""
 
 
@@ -59,6 +60,7 @@ async def update_players(tx: Tx, players: Sequence[Player]) -> None:
         [player.level for player in players],
         [player.day for player in players],
         [player.collected_on_day for player in players],
+        [player.collected for player in players],
     )
 
 
@@ -92,6 +94,8 @@ class Batch(Struct, frozen=True, kw_only=True):
     days: list[date]
     gained: list[int]
     claimed: list[int]
+    gears: list[int]
+    worn_at: list[int | None]
     accounts: list[int]
     paid_minor: list[int]
     received_minor: list[int]
@@ -118,7 +122,7 @@ class Judged(Struct, frozen=True, kw_only=True):
 
 _CLAIM = """
 SELECT * FROM gameplay.claim($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20,
-    $21, $22, $23, $24, $25, $26, $27, $28, $29)"""
+    $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31)"""
 
 
 async def claim(tx: Tx, batch: Batch) -> Judged:
@@ -148,6 +152,8 @@ async def claim(tx: Tx, batch: Batch) -> Judged:
         batch.days,
         batch.gained,
         batch.claimed,
+        batch.gears,
+        batch.worn_at,
         batch.accounts,
         batch.paid_minor,
         batch.received_minor,
@@ -288,6 +294,17 @@ async def placed(tx: Tx, keys: Sequence[bytes]) -> list[Placement]:
 async def live(tx: Tx, *, after: tuple[datetime, bytes], limit: int) -> list[Placement]:
     """Placements that nobody withdrew, by the time they close, beyond an instant and a key. One round trip."""
     return [_placement(row) for row in await tx.fetch(_LIVE, *after, limit)]
+
+
+_PAYING = """
+SELECT currency, count(*) AS placed FROM gameplay.placed
+WHERE withdrawn_at IS NULL AND closes_at > $2 AND currency = ANY($1::text[])
+GROUP BY currency"""
+
+
+async def paying(tx: Tx, currencies: Sequence[str], *, at: datetime) -> dict[str, int]:
+    """How many placements that nobody withdrew and that close later pay in some currencies. One round trip."""
+    return {row["currency"]: row["placed"] for row in await tx.fetch(_PAYING, list(currencies), at)}
 
 
 _WITHDRAW = """
