@@ -189,14 +189,6 @@ async def opened(game: Game, *, database: Database, seed: int) -> AsyncIterator[
         currencies=currencies,
         fix_age_max_s=GameplaySettings().fix_age_max_s,
     )
-    memberships = membership_wiring.build(
-        database=database,
-        clock=clock,
-        ledger=ledger.service,
-        outbox=outbox,
-        rules=game.memberships,
-        currencies=currencies,
-    ).service
     await quests.catalogue.adopt(game.quests, at=clock.now())
     stage = Stage(
         game=game,
@@ -207,7 +199,14 @@ async def opened(game: Game, *, database: Database, seed: int) -> AsyncIterator[
         gameplay=gameplay.service,
         carry=carry,
         quests=quests,
-        memberships=memberships,
+        memberships=membership_wiring.build(
+            database=database,
+            clock=clock,
+            ledger=ledger.service,
+            outbox=outbox,
+            rules=game.memberships,
+            currencies=currencies,
+        ).service,
         outbox=outbox,
     )
     try:
@@ -216,4 +215,4 @@ async def opened(game: Game, *, database: Database, seed: int) -> AsyncIterator[
         await gameplay.service.close()
         await carry.service.close()
         await quests.completing.close()
-        await memberships.close()
+        await stage.memberships.close()
