@@ -151,8 +151,7 @@ async def opened(game: Game, *, database: Database, seed: int) -> AsyncIterator[
     ids = IdSource(clock.now_us, Random(f"ids-{seed}").randbytes)  # noqa: S311 - of a world that is thrown away
     outbox = PostgresOutbox(ids=ids, game=lambda: game.digest)
     fixes = Fixes(clock)
-    currencies = {currency.code: currency for currency in game.currencies}
-    secret = f"simulation {seed}"
+    currencies, secret = {currency.code: currency for currency in game.currencies}, f"simulation {seed}"
     ledger = ledger_wiring.build(database=database, clock=clock, currencies=currencies)
     carry = await carry_wiring.build(
         database=database,
