@@ -13,7 +13,6 @@ from uuid import UUID
 from msgspec import Meta, Struct, field
 
 from overworld.domains.gameplay.carry.types import Reward
-from overworld.geo import cells
 
 QuestName = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_-]{0,31}$")]
 Word = Annotated[str, Meta(min_length=1, max_length=64)]
@@ -40,6 +39,8 @@ class Place(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     def __post_init__(self) -> None:
         circle = (self.lat, self.lng, self.radius_m)
         if self.cell is not None:
+            from overworld.geo import cells  # noqa: PLC0415  # settings and definitions are read without its kernels
+
             cells.from_token(self.cell)
             if circle != (None, None, None):
                 raise ValueError("is a cell or a circle, not both")
