@@ -87,6 +87,6 @@ async def test_a_reload_drops_no_socket_and_no_claim(tmp_path: Path):
         refused = (await player.collect(lying[1]["id"], key="refused")).json()
         assert (refused["code"], refused["reason"]) == ("gameplay.refused_by_rule", "not_today")
 
-        shop.write(("currencies.coin]", "currencies.gold]"), ('"coin"', '"gold"'))
+        shop.write(("scale = 0", "scale = 2"))
         held = await shop.reload()
         assert held.code == 1 and "definition.still_held" in held.err and "coin: held by 1" in held.err, held.err

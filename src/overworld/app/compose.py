@@ -118,6 +118,7 @@ async def compose(
         carry=domains.carry,
         quests=domains.quests,
         counted=hooks,
+        sync=domains.sync,
     )
     live = live_wiring.build(
         settings=settings,

@@ -19,7 +19,7 @@ _EFFECTS = {
     "movement": Effect.RESTART,
     "interest": Effect.RESTART,
     "memberships": Effect.RESTART,
-    "sync": Effect.RESTART,
+    "leaderboards": Effect.RESTART,
     "collectibles.cell_level": Effect.RESTART,
     "collectibles.window_s": Effect.RESTART,
     "collectibles.mean_per_cell": Effect.WINDOW,
