@@ -109,6 +109,17 @@ def test_queues_of_actions_are_measured_and_row_by_row_on_the_same_books():
 
 
 @slow
+def test_collections_come_into_ranks_and_the_first_places_are_those_of_the_table():
+    line = told("leaderboard", "--players", "1000", "--seconds", "1", "--rounds", "3")
+    assert 0 < line["min"]["updates_per_s"] <= line["updates_per_s"]
+    assert line["ratio_vs_row_by_row"] > 0
+    assert line["row_by_row"]["updates_per_s"] > 0
+    assert line["updates"] > 0
+    assert 0 < line["alone_p50_us"] <= line["alone_p99_us"]
+    assert 0 < line["shown_p50_ms"] <= line["shown_p99_ms"] < 10_000
+
+
+@slow
 def test_the_curve_of_claims_is_drawn(tmp_path: Path):
     ran = bench(
         "claims-curve",
@@ -259,8 +270,8 @@ def test_the_benchmarks_are_listed_each_with_what_it_measures():
     lines = bench("list").stdout.splitlines()
     assert [line.split()[0] for line in lines] == [
         "bandwidth", "claims", "claims-curve", "claims-hot", "claims-socket", "connections", "curves", "fanout",
-        "inventory", "location", "location-json", "location-single", "nearby", "peers", "quests", "seal", "start",
-        "sync", "tick", "transfers",
+        "inventory", "leaderboard", "location", "location-json", "location-single", "nearby", "peers", "quests", "seal",
+        "start", "sync", "tick", "transfers",
     ]  # fmt: skip
     assert all(len(line) > 40 for line in lines)
 

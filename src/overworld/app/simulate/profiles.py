@@ -27,8 +27,8 @@ class Profile(Struct, frozen=True, kw_only=True):
     `share` of all players are so; a day is played with the chance `plays`, in `sessions` on average, each about
     `minutes` long. They see collectibles `sight_m` around and stay within `roam_m` of where a session began;
     `greed` says how much a high value draws them beside a short way, 0 not at all. `upkeep` is the chance that they
-    look after their things when a session ends, and `spends` what part of a wallet they then part with at most. `joins` is the
-    chance that they look at a club as they set out.
+    look after their things when a session ends, and `spends` what part of a wallet they then part with at most.
+    `joins` is the chance that they look at a club as they set out.
     """
 
     name: str
