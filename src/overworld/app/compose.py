@@ -295,6 +295,7 @@ def _http(platform: Platform, domains: Domains, metrics: Metrics, live: LiveMap)
         game=platform.game,
         profiles=domains.accounts.profiles,
         ledger=domains.ledger.service,
+        carried=domains.carry.reading,
         room_level=settings.world.room_level,
         realtime=lambda: socket_address(settings, domains.gateway),
     )

@@ -14,11 +14,15 @@ from overworld import __version__
 from overworld.app.game import Game
 from overworld.domains.accounts.messages import Me
 from overworld.domains.accounts.service import Profiles
+from overworld.domains.gameplay.carry.messages import ItemSeen, ToolSeen
+from overworld.domains.gameplay.carry.reading import Reading
 from overworld.domains.ledger.service import Ledger
 from overworld.domains.realtime.types import PATH
 from overworld.kernel.identity import Scope
 from overworld.kernel.refusals import Refusal
 from overworld.platform.http import Caller, needs, open_to_all
+
+_ITEMS_MAX = 200
 
 
 class Holding(Struct, frozen=True):
@@ -61,11 +65,15 @@ class StartServer(Struct, frozen=True):
 
 
 class Start(Struct, frozen=True, kw_only=True):
-    """Everything a client needs to begin, or to keep for offline play. It may grow."""
+    """Everything a client needs to begin, or to keep for offline play. It may grow.
+
+    `inventory` is the first 200 things that the player carries; `GET /v1/game/inventory` shows all.
+    """
 
     user: Me
     balances: list[Holding]
-    inventory: list[Any] = []
+    inventory: list[ItemSeen]
+    tools: list[ToolSeen]
     quests: list[Any] = []
     addresses: StartAddresses
     game: StartGame
@@ -81,7 +89,7 @@ class WrongPort(Refusal):
 
 
 def routes(
-    *, game: Game, profiles: Profiles, ledger: Ledger, room_level: int, realtime: Callable[[], str]
+    *, game: Game, profiles: Profiles, ledger: Ledger, carried: Reading, room_level: int, realtime: Callable[[], str]
 ) -> list[HTTPRouteHandler]:
     """The handlers; `realtime` gives the socket's address once it listens."""
     currencies = {currency.code: currency for currency in game.currencies}
@@ -99,7 +107,12 @@ def routes(
     async def start(*, caller: Caller) -> Start:
         """What a client needs to begin, in one reply."""
         player_id = caller.principal.account_id
-        me, held = await asyncio.gather(profiles.me(player_id), ledger.balances(player_id))
+        me, held, items, tools = await asyncio.gather(
+            profiles.me(player_id),
+            ledger.balances(player_id),
+            carried.inventory(player_id, limit=_ITEMS_MAX),
+            carried.tools(player_id),
+        )
         return Start(
             user=me,
             balances=[
@@ -110,6 +123,8 @@ def routes(
                 )
                 for line in held
             ],
+            inventory=[item for _, item in items],
+            tools=tools,
             addresses=StartAddresses(realtime()),
             game=about,
             server=StartServer(__version__),
