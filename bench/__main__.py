@@ -20,15 +20,17 @@ from bench.location import location, location_single
 from bench.location_json import location_json
 from bench.nearby import nearby
 from bench.peers import peers
+from bench.quests import quests
 from bench.seal import seal
 from bench.start import start
+from bench.sync import sync
 from bench.tick import tick
 from bench.transfers import transfers
 
 _NAMES = (
     "bandwidth", "claims", "claims-curve", "claims-hot", "claims-socket", "connections", "curves", "fanout",
-    "inventory", "location", "location-json", "location-single", "nearby", "peers", "seal", "start", "tick",
-    "transfers",
+    "inventory", "location", "location-json", "location-single", "nearby", "peers", "quests", "seal", "start", "sync",
+    "tick", "transfers",
 )  # fmt: skip
 
 app = App(name="script/bench", help="Measures the product on this machine.", version_flags=())
@@ -47,8 +49,10 @@ app.command(location_json)
 app.command(location_single)
 app.command(nearby)
 app.command(peers)
+app.command(quests)
 app.command(seal)
 app.command(start)
+app.command(sync)
 app.command(tick)
 app.command(transfers)
 

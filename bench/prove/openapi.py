@@ -44,7 +44,11 @@ WRONG_SHAPE = frozenset({"http.bad_request", "http.malformed"})
 # What has to fit another parameter, for which a schema has no word.
 RELATED = frozenset({"query.south"})
 STAFF_ONLY = frozenset(
-    [*(f"/v1/game/{noun}{rest}" for noun in ("collectibles", "coins") for rest in ("", "/{id}")), "/v1/game/items"]
+    [
+        *(f"/v1/game/{noun}{rest}" for noun in ("collectibles", "coins") for rest in ("", "/{id}")),
+        "/v1/game/items",
+        "/v1/game/quests",
+    ]
 )
 # To a schema 2.0 is an integer; bodies are decoded strictly, and a client that writes 2.0 does not mean a count.
 INTEGRAL = re.compile(r"Expected `int( \| null)?`, got `float`")
@@ -171,8 +175,16 @@ class Player:
             case "/v1/game/collectibles" | "/v1/game/coins":
                 closes_at = datetime.now(UTC) + timedelta(hours=1)
                 body = {"items": [LJUBLJANA | {"type": "gold", "closes_at": closes_at.isoformat()}]}
+            case "/v1/game/quests":
+                quest = {"title": "Walk", "objectives": [{"kind": "walk", "metres": 100}]}
+                body = {"id": f"q{uuid4().hex[:16]}", "quest": quest}
             case "/v1/game/items":
                 body = {"to": self._friend, "items": {"cookie": 1}, "badges": ["baker"]}
+            case "/v1/game/sync":
+                now = datetime.now(UTC).isoformat()
+                action = LJUBLJANA | {"action": "collect", "target": "x", "at": now, "monotonic_ms": 1}
+                actions = [action | {"request_id": uuid4().hex}]
+                body = {"device": "phone", "boot": "1", "sent_at": now, "sent_monotonic_ms": 1, "actions": actions}
             case "/v1/tokens/transfer":
                 self._collect()
                 body = {"to": self._friend, "currency": "coin", "amount": "1"}
@@ -221,8 +233,8 @@ class Player:
         coin, place = self._stand()
         self._post("/v1/auth/device", {"device_id": self._name})
         other = next(each for each in self._get("/v1/auth/sessions", {}) if not each["current"])
-        names = {"id": coin, "session_id": other["id"], "Idempotency-Key": self._name, "radius_m": 500}
-        return place | VIEW | names | {"number": 0, "from": 0, "to": 0, "transfer": self._transfer}
+        names = {"id": coin, "name": "founders", "session_id": other["id"], "Idempotency-Key": self._name}
+        return place | VIEW | names | {"radius_m": 500} | {"number": 0, "from": 0, "to": 0, "transfer": self._transfer}
 
     def _stand(self) -> tuple[str, dict[str, Any]]:
         """Goes to a collectible; its id, and where it is."""

@@ -99,6 +99,15 @@ def test_what_players_carry_after_changes_is_what_they_were_told():
 
 
 @slow
+def test_queues_of_actions_are_measured_and_row_by_row_on_the_same_books():
+    line = told("sync", "--players", "200", "--actions", "10", "--in-flight", "4", "--seconds", "1", "--rounds", "3")
+    ratio = line["actions_per_s"] / line["row_by_row"]["actions_per_s"]
+    assert line["ratio_vs_row_by_row"] == pytest.approx(ratio, abs=0.01)
+    assert line["wins"] == line["transfers"] > 0
+    assert line["audit_faults"] == 0
+
+
+@slow
 def test_the_curve_of_claims_is_drawn(tmp_path: Path):
     ran = bench(
         "claims-curve",
@@ -248,8 +257,8 @@ def test_the_benchmarks_are_listed_each_with_what_it_measures():
     lines = bench("list").stdout.splitlines()
     assert [line.split()[0] for line in lines] == [
         "bandwidth", "claims", "claims-curve", "claims-hot", "claims-socket", "connections", "curves", "fanout",
-        "inventory", "location", "location-json", "location-single", "nearby", "peers", "seal", "start", "tick",
-        "transfers",
+        "inventory", "location", "location-json", "location-single", "nearby", "peers", "quests", "seal", "start",
+        "sync", "tick", "transfers",
     ]  # fmt: skip
     assert all(len(line) > 40 for line in lines)
 

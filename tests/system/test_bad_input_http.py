@@ -92,6 +92,21 @@ PLACING = (
     *(f"/v1/game/{noun}{rest}" for noun in ("collectibles", "coins") for rest in ("", "/{id}")),
     "/v1/game/items",
 )
+QUEST = {
+    "title": "A quest",
+    "text": "of many",
+    "type": "story",
+    "difficulty": 2,
+    "objectives": [{"kind": "visit", "text": "go", "place": {"lat": 46.05, "lng": 14.5, "radius_m": 50}, "count": 1}],
+    "requires": {"level": 2, "quests": [], "membership": "founder", "zone": {"cell": "477b0c9"}},
+    "starts": "assigned",
+    "repeats": "weekly",
+    "shared": False,
+    "opens_at": "2026-06-01T12:00:00Z",
+    "closes_at": "2126-06-01T12:00:00Z",
+    "within_s": 3600,
+    "rewards": {"tokens": {"coin": "1"}, "experience": 1, "items": {}, "tools": [], "badges": []},
+}
 NEEDED = {"email", "password", "device_id", "refresh_token", "lat", "accuracy_m", "timestamp", "to", "amount"}
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND")
 
@@ -114,12 +129,12 @@ class Operation(Struct, frozen=True):
     @property
     def is_placing(self) -> bool:
         """Whether only staff may do it; the attack then has the developer key."""
-        return self.path in PLACING
+        return self.path in PLACING or (self.path, self.method) == ("/v1/game/quests", "POST")
 
     def url(self) -> str:
         """An address with something in its path that is not there."""
         return self.path.format(
-            id="A" * 32, item_id="nothing", tool_id=uuid4(), session_id=uuid4(), number=10**9
+            id="A" * 32, item_id="nothing", tool_id=uuid4(), session_id=uuid4(), number=10**9, name="nobody"
         )
 
 
@@ -185,10 +200,15 @@ def example(path: str) -> dict[str, Any]:
         "/v1/location/update": fix | {"altitude_m": 300, "speed_m_s": 1, "heading_deg": 90},
         "/v1/location/visibility": {"visible": True},
         "/v1/tokens/transfer": {"to": "nobody", "currency": "coin", "amount": "1", "note": "hello"},
+        "/v1/memberships/{name}/apply": {},
+        "/v1/game/sync": queue(),
         "/v1/game/collectibles/{id}/collect": {},
         "/v1/game/coins/{id}/collect": {},
         "/v1/game/collectibles": {"items": [placement()]},
         "/v1/game/coins": {"items": [placement()]},
+        "/v1/game/quests": {"id": f"q{name}", "quest": QUEST, "players": [str(uuid4())]},
+        "/v1/game/quests/{id}/start": {},
+        "/v1/game/quests/{id}/complete": {},
         "/v1/game/items": {"to": "nobody", "items": {"cookie": 1}, "tools": ["chisel"], "badges": ["baker"]},
         "/v1/game/items/{item_id}/use": {},
         "/v1/game/tools/{tool_id}/equip": {},
@@ -196,6 +216,23 @@ def example(path: str) -> dict[str, Any]:
         "/v1/game/tools/{tool_id}/repair": {},
     }
     return bodies[path]
+
+
+def queue() -> dict[str, Any]:
+    """One action without a network, with every field it knows."""
+    now = datetime.now(UTC).isoformat()
+    action = {
+        "request_id": uuid4().hex,
+        "action": "collect",
+        "target": "A" * 32,
+        "at": now,
+        "monotonic_ms": 1_000,
+        "lat": 46.05,
+        "lng": 14.5,
+        "boot": "1",
+        "data": {},
+    }
+    return {"device": "phone", "boot": "1", "sent_at": now, "sent_monotonic_ms": 2_000, "actions": [action]}
 
 
 def placement() -> dict[str, Any]:
@@ -396,7 +433,7 @@ async def test_no_idempotency_key_is_a_bug_and_bad_ones_are_refused(attack, oper
         attack.send(each, "longest", json={}, headers={"Idempotency-Key": f"{i:a>255}"}) for i, each in enumerate(keyed)
     )
     missing = {f"gameplay.{code}" for code in ("not_found", "no_such_item", "no_such_tool")}
-    assert {reply.json()["code"] for reply in longest} == missing | {"http.bad_request"}
+    assert {reply.json()["code"] for reply in longest} == missing | {"accounts.no_such_membership", "http.bad_request"}
 
 
 async def test_bodies_of_other_types_are_refused(attack, operations):

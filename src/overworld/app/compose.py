@@ -12,22 +12,46 @@ from msgspec.structs import replace
 
 from overworld import __version__
 from overworld.app import measures, site, start
+from overworld.app.aliases import also_named
 from overworld.app.collector import Collector
-from overworld.app.doors import CellViews, CollectAction, CollectiblesAround, TrustEverybody
+from overworld.app.doors import (
+    BoardsProgress,
+    CellViews,
+    CollectAction,
+    CollectiblesAround,
+    CollectOffline,
+    NoMemberships,
+    TrustEverybody,
+)
 from overworld.app.game import Game
+from overworld.app.hooks.work import Counted
 from overworld.app.live import wiring as live_wiring
+from overworld.app.live.following import Following
 from overworld.app.live.routes import PREFIX as LIVE_PREFIX
 from overworld.app.live.routes import LiveMap
 from overworld.app.live.routes import routes as live_routes
 from overworld.app.loops import Loops
 from overworld.app.settings import Settings
+from overworld.app.versions import routes as version_routes
+from overworld.app.versions import service as versions_service
+from overworld.app.versions import wiring as versions_wiring
+from overworld.app.versions.service import Current, Versions
 from overworld.domains.accounts import wiring as accounts_wiring
 from overworld.domains.accounts.consumers import TOPICS as REVOCATION_TOPICS
+from overworld.domains.accounts.membership import wiring as membership_wiring
+from overworld.domains.accounts.membership.wiring import MembershipParts
 from overworld.domains.accounts.wiring import Accounts
 from overworld.domains.gameplay import wiring as gameplay_wiring
+from overworld.domains.gameplay.boards import wiring as boards_wiring
+from overworld.domains.gameplay.boards.standings import TOPICS as STANDINGS_TOPICS
+from overworld.domains.gameplay.boards.wiring import BoardsParts
 from overworld.domains.gameplay.carry import wiring as carry_wiring
 from overworld.domains.gameplay.carry.wiring import CarryParts
 from overworld.domains.gameplay.consumers import TOPICS as PLACED_TOPICS
+from overworld.domains.gameplay.quests import wiring as quests_wiring
+from overworld.domains.gameplay.quests.wiring import QuestParts
+from overworld.domains.gameplay.sync import wiring as sync_wiring
+from overworld.domains.gameplay.sync.wiring import SyncParts
 from overworld.domains.gameplay.wiring import GameplayParts
 from overworld.domains.ledger import wiring as ledger_wiring
 from overworld.domains.ledger.wiring import LedgerDomain, SendingParts
@@ -37,9 +61,11 @@ from overworld.domains.world import wiring as world_wiring
 from overworld.domains.world.consumers import TOPICS as VISIBILITY_TOPICS
 from overworld.domains.world.wiring import WorldParts
 from overworld.flows import (
+    boards_to_sockets,
     carried_to_sockets,
     collections_to_sockets,
     levels_to_sockets,
+    quests_to_sockets,
     revocations_to_sockets,
     transfers_to_sockets,
 )
@@ -64,9 +90,13 @@ class House(Struct, frozen=True, kw_only=True):
     world: WorldParts
     gameplay: GameplayParts
     carry: CarryParts
+    quests: QuestParts
+    sync: SyncParts
+    boards: BoardsParts
     ledger: LedgerDomain
     sending: SendingParts
     accounts: Accounts
+    membership: MembershipParts
     log: EventLog
     loops: Loops
     collector: Collector
@@ -74,6 +104,8 @@ class House(Struct, frozen=True, kw_only=True):
     health: HealthChecks
     database: Database
     clock: Clock
+    versions: Versions
+    hooks: Counted
 
 
 class Domains(Struct, frozen=True, kw_only=True):
@@ -84,7 +116,11 @@ class Domains(Struct, frozen=True, kw_only=True):
     world: WorldParts
     gameplay: GameplayParts
     carry: CarryParts
+    quests: QuestParts
+    sync: SyncParts
+    boards: BoardsParts
     accounts: Accounts
+    membership: MembershipParts
     gateway: Gateway
     carry_routes: list[ControllerRouterHandler]
 
@@ -93,11 +129,15 @@ class Domains(Struct, frozen=True, kw_only=True):
         """What the domains answer over HTTP."""
         return [
             *self.accounts.routes,
+            *self.membership.routes,
             *self.ledger.routes,
             *self.sending.routes,
             *self.world.routes,
             *self.gameplay.routes,
             *self.carry_routes,
+            *self.quests.routes,
+            *self.sync.routes,
+            *self.boards.routes,
         ]
 
 
@@ -106,6 +146,7 @@ class Platform(Struct, frozen=True, kw_only=True):
 
     settings: Settings
     game: Game
+    current: Current
     database: Database
     clock: Clock
     ids: IdSource
@@ -118,24 +159,39 @@ async def compose(
     *, settings: Settings, game: Game, database: Database, clock: Clock, keys: KeyScopes, metrics: Metrics
 ) -> House:
     """Builds the server on a migrated database."""
+    current, hooks = Current(game), Counted()
     ids = IdSource(clock.now_us, urandom)
     platform = Platform(
         settings=settings,
         game=game,
+        current=current,
         database=database,
         clock=clock,
         ids=ids,
         keys=keys,
         limiter=MemoryLimiter(monotonic_s=clock.monotonic_s, buckets_max=settings.limits.buckets_max),
-        outbox=PostgresOutbox(ids=ids, game=lambda: game.digest),
+        outbox=PostgresOutbox(ids=ids, game=current.digest),
     )
     domains = await _domains(platform)
+    versions = versions_wiring.build(
+        current=current,
+        database=database,
+        clock=clock,
+        outbox=platform.outbox,
+        ledger=domains.ledger,
+        sending=domains.sending,
+        gameplay=domains.gameplay,
+        carry=domains.carry,
+        quests=domains.quests,
+        counted=hooks,
+    )
     live = live_wiring.build(
         settings=settings,
-        game=game,
+        game=lambda: current.game,
         world=domains.world.service,
         gameplay=domains.gameplay.service,
         gateway=domains.gateway,
+        following=_following(domains),
         clock=clock,
         ids=ids,
         limiter=platform.limiter,
@@ -145,15 +201,19 @@ async def compose(
     health.add("database", partial(_answers, database))
     health.add("ledger", domains.ledger.auditor.check, needed=False)
     house = House(
-        http=_http(platform, domains, metrics, live),
+        http=_http(platform, domains, metrics, live, versions),
         live=live,
         gateway=domains.gateway,
         world=domains.world,
         gameplay=domains.gameplay,
         carry=domains.carry,
+        quests=domains.quests,
+        sync=domains.sync,
+        boards=domains.boards,
         ledger=domains.ledger,
         sending=domains.sending,
         accounts=domains.accounts,
+        membership=domains.membership,
         log=log,
         loops=Loops(),
         collector=Collector(monotonic_s=clock.monotonic_s),
@@ -161,6 +221,8 @@ async def compose(
         health=health,
         database=database,
         clock=clock,
+        versions=versions,
+        hooks=hooks,
     )
     measures.register(metrics, house=house)
     return house
@@ -168,12 +230,7 @@ async def compose(
 
 async def _domains(platform: Platform) -> Domains:
     settings, game = platform.settings, platform.game
-    ledger = ledger_wiring.build(
-        database=platform.database,
-        clock=platform.clock,
-        currencies={currency.code: currency for currency in game.currencies},
-        settings=settings.ledger,
-    )
+    ledger = _ledger(platform)
     world = world_wiring.build(
         database=platform.database,
         clock=platform.clock,
@@ -184,16 +241,8 @@ async def _domains(platform: Platform) -> Domains:
     )
     carry = await _carry(platform, ledger)
     gameplay = await _gameplay(platform, ledger=ledger, world=world, carry=carry)
-    accounts = accounts_wiring.build(
-        database=platform.database,
-        clock=platform.clock,
-        ids=platform.ids,
-        outbox=platform.outbox,
-        limiter=platform.limiter,
-        limits_enabled=settings.limits.enabled,
-        settings=settings.accounts,
-        progress=gameplay.service,
-    )
+    membership = _membership(platform, ledger)
+    accounts = _accounts(platform, membership=membership, gameplay=gameplay)
     sending = _sending(platform, ledger=ledger, gameplay=gameplay, accounts=accounts)
     gateway = realtime_wiring.build(
         settings=settings.realtime,
@@ -225,7 +274,11 @@ async def _domains(platform: Platform) -> Domains:
         world=world,
         gameplay=gameplay,
         carry=carry,
+        quests=_quests(platform, ledger=ledger, world=world, carry=carry),
+        sync=_sync(platform, world=world, gameplay=gameplay),
+        boards=_boards(platform),
         accounts=accounts,
+        membership=membership,
         gateway=gateway,
         carry_routes=_carry_routes(platform, carry=carry, accounts=accounts),
     )
@@ -263,6 +316,20 @@ async def _carry(platform: Platform, ledger: LedgerDomain) -> CarryParts:
     )
 
 
+def _quests(platform: Platform, *, ledger: LedgerDomain, world: WorldParts, carry: CarryParts) -> QuestParts:
+    return quests_wiring.build(
+        database=platform.database,
+        clock=platform.clock,
+        outbox=platform.outbox,
+        ledger=ledger.service,
+        rewards=carry.rewards,
+        last_fix=world.service,
+        currencies=ledger.service.currencies,
+        fix_age_max_s=platform.settings.gameplay.fix_age_max_s,
+        settings=platform.settings.quests,
+    )
+
+
 def _carry_routes(platform: Platform, *, carry: CarryParts, accounts: Accounts) -> list[ControllerRouterHandler]:
     return carry.routes(
         database=platform.database,
@@ -271,6 +338,68 @@ def _carry_routes(platform: Platform, *, carry: CarryParts, accounts: Accounts) 
         outbox=platform.outbox,
         directory=accounts.directory,
         tools_alias=platform.game.routes.tools,
+    )
+
+
+def _sync(platform: Platform, *, world: WorldParts, gameplay: GameplayParts) -> SyncParts:
+    movement = platform.game.movement
+    return sync_wiring.build(
+        database=platform.database,
+        clock=platform.clock,
+        last_fix=world.service,
+        acts={"collect": CollectOffline(gameplay.service)},
+        rules=platform.game.sync,
+        speed_max_km_h=movement.speed_max_km_h,
+        accuracy_m=movement.accuracy_unknown_m,
+    )
+
+
+def _membership(platform: Platform, ledger: LedgerDomain) -> MembershipParts:
+    return membership_wiring.build(
+        database=platform.database,
+        clock=platform.clock,
+        ledger=ledger.service,
+        outbox=platform.outbox,
+        rules=platform.game.memberships,
+        currencies=ledger.service.currencies,
+        alias=platform.game.routes.memberships,
+        settings=platform.settings.accounts,
+    )
+
+
+def _accounts(platform: Platform, *, membership: MembershipParts, gameplay: GameplayParts) -> Accounts:
+    return accounts_wiring.build(
+        database=platform.database,
+        clock=platform.clock,
+        ids=platform.ids,
+        outbox=platform.outbox,
+        limiter=platform.limiter,
+        limits_enabled=platform.settings.limits.enabled,
+        settings=platform.settings.accounts,
+        progress=gameplay.service,
+        clubs=membership.clubs,
+    )
+
+
+def _ledger(platform: Platform) -> LedgerDomain:
+    return ledger_wiring.build(
+        database=platform.database,
+        clock=platform.clock,
+        currencies={currency.code: currency for currency in platform.game.currencies},
+        settings=platform.settings.ledger,
+    )
+
+
+def _boards(platform: Platform) -> BoardsParts:
+    return boards_wiring.build(
+        database=platform.database,
+        clock=platform.clock,
+        outbox=platform.outbox,
+        progress=BoardsProgress(),
+        memberships=NoMemberships(),
+        declared=platform.game.leaderboards,
+        currencies=platform.game.currencies,
+        region_level=platform.settings.gameplay.region_level,
     )
 
 
@@ -289,18 +418,37 @@ def _sending(platform: Platform, *, ledger: LedgerDomain, gameplay: GameplayPart
     )
 
 
-def _http(platform: Platform, domains: Domains, metrics: Metrics, live: LiveMap) -> Edge:
+def _following(domains: Domains) -> Following:
+    return Following(
+        profiles=domains.accounts.profiles,
+        directory=domains.accounts.directory,
+        ledger=domains.ledger.service,
+        carried=domains.carry.reading,
+        quests=domains.quests.showing,
+        boards=domains.boards.service,
+        world=domains.world.service,
+    )
+
+
+def _http(platform: Platform, domains: Domains, metrics: Metrics, live: LiveMap, versions: Versions) -> Edge:
     settings = platform.settings
     of_no_domain = start.routes(
-        game=platform.game,
+        current=platform.current,
         profiles=domains.accounts.profiles,
+        quests=domains.quests.showing,
         ledger=domains.ledger.service,
         carried=domains.carry.reading,
         room_level=settings.world.room_level,
         realtime=lambda: socket_address(settings, domains.gateway),
     )
     return build_http(
-        routes=[*domains.routes, *of_no_domain, *live_routes(live), *site.routes()],
+        routes=[
+            *also_named(domains.routes, platform.game.routes),
+            *of_no_domain,
+            *version_routes.routes(versions),
+            *live_routes(live),
+            *site.routes(),
+        ],
         polled=(LIVE_PREFIX,),
         verifier=domains.accounts.verifier,
         keys=platform.keys,
@@ -329,6 +477,10 @@ def readers(house: House, *, game: Game, room_level: int) -> Sequence[tuple[str,
     )
     end_sockets = revocations_to_sockets.RevocationsToSockets(house.gateway)
 
+    boards = boards_to_sockets.BoardsToSockets(
+        publisher=house.gateway, standings=house.boards.service.standings, moves=house.boards.moves
+    )
+
     async def revoke(envelopes: Sequence[Envelope]) -> None:
         """The token first: a client whose socket ends must not get in again with it."""
         await house.accounts.on_events(envelopes)
@@ -346,13 +498,16 @@ def readers(house: House, *, game: Game, room_level: int) -> Sequence[tuple[str,
         ("revocations", sorted(REVOCATION_TOPICS), revoke),
         ("visibility", sorted(VISIBILITY_TOPICS), house.world.on_events),
         ("placed", sorted(PLACED_TOPICS), house.gameplay.on_events),
+        ("versions", sorted(versions_service.TOPICS), versions_service.versions_tail(house.versions)),
         ("collections", sorted({*collections_to_sockets.TOPICS, *levels_to_sockets.TOPICS}), show_collected),
         (
             "transfers",
             sorted(transfers_to_sockets.TOPICS),
             transfers_to_sockets.TransfersToSockets(house.gateway).handle,
         ),
+        ("quests-told", sorted(quests_to_sockets.TOPICS), quests_to_sockets.QuestsToSockets(house.gateway).handle),
         ("inventories", sorted(carried_to_sockets.TOPICS), carried_to_sockets.CarriedToSockets(house.gateway).handle),
+        ("leaderboards", sorted(STANDINGS_TOPICS), boards.handle),
     ]
 
 

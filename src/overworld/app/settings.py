@@ -27,6 +27,7 @@ from overworld.app.settings_sources import (
 from overworld.app.settings_tree import T
 from overworld.domains.accounts.types import AccountsSettings
 from overworld.domains.gameplay.carry.types import CarrySettings
+from overworld.domains.gameplay.quests.types import QuestSettings
 from overworld.domains.gameplay.types import GameplaySettings
 from overworld.domains.ledger.types import LedgerSettings
 from overworld.domains.realtime.types import RealtimeSettings
@@ -66,6 +67,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     world: WorldSettings = WorldSettings()
     gameplay: GameplaySettings = GameplaySettings()
     carry: CarrySettings = CarrySettings()
+    quests: QuestSettings = QuestSettings()
     ledger: LedgerSettings = LedgerSettings()
     demo: DemoSettings = DemoSettings()
 

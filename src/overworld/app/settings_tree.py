@@ -170,11 +170,14 @@ def _words(info: inspect.Type) -> str:
         case inspect.EnumType(cls=cls):
             words = f"one of {', '.join(str(member.value) for member in cls)}"
         case inspect.UnionType(types=types):
-            words = " or ".join(_words(member) for member in types if not isinstance(member, inspect.NoneType))
+            members = [_words(member) for member in types if not isinstance(member, inspect.NoneType)]
+            words = " or ".join(dict.fromkeys(members))
         case inspect.CollectionType(item_type=item):
             words = f"a list, each item {_words(item)}"
         case inspect.DictType(key_type=key, value_type=value):
             words = f"a table of {_words(key)} to {_words(value)}"
+        case inspect.StructType():
+            words = "a table"
         case inspect.CustomType(cls=cls) if cls is Path:
             words = "a path"
         case other:

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Any
 
 from litestar import get
 from litestar.handlers import HTTPRouteHandler
 from msgspec import Struct
 
 from overworld import __version__
-from overworld.app.game import Game
+from overworld.app.versions.service import Current, Version
 from overworld.domains.accounts.messages import Me
 from overworld.domains.accounts.service import Profiles
 from overworld.domains.gameplay.carry.messages import ItemSeen, ToolSeen
 from overworld.domains.gameplay.carry.reading import Reading
+from overworld.domains.gameplay.quests.messages import QuestSeen
+from overworld.domains.gameplay.quests.showing import Showing
+from overworld.domains.gameplay.quests.types import State
 from overworld.domains.ledger.service import Ledger
 from overworld.domains.realtime.types import PATH
 from overworld.kernel.identity import Scope
@@ -41,11 +43,15 @@ class StartCurrency(Struct, frozen=True):
 
 
 class StartGame(Struct, frozen=True, kw_only=True):
-    """The game that this server runs. `version` changes with its definition; `collectibles` is what it calls them."""
+    """The game that this server runs. `version` changes with its definition, and `version_number` counts its versions.
+
+    `collectibles` is what it calls them.
+    """
 
     name: str
     title: str
     version: str
+    version_number: int
     collectibles: str
     reach_m: float
     room_level: int
@@ -74,7 +80,7 @@ class Start(Struct, frozen=True, kw_only=True):
     balances: list[Holding]
     inventory: list[ItemSeen]
     tools: list[ToolSeen]
-    quests: list[Any] = []
+    quests: list[QuestSeen] = []
     addresses: StartAddresses
     game: StartGame
     server: StartServer
@@ -89,44 +95,44 @@ class WrongPort(Refusal):
 
 
 def routes(
-    *, game: Game, profiles: Profiles, ledger: Ledger, carried: Reading, room_level: int, realtime: Callable[[], str]
+    *,
+    current: Current,
+    profiles: Profiles,
+    ledger: Ledger,
+    carried: Reading,
+    quests: Showing,
+    room_level: int,
+    realtime: Callable[[], str],
 ) -> list[HTTPRouteHandler]:
     """The handlers; `realtime` gives the socket's address once it listens."""
-    currencies = {currency.code: currency for currency in game.currencies}
-    about = StartGame(
-        name=game.name,
-        title=game.title,
-        version=game.digest,
-        collectibles=game.routes.collectibles or "collectibles",
-        reach_m=game.collectibles.reach_m,
-        room_level=room_level,
-        currencies=[StartCurrency(currency.code, currency.scale) for currency in game.currencies],
-    )
 
     @get("/v1/start", opt=needs(Scope.ACCOUNT_SELF))
     async def start(*, caller: Caller) -> Start:
         """What a client needs to begin, in one reply."""
-        player_id = caller.principal.account_id
-        me, held, items, tools = await asyncio.gather(
+        principal = caller.principal
+        player_id = principal.account_id
+        me, held, items, tools, shown = await asyncio.gather(
             profiles.me(player_id),
             ledger.balances(player_id),
             carried.inventory(player_id, limit=_ITEMS_MAX),
             carried.tools(player_id),
+            quests.of(player_id, memberships=principal.memberships),
         )
         return Start(
             user=me,
             balances=[
                 Holding(
                     line.currency,
-                    currencies[line.currency].format(line.posted_minor),
-                    currencies[line.currency].format(line.pending_minor),
+                    ledger.currencies[line.currency].format(line.posted_minor),
+                    ledger.currencies[line.currency].format(line.pending_minor),
                 )
                 for line in held
             ],
             inventory=[item for _, item in items],
             tools=tools,
+            quests=[quest for quest in shown if quest.state == State.ACTIVE.wire],
             addresses=StartAddresses(realtime()),
-            game=about,
+            game=_about(current.version, room_level=room_level),
             server=StartServer(__version__),
         )
 
@@ -136,3 +142,17 @@ def routes(
         raise WrongPort(address=realtime())
 
     return [start, socket_elsewhere]
+
+
+def _about(version: Version, *, room_level: int) -> StartGame:
+    game = version.game
+    return StartGame(
+        name=game.name,
+        title=game.title,
+        version=game.digest,
+        version_number=version.number,
+        collectibles=game.routes.collectibles or "collectibles",
+        reach_m=game.collectibles.reach_m,
+        room_level=room_level,
+        currencies=[StartCurrency(currency.code, currency.scale) for currency in game.currencies],
+    )
