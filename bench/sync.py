@@ -30,7 +30,7 @@ from bench.report import Report
 from bench.rounds import Json, RoundCount, Rounds, Seconds, cpu_us, measure, spans
 from bench.row_by_row import RowByRow
 from overworld import client
-from overworld.app.doors import CollectOffline
+from overworld.app.offline import CollectOffline
 from overworld.domains.gameplay.messages import ClaimCollectible
 from overworld.domains.gameplay.sync.messages import OfflineAction, SyncActions, SyncBody, Synced, SyncItem
 from overworld.domains.gameplay.sync.rules import terms_of

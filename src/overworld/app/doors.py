@@ -11,9 +11,8 @@ from msgspec import Raw, Struct
 
 from overworld.domains.gameplay.boards.scoring import NAME as BOARDS
 from overworld.domains.gameplay.boards.scoring import TOPICS as BOARDS_TOPICS
-from overworld.domains.gameplay.messages import AsOf, ClaimCollectible
+from overworld.domains.gameplay.messages import ClaimCollectible
 from overworld.domains.gameplay.service import Gameplay
-from overworld.domains.gameplay.sync.messages import OfflineAction
 from overworld.domains.world.messages import EntityNearby
 from overworld.domains.world.service import World
 from overworld.kernel.clock import Clock
@@ -46,13 +45,6 @@ class BoardsProgress:
     async def has_passed(self, tx: Tx, before: datetime) -> bool:
         """Whether everything is counted that happened before a time."""
         return await has_passed(tx, BOARDS, topics=frozenset(BOARDS_TOPICS), before=before)
-
-
-class NoMemberships:
-    """Nobody belongs to anything, as long as accounts keep no memberships."""
-
-    async def players(self, membership: str) -> None:
-        """There is no such membership."""
 
 
 class CollectibleAround(EntityNearby, frozen=True, kw_only=True):
@@ -108,24 +100,6 @@ class TrustEverybody:
     async def scores(self, player_ids: Sequence[UUID]) -> Sequence[float]:
         """1 for each of them."""
         return [1.0] * len(player_ids)
-
-
-class CollectOffline:
-    """`collect` among what was done without a network: the claim of HTTP, as of where and when it was made."""
-
-    def __init__(self, gameplay: Gameplay) -> None:
-        self._gameplay = gameplay
-
-    async def __call__(self, principal: Principal, action: OfflineAction, as_of: AsOf) -> Answer[Any]:
-        """The answer of the claim. Raises: the claim's refusals."""
-        claim = ClaimCollectible(
-            player_id=principal.account_id,
-            collectible_id=action.target,
-            key=action.request_id,
-            memberships=principal.memberships,
-            as_of=as_of,
-        )
-        return await self._gameplay.collect(claim)
 
 
 class CollectAction:

@@ -64,5 +64,10 @@ class Collecting:
         person = wish.person
         self._stage.fixes.stand(person.id, *self._city.degrees(wish.place))
         return self._stage.gameplay.collect(
-            ClaimCollectible(player_id=person.id, collectible_id=wish.spawn.id, key=self._tally.key("collect"))
+            ClaimCollectible(
+                player_id=person.id,
+                collectible_id=wish.spawn.id,
+                key=self._tally.key("collect"),
+                memberships=person.memberships(self._stage.clock.now()),
+            )
         )

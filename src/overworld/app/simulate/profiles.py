@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from datetime import datetime
 from random import Random
 from uuid import UUID
 
@@ -27,6 +28,7 @@ class Profile(Struct, frozen=True, kw_only=True):
     `minutes` long. They see collectibles `sight_m` around and stay within `roam_m` of where a session began;
     `greed` says how much a high value draws them beside a short way, 0 not at all. `upkeep` is the chance that they
     look after their things when a session ends, and `spends` what part of a wallet they then part with at most.
+    `joins` is the chance that they look at a club as they set out.
     """
 
     name: str
@@ -40,20 +42,21 @@ class Profile(Struct, frozen=True, kw_only=True):
     greed: float
     upkeep: float
     spends: float
+    joins: float
 
 
 PROFILES = (
     Profile(
         name="casual", share=0.6, plays=0.35, sessions=1.1, minutes=12, speed_m_s=1.2, sight_m=120, roam_m=400,
-        greed=0.0, upkeep=0.3, spends=0.3,
+        greed=0.0, upkeep=0.3, spends=0.3, joins=0.02,
     ),
     Profile(
         name="regular", share=0.3, plays=0.7, sessions=1.6, minutes=22, speed_m_s=1.3, sight_m=200, roam_m=600,
-        greed=0.2, upkeep=0.6, spends=0.5,
+        greed=0.2, upkeep=0.6, spends=0.5, joins=0.1,
     ),
     Profile(
         name="eager", share=0.1, plays=0.95, sessions=2.6, minutes=40, speed_m_s=1.4, sight_m=300, roam_m=900,
-        greed=0.4, upkeep=0.95, spends=0.8,
+        greed=0.4, upkeep=0.95, spends=0.8, joins=0.3,
     ),
 )  # fmt: skip
 
@@ -69,9 +72,15 @@ class Person:
         self.home = self.place = self.anchor = _somewhere(city, random)
         self.heading_rad = random.uniform(0, math.tau)
         self.walked_m = 0.0
+        self.joined: dict[str, datetime | None] = {}
+        """The clubs that they are in, and until when."""
         self.full_day = -1
         """The day on which the game gave them no more."""
         self._city = city
+
+    def memberships(self, at: datetime) -> tuple[str, ...]:
+        """The clubs that they are in at an instant."""
+        return tuple(name for name, ends_at in sorted(self.joined.items()) if ends_at is None or ends_at > at)
 
     def set_out(self) -> None:
         """Begins a session at home, or somewhere else in the city."""

@@ -33,7 +33,8 @@ class Beginning:
         if not looking or not self._stage.quests.catalogue.in_force:
             return
         self._stage.move_to(turn.begins_us)
-        shown = await asyncio.gather(*(self._stage.quests.showing.of(one.id, memberships=()) for one in looking))
+        now, showing = self._stage.clock.now(), self._stage.quests.showing
+        shown = await asyncio.gather(*(showing.of(one.id, memberships=one.memberships(now)) for one in looking))
         wanted = [
             (person, quest)
             for person, quests in zip(looking, shown, strict=True)
@@ -44,7 +45,9 @@ class Beginning:
 
     async def _start(self, person: Person, quest: QuestSeen) -> None:
         self._tally.key("start")
-        await self._stage.quests.starting.start(StartQuest(player_id=person.id, quest=quest.id))
+        memberships = person.memberships(self._stage.clock.now())
+        command = StartQuest(player_id=person.id, quest=quest.id, memberships=memberships)
+        await self._stage.quests.starting.start(command)
 
 
 def _offered(quest: QuestSeen) -> bool:

@@ -48,6 +48,7 @@ async def simulate(game: Game, options: Options, *, database: Database, told: To
     people = people_of(city, players=options.players, seed=options.seed)
     tally = Tally()
     async with opened(game, database=database, seed=options.seed) as stage:
+        await stage.admit([person.id for person in people])
         chronicle = Chronicle(database)
         await _play(stage, people, city=city, days=options.days, tally=tally, chronicle=chronicle, told=told)
         played_s = time.monotonic()

@@ -19,6 +19,10 @@ from overworld.app.doors import TrustEverybody
 from overworld.app.game import Game
 from overworld.app.schemas import SCHEMAS
 from overworld.app.simulate.turns import BEGINS
+from overworld.domains.accounts.membership import wiring as membership_wiring
+from overworld.domains.accounts.membership.service import Memberships
+from overworld.domains.accounts.store import insert_account
+from overworld.domains.accounts.types import NewAccount
 from overworld.domains.gameplay import wiring as gameplay_wiring
 from overworld.domains.gameplay.carry import wiring as carry_wiring
 from overworld.domains.gameplay.carry.types import CarrySettings
@@ -99,7 +103,18 @@ class Stage(Struct, frozen=True, kw_only=True):
     gameplay: Gameplay
     carry: CarryParts
     quests: QuestParts
+    memberships: Memberships
     outbox: PostgresOutbox
+
+    async def admit(self, player_ids: Sequence[UUID]) -> None:
+        """Makes the accounts of players, as signing in with a device does."""
+        at = self.clock.now()
+        async with self.database.transaction() as tx:
+            for number, player_id in enumerate(player_ids):
+                name = f"player-{number}"
+                await insert_account(
+                    tx, NewAccount(id=player_id, username=name, did=f"did:example:{name}", created_at=at)
+                )
 
     def move_to(self, at_us: int) -> None:
         """Lets the clock go on to an instant; it never goes back."""
@@ -136,8 +151,7 @@ async def opened(game: Game, *, database: Database, seed: int) -> AsyncIterator[
     ids = IdSource(clock.now_us, Random(f"ids-{seed}").randbytes)  # noqa: S311 - of a world that is thrown away
     outbox = PostgresOutbox(ids=ids, game=lambda: game.digest)
     fixes = Fixes(clock)
-    currencies = {currency.code: currency for currency in game.currencies}
-    secret = f"simulation {seed}"
+    currencies, secret = {currency.code: currency for currency in game.currencies}, f"simulation {seed}"
     ledger = ledger_wiring.build(database=database, clock=clock, currencies=currencies)
     carry = await carry_wiring.build(
         database=database,
@@ -184,6 +198,14 @@ async def opened(game: Game, *, database: Database, seed: int) -> AsyncIterator[
         gameplay=gameplay.service,
         carry=carry,
         quests=quests,
+        memberships=membership_wiring.build(
+            database=database,
+            clock=clock,
+            ledger=ledger.service,
+            outbox=outbox,
+            rules=game.memberships,
+            currencies=currencies,
+        ).service,
         outbox=outbox,
     )
     try:
@@ -192,3 +214,4 @@ async def opened(game: Game, *, database: Database, seed: int) -> AsyncIterator[
         await gameplay.service.close()
         await carry.service.close()
         await quests.completing.close()
+        await stage.memberships.close()

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from overworld.app.doors import CollectOffline
+from overworld.app.offline import CollectOffline
 from overworld.domains.gameplay.service import Gameplay
 from overworld.domains.gameplay.sync.messages import OfflineAction, SyncActions, SyncBody, Synced
 from overworld.domains.gameplay.sync.types import SyncRules

@@ -10,6 +10,9 @@ from uuid import UUID
 import pytest
 from msgspec.structs import replace
 
+from overworld.domains.gameplay.errors import NotFound
+from overworld.domains.gameplay.sync.once import Once
+from overworld.domains.gameplay.sync.types import Place, SyncRules
 from overworld.domains.gameplay.types import CollectibleType, GameplaySettings
 from overworld.geo import cells
 from overworld.kernel.identity import Answer
@@ -265,6 +268,32 @@ async def test_kinds_are_done_in_their_order_and_a_busy_one_may_be_sent_again(fi
     assert done == [*names, "use"]
     assert [(item.status, item.retryable) for item in synced.items][-2:] == [("applied", False), ("rejected", True)]
     assert principal_of().account_id == synced.items[0].result
+
+
+async def test_other_rules_can_be_put_in_force(field):
+    parts = sync_of(field, await field.server())
+    actions = walk(field, near(field.shared())[:2])
+    parts.put_in_force(SyncRules(window_s=40), speed_max_km_h=150.0, accuracy_m=10.0)
+    assert told(await parts.service.sync(call(body(actions, sent_at=field.clock.now())))) == ["too_old", "applied"]
+
+
+async def test_an_act_whose_answers_nobody_keeps_is_done_once(field):
+    done, now = [], field.clock.now()
+
+    class Noted:
+        async def __call__(self, principal, action, as_of):
+            done.append(action.target)
+            if action.target == "gone":
+                raise NotFound
+            return Answer(Place(1.0, 2.0, len(done)))
+
+    sync = sync_of(field, await field.server()).service
+    sync._acts = {"start": Once(Noted(), answer=Place, database=field.database, clock=field.clock)}
+    actions = [action(now, action="start", target=target, request_id=target) for target in ("there", "gone")]
+    first, again = [await sync.sync(call(body(actions, sent_at=now))) for _ in range(2)]
+    assert (told(first), told(again)) == (["applied", "not_found"], ["replayed", "not_found"])
+    assert first.items[0].result == again.items[0].result == Place(1.0, 2.0, 1)
+    assert done == ["there", "gone"]
 
 
 async def test_devices_that_have_long_been_silent_are_forgotten(field, sync):

@@ -16,6 +16,14 @@ class UnknownAction(Refusal):
     public = ("action",)
 
 
+class BadAction(Refusal):
+    """What goes with this action is not what it takes."""
+
+    code = "gameplay.bad_action"
+    status = 400
+    public = ("action",)
+
+
 class ClockAhead(Refusal):
     """The device's clock is ahead of the server's."""
 

@@ -32,7 +32,7 @@ from overworld.platform.postgres import Database, run_again
 from overworld.platform.postgres.idempotency import RETENTION, Keyed, KeyTaken, keyed, recall, remember, repeated
 
 _RUNS_MAX = 16
-_CALLS_MAX = 16
+_CALLS_MAX = 8
 _QUEUE_MAX = 1_024
 _AT_ONCE = 128
 
@@ -54,7 +54,7 @@ class Sync:
         self._clock = clock
         self._last_fix = last_fix
         self._acts = acts
-        self._terms = terms
+        self.terms = terms
         self.lanes = Lanes[SyncActions, Sequence[Verdict]](
             lanes, make=self._lane, key=lambda command: command.principal.account_id
         )
@@ -127,11 +127,11 @@ class Sync:
             now = self._clock.now()
             known = await store.devices(tx, list(fixes), since=now - RETENTION)
             kept = iter(await recall(tx, [use for of_call in uses for use in of_call], answer=AsOf))
-            court = _Court(known, fixes, kinds=self._acts, now_us=to_us(now), terms=self._terms)
-            verdicts = [
-                court.hear(command, of_call, [next(kept) for _ in of_call])
-                for command, of_call in zip(commands, uses, strict=True)
-            ]
+            court = _Court(known, fixes, kinds=self._acts, now_us=to_us(now), terms=self.terms)
+            verdicts: list[Sequence[Verdict]] = []
+            for command, of_call in zip(commands, uses, strict=True):
+                verdicts.append(court.hear(command, of_call, [next(kept) for _ in of_call]))
+                await asyncio.sleep(0)  # a call of 500 actions takes some milliseconds: others have their turn
             await remember(tx, list(court.found.values()), at=now)
             await store.write(tx, court.changed)
         return verdicts
