@@ -27,7 +27,9 @@ _ITEMS_LOOKED_AT = 50
 
 
 class _Hand(Struct):
-    """Somebody who looks after their tools: those, and what is left of what they will spend, by currency."""
+    """Somebody who looks after their tools: those that their level lets them use, and what they will still spend, by
+    currency.
+    """
 
     person: Person
     tools: list[ToolSeen]
@@ -66,13 +68,16 @@ class Tending:
         if not caring:
             return
         self._stage.move_to(turn.ends_us - 1)
-        hands = await asyncio.gather(*map(self._hand, caring))
+        progress = await self._stage.gameplay.progress([person.id for person in caring])
+        hands = await asyncio.gather(
+            *(self._hand(person, level=one.level) for person, one in zip(caring, progress, strict=True))
+        )
         await self._equip(hands)
         await self._repair(hands)
         for _ in range(_UPGRADES_MAX):
             hands = await self._upgrade(hands)
 
-    async def _hand(self, person: Person) -> _Hand:
+    async def _hand(self, person: Person, *, level: int) -> _Hand:
         tools, balances = await asyncio.gather(
             self._stage.carry.reading.tools(person.id), self._stage.ledger.balances(person.id)
         )
@@ -80,7 +85,7 @@ class Tending:
         spends = Decimal(str(person.profile.spends))
         return _Hand(
             person,
-            tools,
+            [tool for tool in tools if self._stage.game.kit.tools[tool.type].level_min <= level],
             {one.currency: Decimal(currencies[one.currency].format(one.posted_minor)) * spends for one in balances},
         )
 
