@@ -151,8 +151,7 @@ async def opened(game: Game, *, database: Database, seed: int) -> AsyncIterator[
     ids = IdSource(clock.now_us, Random(f"ids-{seed}").randbytes)  # noqa: S311 - of a world that is thrown away
     outbox = PostgresOutbox(ids=ids, game=lambda: game.digest)
     fixes = Fixes(clock)
-    currencies = {currency.code: currency for currency in game.currencies}
-    secret = f"simulation {seed}"
+    currencies, secret = {currency.code: currency for currency in game.currencies}, f"simulation {seed}"
     ledger = ledger_wiring.build(database=database, clock=clock, currencies=currencies)
     carry = await carry_wiring.build(
         database=database,
@@ -189,14 +188,6 @@ async def opened(game: Game, *, database: Database, seed: int) -> AsyncIterator[
         currencies=currencies,
         fix_age_max_s=GameplaySettings().fix_age_max_s,
     )
-    memberships = membership_wiring.build(
-        database=database,
-        clock=clock,
-        ledger=ledger.service,
-        outbox=outbox,
-        rules=game.memberships,
-        currencies=currencies,
-    ).service
     await quests.catalogue.adopt(game.quests, at=clock.now())
     stage = Stage(
         game=game,
@@ -207,7 +198,14 @@ async def opened(game: Game, *, database: Database, seed: int) -> AsyncIterator[
         gameplay=gameplay.service,
         carry=carry,
         quests=quests,
-        memberships=memberships,
+        memberships=membership_wiring.build(
+            database=database,
+            clock=clock,
+            ledger=ledger.service,
+            outbox=outbox,
+            rules=game.memberships,
+            currencies=currencies,
+        ).service,
         outbox=outbox,
     )
     try:
@@ -216,4 +214,4 @@ async def opened(game: Game, *, database: Database, seed: int) -> AsyncIterator[
         await gameplay.service.close()
         await carry.service.close()
         await quests.completing.close()
-        await memberships.close()
+        await stage.memberships.close()
