@@ -152,6 +152,17 @@ async def test_people_join_clubs_pay_for_them_and_are_paid_as_members(open_datab
     assert report.faults == []
 
 
+async def test_the_games_own_rule_for_claims_decides_what_they_pay(open_database, tmp_path):
+    (tmp_path / "rules.py").write_text("def on_claim(claims):\n    return {'multiplier_bp': [30_000] * len(claims)}\n")
+    game = written(tmp_path, PLAIN)
+    async with open_database(*SCHEMAS) as database:
+        report = await report_of(database, game)
+        async with database.read() as tx:
+            amounts = await tx.fetch("SELECT DISTINCT amount FROM ledger.transfer ORDER BY 1")
+    assert [row["amount"] for row in amounts] == [3, 60]
+    assert report.faults == []
+
+
 async def test_the_same_seed_gives_the_same_figures_on_another_database(open_database, whole):
     reports = []
     for _ in range(2):
