@@ -99,6 +99,15 @@ def test_what_players_carry_after_changes_is_what_they_were_told():
 
 
 @slow
+def test_progress_of_quests_is_measured_beside_one_event_at_a_time_and_every_count_holds():
+    line = told("quests", "--players", "50", "--seconds", "1", "--rounds", "3")
+    assert line["min"]["events_per_s"] > 0
+    ratio = line["events_per_s"] / line["row_by_row"]["events_per_s"]
+    assert line["ratio_vs_row_by_row"] == pytest.approx(ratio, abs=0.01)
+    assert line["audit_faults"] == 0
+
+
+@slow
 def test_the_curve_of_claims_is_drawn(tmp_path: Path):
     ran = bench(
         "claims-curve",
