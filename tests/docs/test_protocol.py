@@ -25,6 +25,7 @@ EVENTS = {
     "quest.completed",
     "quest.progress",
     "tokens.sent",
+    "leaderboard.updated",
     "unsubscribed",
     "reconnect",
 }

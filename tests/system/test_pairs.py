@@ -51,7 +51,12 @@ from overworld.platform.observability import Metrics
 from overworld.platform.postgres import Database, idempotency, migrate
 from tests.system.player import LJUBLJANA
 
-pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module"), pytest.mark.xdist_group("pairs")]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.asyncio(loop_scope="module"),
+    pytest.mark.xdist_group("pairs"),
+    pytest.mark.no_cover,  # each command has tests of its own; here tracing would double the time
+]
 
 PASSWORD = "a long enough password"
 SESSIONS_MAX = 3

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from overworld import __version__
 from overworld.app.game import Game
 from overworld.app.live.access import Viewers
+from overworld.app.live.following import Following
 from overworld.app.live.messages import LiveAbout, LiveHome, LiveServer, LiveType
 from overworld.app.live.recent import RecentCollections
 from overworld.app.live.routes import LiveMap
@@ -22,10 +25,11 @@ _SECOND_US = 1_000_000
 def build(
     *,
     settings: Settings,
-    game: Game,
+    game: Callable[[], Game],
     world: World,
     gameplay: Gameplay,
     gateway: Gateway,
+    following: Following,
     clock: Clock,
     ids: IdSource,
     limiter: Limiter,
@@ -34,7 +38,7 @@ def build(
     demo = settings.demo
     home = LiveHome(lat=demo.lat, lng=demo.lng, radius_m=demo.radius_m) if demo.enabled else None
     return LiveMap(
-        about=about(game, settings=settings, home=home),
+        about=lambda: about(game(), settings=settings, home=home),
         epoch=ids().hex,
         viewers=Viewers(
             everybody=demo.enabled,
@@ -45,10 +49,11 @@ def build(
         world=world,
         gameplay=gameplay,
         gateway=gateway,
+        following=following,
         recent=RecentCollections(),
         clock=clock,
-        window_us=game.collectibles.window_s * _SECOND_US,
-        cell_level=game.collectibles.cell_level,
+        window_us=game().collectibles.window_s * _SECOND_US,
+        cell_level=game().collectibles.cell_level,
     )
 
 
