@@ -42,7 +42,7 @@ async def publish(hall, *events) -> None:
 async def until(hall, key, counts) -> None:
     async with asyncio.timeout(20):
         while (await hall.rows()).get(key) != (1, counts):  # noqa: ASYNC110 - the database tells nobody
-            await asyncio.sleep(0.005)
+            await asyncio.sleep(0.005)  # pace: a row that another task writes tells nobody
 
 
 @pytest.mark.slow
@@ -65,7 +65,7 @@ async def test_slices_that_are_delivered_again_after_a_crash_count_once(hall):
         await publish(hall, *events[:30])
         async with asyncio.timeout(20):
             while not crashes:  # noqa: ASYNC110
-                await asyncio.sleep(0.005)
+                await asyncio.sleep(0.005)  # pace: a row that another task writes tells nobody
         tasks.append(asyncio.create_task(second.run()))
         first.stop()
         await publish(hall, *events[30:])
@@ -88,7 +88,7 @@ async def test_a_topic_that_staff_ask_for_is_read_from_then_on(hall):
         await server.starting.make(QuestBody(id="climb", quest=climb, players=(ANN,)), by=STAFF)
         async with asyncio.timeout(20):
             while LevelReached.topic not in consumer.topics:  # noqa: ASYNC110
-                await asyncio.sleep(0.005)
+                await asyncio.sleep(0.005)  # pace: a row that another task writes tells nobody
         await publish(hall, hall.rises(ANN, 2).decode())
         await until(hall, (ANN, "climb", 0), [1])
         consumer.stop()
