@@ -33,7 +33,15 @@ from overworld.domains.gameplay.carry.messages import UpgradeTool, UseItem
 from overworld.domains.gameplay.carry.rules import starter_id
 from overworld.domains.gameplay.carry.types import Drop, Effects, ItemRules, ItemType, ToolLevel, ToolRules, ToolType
 from overworld.domains.gameplay.errors import AlreadyCollected, Expired, WalletFrozen
-from overworld.domains.gameplay.messages import ClaimCollectible, CollectibleToPlace, PlaceCollectibles
+from overworld.domains.gameplay.messages import (
+    ClaimCollectible,
+    CollectibleCollected,
+    CollectibleToPlace,
+    PlaceCollectibles,
+)
+from overworld.domains.gameplay.quests.errors import QuestEnded, QuestNotMet, QuestUnpaid
+from overworld.domains.gameplay.quests.messages import CompleteQuest, StartQuest
+from overworld.domains.gameplay.quests.types import Collect, QuestRules
 from overworld.domains.gameplay.rewards import Grant, Reward, require_posted
 from overworld.domains.ledger import Ledger
 from overworld.domains.ledger.errors import AccountFrozen, Insufficient
@@ -42,6 +50,7 @@ from overworld.domains.ledger.types import CurrencyTransferRules, TransferRules
 from overworld.domains.world import store as world_store
 from overworld.domains.world.types import WorldSettings
 from overworld.kernel.clock import FixedClock
+from overworld.kernel.events import enclose
 from overworld.kernel.identity import Principal
 from overworld.kernel.ids import IdSource
 from overworld.kernel.money import HOUSE, AccountCode, AccountRef, Transfer, TransferCode, TransferKind
@@ -73,6 +82,9 @@ EXPECTED = (
     Insufficient,
     NoSuchItem,
     NoSuchSession,
+    QuestEnded,
+    QuestNotMet,
+    QuestUnpaid,
     SoldOut,
     TopLevel,
     UsernameTaken,
@@ -89,6 +101,15 @@ _DROPS = (Drop(weight=1, reward=Reward(tokens={"coin": "1"})), Drop(weight=1, re
 _ITEMS = ItemRules(types={"crown": ItemType(supply=30), "box": ItemType(effects=Effects(open=_DROPS))})
 _PICK = ToolType(currency="coin", levels=(ToolLevel(efficiency="1"), *(ToolLevel(efficiency="2", cost="1"),) * 99))
 
+_ONE_COIN, _A_CROWN = Reward(tokens={"coin": "1"}), Reward(items={"crown": 1})
+_QUESTS = {
+    "often": QuestRules(title="Often", objectives=(Collect(count=1),), repeats="always", rewards=_ONE_COIN),
+    "daily": QuestRules(
+        title="Daily", type="daily", objectives=(Collect(count=2),), rewards=Reward(items={"crown": 1})
+    ),
+    "all": QuestRules(title="All", type="community", objectives=(Collect(count=20),), rewards=_ONE_COIN),
+}
+
 
 def _game() -> Game:
     """`ore` with a heap of collectibles in everybody's reach, many to fight over, gifts without end, and boxes."""
@@ -100,6 +121,7 @@ def _game() -> Game:
         transfers=TransferRules(currencies={"coin": limits}),
         items=_ITEMS,
         tools=ToolRules(starter="pick", types={"pick": _PICK}),
+        quests=_QUESTS,
     )
 
 
@@ -303,6 +325,36 @@ class Town:
     async def tell_movement(self, server: House) -> None:
         await server.world.events.write()
 
+    async def quest(self, server: House) -> None:
+        """Begins a quest, counts for all players, completes one or ends what is over."""
+        quests, player_id = server.quests, self.any(self.players)
+        match self.chance.randrange(4):
+            case 0:
+                await quests.starting.start(StartQuest(player_id=player_id, quest="often"))
+            case 1:
+                name = self.any(sorted(_QUESTS))
+                await quests.completing.complete(CompleteQuest(player_id=player_id, quest=name, key=str(self.ids())))
+            case 2:
+                await quests.ending.tell_met()
+                await quests.ending.fail_due(closed_by=self.clock.now())
+            case _:
+                happened = [self._collection(one) for one in self.chance.sample(self.players, 3) for _ in range(2)]
+                await quests.folding.fold([enclose(one, id=self.ids(), at=self.clock.now()) for one in happened])
+
+    def _collection(self, player_id: UUID) -> CollectibleCollected:
+        lat_deg, lng_deg = LJUBLJANA
+        return CollectibleCollected(
+            player_id=player_id,
+            collectible_id="one of the quests",
+            type="gold",
+            currency="coin",
+            amount_minor=1,
+            experience=0,
+            cell="47652d614",
+            lat_deg=lat_deg,
+            lng_deg=lng_deg,
+        )
+
     async def forget_answers(self, server: House) -> None:
         async with server.database.transaction() as tx:
             await idempotency.forget_before(tx, self.clock.now() + timedelta(seconds=1), rows_max=5)
@@ -353,7 +405,7 @@ COMMANDS: dict[str, Callable[[Town, House], Awaitable[None]]] = {
         Town.claim, Town.claim_under_one_key, Town.place, Town.withdraw, Town.register, Town.log_in, Town.device,
         Town.refresh, Town.log_out, Town.log_out_everywhere, Town.end_session, Town.post, Town.send,
         Town.carry, Town.send_under_one_key, Town.promise, Town.expire, Town.freeze, Town.stand,
-        Town.forget_fixes, Town.tell_movement, Town.forget_answers, Town.maintain_log, Town.migrate,
+        Town.forget_fixes, Town.quest, Town.tell_movement, Town.forget_answers, Town.maintain_log, Town.migrate,
     )
 }  # fmt: skip
 
@@ -396,6 +448,8 @@ async def town(databases) -> AsyncIterator[Town]:
             stack.push_async_callback(house.gameplay.service.close)
             stack.push_async_callback(house.sending.service.close)
             stack.push_async_callback(house.carry.service.close)
+            await house.quests.catalogue.adopt(_QUESTS, at=clock.now())
+            stack.push_async_callback(house.quests.completing.close)
             servers.append(house)
         opened = Town(servers, database, clock, IdSource(clock.now_us, random.Random(3).randbytes))
         await opened.begin()
