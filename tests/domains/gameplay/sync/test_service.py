@@ -294,10 +294,6 @@ async def test_an_act_whose_answers_nobody_keeps_is_done_once(field):
     assert (told(first), told(again)) == (["applied", "not_found"], ["replayed", "not_found"])
     assert first.items[0].result == again.items[0].result == Place(1.0, 2.0, 1)
     assert done == ["there", "gone"]
-        Place(1.0, 2.0, 1),
-        Place(1.0, 2.0, 1),
-        ["there", "gone"],
-    )
 
 
 async def test_devices_that_have_long_been_silent_are_forgotten(field, sync):
