@@ -16,6 +16,7 @@ from bench.connections import connections
 from bench.curves import curves
 from bench.fanout import fanout
 from bench.inventory import inventory
+from bench.leaderboard import leaderboard
 from bench.location import location, location_single
 from bench.location_json import location_json
 from bench.nearby import nearby
@@ -29,8 +30,8 @@ from bench.transfers import transfers
 
 _NAMES = (
     "bandwidth", "claims", "claims-curve", "claims-hot", "claims-socket", "connections", "curves", "fanout",
-    "inventory", "location", "location-json", "location-single", "nearby", "peers", "quests", "seal", "start", "sync",
-    "tick", "transfers",
+    "inventory", "leaderboard", "location", "location-json", "location-single", "nearby", "peers", "quests", "seal",
+    "start", "sync", "tick", "transfers",
 )  # fmt: skip
 
 app = App(name="script/bench", help="Measures the product on this machine.", version_flags=())
@@ -44,6 +45,7 @@ app.command(connections)
 app.command(curves)
 app.command(fanout)
 app.command(inventory)
+app.command(leaderboard)
 app.command(location)
 app.command(location_json)
 app.command(location_single)

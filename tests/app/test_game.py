@@ -204,6 +204,17 @@ def test_everything_wrong_is_found_at_once_with_its_line(tmp_path):
         ),
         (
             "[progression]",
+            '[leaderboards.best]\ncounts = "perl"\n[progression]',
+            "line 20: leaderboards.best.counts: there is no currency `perl`; did you mean `pearl`?",
+        ),
+        (
+            "[progression]",
+            '[leaderboards.best]\nresets = "0 25 * * *"\n[progression]',
+            "line 20: leaderboards.best.resets: hour '25' is not one of 0 to 23;"
+            " allowed: never, daily, weekly, monthly, or a cron expression of five fields",
+        ),
+        (
+            "[progression]",
             '[transfers.currencies.pearl]\nper_transfer_max = "2"\nper_day_max = "1.5"\n[progression]',
             "line 20: transfers.currencies.pearl.per_transfer_max: 2 at once is more than the 1.5 of a day",
         ),

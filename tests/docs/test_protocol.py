@@ -22,7 +22,10 @@ EVENTS = {
     "peer.message",
     "inventory.changed",
     "level.reached",
+    "quest.completed",
+    "quest.progress",
     "tokens.sent",
+    "leaderboard.updated",
     "unsubscribed",
     "reconnect",
 }

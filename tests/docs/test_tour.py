@@ -13,6 +13,7 @@ from tests.docs.tours import Step
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("untraced")
 @pytest.mark.parametrize("file", ["README.md", "docs/tour.md"])
 async def test_a_tour_does_what_it_says(file: str, tmp_path: Path):
     _, serving = parts(file)

@@ -62,7 +62,12 @@ from overworld.platform.postgres import Database, idempotency, migrate
 from overworld.platform.postgres.idempotency import KeyReused
 from tests.system.player import LJUBLJANA
 
-pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module"), pytest.mark.xdist_group("pairs")]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.asyncio(loop_scope="module"),
+    pytest.mark.xdist_group("pairs"),
+    pytest.mark.no_cover,  # each command has tests of its own; here tracing would double the time
+]
 
 PASSWORD = "a long enough password"
 SESSIONS_MAX = 3

@@ -1,5 +1,7 @@
 /** The live API of the server that this page came from. */
 
+import type { Whom } from "./follow.ts";
+import type { Person } from "./person.ts";
 import type { Totals } from "./rates.ts";
 import type { View } from "./s2.ts";
 
@@ -14,6 +16,8 @@ export interface About {
   readonly planet: string;
   readonly collectibles: string;
   readonly demo: boolean;
+  /** Whether we may ask for players one by one. */
+  readonly follows: boolean;
   readonly server: { readonly version: string };
   readonly room_level: number;
   readonly home: { readonly lat: number; readonly lng: number; readonly radius_m: number } | null;
@@ -67,12 +71,18 @@ export class Refused extends Error {
 const DEVELOPER_KEY = "owdev_";
 const KEY_ITEM = "overworld.key";
 const TIMEOUT_MS = 10_000;
+const NOT_MODIFIED = 304;
 
 export class Api {
   private key = sessionStorage.getItem(KEY_ITEM);
 
   get hasKey(): boolean {
     return this.key !== null;
+  }
+
+  /** Whether somebody signed in: a developer key is nobody's. */
+  get hasToken(): boolean {
+    return this.key !== null && !this.key.startsWith(DEVELOPER_KEY);
   }
 
   /** Uses a developer key or an access token from now on, for as long as the tab is open. */
@@ -98,15 +108,26 @@ export class Api {
     return this.get("collectibles", { ...view });
   }
 
+  /** A player and the tag of this answer; null when it would be the one that has the tag given. */
+  async person(whom: Whom, tag: string | null): Promise<{ tag: string | null; person: Person } | null> {
+    const reply = await this.ask(whom === "me" ? "me" : `players/${whom}`, tag === null ? {} : { "If-None-Match": tag });
+    if (reply.status === NOT_MODIFIED) return null;
+    return { tag: reply.headers.get("ETag"), person: (await reply.json()) as Person };
+  }
+
   private async get<T>(what: string, query: Record<string, number>): Promise<T> {
     const words = new URLSearchParams(Object.entries(query).map(([name, value]) => [name, String(value)]));
-    const reply = await fetch(`v1/live/${what}${words.size ? `?${words}` : ""}`, {
-      headers: this.key === null ? {} : credentials(this.key),
+    return (await (await this.ask(`${what}${words.size ? `?${words}` : ""}`)).json()) as T;
+  }
+
+  private async ask(path: string, headers: Record<string, string> = {}): Promise<Response> {
+    const reply = await fetch(`v1/live/${path}`, {
+      headers: { ...headers, ...(this.key === null ? {} : credentials(this.key)) },
       signal: AbortSignal.timeout(TIMEOUT_MS),
       cache: "no-store",
       credentials: "omit",
     });
-    if (reply.ok) return (await reply.json()) as T;
+    if (reply.ok || reply.status === NOT_MODIFIED) return reply;
     const problem = (await reply.json().catch(() => ({}))) as Record<string, unknown>;
     throw new Refused(reply.status, String(problem.code ?? ""), problem);
   }

@@ -1,11 +1,14 @@
 /** The running map: asks the server, keeps what it said, and hands it to the map, the overlay and the panel. */
 
+import { Card } from "./card.ts";
 import { type About, type Api, Refused, type World } from "./api.ts";
 import { Coins, type CoinsShown, roomsAround } from "./coins.ts";
 import { Crowd } from "./crowd.ts";
+import { Follow } from "./follow.ts";
 import { type Coin, WorldMap } from "./map.ts";
 import { Overlay } from "./overlay.ts";
 import type { Panel } from "./panel.ts";
+import { next, type Placed, pressed } from "./pick.ts";
 import { type Answered, Poll, type PollState } from "./poll.ts";
 import { Rates } from "./rates.ts";
 import { type Cell, cellAt, numberOf, tokenOf, type View } from "./s2.ts";
@@ -23,6 +26,7 @@ const WHOLE_WORLD: View = { west: -180, south: -90, east: 180, north: 90 };
 export class Live {
   private readonly crowd: Crowd;
   private readonly coins: Coins;
+  private readonly follow: Follow;
   private readonly overlay: Overlay;
   private readonly rates = new Rates(RATE_WINDOW_MS);
   private readonly poll: Poll;
@@ -47,6 +51,11 @@ export class Live {
     const canvas = document.getElementById("live") as HTMLCanvasElement;
     this.overlay = new Overlay(canvas, map, this.crowd, theme, () => calm.matches);
     this.coins = new Coins(api, about.room_level, () => map.view, (shown, coins) => this.showCoins(shown, coins));
+    const card = new Card(document, () => this.follow.close());
+    this.follow = new Follow(api, (whom, person) => {
+      card.tell(whom, person);
+      this.overlay.mark(this.follow.id);
+    });
     this.poll = new Poll(POLL_MS, () => this.ask(), (state) => this.tell(state));
     if (!placed && about.home) this.goHome(about.home);
   }
@@ -60,6 +69,7 @@ export class Live {
     gl.on("moveend", () => this.settle());
     gl.on("mousemove", ({ lngLat }) => this.pointAt(cellAt(lngLat.lat, lngLat.lng, this.about.room_level)));
     gl.on("mouseout", () => this.pointAt(null));
+    if (this.about.follows) this.offerPlayers();
     document.addEventListener("visibilitychange", () => this.watch());
     this.map.layGrid(this.about.room_level);
     void this.coins.ask();
@@ -68,8 +78,10 @@ export class Live {
 
   /** Asks while somebody can see the page. */
   private watch(): void {
-    if (document.hidden) this.poll.stop();
-    else this.poll.start();
+    for (const asking of [this.poll, this.follow]) {
+      if (document.hidden) asking.stop();
+      else asking.start();
+    }
   }
 
   paint(theme: Theme): void {
@@ -81,19 +93,38 @@ export class Live {
 
   /** What is shown at this moment; players' x and y are pixels from the map's upper left corner. */
   get seen() {
-    const at = this.overlay.projection();
     return {
       state: this.state.kind,
       epoch: this.world?.epoch ?? null,
       totals: this.world?.totals ?? null,
       view: this.map.view,
-      players: Array.from(this.crowd.players, (player) => {
-        const [x, y] = at(player);
-        return { id: player.id, x, y };
-      }),
+      players: this.placedPlayers(),
+      marked: this.follow.id,
       coins: Array.from(this.coins.all.keys()),
       rooms: this.rooms.size,
     };
+  }
+
+  private placedPlayers(): Placed[] {
+    const at = this.overlay.projection();
+    return Array.from(this.crowd.players, (player) => {
+      const [x, y] = at(player);
+      return { id: player.id, x, y };
+    });
+  }
+
+  /** Players may be chosen: by a press on the map, or one after the other by a button. */
+  private offerPlayers(): void {
+    const { gl } = this.map;
+    gl.on("click", ({ point }) => {
+      const id = pressed(this.placedPlayers(), point.x, point.y);
+      if (id !== null) this.follow.show(id);
+    });
+    this.panel.offerPlayers(() => {
+      const { clientWidth, clientHeight } = gl.getContainer();
+      const id = next(this.placedPlayers(), this.follow.id, clientWidth, clientHeight);
+      if (id !== null) this.follow.show(id);
+    });
   }
 
   private async ask(): Promise<Answered> {
@@ -144,6 +175,7 @@ export class Live {
     this.crowd.clear();
     this.coins.restart();
     this.panel.restart();
+    this.follow.close();
     void this.coins.ask();
   }
 

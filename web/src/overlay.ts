@@ -31,6 +31,7 @@ export class Overlay {
   private readonly context: CanvasRenderingContext2D;
   private pulses: Pulse[] = [];
   private pointed: Point[] | null = null;
+  private marked: number | null = null;
   private width = 0;
   private height = 0;
   private last_ms = performance.now();
@@ -61,6 +62,12 @@ export class Overlay {
   /** Outlines a room; null outlines none. */
   point(cell: Cell | null): void {
     this.pointed = cell && cornersOf(cell).map(({ lat, lng }) => mercator(lat, lng));
+    this.stale = true;
+  }
+
+  /** Rings a player; null rings none. */
+  mark(id: number | null): void {
+    this.marked = id;
     this.stale = true;
   }
 
@@ -167,6 +174,18 @@ export class Overlay {
       context.fill();
       context.stroke();
     }
+    const marked = seen.find(({ player }) => player.id === this.marked);
+    if (marked) this.drawMark(marked, radius + 5);
+  }
+
+  private drawMark({ player, x, y }: Seen, radius: number): void {
+    const { context } = this;
+    context.globalAlpha = player.shown;
+    context.strokeStyle = this.theme.player;
+    context.lineWidth = 2.5;
+    context.beginPath();
+    context.arc(x, y, radius, 0, FULL_TURN);
+    context.stroke();
   }
 
   private drawPulses(at: OnScreen, now_ms: number): void {

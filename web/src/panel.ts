@@ -49,6 +49,13 @@ export class Panel {
     this.element("types").replaceChildren(...lines);
   }
 
+  /** Lets players be chosen with the keyboard too. */
+  offerPlayers(show: () => void): void {
+    const button = this.element("show-player");
+    button.hidden = false;
+    button.addEventListener("click", show);
+  }
+
   state(state: State): void {
     this.element("state").dataset.kind = state;
     this.element("state-text").textContent = STATES[state];

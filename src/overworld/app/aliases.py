@@ -10,13 +10,14 @@ from litestar.types import ControllerRouterHandler
 
 from overworld.app.game import RouteNames
 
-_PREFIXES = ("/v1/game/", "/v1/")
+_PREFIX = "/v1/game/"
 
 
 def also_named(handlers: Sequence[ControllerRouterHandler], names: RouteNames) -> Sequence[ControllerRouterHandler]:
     """The same handlers, which from now on answer under the game's names too: `/v1/game/coins` as `collectibles`.
 
-    A noun is what stands first behind `/v1/game/` or, where it is no part of the game, behind `/v1/`.
+    A noun is what stands first behind `/v1/game/`. The name of memberships stands for one of them, so its own routes
+    know better.
     """
     aliases = {noun: alias for noun, alias in msgspec.structs.asdict(names).items() if alias is not None}
     for handler in handlers:
@@ -26,8 +27,7 @@ def also_named(handlers: Sequence[ControllerRouterHandler], names: RouteNames) -
 
 
 def _renamed(path: str, aliases: dict[str, str]) -> str | None:
-    prefix = next((one for one in _PREFIXES if path.startswith(one)), None)
-    if prefix is None:
+    if not path.startswith(_PREFIX):
         return None
-    noun, slash, rest = path.removeprefix(prefix).partition("/")
-    return f"{prefix}{aliases[noun]}{slash}{rest}" if noun in aliases else None
+    noun, slash, rest = path.removeprefix(_PREFIX).partition("/")
+    return f"{_PREFIX}{aliases[noun]}{slash}{rest}" if noun in aliases else None

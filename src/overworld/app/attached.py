@@ -28,8 +28,8 @@ class NotAnswered(Refusal):
 
 
 @asynccontextmanager
-async def attached(settings: Settings, *, application: str) -> AsyncIterator[Database]:
-    """The database given by DSN, else that of the server which runs on the data folder; one connection.
+async def attached(settings: Settings, *, application: str, connections: int = 1) -> AsyncIterator[Database]:
+    """The database given by DSN, else that of the server which runs on the data folder; one connection, or more.
 
     Raises: NoServer when there is neither; NotAnswered when the database refuses what the block asks; those of
     `Database.open`.
@@ -37,7 +37,7 @@ async def attached(settings: Settings, *, application: str) -> AsyncIterator[Dat
     dsn = settings.database.dsn or _running(settings)
     try:
         database = await Database.open(
-            dsn, settings=replace(settings.database, connections_max=1), application=application
+            dsn, settings=replace(settings.database, connections_max=connections), application=application
         )
     except DatabaseUnavailable as gone:
         if settings.database.dsn:

@@ -6,18 +6,18 @@ from collections.abc import Sequence
 from functools import partial
 from os import urandom
 
-from litestar.types import ControllerRouterHandler
 from msgspec import Struct
-from msgspec.structs import replace
 
 from overworld import __version__
-from overworld.app import measures, offline, site, start
+from overworld.app import measures, site, start
 from overworld.app.aliases import also_named
 from overworld.app.collector import Collector
-from overworld.app.doors import CellViews, CollectAction, CollectiblesAround, TrustEverybody
+from overworld.app.domains import Domains, Platform, noun_of
+from overworld.app.domains import build as domains_built
 from overworld.app.game import Game
 from overworld.app.hooks.work import Counted
 from overworld.app.live import wiring as live_wiring
+from overworld.app.live.following import Following
 from overworld.app.live.routes import PREFIX as LIVE_PREFIX
 from overworld.app.live.routes import LiveMap
 from overworld.app.live.routes import routes as live_routes
@@ -27,28 +27,22 @@ from overworld.app.versions import routes as version_routes
 from overworld.app.versions import service as versions_service
 from overworld.app.versions import wiring as versions_wiring
 from overworld.app.versions.service import Current, Versions
-from overworld.domains.accounts import wiring as accounts_wiring
 from overworld.domains.accounts.consumers import TOPICS as REVOCATION_TOPICS
-from overworld.domains.accounts.membership import wiring as membership_wiring
 from overworld.domains.accounts.membership.wiring import MembershipParts
 from overworld.domains.accounts.wiring import Accounts
-from overworld.domains.gameplay import wiring as gameplay_wiring
-from overworld.domains.gameplay.carry import wiring as carry_wiring
+from overworld.domains.gameplay.boards.standings import TOPICS as STANDINGS_TOPICS
+from overworld.domains.gameplay.boards.wiring import BoardsParts
 from overworld.domains.gameplay.carry.wiring import CarryParts
 from overworld.domains.gameplay.consumers import TOPICS as PLACED_TOPICS
-from overworld.domains.gameplay.quests import wiring as quests_wiring
 from overworld.domains.gameplay.quests.wiring import QuestParts
-from overworld.domains.gameplay.sync import wiring as sync_wiring
 from overworld.domains.gameplay.sync.wiring import SyncParts
 from overworld.domains.gameplay.wiring import GameplayParts
-from overworld.domains.ledger import wiring as ledger_wiring
 from overworld.domains.ledger.wiring import LedgerDomain, SendingParts
-from overworld.domains.realtime import wiring as realtime_wiring
 from overworld.domains.realtime.gateway import Gateway
-from overworld.domains.world import wiring as world_wiring
 from overworld.domains.world.consumers import TOPICS as VISIBILITY_TOPICS
 from overworld.domains.world.wiring import WorldParts
 from overworld.flows import (
+    boards_to_sockets,
     carried_to_sockets,
     collections_to_sockets,
     levels_to_sockets,
@@ -79,6 +73,7 @@ class House(Struct, frozen=True, kw_only=True):
     carry: CarryParts
     quests: QuestParts
     sync: SyncParts
+    boards: BoardsParts
     ledger: LedgerDomain
     sending: SendingParts
     accounts: Accounts
@@ -92,51 +87,6 @@ class House(Struct, frozen=True, kw_only=True):
     clock: Clock
     versions: Versions
     hooks: Counted
-
-
-class Domains(Struct, frozen=True, kw_only=True):
-    """Every domain, built."""
-
-    ledger: LedgerDomain
-    sending: SendingParts
-    world: WorldParts
-    gameplay: GameplayParts
-    carry: CarryParts
-    quests: QuestParts
-    sync: SyncParts
-    accounts: Accounts
-    membership: MembershipParts
-    gateway: Gateway
-    carry_routes: list[ControllerRouterHandler]
-
-    @property
-    def routes(self) -> list[ControllerRouterHandler]:
-        """What the domains answer over HTTP."""
-        return [
-            *self.accounts.routes,
-            *self.membership.routes,
-            *self.ledger.routes,
-            *self.sending.routes,
-            *self.world.routes,
-            *self.gameplay.routes,
-            *self.carry_routes,
-            *self.quests.routes,
-            *self.sync.routes,
-        ]
-
-
-class Platform(Struct, frozen=True, kw_only=True):
-    """What every domain is built on."""
-
-    settings: Settings
-    game: Game
-    current: Current
-    database: Database
-    clock: Clock
-    ids: IdSource
-    keys: KeyScopes
-    limiter: MemoryLimiter
-    outbox: PostgresOutbox
 
 
 async def compose(
@@ -156,7 +106,7 @@ async def compose(
         limiter=MemoryLimiter(monotonic_s=clock.monotonic_s, buckets_max=settings.limits.buckets_max),
         outbox=PostgresOutbox(ids=ids, game=current.digest),
     )
-    domains = await _domains(platform)
+    domains = await domains_built(platform)
     versions = versions_wiring.build(
         current=current,
         database=database,
@@ -165,6 +115,8 @@ async def compose(
         ledger=domains.ledger,
         sending=domains.sending,
         gameplay=domains.gameplay,
+        carry=domains.carry,
+        quests=domains.quests,
         counted=hooks,
     )
     live = live_wiring.build(
@@ -173,14 +125,12 @@ async def compose(
         world=domains.world.service,
         gameplay=domains.gameplay.service,
         gateway=domains.gateway,
+        following=_following(domains),
         clock=clock,
         ids=ids,
         limiter=platform.limiter,
     )
     log = EventLog(database, clock=clock, settings=settings.events)
-    health = HealthChecks()
-    health.add("database", partial(_answers, database))
-    health.add("ledger", domains.ledger.auditor.check, needed=False)
     house = House(
         http=_http(platform, domains, metrics, live, versions),
         live=live,
@@ -190,6 +140,7 @@ async def compose(
         carry=domains.carry,
         quests=domains.quests,
         sync=domains.sync,
+        boards=domains.boards,
         ledger=domains.ledger,
         sending=domains.sending,
         accounts=domains.accounts,
@@ -198,7 +149,7 @@ async def compose(
         loops=Loops(),
         collector=Collector(monotonic_s=clock.monotonic_s),
         metrics=metrics,
-        health=health,
+        health=_health(database, domains),
         database=database,
         clock=clock,
         versions=versions,
@@ -208,184 +159,15 @@ async def compose(
     return house
 
 
-async def _domains(platform: Platform) -> Domains:
-    settings, game = platform.settings, platform.game
-    ledger = ledger_wiring.build(
-        database=platform.database,
-        clock=platform.clock,
-        currencies={currency.code: currency for currency in game.currencies},
-        settings=settings.ledger,
-    )
-    world = world_wiring.build(
-        database=platform.database,
-        clock=platform.clock,
-        outbox=platform.outbox,
-        settings=replace(settings.world, share_fixes=settings.world.share_fixes or bool(settings.database.dsn)),
-        rules=game.movement,
-        interest=game.interest,
-    )
-    carry = await _carry(platform, ledger)
-    gameplay = await _gameplay(platform, ledger=ledger, world=world, carry=carry)
-    quests = _quests(platform, ledger=ledger, world=world, carry=carry)
-    membership = _membership(platform, ledger)
-    accounts = _accounts(platform, membership=membership, gameplay=gameplay)
-    sending = _sending(platform, ledger=ledger, gameplay=gameplay, accounts=accounts)
-    gateway = realtime_wiring.build(
-        settings=settings.realtime,
-        verifier=accounts.verifier,
-        keys=platform.keys,
-        locations=world.service,
-        packed_fixes=world.service,
-        interest=world.service.interest,
-        listeners=world.service,
-        cell_views=CellViews(world=world.service, gameplay=gameplay.service, clock=platform.clock),
-        actions={"collect": CollectAction(gameplay.service)},
-        sight=world.service,
-        presence=world.service,
-        limiter=platform.limiter,
-        clock=platform.clock,
-        ids=platform.ids,
-        limits_enabled=settings.limits.enabled,
-        collectible_noun=_noun(game),
-        room_level=settings.world.room_level,
-        around_m=game.interest.radius_m,
-    )
-    world.service.tells_every_cell = False
-    world.service.on_crossed = gateway.crossed
-    world.service.on_cells_changed = gateway.publish_players
-    world.service.add_source(CollectiblesAround(gameplay.service, radius_max_m=settings.gameplay.nearby_radius_max_m))
-    return Domains(
-        ledger=ledger,
-        sending=sending,
-        world=world,
-        gameplay=gameplay,
-        carry=carry,
-        quests=quests,
-        sync=_sync(platform, world=world, gameplay=gameplay, carry=carry, quests=quests),
-        accounts=accounts,
-        membership=membership,
-        gateway=gateway,
-        carry_routes=_carry_routes(platform, carry=carry, accounts=accounts),
-    )
-
-
-async def _gameplay(platform: Platform, *, ledger: LedgerDomain, world: WorldParts, carry: CarryParts) -> GameplayParts:
-    return await gameplay_wiring.build(
-        database=platform.database,
-        clock=platform.clock,
-        ids=platform.ids,
-        outbox=platform.outbox,
-        ledger=ledger.service,
-        last_fix=world.service,
-        sight=world.service,
-        trust=TrustEverybody(),
-        gear=carry.reading,
-        collectibles=platform.game.collectibles,
-        progression=platform.game.progression,
-        currencies=platform.game.currencies,
-        alias=platform.game.routes.collectibles,
-        settings=platform.settings.gameplay,
-    )
-
-
-async def _carry(platform: Platform, ledger: LedgerDomain) -> CarryParts:
-    return await carry_wiring.build(
-        database=platform.database,
-        clock=platform.clock,
-        ids=platform.ids,
-        outbox=platform.outbox,
-        ledger=ledger.service,
-        kit=platform.game.kit,
-        secret=platform.settings.gameplay.spawn_key,
-        settings=platform.settings.carry,
-    )
-
-
-def _quests(platform: Platform, *, ledger: LedgerDomain, world: WorldParts, carry: CarryParts) -> QuestParts:
-    return quests_wiring.build(
-        database=platform.database,
-        clock=platform.clock,
-        outbox=platform.outbox,
-        ledger=ledger.service,
-        rewards=carry.rewards,
-        last_fix=world.service,
-        currencies=ledger.service.currencies,
-        fix_age_max_s=platform.settings.gameplay.fix_age_max_s,
-        settings=platform.settings.quests,
-    )
-
-
-def _carry_routes(platform: Platform, *, carry: CarryParts, accounts: Accounts) -> list[ControllerRouterHandler]:
-    return carry.routes(
-        database=platform.database,
-        clock=platform.clock,
-        ids=platform.ids,
-        outbox=platform.outbox,
-        directory=accounts.directory,
-        tools_alias=platform.game.routes.tools,
-    )
-
-
-def _sync(
-    platform: Platform, *, world: WorldParts, gameplay: GameplayParts, carry: CarryParts, quests: QuestParts
-) -> SyncParts:
-    movement = platform.game.movement
-    return sync_wiring.build(
-        database=platform.database,
-        clock=platform.clock,
-        last_fix=world.service,
-        acts=offline.acts(
-            gameplay=gameplay.service,
-            carry=carry.service,
-            quests=quests,
-            database=platform.database,
-            clock=platform.clock,
-        ),
-        rules=platform.game.sync,
-        speed_max_km_h=movement.speed_max_km_h,
-        accuracy_m=movement.accuracy_unknown_m,
-    )
-
-
-def _membership(platform: Platform, ledger: LedgerDomain) -> MembershipParts:
-    return membership_wiring.build(
-        database=platform.database,
-        clock=platform.clock,
-        ledger=ledger.service,
-        outbox=platform.outbox,
-        rules=platform.game.memberships,
-        currencies=ledger.service.currencies,
-        alias=platform.game.routes.memberships,
-        settings=platform.settings.accounts,
-    )
-
-
-def _accounts(platform: Platform, *, membership: MembershipParts, gameplay: GameplayParts) -> Accounts:
-    return accounts_wiring.build(
-        database=platform.database,
-        clock=platform.clock,
-        ids=platform.ids,
-        outbox=platform.outbox,
-        limiter=platform.limiter,
-        limits_enabled=platform.settings.limits.enabled,
-        settings=platform.settings.accounts,
-        progress=gameplay.service,
-        clubs=membership.clubs,
-    )
-
-
-def _sending(platform: Platform, *, ledger: LedgerDomain, gameplay: GameplayParts, accounts: Accounts) -> SendingParts:
-    return ledger_wiring.build_sending(
-        database=platform.database,
-        clock=platform.clock,
-        ledger=ledger.service,
-        outbox=platform.outbox,
-        directory=accounts.directory,
-        trust=TrustEverybody(),
-        progress=gameplay.service,
-        currencies=ledger.service.currencies,
-        rules=platform.game.transfers,
-        settings=platform.settings.ledger,
+def _following(domains: Domains) -> Following:
+    return Following(
+        profiles=domains.accounts.profiles,
+        directory=domains.accounts.directory,
+        ledger=domains.ledger.service,
+        carried=domains.carry.reading,
+        quests=domains.quests.showing,
+        boards=domains.boards.service,
+        world=domains.world.service,
     )
 
 
@@ -431,9 +213,13 @@ def socket_address(settings: Settings, gateway: Gateway) -> str:
 def readers(house: House, *, game: Game, room_level: int) -> Sequence[tuple[str, Sequence[str], Handle]]:
     """What this process hears from the log as it happens: (name, topics, handler)."""
     to_sockets = collections_to_sockets.CollectionsToSockets(
-        publisher=house.gateway, noun=_noun(game), room_level=room_level
+        publisher=house.gateway, noun=noun_of(game), room_level=room_level
     )
     end_sockets = revocations_to_sockets.RevocationsToSockets(house.gateway)
+
+    boards = boards_to_sockets.BoardsToSockets(
+        publisher=house.gateway, standings=house.boards.service.standings, moves=house.boards.moves
+    )
 
     async def revoke(envelopes: Sequence[Envelope]) -> None:
         """The token first: a client whose socket ends must not get in again with it."""
@@ -461,13 +247,17 @@ def readers(house: House, *, game: Game, room_level: int) -> Sequence[tuple[str,
         ),
         ("quests-told", sorted(quests_to_sockets.TOPICS), quests_to_sockets.QuestsToSockets(house.gateway).handle),
         ("inventories", sorted(carried_to_sockets.TOPICS), carried_to_sockets.CarriedToSockets(house.gateway).handle),
+        ("leaderboards", sorted(STANDINGS_TOPICS), boards.handle),
     ]
+
+
+def _health(database: Database, domains: Domains) -> HealthChecks:
+    health = HealthChecks()
+    health.add("database", partial(_answers, database))
+    health.add("ledger", domains.ledger.auditor.check, needed=False)
+    return health
 
 
 async def _answers(database: Database) -> None:
     async with database.read() as tx:
         await tx.fetchval("SELECT 1")
-
-
-def _noun(game: Game) -> str:
-    return game.routes.collectibles or "collectibles"

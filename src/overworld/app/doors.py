@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from msgspec import Raw, Struct
 
+from overworld.domains.gameplay.boards.scoring import NAME as BOARDS
+from overworld.domains.gameplay.boards.scoring import TOPICS as BOARDS_TOPICS
 from overworld.domains.gameplay.messages import ClaimCollectible
 from overworld.domains.gameplay.service import Gameplay
 from overworld.domains.world.messages import EntityNearby
 from overworld.domains.world.service import World
 from overworld.kernel.clock import Clock
 from overworld.kernel.identity import Answer, Principal, Scope
+from overworld.kernel.ports import Tx
+from overworld.platform.eventlog.store import has_passed
 from overworld.platform.http.errors import KeyRequired
 
 
@@ -32,6 +37,14 @@ class CellViews:
     async def collectibles(self, cells: Sequence[int], *, player_id: UUID) -> Sequence[Struct]:
         """What the player could collect in the cells now."""
         return await self._gameplay.collectibles_in(cells, player_id=player_id, at=self._clock.now())
+
+
+class BoardsProgress:
+    """How far the fold of the log into scores has come."""
+
+    async def has_passed(self, tx: Tx, before: datetime) -> bool:
+        """Whether everything is counted that happened before a time."""
+        return await has_passed(tx, BOARDS, topics=frozenset(BOARDS_TOPICS), before=before)
 
 
 class CollectibleAround(EntityNearby, frozen=True, kw_only=True):

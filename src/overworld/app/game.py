@@ -19,7 +19,9 @@ from overworld.app.definition import DefinitionError, Located, did_you_mean
 from overworld.app.hooks.loading import FILE_NAME as HOOKS_FILE
 from overworld.app.hooks.loading import HookFaults, Hooks, load
 from overworld.app.quest_checks import check_quests
+from overworld.app.simulate.targets import EconomyRules, check_economy
 from overworld.domains.accounts.membership.types import MembershipRules
+from overworld.domains.gameplay.boards.types import EXPERIENCE, BoardRules, turns_of
 from overworld.domains.gameplay.carry.kit import kit_of
 from overworld.domains.gameplay.carry.types import BadgeRules, ItemRules, Kit, Name, ToolRules
 from overworld.domains.gameplay.quests.types import QuestName, QuestRules
@@ -98,6 +100,8 @@ class GameFile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     quests: Annotated[dict[QuestName, QuestRules], Meta(max_length=256)] = {}
     sync: SyncRules = SyncRules()
     memberships: Annotated[dict[Slug, MembershipRules], Meta(max_length=64)] = {}
+    economy: EconomyRules = EconomyRules()
+    leaderboards: Annotated[dict[Slug, BoardRules], Meta(max_length=32)] = {}
 
 
 class Game(Struct, frozen=True, kw_only=True):
@@ -122,6 +126,8 @@ class Game(Struct, frozen=True, kw_only=True):
     quests: dict[str, QuestRules]
     sync: SyncRules
     memberships: dict[str, MembershipRules]
+    economy: EconomyRules
+    leaderboards: dict[str, BoardRules]
     digest: str
     file: Path
     written: GameFile
@@ -197,6 +203,8 @@ def assembled(written: GameFile, *, file: Path, hooks: Hooks) -> Game:
         sync=written.sync,
         memberships=written.memberships,
         digest=digest_of(written, hooks_digest=hooks.digest),
+        economy=written.economy,
+        leaderboards=written.leaderboards,
         file=file,
         written=written,
         hooks=hooks,
@@ -252,6 +260,8 @@ def _cross_check(written: GameFile, located: Located) -> None:
     check_carry(written, located)
     check_quests(written, located)
     _check_memberships(written, located)
+    check_economy(written.economy, written.currencies, located)
+    _check_leaderboards(written, located)
     levels = written.progression.levels
     for i in range(1, len(levels)):
         if levels[i] <= levels[i - 1]:
@@ -322,6 +332,18 @@ def with_member_bonuses(rules: CollectibleRules, memberships: Mapping[str, Membe
     shares = {name: Decimal(one.benefits.reward_multiplier) - 1 for name, one in memberships.items()}
     bonuses = {name: f"{share:f}" for name, share in shares.items() if share}
     return replace(rules, member_bonus=rules.member_bonus | bonuses) if bonuses else rules
+
+
+def _check_leaderboards(written: GameFile, located: Located) -> None:
+    for name, rules in written.leaderboards.items():
+        path = ("leaderboards", name)
+        if rules.counts not in (None, EXPERIENCE):
+            _currency(rules.counts, written, located, (*path, "counts"))
+        try:
+            turns_of(rules.resets)
+        except ValueError as error:
+            allowed = "never, daily, weekly, monthly, or a cron expression of five fields"
+            located.refuse((*path, "resets"), str(error), allowed=allowed)
 
 
 def _currency(code: str, written: GameFile, located: Located, path: tuple[str, ...]) -> Currency | None:

@@ -56,6 +56,7 @@ def register(metrics: Metrics, *, house: House) -> None:
     _promises(metrics, house)
     _world(metrics, house)
     _ledger(metrics, house)
+    _leaderboards(metrics, house)
     _sockets(metrics, house)
     _collections(metrics, house.collector)
     _game(metrics, house)
@@ -111,6 +112,20 @@ def _ledger(metrics: Metrics, house: House) -> None:
     metrics.gauge("overworld_ledger_audits", "Looks of the running auditor at the books.", lambda: audited.looks)
     metrics.gauge("overworld_ledger_audit_s", "How long its last look took, in seconds.", lambda: audited.took_s)
     metrics.gauge("overworld_ledger_faults", "Faults that its last look found.", lambda: len(audited.faults))
+
+
+def _leaderboards(metrics: Metrics, house: House) -> None:
+    boards = house.boards
+    metrics.gauge("overworld_leaderboard_updates", "Scores that this process changed.", lambda: boards.scoring.added)
+    metrics.gauge(
+        "overworld_leaderboard_late",
+        "Scores that came when those of their window were gone.",
+        lambda: boards.scoring.late,
+    )
+    metrics.gauge(
+        "overworld_leaderboard_archived", "Windows whose results this process kept.", lambda: boards.archive.archived
+    )
+    metrics.gauge("overworld_leaderboard_sets", "Ranked sets held in memory.", lambda: boards.service.standings.sets)
 
 
 def _promises(metrics: Metrics, house: House) -> None:

@@ -29,6 +29,7 @@ from overworld.app.settings_sources import Resolved
 from overworld.app.signals import end_after, reload_on_signal, stop_on_signal
 from overworld.app.upkeep import ROWS_MAX, old_answers, throw_away
 from overworld.app.versions.service import reload_soon
+from overworld.domains.gameplay.boards import scoring
 from overworld.domains.realtime.errors import PortTaken
 from overworld.domains.realtime.tls import ServerTls, TlsUnusable
 from overworld.domains.realtime.types import RealtimeSettings
@@ -173,20 +174,24 @@ async def _running(house: House, settings: Settings, game: Game) -> AsyncIterato
             tail = await house.log.tail(topics=topics, handle=handle)
             house.loops.run(name, tail.run)
         house.loops.run("eventlog-maintenance", house.log.keep_maintained)
-        await house.quests.catalogue.adopt(game.quests, at=house.clock.now())
+        await house.versions.begin()
         quest_loops.run(house.loops, quests=house.quests, log=house.log, clock=house.clock)
         answers = partial(old_answers, house.database, clock=house.clock)
         sessions = partial(house.accounts.sessions.forget_ended, rows_max=ROWS_MAX)
         house.loops.run("ledger-expiry", house.ledger.expiry.run)
         devices = partial(house.sync.service.forget_devices, rows_max=ROWS_MAX)
         house.loops.run("upkeep", partial(throw_away, answers, sessions, devices))
+        house.loops.run("leaderboard-turning", house.boards.turning.run)
+        house.loops.run("leaderboard-moves", house.boards.moves.run)
         await house.ledger.sealer.prepare()
         house.loops.run("ledger-sealer", house.ledger.sealer.run)
         house.loops.run("ledger-auditor", house.ledger.auditor.run)
-        await house.versions.begin()
         await house.accounts.load()
         await house.world.load()
         await house.gameplay.placing.load()
+        scores = house.log.fold(scoring.NAME, topics=scoring.TOPICS, apply=house.boards.scoring.apply)
+        house.loops.run("leaderboard-scores", scores.run)
+        house.loops.run("leaderboard-load", house.boards.service.load)
         stack.push_async_callback(house.accounts.close)
         with step("Preparing the kernels; the very first start compiles them, for some ten seconds"):
             await house.world.start()

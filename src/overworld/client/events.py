@@ -115,6 +115,57 @@ class Payload(Struct, frozen=True, kw_only=True):
     payload: Any
 
 
+class Held(Struct, frozen=True, kw_only=True):
+    """How many of something are there now."""
+
+    id: str
+    type: str
+    count: int
+
+
+class Carried(Struct, frozen=True, kw_only=True):
+    """What is not as it was: items as they are now, tools by their ids, badges that are new by their names."""
+
+    items: list[Held]
+    tools: list[str]
+    badges: list[str]
+
+
+class Progress(Struct, frozen=True, kw_only=True):
+    """How far a run of a quest is: `counts` beside `goals`, one for each objective."""
+
+    id: str
+    run: int
+    counts: list[int]
+    goals: list[int]
+    met: bool
+
+
+class Run(Struct, frozen=True, kw_only=True):
+    """Which run of which quest."""
+
+    id: str
+    run: int
+
+
+class Standing(Struct, frozen=True, kw_only=True):
+    """Where you stand on a board now, of how many, and where you stood when last told."""
+
+    board: str
+    rank: int
+    rank_before: int | None
+    score: str
+    players: int
+
+
+class Reached(Struct, frozen=True, kw_only=True):
+    """A level, the one before, and the experience that lifted you to it."""
+
+    level: int
+    level_before: int
+    experience: int
+
+
 class PlayersNearby(Event, frozen=True, kw_only=True):
     """Everybody in some cells but you."""
 
@@ -149,6 +200,36 @@ class TokensSent(Event, frozen=True, kw_only=True):
     """A player sent something to another one: you to them, or they to you."""
 
     data: Gift
+
+
+class InventoryChanged(Event, frozen=True, kw_only=True):
+    """Something that you carry is not as it was."""
+
+    data: Carried
+
+
+class QuestProgress(Event, frozen=True, kw_only=True):
+    """A quest of yours moved on."""
+
+    data: Progress
+
+
+class QuestCompleted(Event, frozen=True, kw_only=True):
+    """You completed a quest and were given its rewards."""
+
+    data: Run
+
+
+class LeaderboardUpdated(Event, frozen=True, kw_only=True):
+    """You have moved on a leaderboard."""
+
+    data: Standing
+
+
+class LevelReached(Event, frozen=True, kw_only=True):
+    """You reached a level."""
+
+    data: Reached
 
 
 class Unsubscribed(Event, frozen=True, kw_only=True):
@@ -199,6 +280,11 @@ _TYPES: dict[str, type[Event]] = {
     "chat.message": ChatMessage,
     "peer.message": PeerMessage,
     "tokens.sent": TokensSent,
+    "inventory.changed": InventoryChanged,
+    "quest.progress": QuestProgress,
+    "quest.completed": QuestCompleted,
+    "leaderboard.updated": LeaderboardUpdated,
+    "level.reached": LevelReached,
     "unsubscribed": Unsubscribed,
     "around.changed": AroundChanged,
     "reconnect": Reconnect,

@@ -12,7 +12,8 @@ import httpx
 import msgspec
 
 from overworld.client.errors import Refused, Unreachable
-from overworld.client.messages import Collected, Fix, Session, Start, User, Verdict
+from overworld.client.game import Item, Leaderboard, Quest, QuestDone, Tool, ToolChanged, Used
+from overworld.client.messages import Collected, Fix, Page, Session, Start, User, Verdict
 from overworld.kernel.clock import Clock, SystemClock
 
 T = TypeVar("T")
@@ -108,6 +109,55 @@ class Api:
         path = f"/v1/game/collectibles/{quote(collectible_id, safe='')}/collect"
         return await self.call("POST", path, body={}, idempotency_key=key, reply=Collected)
 
+    async def inventory(self, *, cursor: str | None = None) -> Page[Item]:
+        """What the player carries: stacks by type, and unique items one by one."""
+        params: dict[str, str | int | float] = {} if cursor is None else {"cursor": cursor}
+        return await self.call("GET", "/v1/game/inventory", params=params, reply=Page[Item])
+
+    async def use(self, item_id: str, *, key: str) -> Used:
+        """Uses an item once; the same key again gives the same answer."""
+        return await self._play(f"items/{quote(item_id, safe='')}/use", key=key, reply=Used)
+
+    async def tools(self) -> list[Tool]:
+        """The player's tools, the one in hand first."""
+        return (await self.call("GET", "/v1/game/tools", reply=Page[Tool])).items
+
+    async def equip(self, tool_id: str, *, key: str) -> ToolChanged:
+        """Takes a tool in hand."""
+        return await self._play(f"tools/{quote(tool_id, safe='')}/equip", key=key, reply=ToolChanged)
+
+    async def upgrade(self, tool_id: str, *, level: int, key: str) -> ToolChanged:
+        """Pays for lifting a tool to a level; `success` says whether chance let it."""
+        path = f"tools/{quote(tool_id, safe='')}/upgrade"
+        return await self._play(path, body={"level": level}, key=key, reply=ToolChanged)
+
+    async def quests(self) -> list[Quest]:
+        """The quests that the player can begin, has in hand, or has done in this run of them."""
+        found: list[Quest] = []
+        cursor: str | None = None
+        while True:
+            params: dict[str, str | int | float] = {} if cursor is None else {"cursor": cursor}
+            page = await self.call("GET", "/v1/game/quests", params=params, reply=Page[Quest])
+            found += page.items
+            cursor = page.cursor
+            if cursor is None:
+                return found
+
+    async def begin(self, quest: str) -> Quest:
+        """Begins a quest."""
+        return await self.call("POST", f"/v1/game/quests/{quote(quest, safe='')}/start", body={}, reply=Quest)
+
+    async def complete(self, quest: str, *, key: str) -> QuestDone:
+        """Takes the rewards of a quest whose objectives are met."""
+        return await self._play(f"quests/{quote(quest, safe='')}/complete", key=key, reply=QuestDone)
+
+    async def leaderboard(self, board: str = "global", *, around_me: bool = False, limit: int = 50) -> Leaderboard:
+        """The best places of a board, or those around the player's own."""
+        params: dict[str, str | int | float] = {"board": board, "limit": limit}
+        if around_me:
+            params["around"] = "me"
+        return await self.call("GET", "/v1/game/leaderboard", params=params, reply=Leaderboard)
+
     async def call(
         self,
         method: str,
@@ -123,6 +173,9 @@ class Api:
         if idempotency_key is not None:
             headers["Idempotency-Key"] = idempotency_key
         return await self._request(method, path, reply=reply, body=body, params=params, headers=headers)
+
+    async def _play(self, path: str, *, key: str, reply: type[T], body: Any = None) -> T:
+        return await self.call("POST", f"/v1/game/{path}", body=body or {}, idempotency_key=key, reply=reply)
 
     async def _sign_in(self, way: str, body: dict[str, str]) -> Session:
         asked_s = self._clock.monotonic_s()

@@ -18,6 +18,8 @@ from overworld.app.versions.service import Current, Versions, versions_tail
 from overworld.app.versions.wiring import build
 from overworld.domains.gameplay import ClaimCollectible
 from overworld.domains.gameplay import wiring as gameplay_wiring
+from overworld.domains.gameplay.carry import wiring as carry_wiring
+from overworld.domains.gameplay.quests import wiring as quests_wiring
 from overworld.domains.gameplay.types import GameplaySettings
 from overworld.domains.ledger import wiring as ledger_wiring
 from overworld.geo import cells
@@ -56,10 +58,11 @@ ANOTHER_SHELL = GAME.replace("types.shell", "types.conch").replace('value = "2"'
 class Server:
     """The parts of a server that a definition decides, on a database and a folder that others may share."""
 
-    def __init__(self, versions: Versions, current: Current, *, gameplay, ledger, fixes: Fixes, clock) -> None:
+    def __init__(self, versions: Versions, current: Current, *, gameplay, quests, ledger, fixes: Fixes, clock) -> None:
         self.versions = versions
         self.current = current
         self.gameplay = gameplay
+        self.quests = quests
         self.ledger = ledger
         self.fixes = fixes
         self.clock = clock
@@ -120,6 +123,25 @@ class Pond:
             currencies=ledger.service.currencies,
             rules=game.transfers,
         )
+        carry = await carry_wiring.build(
+            database=self.database,
+            clock=self.clock,
+            ids=self.ids,
+            outbox=outbox,
+            ledger=ledger.service,
+            kit=game.kit,
+            secret="a secret of the tests",
+        )
+        quests = quests_wiring.build(
+            database=self.database,
+            clock=self.clock,
+            outbox=outbox,
+            ledger=ledger.service,
+            rewards=carry.rewards,
+            last_fix=fixes,
+            currencies=ledger.service.currencies,
+            fix_age_max_s=60,
+        )
         versions = build(
             current=current,
             database=self.database,
@@ -128,10 +150,14 @@ class Pond:
             ledger=ledger,
             sending=sending,
             gameplay=gameplay,
+            carry=carry,
+            quests=quests,
             counted=Counted(),
         )
         await versions.begin()
-        return Server(versions, current, gameplay=gameplay, ledger=ledger.service, fixes=fixes, clock=self.clock)
+        return Server(
+            versions, current, gameplay=gameplay, quests=quests, ledger=ledger.service, fixes=fixes, clock=self.clock
+        )
 
     async def give(self, currency: str, amount_minor: int) -> None:
         server = await self.server()
@@ -306,6 +332,42 @@ async def test_one_that_nobody_holds_may_vanish(pond):
     pond.write(GAME.replace("[currencies.stone]\nscale = 2\n", ""))
     assert (await server.versions.reload()).number == 2
     assert [one.code for one in server.current.game.currencies] == ["pearl"]
+
+
+async def test_an_item_or_a_tool_that_somebody_has_does_not_vanish(pond):
+    things = """[items.types.cookie]
+[items.types.cake]
+[tools.types.net]
+currency = "pearl"
+levels = [{ efficiency = "1.5" }]
+"""
+    pond.write(GAME + things)
+    server = await pond.server()
+    async with pond.database.transaction() as tx:
+        await tx.execute(
+            "INSERT INTO gameplay.item (player_id, type, id, count, since)"
+            " SELECT gen_random_uuid(), type, $1, count, now() FROM (VALUES ('cookie', 2), ('cookie', 1), ('cake', 0))"
+            " AS held (type, count)",
+            UUID(int=0),
+        )
+        await tx.execute(
+            "INSERT INTO gameplay.tool (player_id, id, type, level, since) VALUES ($1, $1, 'net', 1, now())", ANNA
+        )
+    pond.write(GAME)
+    with pytest.raises(StillHeld) as refused:
+        await server.versions.reload()
+    assert refused.value.public_fields() == {"held": {"cookie": 2, "net": 1}, "owed": {}}
+    pond.write(GAME + things.replace("[items.types.cake]\n", ""))
+    assert (await server.versions.reload()).number == 2, "of the cakes nothing is left"
+
+
+async def test_quests_of_a_new_version_can_be_begun(pond):
+    quest = '[quests.shells]\ntitle = "Shells"\nobjectives = [{ kind = "collect", count = 3 }]\n'
+    server, other = await pond.server(), await pond.server()
+    pond.write(GAME + quest)
+    await server.versions.reload()
+    await other.versions.follow()
+    assert [set(one.quests.catalogue.in_force) for one in (server, other)] == [{"shells"}, {"shells"}]
 
 
 async def test_one_that_what_lies_there_pays_does_not(pond):

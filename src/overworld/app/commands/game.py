@@ -86,8 +86,8 @@ def check(game: str = "ore") -> None:
 def diff(old: str, new: str) -> None:
     """Show what is different between two definitions, and when each change could be in force.
 
-    Most are in force at once, what spawns changes with the next window, and some need a restart. A currency that is
-    taken away, or has another scale, is refused as long as anybody holds or will be paid some; only the server knows.
+    Most are in force at once, what spawns changes with the next window, and some need a restart. A currency, an item or
+    a tool that is taken away is refused as long as anybody holds or will be paid some; only the server knows.
     Keys are compared with their defaults written out.
 
     For example:
@@ -109,8 +109,8 @@ def diff(old: str, new: str) -> None:
 
     found = changes(before, after)
     sys.stdout.writelines(f"{line}\n" for line in lines(found))
-    for code in removed(before.written, after.written):
-        sys.stdout.write(f"! currencies.{code}: refused as long as anybody holds or will be paid some\n")
+    for missed in removed(before.written, after.written).keys:
+        sys.stdout.write(f"! {missed}: refused as long as anybody holds or will be paid some\n")
     count = f"{len(found)} change{'s' * (len(found) != 1)}" if found else "no change"
     sys.stdout.write(f"{before.digest[:12]} -> {after.digest[:12]}: {count}\n")
 

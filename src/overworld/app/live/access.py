@@ -20,12 +20,13 @@ _LIMIT = Limit(per_s=20.0, burst=100)
 
 class Viewers(Struct, frozen=True, kw_only=True):
     """Lets in whoever holds the scope `world.read`, by token or by developer key alone; and without any of these
-    everybody when `everybody` says so, else callers on this machine when `machine` does.
+    everybody when `everybody` says so, else callers on this machine when `machine` does. `everybody` sees where players
+    are, and not what they hold.
 
     A proxy on this machine makes strangers look like neighbours, and a page on the web can have a name of its own
     resolve to this machine, or be let in by `http.cors_origins`. So a neighbour is believed only when the request was
     not passed on, names this machine as its host, and comes from no page of elsewhere. An address may spend 20 looks a
-    second, 100 at once; the page takes two.
+    second, 100 at once; the page takes two, and five more while it shows a player.
     """
 
     everybody: bool
@@ -38,13 +39,32 @@ class Viewers(Struct, frozen=True, kw_only=True):
 
         Raises: TooManyRequests, Unauthenticated, Forbidden.
         """
+        await self.count(caller, looks=looks)
+        if not self.everybody:
+            self._require(caller, headers)
+
+    async def admit_to_follow(self, caller: Caller, headers: Headers, *, looks: int) -> None:
+        """Passes when the caller may see what any player holds: not for everybody, whoever may see where they are.
+
+        Raises: TooManyRequests, Unauthenticated, Forbidden.
+        """
+        await self.count(caller, looks=looks)
+        self._require(caller, headers)
+
+    async def count(self, caller: Caller, *, looks: int) -> None:
+        """Takes looks off what the caller's address may spend. Raises: TooManyRequests."""
         if self.limits_enabled:
             taken = await self.limiter.take(f"live:{limited_as(caller.address)}", _LIMIT, cost=looks)
             if not taken.allowed:
                 raise TooManyRequests(retry_after_s=max(1, round(taken.retry_after_s)), kind="live")
-        if Scope.WORLD_READ in caller.scopes or self.everybody:
-            return
-        if self.machine and is_loopback(caller.address) and _is_from_here(headers):
+
+    def trusts(self, caller: Caller, headers: Headers) -> bool:
+        """Whether the caller has the scope, or is a neighbour to be believed."""
+        is_neighbour = self.machine and is_loopback(caller.address) and _is_from_here(headers)
+        return Scope.WORLD_READ in caller.scopes or is_neighbour
+
+    def _require(self, caller: Caller, headers: Headers) -> None:
+        if self.trusts(caller, headers):
             return
         if caller.maybe is not None:
             raise Forbidden(scope=Scope.WORLD_READ)

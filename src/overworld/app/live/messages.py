@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from msgspec import Struct
 
+from overworld.domains.gameplay.carry.messages import ItemSeen, ToolSeen
+from overworld.domains.gameplay.quests.messages import ObjectiveSeen
 from overworld.domains.world.messages import Located
 
 
@@ -30,7 +34,10 @@ class LiveServer(Struct, frozen=True):
 
 
 class LiveAbout(Struct, frozen=True, kw_only=True):
-    """What the map shows: the game and the names it uses. `demo` says that simulated players walk."""
+    """What the map shows: the game and the names it uses. `demo` says that simulated players walk.
+
+    `follows` says that the caller may ask for any player in view; it is told to each caller anew.
+    """
 
     title: str
     planet: str
@@ -40,6 +47,7 @@ class LiveAbout(Struct, frozen=True, kw_only=True):
     home: LiveHome | None
     types: list[LiveType]
     server: LiveServer
+    follows: bool = False
 
 
 class LiveTotals(Struct, frozen=True, kw_only=True):
@@ -103,6 +111,63 @@ class LiveCollectibles(Struct, frozen=True, kw_only=True):
     at_ms: int
     expires_at_ms: int
     items: LiveLying
+
+
+class LiveBalance(Struct, frozen=True):
+    """What a player holds of one currency, as a decimal string."""
+
+    currency: str
+    amount: str
+
+
+class LiveQuest(Struct, frozen=True, kw_only=True):
+    """A quest that a player has in hand; `met` says that it waits to be completed."""
+
+    id: str
+    type: str
+    title: str
+    met: bool
+    objectives: list[ObjectiveSeen]
+    closes_at: datetime | None
+
+
+class LiveRival(Struct, frozen=True, kw_only=True):
+    """A place near the player's own on a leaderboard, or that one; the name of an account that is gone is empty."""
+
+    rank: int
+    name: str
+    score: str
+    is_player: bool
+
+
+class LiveStanding(Struct, frozen=True, kw_only=True):
+    """Where a player stands on a board, best first; `rank` is null for who has no score there."""
+
+    board: str
+    counts: str
+    rank: int | None
+    players: int
+    around: list[LiveRival]
+
+
+class LivePlayer(Struct, frozen=True, kw_only=True):
+    """One player: what they hold, what they are at, and where they stand.
+
+    `id` is what the map calls them, null while this server does not know where they are. The level goes from one total
+    of experience to the next; the last one has none. The first 50 `items` and 20 quests are told.
+    """
+
+    id: int | None
+    name: str
+    level: int
+    experience: int
+    level_from: int
+    level_to: int | None
+    balances: list[LiveBalance]
+    items: list[ItemSeen]
+    tool: ToolSeen | None
+    quests: list[LiveQuest]
+    standings: list[LiveStanding]
 
 
 def players_of(found: Located) -> LivePlayers:

@@ -10,13 +10,17 @@ import numpy as np
 from litestar import Request, get
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import Parameter
+from litestar.response import Response
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from overworld.app.live.access import Viewers
+from overworld.app.live.following import Following
 from overworld.app.live.messages import (
     LiveAbout,
     LiveCollectibles,
     LiveLying,
+    LivePlayer,
     LiveTotals,
     LiveWorld,
     players_of,
@@ -30,8 +34,9 @@ from overworld.domains.world.types import Reason
 from overworld.geo import cells
 from overworld.geo.box import Box
 from overworld.kernel.clock import Clock, from_us
+from overworld.kernel.identity import Scope
 from overworld.kernel.refusals import Refusal
-from overworld.platform.http import Caller, open_to_all
+from overworld.platform.http import Caller, etag_reply, needs, open_to_all
 from overworld.platform.http.errors import BadRequest, Forbidden, Unauthenticated
 from overworld.platform.http.problems import fault
 
@@ -39,6 +44,7 @@ PREFIX = "/v1/live/"
 CELLS_MAX = 3_000
 _PLAYERS_DEFAULT = 5_000
 _COLLECTIBLES_LOOKS = 5  # 3,000 cells take a tenth of a second to work out
+_PLAYER_LOOKS = 5  # some 15 statements
 _MS_US = 1_000
 _PLACE_DIGITS = 7
 
@@ -49,6 +55,7 @@ EastQuery = Annotated[
 ]
 NorthQuery = Annotated[float, Parameter(ge=-90, le=90, description="Northern edge in degrees.")]
 PlayersMaxQuery = Annotated[int, Parameter(ge=0, le=20_000, description="Most players to be given.")]
+PlayerPath = Annotated[int, Parameter(ge=0, le=2**53, description="The id of a player in `/v1/live/world`.")]
 AfterQuery = Annotated[
     int | None, Parameter(ge=0, le=2**53, description="Tell what was collected after this number; nothing if left out.")
 ]
@@ -62,6 +69,13 @@ class ViewTooWide(Refusal):
     public = ("cells_max",)
 
 
+class NoPlayer(Refusal):
+    """Nobody in view is called so; players who left and came back are called otherwise."""
+
+    code = "live.no_player"
+    status = 404
+
+
 class LiveMap(Struct, frozen=True, kw_only=True):
     """The doors that the map looks through."""
 
@@ -71,6 +85,7 @@ class LiveMap(Struct, frozen=True, kw_only=True):
     world: World
     gameplay: Gameplay
     gateway: Gateway
+    following: Following
     recent: RecentCollections
     clock: Clock
     window_us: int
@@ -128,7 +143,7 @@ def routes(live: LiveMap) -> list[HTTPRouteHandler]:
         itself.
         """
         await live.viewers.admit(caller, request.headers)
-        return live.about()
+        return replace(live.about(), follows=live.viewers.trusts(caller, request.headers))
 
     @get(f"{PREFIX}world", opt=open_to_all(refusals=refused))
     async def live_world(
@@ -166,7 +181,31 @@ def routes(live: LiveMap) -> list[HTTPRouteHandler]:
         await live.viewers.admit(caller, request.headers, looks=_COLLECTIBLES_LOOKS)
         return await live.collectibles(_box(west, south, east, north))
 
-    return [live_about, live_world, live_collectibles]
+    return [live_about, live_world, live_collectibles, *_player_routes(live)]
+
+
+def _player_routes(live: LiveMap) -> list[HTTPRouteHandler]:
+    @get(f"{PREFIX}me", opt=needs(Scope.GAME_READ))
+    async def live_me(*, caller: Caller, request: Request[Any, Any, Any]) -> Response[LivePlayer]:
+        """What the live map shows you of yourself. Answers 304 when `If-None-Match` names what you would get."""
+        await live.viewers.count(caller, looks=_PLAYER_LOOKS)
+        return etag_reply(await live.following.player(caller.principal.account_id), request)
+
+    @get(f"{PREFIX}players/{{id:int}}", opt=open_to_all(refusals=(Unauthenticated, Forbidden, NoPlayer)))
+    async def live_player(*, caller: Caller, request: Request[Any, Any, Any], id: PlayerPath) -> Response[LivePlayer]:
+        """The same of a player in view, by the id that the live map has for them.
+
+        Needs the scope `world.read`, by token or developer key, or a caller on the machine itself in development; a
+        demo shows everybody where players are, and nobody what they hold. Answers 304 when `If-None-Match` names what
+        you would get.
+        """
+        await live.viewers.admit_to_follow(caller, request.headers, looks=_PLAYER_LOOKS)
+        player_id = live.world.located_player(id)
+        if player_id is None:
+            raise NoPlayer
+        return etag_reply(await live.following.player(player_id), request)
+
+    return [live_me, live_player]
 
 
 def _box(west: float, south: float, east: float, north: float) -> Box:

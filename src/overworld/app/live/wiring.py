@@ -7,6 +7,7 @@ from collections.abc import Callable
 from overworld import __version__
 from overworld.app.game import Game
 from overworld.app.live.access import Viewers
+from overworld.app.live.following import Following
 from overworld.app.live.messages import LiveAbout, LiveHome, LiveServer, LiveType
 from overworld.app.live.recent import RecentCollections
 from overworld.app.live.routes import LiveMap
@@ -28,6 +29,7 @@ def build(
     world: World,
     gameplay: Gameplay,
     gateway: Gateway,
+    following: Following,
     clock: Clock,
     ids: IdSource,
     limiter: Limiter,
@@ -47,6 +49,7 @@ def build(
         world=world,
         gameplay=gameplay,
         gateway=gateway,
+        following=following,
         recent=RecentCollections(),
         clock=clock,
         window_us=game().collectibles.window_s * _SECOND_US,

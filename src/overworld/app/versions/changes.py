@@ -6,16 +6,20 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import msgspec
+from msgspec import Struct
 
 from overworld.app.game import Game, GameFile
 from overworld.app.hooks.loading import FILE_NAME as HOOKS_FILE
 from overworld.app.versions.messages import Change, Effect
+from overworld.domains.gameplay.carry.types import ItemType
 
 _EFFECTS = {
     "game": Effect.RESTART,
     "routes": Effect.RESTART,
     "movement": Effect.RESTART,
     "interest": Effect.RESTART,
+    "memberships": Effect.RESTART,
+    "sync": Effect.RESTART,
     "collectibles.cell_level": Effect.RESTART,
     "collectibles.window_s": Effect.RESTART,
     "collectibles.mean_per_cell": Effect.WINDOW,
@@ -35,10 +39,36 @@ def changes(before: Game, after: Game) -> list[Change]:
     return found
 
 
-def removed(before: GameFile, after: GameFile) -> list[str]:
-    """The currencies that are no longer there, or whose amounts would mean something else."""
+class Gone(Struct, frozen=True):
+    """What is no longer there, by name: currencies (also those whose amounts would mean something else), types."""
+
+    currencies: list[str]
+    items: list[str]
+    tools: list[str]
+
+    @property
+    def keys(self) -> list[str]:
+        """The tables in game.toml that are missed."""
+        return [
+            *(f"currencies.{name}" for name in self.currencies),
+            *(f"items.types.{name}" for name in self.items),
+            *(f"tools.types.{name}" for name in self.tools),
+        ]
+
+
+def removed(before: GameFile, after: GameFile) -> Gone:
+    """What players could hold by one definition, and could not by the other."""
     kept = after.currencies
-    return [code for code, rules in before.currencies.items() if code not in kept or kept[code].scale != rules.scale]
+    return Gone(
+        [code for code, rules in before.currencies.items() if code not in kept or kept[code].scale != rules.scale],
+        [name for name, one in before.items.types.items() if _differs(one, after.items.types.get(name))],
+        [name for name in before.tools.types if name not in after.tools.types],
+    )
+
+
+def _differs(before: ItemType, after: ItemType | None) -> bool:
+    """Whether what players hold of a type would be lost: stacks do not become unique items, nor the other way."""
+    return after is None or after.unique != before.unique
 
 
 def _differing(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[Change]:

@@ -14,7 +14,7 @@ from msgspec import Struct
 from overworld.app.game import Game, GameErrors, GameFile, assembled, check
 from overworld.app.hooks.loading import HookFaults, load
 from overworld.app.versions import store
-from overworld.app.versions.changes import changes, removed
+from overworld.app.versions.changes import Gone, changes, removed
 from overworld.app.versions.errors import BadDefinition, NeedsRestart, StillHeld
 from overworld.app.versions.messages import Change, Effect, GameReloaded, Reloaded
 from overworld.app.versions.store import Row
@@ -57,15 +57,19 @@ class Current:
 
 
 class Holdings(Protocol):
-    """Who would lose something if currencies vanished."""
+    """Who would lose something if something vanished."""
 
-    async def __call__(self, tx: Tx, currencies: Sequence[str]) -> dict[str, int]:
-        """How many hold or owe some of them, those alone of which anybody does. One round trip."""
+    async def __call__(self, tx: Tx, gone: Gone, /) -> dict[str, int]:
+        """How many hold or owe some of it, by name; those names alone of which anybody does."""
         ...
 
 
 class Versions:
-    """Begins versions and follows those that others begin. `followers` put a version in force; they may not fail."""
+    """Begins versions and follows those that others begin.
+
+    `followers` put a version in force, and may not fail; `adopters` write something for it, and are asked again when
+    they fail.
+    """
 
     def __init__(
         self,
@@ -77,6 +81,7 @@ class Versions:
         held: Holdings,
         owed: Holdings,
         followers: Sequence[Callable[[Version], None]],
+        adopters: Sequence[Callable[[Version], Awaitable[None]]] = (),
     ) -> None:
         self._current = current
         self._database = database
@@ -85,6 +90,8 @@ class Versions:
         self._held = held
         self._owed = owed
         self._followers = followers
+        self._adopters = adopters
+        self._adopted = 0
         self._turn = asyncio.Lock()
         self.behind = 0
         """1 while another server runs a version that this one cannot put in force."""
@@ -112,6 +119,7 @@ class Versions:
             game = wanted if one is row else _decoded(one, like=wanted)
             if game is not None and _same_windows(game, wanted):
                 self._put(Version(number=one.number, game=game, spawns_from=one.spawns_from))
+        await self._adopt()
 
     async def reload(self) -> Reloaded:
         """Reads the definition again and puts it in force, here now and elsewhere as soon as it is heard of.
@@ -127,6 +135,7 @@ class Versions:
             before = self._current.version
             found = changes(before.game, wanted)
             if not found:
+                await self._adopt()
                 return _told(before, found)
             _require_no_restart(found)
             async with self._database.transaction() as tx:
@@ -135,6 +144,7 @@ class Versions:
                 row = await self._begun(tx, wanted, before=before.game, last=last, starting=False)
             begun = Version(number=row.number, game=wanted, spawns_from=row.spawns_from)
             self._put(begun)
+            await self._adopt()
         structlog.get_logger("overworld.game").warning(
             "definition reloaded", number=row.number, version=wanted.digest[:12], keys=[one.key for one in found]
         )
@@ -150,6 +160,7 @@ class Versions:
         async with self._database.read() as tx:
             kept = await store.latest(tx)
         if not kept or kept[0].number <= self.number:
+            await self._adopt()
             return
         row, here = kept[0], self._current.game
         game = await asyncio.to_thread(_decoded, row, like=here)
@@ -159,14 +170,15 @@ class Versions:
             log.error("another server runs a version that this one cannot put in force", number=row.number, why=why)
             return
         self._put(Version(number=row.number, game=game, spawns_from=row.spawns_from))
+        await self._adopt()
         log.warning("definition of another server in force", number=row.number, version=row.digest[:12])
 
     async def _begun(self, tx: Tx, wanted: Game, *, before: Game | None, last: Row | None, starting: bool) -> Row:
         """Keeps the next version, and tells everybody when there was one before."""
         at = self._clock.now()
-        gone = removed(before.written, wanted.written) if before else []
+        gone = removed(before.written, wanted.written) if before else None
         await self._require_unheld(tx, gone, before=before, starting=starting)
-        at_once = last is None or before is None or bool(gone) or not _same_windows(before, wanted)
+        at_once = last is None or before is None or bool(gone and gone.currencies) or not _same_windows(before, wanted)
         row = Row(
             number=last.number + 1 if last else 1,
             name=wanted.name,
@@ -182,20 +194,28 @@ class Versions:
             await self._outbox.append(tx, [event], at=at)
         return row
 
-    async def _require_unheld(self, tx: Tx, gone: Sequence[str], *, before: Game | None, starting: bool) -> None:
-        if not gone or before is None:
+    async def _require_unheld(self, tx: Tx, gone: Gone | None, *, before: Game | None, starting: bool) -> None:
+        if gone is None or not gone.keys or before is None:
             return
         held, owed = await self._held(tx, gone), await self._owed(tx, gone)
         if not starting:
             # What has spawned pays by the version before until its window ends.
             for declared in before.collectibles.types.values():
-                if declared.currency in gone and declared.weight:
+                if declared.currency in gone.currencies and declared.weight:
                     owed[declared.currency] = owed.get(declared.currency, 0) + 1
         if held or owed:
             names = ", ".join(sorted(held.keys() | owed.keys()))
             raise StillHeld(
                 f"players hold or will be paid what the definition no longer has: {names}", held=held, owed=owed
             )
+
+    async def _adopt(self) -> None:
+        version = self._current.version
+        if self._adopted == version.number:
+            return
+        for adopter in self._adopters:
+            await adopter(version)
+        self._adopted = version.number
 
     def _put(self, version: Version) -> None:
         for follower in self._followers:

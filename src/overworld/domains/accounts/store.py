@@ -88,6 +88,14 @@ async def named(tx: Tx, ids: Sequence[UUID], folded: Sequence[str]) -> dict[UUID
     return {name: row["id"] for row in rows for name in (row["id"], row["username_folded"])}
 
 
+_USERNAMES = "SELECT id, username FROM accounts.account WHERE id = ANY($1::uuid[])"
+
+
+async def usernames(tx: Tx, ids: Sequence[UUID]) -> dict[UUID, str]:
+    """What the accounts with some ids are called. One round trip."""
+    return {row["id"]: row["username"] for row in await tx.fetch(_USERNAMES, ids)}
+
+
 _OWNER_OF_DEVICE = "SELECT account_id FROM accounts.device WHERE hash = $1"
 
 _CLAIM_DEVICE = """

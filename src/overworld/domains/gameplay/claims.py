@@ -87,6 +87,7 @@ class Claims:
         self._levels = list(levels)
         self._terms = terms_of(rules, age_max_s=self._fix_age_max_s)
         self._rule = rule
+        self._worn_known.clear()  # a tool may multiply by something else now
         self._exact.put_in_force(daily_cap=rules.daily_cap, levels=levels)
 
     async def run(self, commands: Sequence[ClaimCollectible], *, stripe: int = 0) -> list[Outcome]:

@@ -108,6 +108,7 @@ class GameplaySettings(Secretive, frozen=True, kw_only=True, forbid_unknown_fiel
     queue_max: Annotated[int, Meta(ge=1, le=65_536, description="Most claims that wait in one lane.")] = 4_096
     fix_age_max_s: Annotated[int, Meta(ge=1, le=300, description="Oldest position a claim is judged by.")] = 60
     nearby_radius_max_m: Annotated[float, Meta(gt=0, le=3_000, description="Widest radius of a nearby query.")] = 3_000
+    region_level: Annotated[int, Meta(ge=4, le=14, description="S2 level of the regions that have leaderboards.")] = 10
     cells_cached_max: Annotated[int, Meta(ge=1, le=1_000_000, description="Spawn cells kept in memory.")] = 32_768
     placed_max: Annotated[
         int, Meta(ge=1, le=10_000_000, description="Most placed collectibles that are open or will be.")

@@ -154,6 +154,10 @@ class Gateway:
         """
         self._publisher.publish(channel, message, except_account=except_account)
 
+    def listens(self, channel: str) -> bool:
+        """Whether anybody listens to the channel in this process."""
+        return bool(self._subscriptions.listeners(channel))
+
     def publish_players(self, cells: Sequence[int]) -> None:
         """Says that the players of these cells have changed; listeners get who is there, at the players' cadence."""
         self._publisher.players_changed(cells)

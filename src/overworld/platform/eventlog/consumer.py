@@ -16,7 +16,7 @@ from overworld.kernel.refusals import Refusal
 from overworld.platform.eventlog import store
 from overworld.platform.eventlog.pulse import Pulse
 from overworld.platform.eventlog.settings import EventLogSettings
-from overworld.platform.eventlog.types import START, DeadLetter, Handle, Position
+from overworld.platform.eventlog.types import START, Batch, DeadLetter, Handle, Position
 from overworld.platform.postgres import Database, DatabaseUnavailable
 
 _REJOIN_S = 0.2
@@ -105,11 +105,10 @@ class Consumer:
             batches = await store.read(
                 session, after=position, topics=self.topics, batches_max=self._settings.batches_max
             )
-            events = [event for batch in batches for event in batch.events]
-            await self._deliver(session, events)
+            await self._deliver(session, batches)
             position = batches[-1].position if batches else head
             now_s = asyncio.get_running_loop().time()
-            if events or now_s - saved_s > self._settings.save_ms / 1000:
+            if any(batch.events for batch in batches) or now_s - saved_s > self._settings.save_ms / 1000:
                 await store.move_cursor(session, self.name, to=position, at=self._clock.now())
                 saved, saved_s = position, now_s
 
@@ -125,7 +124,8 @@ class Consumer:
             head.cancel()
             stop.cancel()
 
-    async def _deliver(self, session: asyncpg.Connection, events: Sequence[Envelope]) -> None:
+    async def _deliver(self, session: asyncpg.Connection, batches: Sequence[Batch]) -> None:
+        events = [event for batch in batches for event in batch.events]
         for start in range(0, len(events), self._settings.events_max):
             part = events[start : start + self._settings.events_max]
             await self._handle_or_split(session, part, tries=self._settings.tries)

@@ -10,10 +10,11 @@ from overworld.kernel.clock import Clock
 from overworld.kernel.refusals import Busy, Fault
 from overworld.platform.eventlog import retention, store
 from overworld.platform.eventlog.consumer import Consumer
+from overworld.platform.eventlog.fold import Fold
 from overworld.platform.eventlog.pulse import Pulse
 from overworld.platform.eventlog.settings import EventLogSettings
 from overworld.platform.eventlog.tail import Tail
-from overworld.platform.eventlog.types import DeadLetter, Handle, Lag
+from overworld.platform.eventlog.types import Apply, DeadLetter, Handle, Lag
 from overworld.platform.postgres import Database
 
 _log = logging.getLogger(__name__)
@@ -52,6 +53,18 @@ class EventLog:
             name,
             topics=topics,
             handle=handle,
+            database=self._database,
+            pulse=self._pulse,
+            clock=self._clock,
+            settings=self._settings,
+        )
+
+    def fold(self, name: str, *, topics: Sequence[str], apply: Apply) -> Fold:
+        """As `consumer`, for a handler that writes in the transaction which moves the cursor: exactly once."""
+        return Fold(
+            name,
+            topics=topics,
+            apply=apply,
             database=self._database,
             pulse=self._pulse,
             clock=self._clock,

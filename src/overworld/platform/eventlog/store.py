@@ -174,6 +174,20 @@ async def first_time(tx: Tx, consumer: str, event_ids: Sequence[UUID]) -> set[UU
     return {row["event_id"] for row in await tx.fetch(_FIRST_TIME, consumer, event_ids)}
 
 
+_HAS_PASSED = """
+SELECT EXISTS (SELECT FROM eventlog.cursor WHERE consumer = $1) AND NOT EXISTS (
+    SELECT FROM eventlog.outbox
+    WHERE at < $3 AND topics && $2
+      AND (stamp, id) > (SELECT stamp, id FROM eventlog.cursor WHERE consumer = $1)
+)"""
+
+
+async def has_passed(tx: Tx, consumer: str, *, topics: frozenset[str], before: datetime) -> bool:
+    """Whether a consumer has read all that is committed of some topics and happened before a time."""
+    passed: bool = await tx.fetchval(_HAS_PASSED, consumer, sorted(topics), before)
+    return passed
+
+
 _LAG = """
 SELECT cursor.consumer, cursor.moved_at, unread.batches_behind, unread.oldest_at,
        (SELECT count(*) FROM eventlog.dead_letter WHERE dead_letter.consumer = cursor.consumer) AS dead_letters

@@ -9,9 +9,13 @@ from uuid import UUID
 from msgspec import Struct
 
 from overworld.kernel.events import Envelope
+from overworld.kernel.ports import Tx
 
 Handle = Callable[[Sequence[Envelope]], Awaitable[None]]
 """What a consumer does with events: in order, at least once, so it must be idempotent."""
+
+Apply = Callable[[Tx, Sequence[Envelope]], Awaitable[None]]
+"""What a fold does with events, in the transaction that moves its cursor: in order, exactly once."""
 
 
 class Position(Struct, frozen=True, order=True):

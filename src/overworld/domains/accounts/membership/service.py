@@ -125,6 +125,15 @@ class Memberships:
             for one in listed
         ]
 
+    async def players(self, membership: str) -> list[UUID] | None:
+        """Everybody who is in a club now, in no order; None when there is no such club. One statement."""
+        try:
+            club = self._clubs.named(membership)
+        except NoSuchMembership:
+            return None
+        async with self._database.read() as tx:
+            return await store.holders(tx, club.name, now=self._clock.now())
+
     async def seen(self, name: str) -> ClubSeen:
         """What a club is and brings, and how many numbers are left. One statement. Raises: NoSuchMembership."""
         club = self._clubs.named(name)

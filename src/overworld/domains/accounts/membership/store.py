@@ -126,6 +126,14 @@ async def listed(tx: Tx, club: str, *, after: int, now: datetime, limit: int) ->
     return [Listed(**row) for row in map(dict, await tx.fetch(_LISTED, club, after, now, limit))]
 
 
+_HOLDERS = "SELECT account_id FROM accounts.membership WHERE club = $1 AND (ends_at IS NULL OR ends_at > $2)"
+
+
+async def holders(tx: Tx, club: str, *, now: datetime) -> list[UUID]:
+    """The members of a club whose membership runs, in no order. One round trip."""
+    return [row["account_id"] for row in await tx.fetch(_HOLDERS, club, now)]
+
+
 async def given(tx: Tx, club: str) -> int:
     """How many numbers a club has given. One round trip."""
     return await tx.fetchval("SELECT given FROM accounts.club WHERE name = $1", club) or 0

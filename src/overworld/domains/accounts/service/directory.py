@@ -28,3 +28,8 @@ class Directory:
                 [key for key in keys if isinstance(key, str)],
             )
         return [known.get(key) for key in keys]
+
+    async def usernames(self, account_ids: Sequence[UUID]) -> dict[UUID, str]:
+        """What accounts are called; those that are gone are left out. One round trip."""
+        async with self._database.read() as tx:
+            return await store.usernames(tx, account_ids)

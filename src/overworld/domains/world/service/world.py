@@ -238,13 +238,32 @@ class World:
         """
         slots = self.engine.within(box)
         given, players = slots[:limit], self.engine.players
-        generation = players.generation[given].astype(np.int64) % _GENERATIONS
         return Located(
             count=slots.size,
-            id=(generation << _SLOT_BITS | given).tolist(),
+            id=self._located_ids(given),
             lat=players.lat_deg[given].round(_PLACE_DIGITS).tolist(),
             lng=players.lng_deg[given].round(_PLACE_DIGITS).tolist(),
         )
+
+    def located_id(self, player_id: UUID) -> int | None:
+        """What `located` calls a player; None when this process knows nothing of them."""
+        slot = self.engine.players.slot(player_id)
+        return None if slot == NO_SLOT else self._located_ids(np.array([slot]))[0]
+
+    def located_player(self, located_id: int) -> UUID | None:
+        """Whom `located` calls so; None when that was somebody who is here no more."""
+        slot, players = located_id & ((1 << _SLOT_BITS) - 1), self.engine.players
+        if slot >= players.generation.size or self._located_ids(np.array([slot])) != [located_id]:
+            return None
+        try:
+            return players.id(slot)
+        except LookupError:
+            return None
+
+    def _located_ids(self, slots: I64) -> list[int]:
+        generation = self.engine.players.generation[slots].astype(np.int64) % _GENERATIONS
+        ids: list[int] = (generation << _SLOT_BITS | slots).tolist()
+        return ids
 
     def listen(self, cell: int) -> None:
         """Has `on_cells_changed` tell of a room cell; as many times as asked for, `unlisten` must end it."""

@@ -1,0 +1,102 @@
+"""Durable consumers whose whole effect is rows of the same database: each event counts exactly once."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from itertools import chain
+from typing import Any
+
+import asyncpg
+
+from overworld.kernel.events import Envelope
+from overworld.kernel.refusals import Refusal
+from overworld.platform.eventlog import store
+from overworld.platform.eventlog.consumer import Consumer
+from overworld.platform.eventlog.types import Apply, Batch
+
+_log = logging.getLogger(__name__)
+
+
+class Fold(Consumer):
+    """A consumer whose handler writes in the transaction that moves the cursor: both last, or neither.
+
+    So no event is counted twice, whatever crashes, and no mark is kept for each event. The cursor's row is locked
+    first: who rebuilds what was folded locks it too, and finds both in step.
+
+    A handler that raises is tried again as in `Consumer`. When it keeps failing the batches are halved until one stands
+    alone; of that one each event is applied by itself, and those that fail become dead letters.
+    """
+
+    def __init__(self, name: str, *, apply: Apply, **options: Any) -> None:
+        super().__init__(name, handle=_nothing, **options)
+        self._apply = apply
+
+    async def _deliver(self, session: asyncpg.Connection, batches: Sequence[Batch]) -> None:
+        parts: list[list[Batch]] = [[]]
+        size = 0
+        for batch in batches:
+            if parts[-1] and size + len(batch.events) > self._settings.events_max:
+                parts.append([])
+                size = 0
+            parts[-1].append(batch)
+            size += len(batch.events)
+        for part in parts:
+            if any(batch.events for batch in part):
+                await self._fold_or_split(session, part, tries=self._settings.tries)
+
+    async def _fold_or_split(self, session: asyncpg.Connection, batches: Sequence[Batch], *, tries: int) -> None:
+        error = await self._try_to_fold(session, batches, tries=tries)
+        if error is None:
+            return
+        if len(batches) == 1:
+            await self._one_by_one(session, batches[0])
+            return
+        middle = len(batches) // 2
+        for half in (batches[:middle], batches[middle:]):
+            await self._fold_or_split(session, half, tries=1 if len(half) > 1 else self._settings.tries)
+
+    async def _try_to_fold(
+        self, session: asyncpg.Connection, batches: Sequence[Batch], *, tries: int
+    ) -> Exception | None:
+        """Folds batches in one transaction; the last error when it never succeeds, and nothing is left of it then."""
+        events = list(chain.from_iterable(batch.events for batch in batches))
+        tried, pause_s = 0, self._settings.backoff_first_ms / 1000
+        while True:
+            try:
+                async with asyncio.timeout(self._settings.handle_timeout_s), session.transaction():
+                    await store.move_cursor(session, self.name, to=batches[-1].position, at=self._clock.now())
+                    await self._apply(session, events)
+            except Exception as error:
+                self.retried += 1
+                tried += not (isinstance(error, Refusal) and error.retryable)
+                if session.is_closed():
+                    raise ConnectionError("the session was lost with events in hand") from error
+                if tried >= tries:
+                    return error
+                _log.warning("fold %s failed with %d events: %r", self.name, len(events), error)
+            else:
+                self.handled += len(events)
+                return None
+            await self._pause(pause_s)
+            pause_s = min(2 * pause_s, self._settings.backoff_max_ms / 1000)
+
+    async def _one_by_one(self, session: asyncpg.Connection, batch: Batch) -> None:
+        """The events of one batch, each in a savepoint of its own; with them the cursor passes the batch."""
+        async with session.transaction():
+            await store.move_cursor(session, self.name, to=batch.position, at=self._clock.now())
+            for event in batch.events:
+                try:
+                    async with session.transaction():
+                        await self._apply(session, [event])
+                except Exception as error:
+                    if session.is_closed():
+                        raise ConnectionError("the session was lost with events in hand") from error
+                    await self._bury(session, event, error)
+                else:
+                    self.handled += 1
+
+
+async def _nothing(_events: Sequence[Envelope]) -> None:
+    """What a consumer hands its events to; a fold applies them instead."""
