@@ -15,6 +15,8 @@ from bench.claims_socket import claims_socket
 from bench.connections import connections
 from bench.curves import curves
 from bench.fanout import fanout
+from bench.inventory import inventory
+from bench.leaderboard import leaderboard
 from bench.location import location, location_single
 from bench.location_json import location_json
 from bench.nearby import nearby
@@ -22,13 +24,14 @@ from bench.peers import peers
 from bench.quests import quests
 from bench.seal import seal
 from bench.start import start
+from bench.sync import sync
 from bench.tick import tick
 from bench.transfers import transfers
 
 _NAMES = (
-    "bandwidth", "claims", "claims-curve", "claims-hot", "claims-socket", "connections", "curves", "fanout", "location",
-    "location-json", "location-single", "nearby", "peers", "quests", "seal", "start", "tick",
-    "transfers",
+    "bandwidth", "claims", "claims-curve", "claims-hot", "claims-socket", "connections", "curves", "fanout",
+    "inventory", "leaderboard", "location", "location-json", "location-single", "nearby", "peers", "quests", "seal",
+    "start", "sync", "tick", "transfers",
 )  # fmt: skip
 
 app = App(name="script/bench", help="Measures the product on this machine.", version_flags=())
@@ -41,6 +44,8 @@ app.command(claims_socket)
 app.command(connections)
 app.command(curves)
 app.command(fanout)
+app.command(inventory)
+app.command(leaderboard)
 app.command(location)
 app.command(location_json)
 app.command(location_single)
@@ -49,6 +54,7 @@ app.command(peers)
 app.command(quests)
 app.command(seal)
 app.command(start)
+app.command(sync)
 app.command(tick)
 app.command(transfers)
 

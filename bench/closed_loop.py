@@ -19,7 +19,7 @@ from overworld.kernel.identity import Answer
 from overworld.kernel.refusals import Refusal
 
 _SPARE = 1.5
-_CLAIMS_MIN = 5_000
+_CLAIMS_MIN = 2_000
 
 Collect = Callable[[ClaimCollectible], Awaitable[Answer[Collected]]]
 

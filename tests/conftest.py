@@ -13,6 +13,7 @@ from typing import Any
 
 import asyncpg
 import pytest
+from hypothesis import settings
 from xdist.scheduler import LoadScopeScheduling
 
 from overworld.app.kernel_cache import kernel_cache
@@ -22,6 +23,10 @@ from overworld.platform.postgres import Database, DatabaseSettings, EmbeddedPost
 from overworld.platform.postgres.migrations import read_steps
 
 os.environ.setdefault("NUMBA_CACHE_DIR", str(kernel_cache(Path("data"))))
+
+# How long an example takes depends on what else runs on the machine; in CI that is so by itself.
+settings.register_profile("untimed", settings.get_profile(settings.get_current_profile_name()), deadline=None)
+settings.load_profile("untimed")
 
 SHARING_SERVERS = (
     "tests/app/live/test_live.py",
@@ -68,6 +73,15 @@ type_of_open = Callable[..., AbstractAsyncContextManager[Database]]
 def open_database(databases: Databases) -> type_of_open:
     """Opens a fresh database with the given schemas migrated: `async with open_database(SCHEMA, ...) as database`."""
     return databases.opened
+
+
+@pytest.fixture
+def untraced(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leaves the processes that a test starts out of the coverage: tracing costs a busy server a third of its time.
+
+    For measurements, and for proofs and tours of what other tests reach too.
+    """
+    monkeypatch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)
 
 
 @pytest.fixture

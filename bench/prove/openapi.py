@@ -180,6 +180,11 @@ class Player:
                 body = {"id": f"q{uuid4().hex[:16]}", "quest": quest}
             case "/v1/game/items":
                 body = {"to": self._friend, "items": {"cookie": 1}, "badges": ["baker"]}
+            case "/v1/game/sync":
+                now = datetime.now(UTC).isoformat()
+                action = LJUBLJANA | {"action": "collect", "target": "x", "at": now, "monotonic_ms": 1}
+                actions = [action | {"request_id": uuid4().hex}]
+                body = {"device": "phone", "boot": "1", "sent_at": now, "sent_monotonic_ms": 1, "actions": actions}
             case "/v1/tokens/transfer":
                 self._collect()
                 body = {"to": self._friend, "currency": "coin", "amount": "1"}
@@ -228,8 +233,8 @@ class Player:
         coin, place = self._stand()
         self._post("/v1/auth/device", {"device_id": self._name})
         other = next(each for each in self._get("/v1/auth/sessions", {}) if not each["current"])
-        names = {"id": coin, "session_id": other["id"], "Idempotency-Key": self._name, "radius_m": 500}
-        return place | VIEW | names | {"number": 0, "from": 0, "to": 0, "transfer": self._transfer}
+        names = {"id": coin, "name": "founders", "session_id": other["id"], "Idempotency-Key": self._name}
+        return place | VIEW | names | {"radius_m": 500} | {"number": 0, "from": 0, "to": 0, "transfer": self._transfer}
 
     def _stand(self) -> tuple[str, dict[str, Any]]:
         """Goes to a collectible; its id, and where it is."""

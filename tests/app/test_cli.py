@@ -182,3 +182,41 @@ def test_a_reader_who_has_had_enough_is_no_error(tmp_path, arguments):
 def test_closed_standard_streams_change_no_exit_code(tmp_path, arguments, code):
     command = ["/bin/sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", sys.executable, "-m", "overworld", *arguments]
     assert subprocess.run(command, cwd=tmp_path, check=False, timeout=60).returncode == code  # noqa: S603
+
+
+def test_a_new_game_is_fine_and_does_what_its_tests_say(capsys, bare_machine):
+    assert run(capsys, "game", "new", "rock-pool")[0] == 0
+    code, out, _ = run(capsys, "game", "check", "rock-pool")
+    assert code == 0 and "fine; Rock Pool, version" in out and "hooks on_claim" in out
+    code, out, _ = run(capsys, "game", "test", "./rock-pool")
+    assert (code, out.splitlines()[-1]) == (0, "Rock Pool: 4 scenarios as expected")
+
+
+def test_a_new_game_overwrites_nothing_and_has_a_name(capsys, bare_machine):
+    target = bare_machine / "there"
+    assert run(capsys, "game", "new", "pool", "--directory", str(target))[0] == 0
+    (target / "game.toml").write_text("mine")
+    with pytest.raises(SystemExit, match="is there already"):
+        main(["game", "new", "pool", "--directory", str(target)])
+    assert (target / "game.toml").read_text() == "mine"
+    with pytest.raises(SystemExit, match="is no name for a game"):
+        main(["game", "new", "My Game"])
+
+
+def test_a_difference_says_when_it_would_be_in_force(capsys, bare_machine):
+    for name in ("old", "new"):
+        run(capsys, "game", "new", "pool", "--directory", name)
+    file = bare_machine / "new" / "game.toml"
+    changed = file.read_text().replace("daily_cap = 300", "daily_cap = 400").replace("= 12.0", "= 9.0")
+    file.write_text(changed.replace('title = "Pool"', 'title = "The Pool"').replace("pearl", "gem"))
+    (bare_machine / "new" / "rules.py").unlink()
+    code, out, _ = run(capsys, "game", "diff", "old", "new")
+    told = out.splitlines()
+    assert code == 0
+    assert "~ collectibles.daily_cap: 300 -> 400 (at once)" in told
+    assert "~ collectibles.mean_per_cell: 12.0 -> 9.0 (next window)" in told
+    assert '~ game.title: "Pool" -> "The Pool" (restart)' in told
+    assert "! currencies.pearl: refused as long as anybody holds or will be paid some" in told
+    assert any(line.startswith("- rules.py: ") for line in told)
+    code, out, _ = run(capsys, "game", "diff", "old", "old")
+    assert (code, out.splitlines()[0][-9:]) == (0, "no change")

@@ -85,6 +85,50 @@ def test_nothing_can_be_sent_unless_the_game_says_so(tmp_path):
     assert limits_of(spoken, {"pearl": Currency("pearl", 2)}) == {"pearl": SendLimits(150, 200, 20)}
 
 
+CLUB = """
+[memberships.shoal]
+title = "The Shoal"
+founding = true
+price = "2.50"
+currency = "pearl"
+benefits = { reward_multiplier = "1.5", token_life_min = 20 }
+"""
+
+
+def test_what_a_membership_multiplies_becomes_a_member_bonus(tmp_path):
+    text = GOOD.replace('collectibles = "shells"', 'collectibles = "shells"\nmemberships = "shoal"') + CLUB
+    game = check(written(tmp_path, text))
+    assert (game.routes.memberships, game.memberships["shoal"].benefits.token_life_min) == ("shoal", 20)
+    assert game.collectibles.member_bonus == {"shoal": "0.5"}
+    assert game.digest != check(written(tmp_path, GOOD)).digest
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "error"),
+    [
+        ('price = "2.50"', 'price = "0"', "memberships.shoal.price: is worth nothing; allowed: a value above 0"),
+        ('"pearl"\nben', '"gem"\nben', "memberships.shoal.currency: there is no currency `gem`; known here: pearl"),
+        ('price = "2.50"\n', "", "memberships.shoal: price and currency go together"),
+        ("token_life_min = 20", "token_life_min = 31", "memberships.shoal.benefits.token_life_min: "),
+        ("founding = true\n", "", "line 7: routes.memberships: there is no founding club that this could stand for"),
+        ('memberships = "pods"', 'memberships = "game"', "line 7: routes.memberships: `/v1/game` has another meaning"),
+        ("reach_m = 30", 'reach_m = 30\nmember_bonus = { shoal = "0.1" }', "collectibles.member_bonus says already"),
+    ],
+)
+def test_a_club_that_cannot_be_is_refused(tmp_path, old, new, error):
+    text = GOOD.replace('collectibles = "shells"', 'collectibles = "shells"\nmemberships = "pods"') + CLUB
+    assert old in text
+    found_wrong = errors_of(tmp_path, text.replace(old, new))
+    assert len(found_wrong) == 1 and error in found_wrong[0]
+
+
+def test_one_club_at_most_is_the_founding_one(tmp_path):
+    second = CLUB.replace("memberships.shoal", "memberships.school")
+    assert errors_of(tmp_path, GOOD + CLUB + second) == [
+        "line 32: memberships.school.founding: shoal is the founding club already"
+    ]
+
+
 def test_the_digest_is_of_the_content_not_of_its_writing(tmp_path):
     """Comments, order and spelled-out defaults change nothing; a value does."""
     digest = check(written(tmp_path, GOOD)).digest
@@ -157,6 +201,17 @@ def test_everything_wrong_is_found_at_once_with_its_line(tmp_path):
             "[progression]",
             '[transfers.currencies.pearl]\nper_transfer_max = "1"\nper_day_max = "0"\n[progression]',
             "line 21: transfers.currencies.pearl.per_day_max: is worth nothing; allowed: a value above 0",
+        ),
+        (
+            "[progression]",
+            '[leaderboards.best]\ncounts = "perl"\n[progression]',
+            "line 20: leaderboards.best.counts: there is no currency `perl`; did you mean `pearl`?",
+        ),
+        (
+            "[progression]",
+            '[leaderboards.best]\nresets = "0 25 * * *"\n[progression]',
+            "line 20: leaderboards.best.resets: hour '25' is not one of 0 to 23;"
+            " allowed: never, daily, weekly, monthly, or a cron expression of five fields",
         ),
         (
             "[progression]",

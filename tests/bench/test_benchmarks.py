@@ -19,6 +19,7 @@ ROOT = Path(__file__).parents[2]
 NO_WRK = shutil.which("wrk") is None and os.environ.get("CI") != "true"
 NO_REDIS = shutil.which("redis-server") is None and os.environ.get("CI") != "true"
 
+pytestmark = pytest.mark.usefixtures("untraced")
 slow = pytest.mark.slow
 needs_wrk = pytest.mark.skipif(NO_WRK, reason="wrk is not installed: script/need wrk")
 
@@ -55,7 +56,7 @@ def holds(line: dict[str, Any], rate: str) -> None:
 @slow
 @pytest.mark.parametrize("over", ["socket", "http"])
 def test_every_claim_is_counted_once(over: str):
-    line = told("claims-socket", "--over", over, "--players", "8", "--contested", "0.5", "--seconds", "1")
+    line = told("claims-socket", "--over", over, "--players", "8", "--contested", "0.5", "--seconds", "0.3")
     holds(line, "claims_per_s")
     assert line["wins"] == line["transfers"] > 0
     assert list(line["refusals"]) == ["gameplay.already_collected"]
@@ -65,7 +66,7 @@ def test_every_claim_is_counted_once(over: str):
 @slow
 def test_claims_are_measured_in_batches_and_row_by_row_on_the_same_books():
     of = ["--players", "200", "--campaigns", "5", "--contested", "0.2", "--in-flight", "16"]
-    line = told("claims", *of, "--seconds", "1", "--rounds", "3")
+    line = told("claims", *of, "--seconds", "0.3", "--rounds", "3")
     ratio = line["claims_per_s"] / line["row_by_row"]["claims_per_s"]
     assert line["ratio_vs_row_by_row"] == pytest.approx(ratio, abs=0.01)
     assert line["wins"] == line["transfers"] > 0
@@ -76,7 +77,7 @@ def test_claims_are_measured_in_batches_and_row_by_row_on_the_same_books():
 
 @slow
 def test_one_sponsor_pays_for_all_claims_and_nothing_is_paid_twice():
-    line = told("claims-hot", "--players", "200", "--in-flight", "16", "--seconds", "1", "--rounds", "3")
+    line = told("claims-hot", "--players", "200", "--in-flight", "16", "--seconds", "0.3", "--rounds", "3")
     assert line["ratio_vs_row_by_row"] > 0
     assert line["wins"] == line["transfers"] > 0
     assert line["refusals"] == {}
@@ -84,10 +85,38 @@ def test_one_sponsor_pays_for_all_claims_and_nothing_is_paid_twice():
 
 @slow
 def test_gifts_are_posted_in_batches_and_every_wallet_holds_what_was_answered():
-    line = told("transfers", "--accounts", "100", "--in-flight", "16", "--seconds", "1", "--rounds", "3")
+    line = told("transfers", "--accounts", "100", "--in-flight", "16", "--seconds", "0.3", "--rounds", "3")
     assert line["min"]["transfers_per_s"] > 0
     assert line["transfers"] > 0
     assert line["audit_faults"] == 0
+
+
+@slow
+def test_what_players_carry_after_changes_is_what_they_were_told():
+    line = told("inventory", "--players", "100", "--in-flight", "16", "--seconds", "0.6", "--rounds", "3")
+    assert line["min"]["changes_per_s"] > 0
+    assert line["ratio_vs_row_by_row"] > 0
+    assert line["audit_faults"] == 0
+
+
+@slow
+def test_queues_of_actions_are_measured_and_row_by_row_on_the_same_books():
+    line = told("sync", "--players", "200", "--actions", "10", "--in-flight", "4", "--seconds", "1", "--rounds", "3")
+    ratio = line["actions_per_s"] / line["row_by_row"]["actions_per_s"]
+    assert line["ratio_vs_row_by_row"] == pytest.approx(ratio, abs=0.01)
+    assert line["wins"] == line["transfers"] > 0
+    assert line["audit_faults"] == 0
+
+
+@slow
+def test_collections_come_into_ranks_and_the_first_places_are_those_of_the_table():
+    line = told("leaderboard", "--players", "1000", "--seconds", "1", "--rounds", "3")
+    assert 0 < line["min"]["updates_per_s"] <= line["updates_per_s"]
+    assert line["ratio_vs_row_by_row"] > 0
+    assert line["row_by_row"]["updates_per_s"] > 0
+    assert line["updates"] > 0
+    assert 0 < line["alone_p50_us"] <= line["alone_p99_us"]
+    assert 0 < line["shown_p50_ms"] <= line["shown_p99_ms"] < 10_000
 
 
 @slow
@@ -115,7 +144,7 @@ def test_the_curve_of_claims_is_drawn(tmp_path: Path):
 
 @slow
 def test_fixes_are_sent_as_fast_as_they_are_answered():
-    line = told("location-json", "--connections", "4", "--seconds", "1")
+    line = told("location-json", "--connections", "4", "--seconds", "0.3")
     holds(line, "updates_per_s")
     assert line["settings"]["loop"] == "closed"
 
@@ -132,7 +161,8 @@ def test_fixes_are_sent_at_the_rate_asked_for():
 @pytest.mark.parametrize("records", [1, 8])
 def test_packed_fixes_are_all_judged_and_players_are_told_of_each_other(records: int):
     of = ["location-single"] if records == 1 else ["location", "--ack-share", "0.1", "--city-km", "0.3"]
-    line = told(*of, "--connections", "20", "--rate", "2000", "--seconds", "9", "--rounds", "3")
+    seconds = "3" if records == 1 else "9"
+    line = told(*of, "--connections", "20", "--rate", "2000", "--seconds", seconds, "--rounds", "3")
     holds(line, "updates_per_s")
     assert line["updates_per_s"] == pytest.approx(2_000, rel=0.2)
     assert line["settings"]["records"] == records
@@ -240,7 +270,8 @@ def test_the_benchmarks_are_listed_each_with_what_it_measures():
     lines = bench("list").stdout.splitlines()
     assert [line.split()[0] for line in lines] == [
         "bandwidth", "claims", "claims-curve", "claims-hot", "claims-socket", "connections", "curves", "fanout",
-        "location", "location-json", "location-single", "nearby", "peers", "seal", "start", "tick", "transfers",
+        "inventory", "leaderboard", "location", "location-json", "location-single", "nearby", "peers", "quests", "seal",
+        "start", "sync", "tick", "transfers",
     ]  # fmt: skip
     assert all(len(line) > 40 for line in lines)
 

@@ -13,6 +13,7 @@ from uuid import uuid4
 
 import httpx
 import pytest
+from numba.core.caching import UserProvidedCacheLocator
 
 from bench.servers import ServerProcess
 from overworld.client import Socket
@@ -21,8 +22,8 @@ from tests.docs.pages import ROOT, Block, read
 PAGE = "docs/add-a-domain.md"
 COPIED = ("src", "script", "docs", "pyproject.toml", "tests/conftest.py")
 NEW = ("python", "sql")
-# The kernels of the copy are compiled anew: a cache of compiled ones goes by the path of their source.
-COMPILING_S = 300.0
+pytestmark = pytest.mark.usefixtures("untraced")  # the copy is no part of the coverage
+COMPILING_S = 300.0  # where the checkout's own kernels are not compiled yet
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +41,19 @@ def copy(tmp_path_factory) -> Path:
         elif block.language == "diff":
             file = folder / file_of(block)
             file.write_text(changed(file.read_text(), block.text))
+    take_kernels(folder)
     return folder
+
+
+def take_kernels(copy: Path) -> None:
+    """Gives the copy what is compiled already: Numba keeps it by the path of a source, and trusts it by its text."""
+    for source in {file.parent for file in (ROOT / "src").rglob("*.py")}:
+        compiled, own = (
+            UserProvidedCacheLocator.get_suitable_cache_subpath(str(folder / "any.py"))
+            for folder in (source, copy / source.relative_to(ROOT))
+        )
+        if (kept := Path(os.environ["NUMBA_CACHE_DIR"]) / compiled).is_dir():
+            shutil.copytree(kept, copy / "kernels" / own)
 
 
 def file_of(block: Block) -> str:

@@ -22,6 +22,8 @@ EVENTS = {
     "peer.message",
     "inventory.changed",
     "level.reached",
+    "quest.completed",
+    "quest.progress",
     "tokens.sent",
     "leaderboard.updated",
     "unsubscribed",

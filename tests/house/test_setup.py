@@ -180,6 +180,19 @@ def test_compiled_kernels_are_kept_apart_for_each_state_of_the_kernels(project):
     assert folder(NUMBA_CACHE_DIR="/elsewhere") == "/elsewhere"
 
 
+def test_who_wants_no_bytecode_beside_the_sources_has_it_in_the_cache(project):
+    """Without any, each process compiles every module anew, and a server starts three times as slowly."""
+
+    def bytecode(**environment: str) -> str:
+        look = 'echo "${PYTHONDONTWRITEBYTECODE-unset} ${PYTHONPYCACHEPREFIX-unset}"'
+        _, out = project.run("serve", "sh", "-c", look, **environment)
+        return str(out).removesuffix("\n")
+
+    assert bytecode() == "unset unset"
+    assert bytecode(PYTHONDONTWRITEBYTECODE="1") == f" {project.root}/.cache/bytecode"
+    assert bytecode(PYTHONDONTWRITEBYTECODE="1", PYTHONPYCACHEPREFIX="/elsewhere") == "1 /elsewhere"
+
+
 def test_where_the_home_folder_cannot_be_written_the_cache_lies_in_the_project(project):
     project.run("serve", HOME="/nonexistent")
     assert project.log.read_text().startswith(f"{project.root}/.cache/uv|venv")

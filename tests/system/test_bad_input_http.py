@@ -133,7 +133,9 @@ class Operation(Struct, frozen=True):
 
     def url(self) -> str:
         """An address with something in its path that is not there."""
-        return self.path.format(id="A" * 32, item_id="nothing", tool_id=uuid4(), session_id=uuid4(), number=10**9)
+        return self.path.format(
+            id="A" * 32, item_id="nothing", tool_id=uuid4(), session_id=uuid4(), number=10**9, name="nobody"
+        )
 
 
 class Attack:
@@ -198,6 +200,8 @@ def example(path: str) -> dict[str, Any]:
         "/v1/location/update": fix | {"altitude_m": 300, "speed_m_s": 1, "heading_deg": 90},
         "/v1/location/visibility": {"visible": True},
         "/v1/tokens/transfer": {"to": "nobody", "currency": "coin", "amount": "1", "note": "hello"},
+        "/v1/memberships/{name}/apply": {},
+        "/v1/game/sync": queue(),
         "/v1/game/collectibles/{id}/collect": {},
         "/v1/game/coins/{id}/collect": {},
         "/v1/game/collectibles": {"items": [placement()]},
@@ -212,6 +216,23 @@ def example(path: str) -> dict[str, Any]:
         "/v1/game/tools/{tool_id}/repair": {},
     }
     return bodies[path]
+
+
+def queue() -> dict[str, Any]:
+    """One action without a network, with every field it knows."""
+    now = datetime.now(UTC).isoformat()
+    action = {
+        "request_id": uuid4().hex,
+        "action": "collect",
+        "target": "A" * 32,
+        "at": now,
+        "monotonic_ms": 1_000,
+        "lat": 46.05,
+        "lng": 14.5,
+        "boot": "1",
+        "data": {},
+    }
+    return {"device": "phone", "boot": "1", "sent_at": now, "sent_monotonic_ms": 2_000, "actions": [action]}
 
 
 def placement() -> dict[str, Any]:
@@ -411,7 +432,11 @@ async def test_no_idempotency_key_is_a_bug_and_bad_ones_are_refused(attack, oper
     longest = await attack.all(
         attack.send(each, "longest", json={}, headers={"Idempotency-Key": "k" * 255}) for each in keyed
     )
-    assert {reply.json()["code"] for reply in longest} == {"gameplay.not_found", "http.bad_request"}
+    assert {reply.json()["code"] for reply in longest} == {
+        "accounts.no_such_membership",
+        "gameplay.not_found",
+        "http.bad_request",
+    }
 
 
 async def test_bodies_of_other_types_are_refused(attack, operations):

@@ -28,8 +28,13 @@ from overworld.app.settings import Settings
 from overworld.domains.accounts.errors import BadRefreshToken, EmailTaken, NoSuchSession, TokenRevoked, UsernameTaken
 from overworld.domains.accounts.messages import LogIn, Refresh, Register, SignInDevice
 from overworld.domains.accounts.types import AccountsSettings, Origin
+from overworld.domains.gameplay.carry.errors import CannotPay, NoSuchItem, SoldOut, TopLevel
+from overworld.domains.gameplay.carry.messages import UpgradeTool, UseItem
+from overworld.domains.gameplay.carry.rules import starter_id
+from overworld.domains.gameplay.carry.types import Drop, Effects, ItemRules, ItemType, ToolLevel, ToolRules, ToolType
 from overworld.domains.gameplay.errors import AlreadyCollected, Expired, WalletFrozen
 from overworld.domains.gameplay.messages import ClaimCollectible, CollectibleToPlace, PlaceCollectibles
+from overworld.domains.gameplay.rewards import Grant, Reward, require_posted
 from overworld.domains.ledger import Ledger
 from overworld.domains.ledger.errors import AccountFrozen, Insufficient
 from overworld.domains.ledger.messages import SendBody, SendTokens
@@ -46,7 +51,12 @@ from overworld.platform.observability import Metrics
 from overworld.platform.postgres import Database, idempotency, migrate
 from tests.system.player import LJUBLJANA
 
-pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module"), pytest.mark.xdist_group("pairs")]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.asyncio(loop_scope="module"),
+    pytest.mark.xdist_group("pairs"),
+    pytest.mark.no_cover,  # each command has tests of its own; here tracing would double the time
+]
 
 PASSWORD = "a long enough password"
 SESSIONS_MAX = 3
@@ -57,10 +67,14 @@ EXPECTED = (
     AccountFrozen,
     AlreadyCollected,
     BadRefreshToken,
+    CannotPay,
     EmailTaken,
     Expired,
     Insufficient,
+    NoSuchItem,
     NoSuchSession,
+    SoldOut,
+    TopLevel,
     UsernameTaken,
     WalletFrozen,
 )
@@ -71,14 +85,21 @@ SETTINGS = Settings(
 )
 
 
+_DROPS = (Drop(weight=1, reward=Reward(tokens={"coin": "1"})), Drop(weight=1, reward=Reward(items={"crown": 1})))
+_ITEMS = ItemRules(types={"crown": ItemType(supply=30), "box": ItemType(effects=Effects(open=_DROPS))})
+_PICK = ToolType(currency="coin", levels=(ToolLevel(efficiency="1"), *(ToolLevel(efficiency="2", cost="1"),) * 99))
+
+
 def _game() -> Game:
-    """`ore` with a heap of collectibles in everybody's reach, many to fight over, and gifts without end."""
+    """`ore` with a heap of collectibles in everybody's reach, many to fight over, gifts without end, and boxes."""
     game = check(found("ore"))
     limits = CurrencyTransferRules(per_transfer_max="1000000", per_day_max="1000000", per_day_count=10_000)
     return replace(
         game,
         collectibles=replace(game.collectibles, mean_per_cell=64.0, reach_m=1_000.0),
         transfers=TransferRules(currencies={"coin": limits}),
+        items=_ITEMS,
+        tools=ToolRules(starter="pick", types={"pick": _PICK}),
     )
 
 
@@ -217,6 +238,29 @@ class Town:
         key = f"sent in round {self._round}"
         await server.sending.service.send(SendTokens(from_id=self.players[0], body=body, key=key))
 
+    async def carry(self, server: House) -> None:
+        """Boxes and crowns are given, boxes opened, tools upgraded, several players' in one transaction."""
+        player_id, key = self.any(self.players), str(self.ids())
+        what = self.chance.randrange(3)
+        if what == 0:
+            await self._reward(server)
+        elif what == 1:
+            await server.carry.service.use(UseItem(player_id=player_id, item_id="box", key=key))
+        else:
+            tool_id = starter_id(player_id, "pick")
+            await server.carry.service.change(UpgradeTool(player_id=player_id, tool_id=tool_id, key=key))
+
+    async def _reward(self, server: House) -> None:
+        reward = Reward(tokens={"coin": "1"}, items={"box": 2, "crown": 1})
+        at = self.clock.now()
+        grants = [
+            Grant(player_id=player_id, reward=reward, reference=self.ids(), reason="test")
+            for player_id in self.chance.sample(self.players, 2)
+        ]
+        async with server.database.transaction() as tx:
+            given = await server.carry.rewards.grant(tx, grants, at=at)
+            require_posted(await server.ledger.service.post(tx, given.transfers, at=at))
+
     async def promise(self, server: House) -> None:
         """Something that one player owes another from now on, and that is due at once."""
         payer, payee = (AccountRef(player_id, "coin") for player_id in self.chance.sample(self.players, 2))
@@ -308,7 +352,7 @@ COMMANDS: dict[str, Callable[[Town, House], Awaitable[None]]] = {
     for command in (
         Town.claim, Town.claim_under_one_key, Town.place, Town.withdraw, Town.register, Town.log_in, Town.device,
         Town.refresh, Town.log_out, Town.log_out_everywhere, Town.end_session, Town.post, Town.send,
-        Town.send_under_one_key, Town.promise, Town.expire, Town.freeze, Town.stand,
+        Town.carry, Town.send_under_one_key, Town.promise, Town.expire, Town.freeze, Town.stand,
         Town.forget_fixes, Town.tell_movement, Town.forget_answers, Town.maintain_log, Town.migrate,
     )
 }  # fmt: skip
@@ -351,6 +395,7 @@ async def town(databases) -> AsyncIterator[Town]:
             stack.push_async_callback(house.accounts.close)
             stack.push_async_callback(house.gameplay.service.close)
             stack.push_async_callback(house.sending.service.close)
+            stack.push_async_callback(house.carry.service.close)
             servers.append(house)
         opened = Town(servers, database, clock, IdSource(clock.now_us, random.Random(3).randbytes))
         await opened.begin()

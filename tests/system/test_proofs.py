@@ -16,7 +16,7 @@ from bench.servers import ServerProcess
 from overworld.app.game import check, found
 from tests.system.player import LJUBLJANA
 
-pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module"), pytest.mark.usefixtures("untraced")]
 
 # Each is added to those before, and what the audit then says besides.
 DAMAGES = {
@@ -48,11 +48,12 @@ async def test_a_killed_server_has_everything_it_acknowledged(tmp_path):
 
 async def test_the_audit_sees_what_is_missing_or_too_much(empty_database, tmp_path, joins):
     game = check(found("ore"))
-    async with empty_database() as dsn, ServerProcess(tmp_path, dsn=dsn) as server:
-        player = await joins(server)
-        coin = (await player.around(*LJUBLJANA))[0]
-        await player.stand(coin["lat"], coin["lng"])
-        collected = (await player.socket.collect(coin["id"], request_id="1")).value
+    async with empty_database() as dsn:
+        async with ServerProcess(tmp_path, dsn=dsn) as server:  # one that runs may write more while its log is read
+            player = await joins(server)
+            coin = (await player.around(*LJUBLJANA))[0]
+            await player.stand(coin["lat"], coin["lng"])
+            collected = (await player.socket.collect(coin["id"], request_id="1")).value
         told = Told(UUID(player.api.session.user.id), collected)
         assert (await audit(dsn, [told], game=game)).faults == []
         cheaper = replace(told, collected=replace(collected, amount="0"))

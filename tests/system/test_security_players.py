@@ -79,7 +79,7 @@ def drawn(folder: Path, *, key: str) -> Spawns:
     """The collectibles of a server with another secret, or of this one, also of windows to come."""
     game = check(found(str(folder)))
     table = spawn_table(game.collectibles, game.progression, {each.code: each for each in game.currencies})
-    return Spawns(key=key.encode(), table=table, cells_cached_max=64, is_open=Land.bundled().is_near)
+    return Spawns(key=key.encode(), table=table, cells_cached_max=64, land=Land.bundled())
 
 
 def one_of(spawns: Spawns, *, ahead_us: int = 0) -> str:

@@ -16,7 +16,7 @@ from typing import Any
 from cyclopts import App, CycloptsError, Group
 
 from overworld import __version__
-from overworld.app.commands import boards, config, events, game, ledger, migrate
+from overworld.app.commands import boards, config, events, game, ledger, migrate, simulate
 from overworld.app.commands.demo import demo
 from overworld.app.commands.doctor import doctor
 from overworld.app.commands.replay import replay
@@ -74,6 +74,7 @@ _COMMANDS: tuple[tuple[Group, App | Callable[..., Any]], ...] = (
     (_RUN, replay),
     (_RUN, demo),
     (_MAKE, game.app),
+    (_MAKE, simulate.app),
     (_KEEP, doctor),
     (_KEEP, config.app),
     (_KEEP, migrate.app),

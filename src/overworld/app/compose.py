@@ -6,22 +6,16 @@ from collections.abc import Sequence
 from functools import partial
 from os import urandom
 
-from litestar.types import ControllerRouterHandler
 from msgspec import Struct
-from msgspec.structs import replace
 
 from overworld import __version__
 from overworld.app import measures, site, start
+from overworld.app.aliases import also_named
 from overworld.app.collector import Collector
-from overworld.app.doors import (
-    BoardsProgress,
-    CellViews,
-    CollectAction,
-    CollectiblesAround,
-    NoMemberships,
-    TrustEverybody,
-)
+from overworld.app.domains import Domains, Platform, noun_of
+from overworld.app.domains import build as domains_built
 from overworld.app.game import Game
+from overworld.app.hooks.work import Counted
 from overworld.app.live import wiring as live_wiring
 from overworld.app.live.following import Following
 from overworld.app.live.routes import PREFIX as LIVE_PREFIX
@@ -29,24 +23,22 @@ from overworld.app.live.routes import LiveMap
 from overworld.app.live.routes import routes as live_routes
 from overworld.app.loops import Loops
 from overworld.app.settings import Settings
-from overworld.domains.accounts import wiring as accounts_wiring
+from overworld.app.versions import routes as version_routes
+from overworld.app.versions import service as versions_service
+from overworld.app.versions import wiring as versions_wiring
+from overworld.app.versions.service import Current, Versions
 from overworld.domains.accounts.consumers import TOPICS as REVOCATION_TOPICS
+from overworld.domains.accounts.membership.wiring import MembershipParts
 from overworld.domains.accounts.wiring import Accounts
-from overworld.domains.gameplay import wiring as gameplay_wiring
-from overworld.domains.gameplay.boards import wiring as boards_wiring
 from overworld.domains.gameplay.boards.standings import TOPICS as STANDINGS_TOPICS
 from overworld.domains.gameplay.boards.wiring import BoardsParts
-from overworld.domains.gameplay.carry import wiring as carry_wiring
 from overworld.domains.gameplay.carry.wiring import CarryParts
 from overworld.domains.gameplay.consumers import TOPICS as PLACED_TOPICS
-from overworld.domains.gameplay.quests import wiring as quests_wiring
 from overworld.domains.gameplay.quests.wiring import QuestParts
+from overworld.domains.gameplay.sync.wiring import SyncParts
 from overworld.domains.gameplay.wiring import GameplayParts
-from overworld.domains.ledger import wiring as ledger_wiring
 from overworld.domains.ledger.wiring import LedgerDomain, SendingParts
-from overworld.domains.realtime import wiring as realtime_wiring
 from overworld.domains.realtime.gateway import Gateway
-from overworld.domains.world import wiring as world_wiring
 from overworld.domains.world.consumers import TOPICS as VISIBILITY_TOPICS
 from overworld.domains.world.wiring import WorldParts
 from overworld.flows import (
@@ -80,10 +72,12 @@ class House(Struct, frozen=True, kw_only=True):
     gameplay: GameplayParts
     carry: CarryParts
     quests: QuestParts
+    sync: SyncParts
     boards: BoardsParts
     ledger: LedgerDomain
     sending: SendingParts
     accounts: Accounts
+    membership: MembershipParts
     log: EventLog
     loops: Loops
     collector: Collector
@@ -91,69 +85,43 @@ class House(Struct, frozen=True, kw_only=True):
     health: HealthChecks
     database: Database
     clock: Clock
-
-
-class Domains(Struct, frozen=True, kw_only=True):
-    """Every domain, built."""
-
-    ledger: LedgerDomain
-    sending: SendingParts
-    world: WorldParts
-    gameplay: GameplayParts
-    carry: CarryParts
-    quests: QuestParts
-    boards: BoardsParts
-    accounts: Accounts
-    gateway: Gateway
-    carry_routes: list[ControllerRouterHandler]
-
-    @property
-    def routes(self) -> list[ControllerRouterHandler]:
-        """What the domains answer over HTTP."""
-        return [
-            *self.accounts.routes,
-            *self.ledger.routes,
-            *self.sending.routes,
-            *self.world.routes,
-            *self.gameplay.routes,
-            *self.carry_routes,
-            *self.quests.routes,
-            *self.boards.routes,
-        ]
-
-
-class Platform(Struct, frozen=True, kw_only=True):
-    """What every domain is built on."""
-
-    settings: Settings
-    game: Game
-    database: Database
-    clock: Clock
-    ids: IdSource
-    keys: KeyScopes
-    limiter: MemoryLimiter
-    outbox: PostgresOutbox
+    versions: Versions
+    hooks: Counted
 
 
 async def compose(
     *, settings: Settings, game: Game, database: Database, clock: Clock, keys: KeyScopes, metrics: Metrics
 ) -> House:
     """Builds the server on a migrated database."""
+    current, hooks = Current(game), Counted()
     ids = IdSource(clock.now_us, urandom)
     platform = Platform(
         settings=settings,
         game=game,
+        current=current,
         database=database,
         clock=clock,
         ids=ids,
         keys=keys,
         limiter=MemoryLimiter(monotonic_s=clock.monotonic_s, buckets_max=settings.limits.buckets_max),
-        outbox=PostgresOutbox(ids=ids, game=lambda: game.digest),
+        outbox=PostgresOutbox(ids=ids, game=current.digest),
     )
-    domains = await _domains(platform)
+    domains = await domains_built(platform)
+    versions = versions_wiring.build(
+        current=current,
+        database=database,
+        clock=clock,
+        outbox=platform.outbox,
+        ledger=domains.ledger,
+        sending=domains.sending,
+        gameplay=domains.gameplay,
+        carry=domains.carry,
+        quests=domains.quests,
+        counted=hooks,
+    )
     live = live_wiring.build(
         settings=settings,
-        game=game,
+        game=lambda: current.game,
         world=domains.world.service,
         gameplay=domains.gameplay.service,
         gateway=domains.gateway,
@@ -163,187 +131,32 @@ async def compose(
         limiter=platform.limiter,
     )
     log = EventLog(database, clock=clock, settings=settings.events)
-    health = HealthChecks()
-    health.add("database", partial(_answers, database))
-    health.add("ledger", domains.ledger.auditor.check, needed=False)
     house = House(
-        http=_http(platform, domains, metrics, live),
+        http=_http(platform, domains, metrics, live, versions),
         live=live,
         gateway=domains.gateway,
         world=domains.world,
         gameplay=domains.gameplay,
         carry=domains.carry,
         quests=domains.quests,
+        sync=domains.sync,
         boards=domains.boards,
         ledger=domains.ledger,
         sending=domains.sending,
         accounts=domains.accounts,
+        membership=domains.membership,
         log=log,
         loops=Loops(),
         collector=Collector(monotonic_s=clock.monotonic_s),
         metrics=metrics,
-        health=health,
+        health=_health(database, domains),
         database=database,
         clock=clock,
+        versions=versions,
+        hooks=hooks,
     )
     measures.register(metrics, house=house)
     return house
-
-
-async def _domains(platform: Platform) -> Domains:
-    settings, game = platform.settings, platform.game
-    ledger = _ledger(platform)
-    world = world_wiring.build(
-        database=platform.database,
-        clock=platform.clock,
-        outbox=platform.outbox,
-        settings=replace(settings.world, share_fixes=settings.world.share_fixes or bool(settings.database.dsn)),
-        rules=game.movement,
-        interest=game.interest,
-    )
-    carry = await _carry(platform, ledger)
-    gameplay = await _gameplay(platform, ledger=ledger, world=world, carry=carry)
-    accounts = accounts_wiring.build(
-        database=platform.database,
-        clock=platform.clock,
-        ids=platform.ids,
-        outbox=platform.outbox,
-        limiter=platform.limiter,
-        limits_enabled=settings.limits.enabled,
-        settings=settings.accounts,
-        progress=gameplay.service,
-    )
-    sending = _sending(platform, ledger=ledger, gameplay=gameplay, accounts=accounts)
-    gateway = realtime_wiring.build(
-        settings=settings.realtime,
-        verifier=accounts.verifier,
-        keys=platform.keys,
-        locations=world.service,
-        packed_fixes=world.service,
-        interest=world.service.interest,
-        listeners=world.service,
-        cell_views=CellViews(world=world.service, gameplay=gameplay.service, clock=platform.clock),
-        actions={"collect": CollectAction(gameplay.service)},
-        sight=world.service,
-        presence=world.service,
-        limiter=platform.limiter,
-        clock=platform.clock,
-        ids=platform.ids,
-        limits_enabled=settings.limits.enabled,
-        collectible_noun=_noun(game),
-        room_level=settings.world.room_level,
-        around_m=game.interest.radius_m,
-    )
-    world.service.tells_every_cell = False
-    world.service.on_crossed = gateway.crossed
-    world.service.on_cells_changed = gateway.publish_players
-    world.service.add_source(CollectiblesAround(gameplay.service, radius_max_m=settings.gameplay.nearby_radius_max_m))
-    return Domains(
-        ledger=ledger,
-        sending=sending,
-        world=world,
-        gameplay=gameplay,
-        carry=carry,
-        quests=_quests(platform, ledger=ledger, world=world, carry=carry),
-        boards=_boards(platform),
-        accounts=accounts,
-        gateway=gateway,
-        carry_routes=_carry_routes(platform, carry=carry, accounts=accounts),
-    )
-
-
-async def _gameplay(platform: Platform, *, ledger: LedgerDomain, world: WorldParts, carry: CarryParts) -> GameplayParts:
-    return await gameplay_wiring.build(
-        database=platform.database,
-        clock=platform.clock,
-        ids=platform.ids,
-        outbox=platform.outbox,
-        ledger=ledger.service,
-        last_fix=world.service,
-        sight=world.service,
-        trust=TrustEverybody(),
-        gear=carry.reading,
-        collectibles=platform.game.collectibles,
-        progression=platform.game.progression,
-        currencies=platform.game.currencies,
-        alias=platform.game.routes.collectibles,
-        settings=platform.settings.gameplay,
-    )
-
-
-async def _carry(platform: Platform, ledger: LedgerDomain) -> CarryParts:
-    return await carry_wiring.build(
-        database=platform.database,
-        clock=platform.clock,
-        ids=platform.ids,
-        outbox=platform.outbox,
-        ledger=ledger.service,
-        kit=platform.game.kit,
-        secret=platform.settings.gameplay.spawn_key,
-        settings=platform.settings.carry,
-    )
-
-
-def _quests(platform: Platform, *, ledger: LedgerDomain, world: WorldParts, carry: CarryParts) -> QuestParts:
-    return quests_wiring.build(
-        database=platform.database,
-        clock=platform.clock,
-        outbox=platform.outbox,
-        ledger=ledger.service,
-        rewards=carry.rewards,
-        last_fix=world.service,
-        currencies=ledger.service.currencies,
-        fix_age_max_s=platform.settings.gameplay.fix_age_max_s,
-        settings=platform.settings.quests,
-    )
-
-
-def _carry_routes(platform: Platform, *, carry: CarryParts, accounts: Accounts) -> list[ControllerRouterHandler]:
-    return carry.routes(
-        database=platform.database,
-        clock=platform.clock,
-        ids=platform.ids,
-        outbox=platform.outbox,
-        directory=accounts.directory,
-        tools_alias=platform.game.routes.tools,
-    )
-
-
-def _ledger(platform: Platform) -> LedgerDomain:
-    return ledger_wiring.build(
-        database=platform.database,
-        clock=platform.clock,
-        currencies={currency.code: currency for currency in platform.game.currencies},
-        settings=platform.settings.ledger,
-    )
-
-
-def _boards(platform: Platform) -> BoardsParts:
-    return boards_wiring.build(
-        database=platform.database,
-        clock=platform.clock,
-        outbox=platform.outbox,
-        progress=BoardsProgress(),
-        memberships=NoMemberships(),
-        declared=platform.game.leaderboards,
-        currencies=platform.game.currencies,
-        region_level=platform.settings.gameplay.region_level,
-    )
-
-
-def _sending(platform: Platform, *, ledger: LedgerDomain, gameplay: GameplayParts, accounts: Accounts) -> SendingParts:
-    return ledger_wiring.build_sending(
-        database=platform.database,
-        clock=platform.clock,
-        ledger=ledger.service,
-        outbox=platform.outbox,
-        directory=accounts.directory,
-        trust=TrustEverybody(),
-        progress=gameplay.service,
-        currencies=ledger.service.currencies,
-        rules=platform.game.transfers,
-        settings=platform.settings.ledger,
-    )
 
 
 def _following(domains: Domains) -> Following:
@@ -358,10 +171,10 @@ def _following(domains: Domains) -> Following:
     )
 
 
-def _http(platform: Platform, domains: Domains, metrics: Metrics, live: LiveMap) -> Edge:
+def _http(platform: Platform, domains: Domains, metrics: Metrics, live: LiveMap, versions: Versions) -> Edge:
     settings = platform.settings
     of_no_domain = start.routes(
-        game=platform.game,
+        current=platform.current,
         profiles=domains.accounts.profiles,
         quests=domains.quests.showing,
         ledger=domains.ledger.service,
@@ -369,7 +182,13 @@ def _http(platform: Platform, domains: Domains, metrics: Metrics, live: LiveMap)
         realtime=lambda: socket_address(settings, domains.gateway),
     )
     return build_http(
-        routes=[*domains.routes, *of_no_domain, *live_routes(live), *site.routes()],
+        routes=[
+            *also_named(domains.routes, platform.game.routes),
+            *of_no_domain,
+            *version_routes.routes(versions),
+            *live_routes(live),
+            *site.routes(),
+        ],
         polled=(LIVE_PREFIX,),
         verifier=domains.accounts.verifier,
         keys=platform.keys,
@@ -394,7 +213,7 @@ def socket_address(settings: Settings, gateway: Gateway) -> str:
 def readers(house: House, *, game: Game, room_level: int) -> Sequence[tuple[str, Sequence[str], Handle]]:
     """What this process hears from the log as it happens: (name, topics, handler)."""
     to_sockets = collections_to_sockets.CollectionsToSockets(
-        publisher=house.gateway, noun=_noun(game), room_level=room_level
+        publisher=house.gateway, noun=noun_of(game), room_level=room_level
     )
     end_sockets = revocations_to_sockets.RevocationsToSockets(house.gateway)
 
@@ -419,6 +238,7 @@ def readers(house: House, *, game: Game, room_level: int) -> Sequence[tuple[str,
         ("revocations", sorted(REVOCATION_TOPICS), revoke),
         ("visibility", sorted(VISIBILITY_TOPICS), house.world.on_events),
         ("placed", sorted(PLACED_TOPICS), house.gameplay.on_events),
+        ("versions", sorted(versions_service.TOPICS), versions_service.versions_tail(house.versions)),
         ("collections", sorted({*collections_to_sockets.TOPICS, *levels_to_sockets.TOPICS}), show_collected),
         (
             "transfers",
@@ -431,10 +251,13 @@ def readers(house: House, *, game: Game, room_level: int) -> Sequence[tuple[str,
     ]
 
 
+def _health(database: Database, domains: Domains) -> HealthChecks:
+    health = HealthChecks()
+    health.add("database", partial(_answers, database))
+    health.add("ledger", domains.ledger.auditor.check, needed=False)
+    return health
+
+
 async def _answers(database: Database) -> None:
     async with database.read() as tx:
         await tx.fetchval("SELECT 1")
-
-
-def _noun(game: Game) -> str:
-    return game.routes.collectibles or "collectibles"

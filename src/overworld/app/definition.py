@@ -6,7 +6,8 @@ import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
-from typing import Annotated, Any, get_args, get_origin
+from types import NoneType, UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
 
 import msgspec
 from msgspec import NODEFAULT, Meta, Struct
@@ -64,7 +65,7 @@ class Located:
 
         Errors are noted and the reading goes on; what comes back is only whole when none was noted.
         """
-        base, bounds = _unwrapped(wanted)
+        base, bounds = _unwrapped(_present(wanted))
         if isinstance(base, type) and issubclass(base, Struct):
             return self._struct(given, base, path)
         if get_origin(base) is dict and isinstance(given, Mapping):
@@ -73,7 +74,7 @@ class Located:
             items = tuple(self.read(item, get_args(base)[0], (*path, str(i))) for i, item in enumerate(given))
             self._bound(len(items), bounds, path)
             return items
-        return self._leaf(given, wanted, path)
+        return self._leaf(given, _present(wanted), path)
 
     def _struct(self, given: Any, wanted: type[Struct], path: Path_) -> Any:
         if not isinstance(given, Mapping):
@@ -138,6 +139,12 @@ def _unwrapped(wanted: Any) -> tuple[Any, list[Meta]]:
         base, *marks = get_args(wanted)
         return base, [mark for mark in marks if isinstance(mark, Meta)]
     return wanted, []
+
+
+def _present(wanted: Any) -> Any:
+    """The type of an optional value where there is one: TOML has no null."""
+    given = [one for one in get_args(wanted) if one is not NoneType]
+    return given[0] if get_origin(wanted) in {Union, UnionType} and len(given) == 1 else wanted
 
 
 def _words(wanted: Any) -> str:

@@ -47,13 +47,6 @@ class BoardsProgress:
         return await has_passed(tx, BOARDS, topics=frozenset(BOARDS_TOPICS), before=before)
 
 
-class NoMemberships:
-    """Nobody belongs to anything, as long as accounts keep no memberships."""
-
-    async def players(self, membership: str) -> None:
-        """There is no such membership."""
-
-
 class CollectibleAround(EntityNearby, frozen=True, kw_only=True):
     """A collectible among the entities around a place; `kind` is its type in the game."""
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from hashlib import sha256
 from pathlib import Path
 from stat import S_ISREG
@@ -10,15 +11,21 @@ from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta, Struct
+from msgspec.structs import replace
 
 import overworld
 from overworld.app.carry_checks import check_carry
 from overworld.app.definition import DefinitionError, Located, did_you_mean
+from overworld.app.hooks.loading import FILE_NAME as HOOKS_FILE
+from overworld.app.hooks.loading import HookFaults, Hooks, load
 from overworld.app.quest_checks import check_quests
+from overworld.app.simulate.targets import EconomyRules, check_economy
+from overworld.domains.accounts.membership.types import MembershipRules
 from overworld.domains.gameplay.boards.types import EXPERIENCE, BoardRules, turns_of
 from overworld.domains.gameplay.carry.kit import kit_of
 from overworld.domains.gameplay.carry.types import BadgeRules, ItemRules, Kit, Name, ToolRules
 from overworld.domains.gameplay.quests.types import QuestName, QuestRules
+from overworld.domains.gameplay.sync.types import SyncRules
 from overworld.domains.gameplay.types import CollectibleRules, ProgressionRules
 from overworld.domains.ledger.types import TransferRules
 from overworld.domains.world.types import InterestRules, MovementRules
@@ -28,6 +35,9 @@ FILE_NAME = "game.toml"
 SHIPPED = Path(overworld.__file__).parent / "games"
 BYTES_MAX = 1 << 20
 CANONICAL_NOUNS = ("collectibles", "tools", "memberships", "inventory", "items", "quests", "leaderboard", "sync")
+TOP_PATHS = frozenset(
+    {"auth", "game", "ledger", "live", "location", "memberships", "realtime", "start", "tokens", "users"}
+)
 
 Slug = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_-]{0,31}$")]
 CurrencyCode = Annotated[str, Meta(pattern=r"^[A-Za-z][A-Za-z0-9_]{0,15}$")]
@@ -52,10 +62,19 @@ class About(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class RouteNames(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The `[routes]` of game.toml: what the game calls the platform's nouns, in paths and in socket events."""
+    """The `[routes]` of game.toml: what the game calls the platform's nouns in paths.
+
+    The name of collectibles stands in the socket's events too.
+    """
 
     collectibles: Slug | None = None
     tools: Slug | None = None
+    memberships: Slug | None = None
+    inventory: Slug | None = None
+    items: Slug | None = None
+    quests: Slug | None = None
+    leaderboard: Slug | None = None
+    sync: Slug | None = None
 
 
 class CurrencyRules(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -79,11 +98,17 @@ class GameFile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     tools: ToolRules = ToolRules()
     badges: Annotated[dict[Name, BadgeRules], Meta(max_length=256)] = {}
     quests: Annotated[dict[QuestName, QuestRules], Meta(max_length=256)] = {}
+    sync: SyncRules = SyncRules()
+    memberships: Annotated[dict[Slug, MembershipRules], Meta(max_length=64)] = {}
+    economy: EconomyRules = EconomyRules()
     leaderboards: Annotated[dict[Slug, BoardRules], Meta(max_length=32)] = {}
 
 
 class Game(Struct, frozen=True, kw_only=True):
-    """A checked definition. `digest` is the SHA-256 of its content: comments, order and spelled-out defaults aside."""
+    """A checked definition, as it was `written` too.
+
+    `digest` is the SHA-256 of its content: comments, order and spelled-out defaults aside, its rules.py as it stands.
+    """
 
     name: str
     title: str
@@ -99,9 +124,14 @@ class Game(Struct, frozen=True, kw_only=True):
     tools: ToolRules
     badges: dict[str, BadgeRules]
     quests: dict[str, QuestRules]
+    sync: SyncRules
+    memberships: dict[str, MembershipRules]
+    economy: EconomyRules
     leaderboards: dict[str, BoardRules]
     digest: str
     file: Path
+    written: GameFile
+    hooks: Hooks = Hooks()
 
     @property
     def kit(self) -> Kit:
@@ -116,7 +146,7 @@ class Game(Struct, frozen=True, kw_only=True):
 
 
 def check(path: Path) -> Game:
-    """The game in a folder, or in a game.toml.
+    """The game in a folder, or in a game.toml; its rules.py is run.
 
     Raises: GameErrors with everything that is wrong, in the order of the lines.
     """
@@ -129,6 +159,32 @@ def check(path: Path) -> Game:
         _cross_check(written, located)
     if located.errors or written is None:
         raise GameErrors(file, sorted(located.errors, key=lambda error: error.line or 0))
+    return assembled(written, file=file, hooks=_hooks(written, file.parent))
+
+
+def _hooks(written: GameFile, folder: Path) -> Hooks:
+    try:
+        loaded = load(folder)
+    except HookFaults as faults:
+        raise GameErrors(faults.file, faults.errors) from faults
+    if not loaded.functions:
+        return loaded
+
+    from overworld.app.hooks.work import try_out  # noqa: PLC0415  # columns need what takes long to import
+
+    if errors := try_out(loaded, written.collectibles):
+        raise GameErrors(folder / HOOKS_FILE, errors)
+    return loaded
+
+
+def digest_of(written: GameFile, *, hooks_digest: str) -> str:
+    """What names a definition's content."""
+    content = msgspec.json.encode(written, order="deterministic") + hooks_digest.encode()
+    return sha256(content).hexdigest()
+
+
+def assembled(written: GameFile, *, file: Path, hooks: Hooks) -> Game:
+    """The game of a definition that was checked."""
     return Game(
         name=written.game.name,
         title=written.game.title,
@@ -137,16 +193,21 @@ def check(path: Path) -> Game:
         currencies=tuple(Currency(code, rules.scale) for code, rules in written.currencies.items()),
         movement=written.movement,
         interest=written.interest,
-        collectibles=written.collectibles,
+        collectibles=with_member_bonuses(written.collectibles, written.memberships),
         progression=written.progression,
         transfers=written.transfers,
         items=written.items,
         tools=written.tools,
         badges=written.badges,
         quests=written.quests,
+        sync=written.sync,
+        memberships=written.memberships,
+        digest=digest_of(written, hooks_digest=hooks.digest),
+        economy=written.economy,
         leaderboards=written.leaderboards,
-        digest=sha256(msgspec.json.encode(written, order="deterministic")).hexdigest(),
         file=file,
+        written=written,
+        hooks=hooks,
     )
 
 
@@ -195,8 +256,11 @@ def _cross_check(written: GameFile, located: Located) -> None:
     """What no part can know alone."""
     _check_values(written, located)
     _check_transfers(written, located)
+    _check_biomes(written, located)
     check_carry(written, located)
     check_quests(written, located)
+    _check_memberships(written, located)
+    check_economy(written.economy, written.currencies, located)
     _check_leaderboards(written, located)
     levels = written.progression.levels
     for i in range(1, len(levels)):
@@ -217,6 +281,17 @@ def _check_values(written: GameFile, located: Located) -> None:
             _amount_minor(declared.value, currency, located, (*path, "value"))
 
 
+def _check_biomes(written: GameFile, located: Located) -> None:
+    types = written.collectibles.types
+    for name, biome in written.collectibles.biomes.items():
+        path = ("collectibles", "biomes", name)
+        for kind in biome.weights.keys() - types.keys():
+            located.refuse((*path, "weights", kind), f"there is no type `{kind}`", hint=did_you_mean(kind, types))
+        if biome.latitude_min_deg > biome.latitude_max_deg:
+            problem = f"{biome.latitude_min_deg:g} is beyond latitude_max_deg, {biome.latitude_max_deg:g}"
+            located.refuse((*path, "latitude_min_deg"), problem)
+
+
 def _check_transfers(written: GameFile, located: Located) -> None:
     for code, limits in written.transfers.currencies.items():
         path = ("transfers", "currencies", code)
@@ -230,6 +305,33 @@ def _check_transfers(written: GameFile, located: Located) -> None:
         if at_once and in_a_day and at_once > in_a_day:
             problem = f"{limits.per_transfer_max} at once is more than the {limits.per_day_max} of a day"
             located.refuse((*path, "per_transfer_max"), problem)
+
+
+def _check_memberships(written: GameFile, located: Located) -> None:
+    for name, declared in written.memberships.items():
+        path = ("memberships", name)
+        if declared.price is not None and declared.currency is not None:
+            currency = _currency(declared.currency, written, located, (*path, "currency"))
+            if currency is not None:
+                _amount_minor(declared.price, currency, located, (*path, "price"))
+        if name in written.collectibles.member_bonus and Decimal(declared.benefits.reward_multiplier) != 1:
+            problem = f"collectibles.member_bonus says already what {name} brings"
+            located.refuse((*path, "benefits", "reward_multiplier"), problem)
+    founding = [name for name, declared in written.memberships.items() if declared.founding]
+    for name in founding[1:]:
+        located.refuse(("memberships", name, "founding"), f"{founding[0]} is the founding club already")
+    alias = written.routes.memberships
+    if alias is not None and not founding:
+        located.refuse(("routes", "memberships"), "there is no founding club that this could stand for")
+    if alias in TOP_PATHS:
+        located.refuse(("routes", "memberships"), f"`/v1/{alias}` has another meaning", hint="choose another name")
+
+
+def with_member_bonuses(rules: CollectibleRules, memberships: Mapping[str, MembershipRules]) -> CollectibleRules:
+    """The same with what memberships multiply rewards by, as shares that come on top."""
+    shares = {name: Decimal(one.benefits.reward_multiplier) - 1 for name, one in memberships.items()}
+    bonuses = {name: f"{share:f}" for name, share in shares.items() if share}
+    return replace(rules, member_bonus=rules.member_bonus | bonuses) if bonuses else rules
 
 
 def _check_leaderboards(written: GameFile, located: Located) -> None:

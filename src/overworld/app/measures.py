@@ -25,6 +25,14 @@ _PASSES = {
     "refused_full": "Fixes refused because the inbox was full.",
 }
 
+_HOOKS = {
+    "calls": "Calls of the game's hooks.",
+    "claims": "Claims that its hooks have judged.",
+    "failed": "Claims refused because a hook failed on them.",
+    "slow": "Calls of hooks that took longer than 10 ms.",
+    "off": "Times that a hook was switched off for being slow.",
+}
+
 _INTEREST = {
     "watchers": "Watchers of packed surroundings.",
     "frames": "Frames of surroundings made.",
@@ -40,14 +48,18 @@ def register(metrics: Metrics, *, house: House) -> None:
     """Registers the gauges; each is read when somebody scrapes."""
     _database(metrics, house.database)
     _lanes(metrics, house.gameplay.service.lanes)
+    _lanes(metrics, house.sync.service.lanes)
     _lanes(metrics, house.sending.service.lanes)
     _lanes(metrics, house.carry.service.lanes)
     _lanes(metrics, house.quests.completing.lanes)
+    _lanes(metrics, house.membership.service.lanes)
     _promises(metrics, house)
     _world(metrics, house)
     _ledger(metrics, house)
+    _leaderboards(metrics, house)
     _sockets(metrics, house)
     _collections(metrics, house.collector)
+    _game(metrics, house)
     metrics.gauge(
         "overworld_loop_failures", "Times a background loop failed and ran again.", house.loops.failures.total
     )
@@ -61,6 +73,16 @@ def _collections(metrics: Metrics, collector: Collector) -> None:
         )
         metrics.gauge("overworld_gc_collections", "Collections of garbage.", counted, labels=labels)
         metrics.gauge("overworld_gc_longest_s", "The longest collection, in seconds.", longest, labels=labels)
+
+
+def _game(metrics: Metrics, house: House) -> None:
+    hooks, versions = house.hooks, house.versions
+    metrics.gauge("overworld_game_version", "Number of the definition's version in force.", lambda: versions.number)
+    metrics.gauge(
+        "overworld_game_behind", "1 while others run a version that this server cannot.", lambda: versions.behind
+    )
+    for name, meaning in _HOOKS.items():
+        metrics.gauge(f"overworld_game_hook_{name}", meaning, partial(getattr, hooks, name))
 
 
 def _database(metrics: Metrics, database: Database) -> None:
@@ -90,6 +112,20 @@ def _ledger(metrics: Metrics, house: House) -> None:
     metrics.gauge("overworld_ledger_audits", "Looks of the running auditor at the books.", lambda: audited.looks)
     metrics.gauge("overworld_ledger_audit_s", "How long its last look took, in seconds.", lambda: audited.took_s)
     metrics.gauge("overworld_ledger_faults", "Faults that its last look found.", lambda: len(audited.faults))
+
+
+def _leaderboards(metrics: Metrics, house: House) -> None:
+    boards = house.boards
+    metrics.gauge("overworld_leaderboard_updates", "Scores that this process changed.", lambda: boards.scoring.added)
+    metrics.gauge(
+        "overworld_leaderboard_late",
+        "Scores that came when those of their window were gone.",
+        lambda: boards.scoring.late,
+    )
+    metrics.gauge(
+        "overworld_leaderboard_archived", "Windows whose results this process kept.", lambda: boards.archive.archived
+    )
+    metrics.gauge("overworld_leaderboard_sets", "Ranked sets held in memory.", lambda: boards.service.standings.sets)
 
 
 def _promises(metrics: Metrics, house: House) -> None:

@@ -21,7 +21,8 @@ class Reload:
 
     Only the keys in `AT_ONCE` change; of any other key that differs from the start the log says that it needs a
     restart. Settings that are wrong change nothing, and the log says what is wrong with them. The socket's certificate
-    is read again too: a new one serves the connections that come from then on, one that is wrong changes nothing.
+    is read again too: a new one serves the connections that come from then on, one that is wrong changes nothing. So is
+    the game's definition, by `definition`.
     """
 
     def __init__(
@@ -31,14 +32,18 @@ class Reload:
         read: Callable[[], Resolved[Settings]],
         http: Edge,
         tls: ServerTls | None = None,
+        definition: Callable[[], None] | None = None,
     ) -> None:
         self._started_with = started_with
         self._read = read
         self._http = http
         self._tls = tls
+        self._definition = definition
 
     def __call__(self) -> None:
         self._renew_certificate()
+        if self._definition is not None:
+            self._definition()
         log = structlog.get_logger("overworld.settings")
         try:
             wanted = self._read()

@@ -28,6 +28,7 @@ from overworld.app.settings import Settings
 from overworld.app.settings_sources import Resolved
 from overworld.app.signals import end_after, reload_on_signal, stop_on_signal
 from overworld.app.upkeep import ROWS_MAX, old_answers, throw_away
+from overworld.app.versions.service import reload_soon
 from overworld.domains.gameplay.boards import scoring
 from overworld.domains.realtime.errors import PortTaken
 from overworld.domains.realtime.tls import ServerTls, TlsUnusable
@@ -100,7 +101,8 @@ async def _serve(resolved: Resolved[Settings], game: Game, *, read: Callable[[],
         house.collector.take_over()
         house.loops.run("collector", house.collector.run)
         where = await stack.enter_async_context(_listening(house, settings, tls))
-        reload_on_signal(Reload(resolved, read=read, http=house.http, tls=tls), stop=stop)
+        definition = reload_soon(house.versions)
+        reload_on_signal(Reload(resolved, read=read, http=house.http, tls=tls, definition=definition), stop=stop)
         await stack.enter_async_context(walkers(settings.demo, data=settings.data))
         _welcome(where, settings, game)
         await stop.wait()
@@ -172,14 +174,15 @@ async def _running(house: House, settings: Settings, game: Game) -> AsyncIterato
             tail = await house.log.tail(topics=topics, handle=handle)
             house.loops.run(name, tail.run)
         house.loops.run("eventlog-maintenance", house.log.keep_maintained)
-        await house.quests.catalogue.adopt(game.quests, at=house.clock.now())
+        await house.versions.begin()
         quest_loops.run(house.loops, quests=house.quests, log=house.log, clock=house.clock)
         answers = partial(old_answers, house.database, clock=house.clock)
         sessions = partial(house.accounts.sessions.forget_ended, rows_max=ROWS_MAX)
         house.loops.run("ledger-expiry", house.ledger.expiry.run)
+        devices = partial(house.sync.service.forget_devices, rows_max=ROWS_MAX)
+        house.loops.run("upkeep", partial(throw_away, answers, sessions, devices))
         house.loops.run("leaderboard-turning", house.boards.turning.run)
         house.loops.run("leaderboard-moves", house.boards.moves.run)
-        house.loops.run("upkeep", partial(throw_away, answers, sessions))
         await house.ledger.sealer.prepare()
         house.loops.run("ledger-sealer", house.ledger.sealer.run)
         house.loops.run("ledger-auditor", house.ledger.auditor.run)
@@ -194,9 +197,11 @@ async def _running(house: House, settings: Settings, game: Game) -> AsyncIterato
             await house.world.start()
         stack.push_async_callback(house.world.stop)
         stack.push_async_callback(house.gameplay.service.close)
+        stack.push_async_callback(house.sync.service.close)
         stack.push_async_callback(house.sending.service.close)
         stack.push_async_callback(house.carry.service.close)
         stack.push_async_callback(house.quests.completing.close)
+        stack.push_async_callback(house.membership.service.close)
         yield
 
 

@@ -11,7 +11,7 @@ from litestar.handlers import HTTPRouteHandler
 from msgspec import Struct
 
 from overworld import __version__
-from overworld.app.game import Game
+from overworld.app.versions.service import Current, Version
 from overworld.domains.accounts.messages import Me
 from overworld.domains.accounts.service import Profiles
 from overworld.domains.gameplay.quests.messages import QuestSeen
@@ -40,11 +40,15 @@ class StartCurrency(Struct, frozen=True):
 
 
 class StartGame(Struct, frozen=True, kw_only=True):
-    """The game that this server runs. `version` changes with its definition; `collectibles` is what it calls them."""
+    """The game that this server runs. `version` changes with its definition, and `version_number` counts its versions.
+
+    `collectibles` is what it calls them.
+    """
 
     name: str
     title: str
     version: str
+    version_number: int
     collectibles: str
     reach_m: float
     room_level: int
@@ -85,7 +89,7 @@ class WrongPort(Refusal):
 
 def routes(
     *,
-    game: Game,
+    current: Current,
     profiles: Profiles,
     ledger: Ledger,
     quests: Showing,
@@ -93,16 +97,6 @@ def routes(
     realtime: Callable[[], str],
 ) -> list[HTTPRouteHandler]:
     """The handlers; `realtime` gives the socket's address once it listens."""
-    currencies = {currency.code: currency for currency in game.currencies}
-    about = StartGame(
-        name=game.name,
-        title=game.title,
-        version=game.digest,
-        collectibles=game.routes.collectibles or "collectibles",
-        reach_m=game.collectibles.reach_m,
-        room_level=room_level,
-        currencies=[StartCurrency(currency.code, currency.scale) for currency in game.currencies],
-    )
 
     @get("/v1/start", opt=needs(Scope.ACCOUNT_SELF))
     async def start(*, caller: Caller) -> Start:
@@ -119,14 +113,14 @@ def routes(
             balances=[
                 Holding(
                     line.currency,
-                    currencies[line.currency].format(line.posted_minor),
-                    currencies[line.currency].format(line.pending_minor),
+                    ledger.currencies[line.currency].format(line.posted_minor),
+                    ledger.currencies[line.currency].format(line.pending_minor),
                 )
                 for line in held
             ],
             quests=[quest for quest in shown if quest.state == State.ACTIVE.wire],
             addresses=StartAddresses(realtime()),
-            game=about,
+            game=_about(current.version, room_level=room_level),
             server=StartServer(__version__),
         )
 
@@ -136,3 +130,17 @@ def routes(
         raise WrongPort(address=realtime())
 
     return [start, socket_elsewhere]
+
+
+def _about(version: Version, *, room_level: int) -> StartGame:
+    game = version.game
+    return StartGame(
+        name=game.name,
+        title=game.title,
+        version=game.digest,
+        version_number=version.number,
+        collectibles=game.routes.collectibles or "collectibles",
+        reach_m=game.collectibles.reach_m,
+        room_level=room_level,
+        currencies=[StartCurrency(currency.code, currency.scale) for currency in game.currencies],
+    )

@@ -37,6 +37,7 @@ class Scope:
     GAME_PLACE = "game.place"
     GAME_PLAY = "game.play"
     GAME_READ = "game.read"
+    GAME_RELOAD = "game.reload"
     LEDGER_READ = "ledger.read"
     LEDGER_TRANSFER = "ledger.transfer"
     LOCATION_READ = "location.read"

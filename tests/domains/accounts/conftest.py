@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from overworld.domains.accounts import SCHEMA, Accounts, AccountsSettings, build, store
 from overworld.domains.accounts.crypto.keys import new_signing_key
+from overworld.domains.accounts.membership.clubs import Clubs
 from overworld.domains.accounts.types import Origin, SigningKey
 from overworld.kernel.clock import FixedClock
 from overworld.kernel.events import Envelope, Event, enclose
@@ -87,6 +88,7 @@ def open_house(clock: FixedClock, ids: IdSource, signing_key: SigningKey) -> Ope
         limits_enabled: bool = False,
         limiter: MemoryLimiter | None = None,
         seed: int = 11,
+        clubs: Clubs | None = None,
     ) -> AsyncIterator[House]:
         outbox = KeptOutbox(ids)
         limiter = limiter or MemoryLimiter(monotonic_s=clock.monotonic_s)
@@ -101,6 +103,7 @@ def open_house(clock: FixedClock, ids: IdSource, signing_key: SigningKey) -> Ope
             limits_enabled=limits_enabled,
             settings=settings,
             progress=KnownProgress(),
+            clubs=clubs,
             random=random.Random(seed).randbytes,
         )
         await accounts.load()

@@ -267,7 +267,7 @@ async def test_everyones_reach_ends_at_their_own_place(field):
 
 
 async def test_a_collectible_of_another_secret_is_not_found(field):
-    field.spawns = Spawns(key=b"another", table=field.spawns._table, cells_cached_max=10)
+    field.spawns = Spawns(key=b"another", table=field.spawns._periods[0].table, cells_cached_max=10)
     assert await codes(field, field.claim(ANN, field.shared()[0])) == ["not_found"]
 
 

@@ -7,6 +7,7 @@ import random
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections import Counter
 from hashlib import sha256
+from types import SimpleNamespace
 from uuid import UUID
 
 import pytest
@@ -98,7 +99,9 @@ def test_no_mean_makes_more_than_an_id_can_count():
 
 
 def test_cells_that_are_not_open_hold_nothing():
-    source = spawns(is_open=lambda cell: cell != HOME)
+    source = spawns(
+        of=structs.replace(table(), near_land=True), land=SimpleNamespace(is_near=lambda cell: cell != HOME)
+    )
     assert source.in_cells([HOME], window=7) == []
     assert source.in_cells(some_cells(20), window=7)
 
@@ -215,3 +218,32 @@ def test_the_cell_at_a_coarser_level_covers_the_cell():
 def test_very_much_finer_cells_are_refused():
     with pytest.raises(ValueError, match="too fine"):
         cells_at(HOME, 20)
+
+
+def test_a_table_begins_with_its_window_and_what_spawned_before_is_found_as_it_was():
+    before, after = table(), table(weights=(0, 0, 5))
+    source, plain = spawns(of=before), spawns(of=before)
+    wanted = some_cells(50)
+    old = source.in_cells(wanted, window=7)
+    source.begin(after, window=8)
+    assert source.in_cells(wanted, window=7) == old == plain.in_cells(wanted, window=7)
+    assert [source.find(spawn.id) for spawn in old] == old
+    new = source.in_cells(wanted, window=8)
+    assert {spawn.kind.type for spawn in new} == {"k2"} and new == spawns(of=after).in_cells(wanted, window=8)
+
+
+def test_of_two_tables_for_one_window_the_last_one_counts():
+    source = spawns()
+    source.begin(table(weights=(0, 5, 0)), window=8)
+    source.begin(table(weights=(5, 0, 0)), window=8)
+    wanted = some_cells(50)
+    assert {spawn.kind.type for spawn in source.in_cells(wanted, window=9)} == {"k0"}
+    assert source.in_cells(wanted, window=7) == spawns().in_cells(wanted, window=7)
+
+
+def test_cells_and_windows_of_another_size_do_not_begin():
+    source = spawns()
+    for other in (structs.replace(table(), window_s=900), structs.replace(table(), cell_level=14)):
+        with pytest.raises(ValueError, match="stay"):
+            source.begin(other, window=8)
+    assert source.in_cells(some_cells(20), window=9) == spawns().in_cells(some_cells(20), window=9)

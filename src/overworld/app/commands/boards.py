@@ -20,7 +20,7 @@ def check(*, flags: Flags = Flags()) -> int:
 
     For example:
       overworld boards check
-      overworld boards check --game my-game --database postgresql://me@db.example/game
+      overworld boards check --database postgresql://me@db.example/game
 
     Exit codes: 0 everything agrees, 1 something differs, or there is no such database.
     """

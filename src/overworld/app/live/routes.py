@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import numpy as np
@@ -78,7 +79,7 @@ class NoPlayer(Refusal):
 class LiveMap(Struct, frozen=True, kw_only=True):
     """The doors that the map looks through."""
 
-    about: LiveAbout
+    about: Callable[[], LiveAbout]
     epoch: str
     viewers: Viewers
     world: World
@@ -142,7 +143,7 @@ def routes(live: LiveMap) -> list[HTTPRouteHandler]:
         itself.
         """
         await live.viewers.admit(caller, request.headers)
-        return replace(live.about, follows=live.viewers.trusts(caller, request.headers))
+        return replace(live.about(), follows=live.viewers.trusts(caller, request.headers))
 
     @get(f"{PREFIX}world", opt=open_to_all(refusals=refused))
     async def live_world(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from overworld import __version__
 from overworld.app.game import Game
 from overworld.app.live.access import Viewers
@@ -23,7 +25,7 @@ _SECOND_US = 1_000_000
 def build(
     *,
     settings: Settings,
-    game: Game,
+    game: Callable[[], Game],
     world: World,
     gameplay: Gameplay,
     gateway: Gateway,
@@ -36,7 +38,7 @@ def build(
     demo = settings.demo
     home = LiveHome(lat=demo.lat, lng=demo.lng, radius_m=demo.radius_m) if demo.enabled else None
     return LiveMap(
-        about=about(game, settings=settings, home=home),
+        about=lambda: about(game(), settings=settings, home=home),
         epoch=ids().hex,
         viewers=Viewers(
             everybody=demo.enabled,
@@ -50,8 +52,8 @@ def build(
         following=following,
         recent=RecentCollections(),
         clock=clock,
-        window_us=game.collectibles.window_s * _SECOND_US,
-        cell_level=game.collectibles.cell_level,
+        window_us=game().collectibles.window_s * _SECOND_US,
+        cell_level=game().collectibles.cell_level,
     )
 
 

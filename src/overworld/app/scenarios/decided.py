@@ -13,8 +13,11 @@ from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from overworld.app.game import Game
+from overworld.app.hooks.work import Counted, rule_of
 from overworld.app.scenarios.written import Collect, Collectible, Collector, LevelUp, Move, Scenario
+from overworld.domains.gameplay.hooked import claims_seen, ruled
 from overworld.domains.gameplay.rules import (
+    Attempt,
     Claimants,
     Wait,
     attempted,
@@ -71,8 +74,12 @@ def _collected(scenario: Collect, game: Game) -> dict[str, Any]:
     terms = terms_of(rules, age_max_s=GameplaySettings().fix_age_max_s)
     claimant = _claimant(given.player, spawn)
     (today,) = days_of(replace(claimant.fixes, known=[True]), now_us=_NOON_US, terms=terms)
+    attempts = attempted([spawn], claimant, now_us=to_us(at), terms=terms)
+    rule = rule_of(game.hooks, counted=Counted())
+    if rule is not None and isinstance(attempts[0], Attempt):
+        attempts = ruled(attempts, rule(claims_seen(attempts, claimant, now_us=to_us(at))))
     outcome = decide(
-        attempted([spawn], claimant, now_us=to_us(at), terms=terms),
+        attempts,
         players={_PLAYER: _player(given.player, levels, today=today)},
         taken={spawn.reference_for(taker) for taker in takers},
         waits=_waits(given.player, spawn),

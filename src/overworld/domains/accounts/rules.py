@@ -56,7 +56,7 @@ _SCOPES: Mapping[Role, frozenset[str]] = MappingProxyType(
         Role.SPONSOR: _GUEST,
         Role.AUDITOR: _GUEST,
         Role.GOVERNMENT: _GUEST,
-        Role.ADMIN: _PLAYER | {Scope.GAME_PLACE, Scope.WORLD_READ},
+        Role.ADMIN: _PLAYER | {Scope.GAME_PLACE, Scope.GAME_RELOAD, Scope.WORLD_READ},
         Role.DEVELOPER: _PLAYER | {Scope.WORLD_READ},
     }
 )

@@ -14,6 +14,7 @@ from overworld.domains.accounts.types import (
     Account,
     Credentials,
     KeyState,
+    Membership,
     NewAccount,
     RefreshMove,
     RefreshToken,
@@ -26,13 +27,15 @@ from overworld.domains.accounts.types import (
 )
 from overworld.kernel.ports import Tx
 
-_ACCOUNT = "id, username, email, role, did, wallet_address, settings, security_version, created_at"
+_ACCOUNT = """id, username, email, role, did, wallet_address, settings, security_version, created_at,
+    ARRAY(SELECT club FROM accounts.membership WHERE account_id = account.id ORDER BY club) AS clubs,
+    ARRAY(SELECT ends_at FROM accounts.membership WHERE account_id = account.id ORDER BY club) AS club_ends"""
 
-_INSERT_ACCOUNT = """
+_INSERT_ACCOUNT = f"""
 INSERT INTO accounts.account (id, username, username_folded, email, email_folded, password_hash, did, created_at)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
 ON CONFLICT DO NOTHING
-RETURNING id, username, email, role, did, wallet_address, settings, security_version, created_at"""
+RETURNING {_ACCOUNT}"""  # noqa: S608 - constants
 
 
 async def insert_account(tx: Tx, new: NewAccount) -> Account | None:
@@ -355,6 +358,7 @@ def _account(row: Any) -> Account:
         settings=msgspec.json.decode(row["settings"]),
         security_version=row["security_version"],
         created_at=row["created_at"],
+        memberships=tuple(map(Membership, row["clubs"], row["club_ends"])),
     )
 
 

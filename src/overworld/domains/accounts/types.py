@@ -68,8 +68,22 @@ class Origin(Struct, frozen=True):
     user_agent: str = ""
 
 
+class Membership(Struct, frozen=True):
+    """A club that an account has a number in, and until when; None does not end."""
+
+    club: str
+    ends_at: datetime | None = None
+
+    def runs_at(self, now: datetime) -> bool:
+        """Whether it has not ended."""
+        return self.ends_at is None or now < self.ends_at
+
+
 class Account(Struct, frozen=True, kw_only=True):
-    """An account without its credentials. Tokens that carry a smaller `security_version` are void."""
+    """An account without its credentials. Tokens that carry a smaller `security_version` are void.
+
+    `memberships` are all that it ever had.
+    """
 
     id: UUID
     username: str
@@ -80,6 +94,7 @@ class Account(Struct, frozen=True, kw_only=True):
     settings: dict[str, Any]
     security_version: int
     created_at: datetime
+    memberships: tuple[Membership, ...] = ()
 
 
 class NewAccount(Secretive, frozen=True, kw_only=True):
@@ -195,4 +210,7 @@ class AccountsSettings(Secretive, frozen=True, kw_only=True, forbid_unknown_fiel
     new_devices_max: Annotated[
         int, Meta(ge=1, le=1_000_000, description="Devices' new accounts from one address in `registration_window_s`.")
     ] = 600
+    membership_queue_max: Annotated[
+        int, Meta(ge=1, le=65_536, description="Applications for memberships that may wait; one more is refused.")
+    ] = 4_096
     registration_window_s: Annotated[int, Meta(ge=1, le=86_400, description="See `registrations_max`.")] = 3_600

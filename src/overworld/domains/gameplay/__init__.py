@@ -7,8 +7,8 @@ one), and knows no game: what exists comes from the game definition.
 
 Invariants: a shared collectible has at most one collection, a personal one at most one per player, over all servers
 on one database; every collection has exactly one transfer and one event, in the same transaction; a player's
-experience is the sum of what their collections and rewards gave (2**53 - 1 at most), and their level follows from it and never
-falls; nobody collects what was withdrawn, from the withdrawal's commit on.
+experience is the sum of what their collections and rewards gave (2**53 - 1 at most), and their level follows from it
+and never falls; nobody collects what was withdrawn, from the withdrawal's commit on.
 
 Tables: `gameplay.player`, `gameplay.secret`, `gameplay.placed`, `gameplay.wait`. Events out:
 `events.collectible.collected`, `.placed`, `.withdrawn`, `events.level.reached`. Events in: what other servers placed

@@ -21,11 +21,12 @@ from overworld.domains.gameplay.claim import (
     replayed,
     wallet_of,
 )
-from overworld.domains.gameplay.errors import AlreadyCollected, CapReached, NotFound
+from overworld.domains.gameplay.errors import NOT_KEPT, AlreadyCollected, CapReached
 from overworld.domains.gameplay.exact_claims import ExactClaims
+from overworld.domains.gameplay.hooked import claims_seen, ruled
 from overworld.domains.gameplay.messages import ClaimCollectible, Collected
-from overworld.domains.gameplay.ports import EncodingOutbox, Gear, Trust
-from overworld.domains.gameplay.rules import Attempt, Claimants, attempted, terms_of
+from overworld.domains.gameplay.ports import ClaimRule, EncodingOutbox, Gear, Trust
+from overworld.domains.gameplay.rules import Attempt, Claimants, attempted, attempted_as_of, terms_of
 from overworld.domains.gameplay.spawns import Spawns, is_placed
 from overworld.domains.gameplay.store import Batch, Judged
 from overworld.domains.gameplay.types import BARE, CollectibleRules, Spawn, Worn
@@ -59,6 +60,7 @@ class Claims:
         rules: CollectibleRules,
         levels: Sequence[int],
         fix_age_max_s: int,
+        rule: ClaimRule | None = None,
         gear: Gear | None = None,
     ) -> None:
         self._database = database
@@ -69,9 +71,7 @@ class Claims:
         self._last_fix = last_fix
         self._trust = trust
         self._spawns = spawns
-        self._daily_cap = rules.daily_cap
-        self._levels = list(levels)
-        self._terms = terms_of(rules, age_max_s=fix_age_max_s)
+        self._fix_age_max_s = fix_age_max_s
         self._gear = gear
         self._players_known: dict[UUID, None] = {}
         self._worn_known: dict[UUID, Worn] = {}
@@ -79,6 +79,16 @@ class Claims:
             database=database, outbox=outbox, ledger=ledger, daily_cap=rules.daily_cap, levels=levels, gear=gear
         )
         self.exact_batches = 0
+        self.put_in_force(rules, levels=levels, rule=rule)
+
+    def put_in_force(self, rules: CollectibleRules, *, levels: Sequence[int], rule: ClaimRule | None) -> None:
+        """Judges by these from now on; a batch under way ends by what it began with or by these."""
+        self._daily_cap = rules.daily_cap
+        self._levels = list(levels)
+        self._terms = terms_of(rules, age_max_s=self._fix_age_max_s)
+        self._rule = rule
+        self._worn_known.clear()  # a tool may multiply by something else now
+        self._exact.put_in_force(daily_cap=rules.daily_cap, levels=levels)
 
     async def run(self, commands: Sequence[ClaimCollectible], *, stripe: int = 0) -> list[Outcome]:
         """The outcome of each claim, (n,). One round trip where nobody is new here and nothing is rare.
@@ -107,6 +117,12 @@ class Claims:
         wanted = [self._find(command.collectible_id) for command in commands]
         ids = await self._ledger.transfer_ids([(command.player_id, command.key) for command in commands])
         attempts = attempted(wanted, claimants, now_us=at_us, terms=self._terms)
+        for i, command in enumerate(commands):
+            if command.as_of is not None:
+                attempts[i] = attempted_as_of(wanted[i], claimants, i, command.as_of, terms=self._terms)
+        if self._rule is not None and any(isinstance(one, Attempt) for one in attempts):
+            as_of = [command.as_of for command in commands]
+            attempts = ruled(attempts, self._rule(claims_seen(attempts, claimants, now_us=at_us, as_of=as_of)))
         return [
             Claim(
                 claim_id,
@@ -130,7 +146,7 @@ class Claims:
         """The outcomes, (n,); no id comes twice. Who has a claim that needs the exact way goes it with all of them."""
         slow = {
             claim.player_id for claim in claims if claim.spawn.kind.cooldown_s and isinstance(claim.attempt, Attempt)
-        }
+        } | _on_several_days(claims)
         fast = [claim for claim in claims if claim.player_id not in slow] if slow else claims
         outcomes = await self._at_once(fast, at=at, stripe=stripe) if fast else []
         if outcomes is not None and not slow:
@@ -209,7 +225,7 @@ class Claims:
             refused_ids=[claim.id for claim, _ in lost],
             refused_references=[claim.reference for claim, _ in lost],
             refused_player_at=[player_at[claim.player_id] + 1 for claim, _ in lost],
-            refused_codes=[None if isinstance(refusal, NotFound) else refusal.code for _, refusal in lost],
+            refused_codes=[None if isinstance(refusal, NOT_KEPT) else refusal.code for _, refusal in lost],
             refused_bodies=[encoded(refusal) for _, refusal in lost],
             players=players,
             days=days,
@@ -319,6 +335,18 @@ def _of(claim: Claim, first: Claim, outcomes: Mapping[tuple[UUID, UUID], Outcome
         return own
     earlier = repeated(claim.use, first=first.use, outcome=outcomes[first.id, first.reference])
     return earlier if isinstance(earlier, Refusal) else Answer(earlier.value, replayed=True)
+
+
+def _on_several_days(claims: Sequence[Claim]) -> set[UUID]:
+    """Whose claims count on more than one day, as some that were made without a network may."""
+    made_earlier = {
+        claim.player_id for claim in claims if isinstance(claim.attempt, Attempt) and claim.attempt.at_us is not None
+    }
+    days: dict[UUID, set[date]] = {player_id: set() for player_id in made_earlier}
+    for claim in claims:
+        if claim.player_id in days and isinstance(claim.attempt, Attempt):
+            days[claim.player_id].add(claim.attempt.day)
+    return {player_id for player_id, of_player in days.items() if len(of_player) > 1}
 
 
 def _has_ended(worn: Worn, now_us: int) -> bool:

@@ -53,6 +53,29 @@ class OutOfReach(Refusal):
     public = ("collectible_id", "reach_m")
 
 
+class RefusedByRule(Refusal):
+    """The game's own rule refuses the claim.
+
+    `reason` is what the rule says.
+    """
+
+    code = "gameplay.refused_by_rule"
+    status = 409
+    public = ("collectible_id", "reason")
+
+
+class RuleFailed(Refusal):
+    """The game's own rule failed on this claim; nothing was collected.
+
+    The answer is not kept: once the rule is mended, the same request is judged anew.
+    """
+
+    code = "gameplay.rule_failed"
+    status = 503
+    retryable = True
+    public = ("collectible_id",)
+
+
 class CapReached(Refusal):
     """The player has collected as many today as the game allows.
 
@@ -129,3 +152,7 @@ class TooManyPlaced(Refusal):
     code = "gameplay.too_many_placed"
     status = 409
     public = ("placed_max", "cell")
+
+
+NOT_KEPT = (NotFound, RuleFailed)
+"""Refusals of a claim that are not its answer for good."""

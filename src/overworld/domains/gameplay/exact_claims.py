@@ -21,7 +21,7 @@ from overworld.domains.gameplay.claim import (
     transfer_of,
     wallet_of,
 )
-from overworld.domains.gameplay.errors import Expired, NotFound
+from overworld.domains.gameplay.errors import NOT_KEPT, Expired
 from overworld.domains.gameplay.messages import Collected
 from overworld.domains.gameplay.ports import Gear
 from overworld.domains.gameplay.rules import Attempt, Decision, Wait, Win, decide
@@ -64,6 +64,11 @@ class ExactClaims:
         self._levels = levels
         self._gear = gear
 
+    def put_in_force(self, *, daily_cap: int, levels: Sequence[int]) -> None:
+        """Decides by these from now on."""
+        self._daily_cap = daily_cap
+        self._levels = levels
+
     async def run(self, claims: Sequence[Claim], *, at: datetime, stripe: int) -> list[Outcome]:
         """The outcome of each claim, (n,); no id may come twice.
 
@@ -98,7 +103,7 @@ class ExactClaims:
             kept = [
                 (claim.use, outcome)
                 for claim, outcome in zip(fresh, settled, strict=True)
-                if isinstance(outcome, Refusal) and not isinstance(outcome, NotFound)
+                if isinstance(outcome, Refusal) and not isinstance(outcome, NOT_KEPT)
             ]
             await remember(tx, kept, at=at)
             await self._outbox.append(tx, events_of(decision.wins), at=at)

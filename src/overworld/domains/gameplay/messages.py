@@ -12,13 +12,25 @@ from overworld.domains.gameplay.types import EXPERIENCE_MAX
 from overworld.kernel.events import Event
 
 
+class AsOf(Struct, frozen=True, gc=False):
+    """Where and when something was done without a network; `sync` has found that it can be true."""
+
+    lat_deg: float
+    lng_deg: float
+    at_us: int
+
+
 class ClaimCollectible(Struct, frozen=True, kw_only=True):
-    """A player wants a collectible. `key` is the idempotency key: header on HTTP, `request_id` on the socket."""
+    """A player wants a collectible. `key` is the idempotency key: header on HTTP, `request_id` on the socket.
+
+    With `as_of` it is judged as of that place and instant, not as of the last fix and now.
+    """
 
     player_id: UUID
     collectible_id: str
     key: str
     memberships: tuple[str, ...] = ()
+    as_of: AsOf | None = None
 
 
 class CollectBody(Struct, frozen=True, forbid_unknown_fields=True):

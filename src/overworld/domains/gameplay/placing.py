@@ -29,7 +29,7 @@ from overworld.geo import cells
 from overworld.kernel.clock import Clock, from_us, rfc3339, to_us
 from overworld.kernel.identity import Answer
 from overworld.kernel.ids import IdSource
-from overworld.kernel.ports import Outbox
+from overworld.kernel.ports import Outbox, Tx
 from overworld.kernel.refusals import Busy, Refusal
 from overworld.platform.postgres import Database, run_again
 from overworld.platform.postgres.idempotency import Keyed, KeyTaken, keyed, recall, remember
@@ -72,8 +72,12 @@ class Placing:
         self._outbox = outbox
         self._spawns = spawns
         self._placed = placed
-        self._catalogue = catalogue
         self._placed_max = placed_max
+        self.put_in_force(catalogue)
+
+    def put_in_force(self, catalogue: Catalogue) -> None:
+        """Places what this has from now on; what lies there stays what it is."""
+        self._catalogue = catalogue
         self._kind = lru_cache(maxsize=_KINDS_MAX)(self._made_kind)
 
     async def place(self, command: PlaceCollectibles) -> Answer[PlacedCollectibles]:
@@ -126,6 +130,10 @@ class Placing:
         if not kept:
             raise NotFound
         self._placed.put(self._spawns_of(kept))
+
+    async def paying(self, tx: Tx, currencies: Sequence[str]) -> dict[str, int]:
+        """How many that are placed, and can or could be collected, pay in some currencies. One round trip."""
+        return await store.paying(tx, currencies, at=self._clock.now())
 
     async def load(self) -> None:
         """Learns of everything that is placed. Listen to the news first. Raises: Fault."""

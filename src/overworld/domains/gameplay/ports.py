@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
+from overworld.domains.gameplay.hooked import ClaimColumns, Verdict
 from overworld.domains.gameplay.types import Worn
 from overworld.kernel.events import Event
 from overworld.kernel.ports import Outbox, Tx
@@ -56,4 +57,12 @@ class Trust(Protocol):
 
     async def scores(self, player_ids: Sequence[UUID]) -> Sequence[float]:
         """The reputations, 0 to 1, aligned with `player_ids`. One round trip at most, none in a single process."""
+        ...
+
+
+class ClaimRule(Protocol):
+    """A game's own rule for claims. Pure, and quick: nothing else runs meanwhile."""
+
+    def __call__(self, claims: ClaimColumns) -> Sequence[Verdict]:
+        """What becomes of each claim, aligned with the rows. Never raises."""
         ...

@@ -27,11 +27,13 @@ from overworld.domains.gameplay.errors import (
     OutOfReach,
     StalePosition,
 )
-from overworld.domains.gameplay.messages import CollectibleToPlace
+from overworld.domains.gameplay.messages import AsOf, CollectibleToPlace
 from overworld.domains.gameplay.types import (
     BARE,
     EXPERIENCE_MAX,
     WHOLE_BP,
+    Biome,
+    BiomeTable,
     Catalogue,
     CollectibleRules,
     Kind,
@@ -65,7 +67,7 @@ _EPOCH_ORDINAL = date(1970, 1, 1).toordinal()
 class Attempt(Struct, frozen=True, gc=False):
     """A claim that nothing speaks against but the player's day and other takers.
 
-    It would pay `bare_minor` to empty hands, and counts on `day`.
+    It would pay `bare_minor` to empty hands, and counts on `day`. `at_us` is when it was made, if that was not now.
     """
 
     player_id: UUID
@@ -73,6 +75,7 @@ class Attempt(Struct, frozen=True, gc=False):
     bare_minor: int
     day: date
     worn: Worn = BARE
+    at_us: int | None = None
 
     @property
     def amount_minor(self) -> int:
@@ -144,6 +147,22 @@ def spawn_table(
         mean_per_cell=rules.mean_per_cell,
         kinds=tuple(_kind(name, catalogue) for name, _ in types),
         weights=tuple(declared.weight for _, declared in types),
+        near_land=rules.near_land,
+        biomes=tuple(_biome_table(name, biome, rules) for name, biome in sorted(rules.biomes.items(), key=_ranked)),
+    )
+
+
+def _ranked(named: tuple[str, Biome]) -> tuple[int, str]:
+    return named[1].rank, named[0]
+
+
+def _biome_table(name: str, biome: Biome, rules: CollectibleRules) -> BiomeTable:
+    types = sorted(rules.types.items())
+    return BiomeTable(
+        name=name,
+        biome=biome,
+        mean_per_cell=rules.mean_per_cell if biome.mean_per_cell is None else biome.mean_per_cell,
+        weights=tuple(biome.weights.get(kind, declared.weight) for kind, declared in types),
     )
 
 
@@ -217,6 +236,21 @@ def attempted(
             else:
                 outcomes.append(OutOfReach(collectible_id=spawn.id, reach_m=reach_m, distance_m=distance_m))
     return outcomes
+
+
+def attempted_as_of(
+    spawn: Spawn | Refusal, claimants: Claimants, i: int, as_of: AsOf, *, terms: Terms
+) -> Attempt | Refusal:
+    """What the claim of the `i`-th claimant comes to as of another place and instant; refused as by `attempted`."""
+    alone = Claimants(
+        player_ids=claimants.player_ids[i : i + 1],
+        memberships=claimants.memberships[i : i + 1],
+        fixes=FixColumns([True], [as_of.lat_deg], [as_of.lng_deg], [as_of.at_us]),
+        trust=claimants.trust[i : i + 1],
+        worn=claimants.worn[i : i + 1],
+    )
+    [outcome] = attempted([spawn], alone, now_us=as_of.at_us, terms=terms)
+    return replace(outcome, at_us=as_of.at_us) if isinstance(outcome, Attempt) else outcome
 
 
 def _closed(spawn: Spawn, *, now_us: int) -> Refusal:
@@ -301,10 +335,11 @@ def decide(
         player = _on_day(now[asked.player_id], asked.day)
         attempt = _paying(asked, player, worn.get(asked.player_id, BARE))
         kind, wait = attempt.spawn.kind, (attempt.player_id, attempt.spawn.kind.type)
+        made_us = now_us if attempt.at_us is None else attempt.at_us
         if player.collected_on_day >= daily_cap:
             outcomes.append(CapReached(collectible_id=attempt.spawn.id, daily_cap=daily_cap))
-        elif kind.cooldown_s and until_us.get(wait, now_us) > now_us:
-            outcomes.append(_cooling(attempt, wait_us=until_us[wait] - now_us))
+        elif kind.cooldown_s and until_us.get(wait, made_us) > made_us:
+            outcomes.append(_cooling(attempt, wait_us=until_us[wait] - made_us))
         elif attempt.reference in gone:
             outcomes.append(AlreadyCollected(collectible_id=attempt.spawn.id))
         elif (unpaid := pay(attempt)) is not None:
@@ -312,7 +347,7 @@ def decide(
         else:
             gone.add(attempt.reference)
             if kind.cooldown_s:
-                until_us[wait] = begun[wait] = now_us + kind.cooldown_s * 1_000_000
+                until_us[wait] = begun[wait] = made_us + kind.cooldown_s * 1_000_000
             now[player.id] = credited(player, kind.experience, levels)
             outcomes.append(_win(attempt, before=player, after=now[player.id]))
     changed = {player.id: player for player in now.values() if player is not players[player.id]}

@@ -21,13 +21,15 @@ import struct
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from bisect import bisect_right
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from itertools import accumulate
 from uuid import UUID
 
+from overworld.domains.gameplay.biomes import Biomes
 from overworld.domains.gameplay.errors import NotFound
+from overworld.domains.gameplay.land import Land
 from overworld.domains.gameplay.placed import Placed
-from overworld.domains.gameplay.types import Spawn, SpawnTable, reference_of
+from overworld.domains.gameplay.types import BiomeTable, Spawn, SpawnTable, reference_of
 from overworld.geo import cells
 from overworld.kernel.chance import KeyedStream, keyed_digest
 
@@ -41,13 +43,37 @@ NUMBER_BYTES = 5
 _MAC_BYTES = 10
 _ID = re.compile(r"[A-Za-z0-9_-]{32}", re.ASCII)
 _FINER_MAX = 4
+_PERIODS_MAX = 16
+
+
+class Period:
+    """A spawn table that is in force from one window on, until the table of a later period is."""
+
+    def __init__(self, table: SpawnTable, *, key: bytes, land: Land | None, first_window: int) -> None:
+        self.table = table
+        self.first_window = first_window
+        self._land = land if table.near_land else None
+        self._biomes = Biomes(key=key, tables=table.biomes, land=land)
+        # The last of each is that of places in no biome: they are asked for by -1.
+        here: list[SpawnTable | BiomeTable] = [*table.biomes, table]
+        self._count_up_to = [_poisson_cumulative(one.mean_per_cell) for one in here]
+        self._weight_up_to = [tuple(accumulate(one.weights)) for one in here]
+
+    def at(self, cell: int) -> tuple[tuple[float, ...], tuple[int, ...]] | None:
+        """How many spawn in a cell, and of which weight, both added up; None where nothing does."""
+        if self._land and not self._land.is_near(cell):
+            return None
+        place = self._biomes.at(cell)
+        weight_up_to = self._weight_up_to[place]
+        return (self._count_up_to[place], weight_up_to) if weight_up_to[-1] else None
 
 
 class Spawns:
-    """What lies where, for one secret and one table. Pure: equal inputs give equal collectibles on every server.
+    """What lies where, for one secret and the tables of a game. Pure: equal inputs give equal collectibles everywhere.
 
-    `is_open(cell)` says in which cells anything spawns at all. The cells last asked for are kept, at most
-    `cells_cached_max` of them. What is in `placed` is found too.
+    A table is in force until another begins; what spawned under it can still be found, by the window in its id. Where
+    a table says `near_land`, nothing spawns off `land`. The cells last asked for are kept, at most `cells_cached_max`.
+    What is in `placed` is found too.
     """
 
     def __init__(
@@ -56,34 +82,50 @@ class Spawns:
         key: bytes,
         table: SpawnTable,
         cells_cached_max: int,
-        is_open: Callable[[int], bool] = lambda cell: True,
+        land: Land | None = None,
         placed: Placed | None = None,
     ) -> None:
-        self._table = table
+        self._key = key
+        self._land = land
+        self.cell_level = table.cell_level
+        """The S2 level of the cells that collectibles are computed for."""
         self._window_us = table.window_s * 1_000_000
         self._place_key = keyed_digest(key, b"gameplay.spawns")
         self._id_key = keyed_digest(key, b"gameplay.ids")
-        self._count_up_to = _poisson_cumulative(table.mean_per_cell)
-        self._weight_up_to = tuple(accumulate(table.weights))
-        self._is_open = is_open
         self._cells_cached_max = cells_cached_max
         self._cells: OrderedDict[tuple[int, int], tuple[Spawn, ...]] = OrderedDict()
         self._known: dict[str, Spawn] = {}
         self._placed = Placed(cell_level=table.cell_level) if placed is None else placed
-
-    @property
-    def cell_level(self) -> int:
-        """The S2 level of the cells that collectibles are computed for."""
-        return self._table.cell_level
+        self._periods: tuple[Period, ...] = (Period(table, key=key, land=land, first_window=0),)
 
     @property
     def mean_per_cell(self) -> float:
-        """How many collectibles a cell has on average."""
-        return self._table.mean_per_cell
+        """How many collectibles a cell has on average, where they lie closest."""
+        table = self._periods[-1].table
+        return max([table.mean_per_cell, *(one.mean_per_cell for one in table.biomes)])
+
+    def begin(self, table: SpawnTable, *, window: int) -> None:
+        """Lets a table be in force from a window on, instead of those that were to begin then or later.
+
+        Raises: ValueError for a table with other cells or windows: ids would mean other things.
+        """
+        if (table.cell_level, table.window_s * 1_000_000) != (self.cell_level, self._window_us):
+            raise ValueError("cells and windows stay as long as a server runs")
+        before = [one for one in self._periods if one.first_window < window]
+        self._periods = (
+            *before[-_PERIODS_MAX + 1 :],
+            Period(table, key=self._key, land=self._land, first_window=window if before else 0),
+        )
+        self._cells.clear()
+        self._known.clear()
 
     def window_at(self, at_us: int) -> int:
         """The number of the window that is open at an instant."""
         return at_us // self._window_us
+
+    def _period_of(self, window: int) -> Period:
+        found = (one for one in reversed(self._periods) if one.first_window <= window)
+        return next(found, self._periods[0])
 
     def in_cells(self, wanted: Iterable[int], *, window: int) -> list[Spawn]:
         """Everything that spawns in some cells of the spawn level during a window, taken or not."""
@@ -153,28 +195,32 @@ class Spawns:
         return computed
 
     def _computed(self, cell: int, window: int) -> tuple[Spawn, ...]:
-        if not self._is_open(cell) or self._weight_up_to[-1] == 0:
+        period = self._period_of(window)
+        drawn_by = period.at(cell)
+        if drawn_by is None:
             return ()
+        count_up_to, weight_up_to = drawn_by
         stream = KeyedStream(self._place_key, cell.to_bytes(8, "big"), window.to_bytes(4, "big"))
-        count = bisect_right(self._count_up_to, stream.uniform())
-        return tuple(self._drawn(stream, cell=cell, window=window, index=index) for index in range(count))
-
-    def _drawn(self, stream: KeyedStream, *, cell: int, window: int, index: int) -> Spawn:
-        kind_i = bisect_right(self._weight_up_to, stream.below(self._weight_up_to[-1]))
-        lat_deg, lng_deg = cells.uniform_point_in(cell, stream.uniform(), stream.uniform())
-        key = _KEY.pack(_KIND_COMPUTED, cell, window, index)
-        known_as, reference = self.named(key)
-        return Spawn(
-            id=known_as,
-            key=key,
-            reference=reference,
-            kind=self._table.kinds[kind_i],
-            cell=cell,
-            lat_deg=lat_deg,
-            lng_deg=lng_deg,
-            opens_us=window * self._window_us,
-            closes_us=(window + 1) * self._window_us,
-        )
+        drawn: list[Spawn] = []
+        for index in range(bisect_right(count_up_to, stream.uniform())):
+            kind_i = bisect_right(weight_up_to, stream.below(weight_up_to[-1]))
+            lat_deg, lng_deg = cells.uniform_point_in(cell, stream.uniform(), stream.uniform())
+            key = _KEY.pack(_KIND_COMPUTED, cell, window, index)
+            known_as, reference = self.named(key)
+            drawn.append(
+                Spawn(
+                    id=known_as,
+                    key=key,
+                    reference=reference,
+                    kind=period.table.kinds[kind_i],
+                    cell=cell,
+                    lat_deg=lat_deg,
+                    lng_deg=lng_deg,
+                    opens_us=window * self._window_us,
+                    closes_us=(window + 1) * self._window_us,
+                )
+            )
+        return tuple(drawn)
 
 
 def placed_key(cell: int, number: bytes) -> bytes:

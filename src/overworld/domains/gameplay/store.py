@@ -296,6 +296,17 @@ async def live(tx: Tx, *, after: tuple[datetime, bytes], limit: int) -> list[Pla
     return [_placement(row) for row in await tx.fetch(_LIVE, *after, limit)]
 
 
+_PAYING = """
+SELECT currency, count(*) AS placed FROM gameplay.placed
+WHERE withdrawn_at IS NULL AND closes_at > $2 AND currency = ANY($1::text[])
+GROUP BY currency"""
+
+
+async def paying(tx: Tx, currencies: Sequence[str], *, at: datetime) -> dict[str, int]:
+    """How many placements that nobody withdrew and that close later pay in some currencies. One round trip."""
+    return {row["currency"]: row["placed"] for row in await tx.fetch(_PAYING, list(currencies), at)}
+
+
 _WITHDRAW = """
 UPDATE gameplay.placed SET withdrawn_at = $2 WHERE collectible_id = $1 AND withdrawn_at IS NULL RETURNING 1"""
 

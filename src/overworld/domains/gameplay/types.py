@@ -27,6 +27,10 @@ class Mode(StrEnum):
     PERSONAL = "personal"
 
 
+Name = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_-]{0,31}$")]
+Weight = Annotated[int, Meta(ge=0, le=1_000_000)]
+
+
 class CollectibleType(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One `[collectibles.types.NAME]` of game.toml: how often it spawns beside the others, and what it is worth.
 
@@ -34,7 +38,7 @@ class CollectibleType(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     `cooldown_s` later.
     """
 
-    weight: Annotated[int, Meta(ge=0, le=1_000_000)]
+    weight: Weight
     value: Annotated[str, Meta(pattern=r"^[0-9]{1,12}(\.[0-9]{1,18})?$", max_length=32)]
     currency: Annotated[str, Meta(min_length=1, max_length=16)]
     mode: Mode = Mode.SHARED
@@ -42,6 +46,25 @@ class CollectibleType(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 Share = Annotated[str, Meta(pattern=r"^[0-9](\.[0-9]{1,9})?$")]
+
+
+class Biome(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One `[collectibles.biomes.NAME]` of game.toml: where it is, and what spawns otherwise there than elsewhere.
+
+    A place belongs to the first biome that fits it, in the order of `rank`, then of the names, or to none. It fits
+    where all that is said holds: degrees from the equator, north or south; within some 30 km of the sea or not
+    (`coast`); and with a `share` below 1 only in so many of the cells of `share_level`, which nobody can foresee.
+    `weights` replace those of the types they name; places are told apart by cells of about 10 km.
+    """
+
+    rank: Annotated[int, Meta(ge=0, le=1_000)] = 0
+    latitude_min_deg: Annotated[float, Meta(ge=0, le=90)] = 0.0
+    latitude_max_deg: Annotated[float, Meta(ge=0, le=90)] = 90.0
+    coast: bool | None = None
+    share: Annotated[float, Meta(gt=0, le=1)] = 1.0
+    share_level: Annotated[int, Meta(ge=4, le=10)] = 9
+    mean_per_cell: Annotated[float, Meta(gt=0, le=64)] | None = None
+    weights: Annotated[dict[str, Weight], Meta(max_length=64)] = {}
 
 
 class CollectibleRules(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -63,6 +86,7 @@ class CollectibleRules(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     member_bonus: Annotated[dict[str, Share], Meta(max_length=64)] = {}
     near_land: bool = True
     types: Annotated[dict[str, CollectibleType], Meta(min_length=1, max_length=64)]
+    biomes: Annotated[dict[Name, Biome], Meta(max_length=64)] = {}
 
 
 class ProgressionRules(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -128,14 +152,28 @@ class Catalogue(Struct, frozen=True, kw_only=True):
         return experience
 
 
+class BiomeTable(Struct, frozen=True, kw_only=True):
+    """What spawns in a biome: the weights of the table's kinds there, aligned with them, (n,), and how densely."""
+
+    name: str
+    biome: Biome
+    mean_per_cell: float
+    weights: tuple[int, ...]
+
+
 class SpawnTable(Struct, frozen=True, kw_only=True):
-    """What can spawn: kinds with their weights, aligned, (n,), and how densely over space and time."""
+    """What can spawn: kinds with their weights, aligned, (n,), and how densely over space and time.
+
+    `biomes` come in the order in which they are tried.
+    """
 
     cell_level: int
     window_s: int
     mean_per_cell: float
     kinds: tuple[Kind, ...]
     weights: tuple[int, ...]
+    near_land: bool = False
+    biomes: tuple[BiomeTable, ...] = ()
 
 
 class Spawn(Struct, frozen=True, kw_only=True, gc=False):

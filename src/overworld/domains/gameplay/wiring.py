@@ -12,10 +12,11 @@ from msgspec import Struct
 from overworld.domains.gameplay import store
 from overworld.domains.gameplay.claims import Claims
 from overworld.domains.gameplay.consumers import placed_tail
+from overworld.domains.gameplay.in_force import DefinitionInForce
 from overworld.domains.gameplay.land import Land
 from overworld.domains.gameplay.placed import Placed
 from overworld.domains.gameplay.placing import Placing
-from overworld.domains.gameplay.ports import EncodingOutbox, Gear, Sight, Trust
+from overworld.domains.gameplay.ports import ClaimRule, EncodingOutbox, Gear, Sight, Trust
 from overworld.domains.gameplay.routes import routes
 from overworld.domains.gameplay.rules import catalogue_of, spawn_table
 from overworld.domains.gameplay.service import Gameplay
@@ -41,6 +42,7 @@ class GameplayParts(Struct, frozen=True, kw_only=True):
 
     service: Gameplay
     placing: Placing
+    definition: DefinitionInForce
     on_events: Callable[[Sequence[Envelope]], Awaitable[None]]
     routes: list[ControllerRouterHandler]
 
@@ -58,6 +60,7 @@ async def build(
     collectibles: CollectibleRules,
     progression: ProgressionRules,
     currencies: Sequence[Currency],
+    rule: ClaimRule | None = None,
     gear: Gear | None = None,
     alias: str | None = None,
     settings: GameplaySettings | None = None,
@@ -71,7 +74,7 @@ async def build(
         table=spawn_table(collectibles, progression, by_code),
         placed=placed,
         cells_cached_max=chosen.cells_cached_max,
-        is_open=Land.bundled().is_near if collectibles.near_land else _everywhere,
+        land=Land.bundled(),
     )
     claims = Claims(
         database=database,
@@ -85,6 +88,7 @@ async def build(
         rules=collectibles,
         levels=progression.levels,
         fix_age_max_s=chosen.fix_age_max_s,
+        rule=rule,
         gear=gear,
     )
     service = Gameplay(
@@ -109,13 +113,10 @@ async def build(
     return GameplayParts(
         service=service,
         placing=placing,
+        definition=DefinitionInForce(spawns=spawns, claims=claims, placing=placing),
         on_events=placed_tail(placing),
         routes=routes(service, placing, alias=alias),
     )
-
-
-def _everywhere(cell: int) -> bool:
-    return True
 
 
 async def _spawn_key(database: Database) -> bytes:

@@ -30,9 +30,17 @@ from overworld.domains.ledger.errors import (
 )
 from overworld.domains.ledger.messages import SendTokens, Sent, TokensSent
 from overworld.domains.ledger.ports import Directory, Progress, Trust
-from overworld.domains.ledger.rules import Sheet, accounts_named, day_began, limit_passed
+from overworld.domains.ledger.rules import Sheet, accounts_named, day_began, limit_passed, limits_of
 from overworld.domains.ledger.service import Ledger
-from overworld.domains.ledger.types import Books, Decision, KnownGift, LedgerSettings, SendLimits, SentToday
+from overworld.domains.ledger.types import (
+    Books,
+    Decision,
+    KnownGift,
+    LedgerSettings,
+    SendLimits,
+    SentToday,
+    TransferRules,
+)
 from overworld.kernel.batch import GroupCommit, Lanes
 from overworld.kernel.clock import Clock
 from overworld.kernel.identity import Answer
@@ -108,9 +116,7 @@ class Sending:
         trust: Trust,
         progress: Progress,
         currencies: Mapping[str, Currency],
-        limits: Mapping[str, SendLimits],
-        trust_min: float,
-        level_min: int,
+        rules: TransferRules,
         settings: LedgerSettings,
     ) -> None:
         self._database = database
@@ -121,13 +127,17 @@ class Sending:
         self._trust = trust
         self._progress = progress
         self._currencies = currencies
-        self._limits = limits
-        self._trust_min = trust_min
-        self._level_min = level_min
         self._settings = settings
+        self.put_in_force(rules)
         self.lanes = Lanes[SendTokens, Answer[Sent]](
             settings.transfer_lanes, make=self._lane, key=lambda command: command.from_id
         )
+
+    def put_in_force(self, rules: TransferRules) -> None:
+        """Judges gifts by these from now on; their currencies have to be in force already."""
+        self._limits: Mapping[str, SendLimits] = limits_of(rules, self._currencies)
+        self._trust_min = rules.trust_min
+        self._level_min = rules.level_min
 
     def _lane(self, i: int) -> GroupCommit[SendTokens, Answer[Sent]]:
         return GroupCommit(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -39,10 +39,28 @@ class Ledger:
         self, *, database: Database, currencies: Mapping[str, Currency], settings: LedgerSettings | None = None
     ) -> None:
         self._database = database
-        self.currencies = currencies
+        self._in_force = dict(currencies)
+        self.currencies: Mapping[str, Currency] = self._in_force
         self._numbers_max = (settings or LedgerSettings()).account_ids_cached_max
         self._id_secret: bytes | None = None
         self._numbers: dict[AccountRef, tuple[int, ...]] = {}
+
+    def put_in_force(self, currencies: Iterable[Currency]) -> None:
+        """Knows these currencies from now on, in this order; those known before come after them, for they may be owed.
+
+        `currencies` stays the same object, for those who were given it.
+        """
+        stay = dict(self._in_force)
+        self._in_force.clear()
+        self._in_force.update({one.code: one for one in currencies})
+        self._in_force.update({code: one for code, one in stay.items() if code not in self._in_force})
+
+    async def holders(self, tx: Tx, currencies: Sequence[str]) -> dict[str, int]:
+        """How many hold something of some currencies, or are promised some: those alone of which anybody does.
+
+        Campaigns count as players do, the house does not. One round trip.
+        """
+        return await store.holders(tx, currencies)
 
     async def post(
         self, tx: Tx, transfers: Sequence[Transfer], *, at: datetime, stripe: int = 0

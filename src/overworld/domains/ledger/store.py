@@ -22,7 +22,7 @@ from overworld.domains.ledger.types import (
     Row,
     SentToday,
 )
-from overworld.kernel.money import EXCLUSIVE_CODES, AccountCode, AccountRef, Transfer, TransferCode, TransferKind
+from overworld.kernel.money import EXCLUSIVE_CODES, HOUSE, AccountCode, AccountRef, Transfer, TransferCode, TransferKind
 from overworld.kernel.ports import Tx
 
 _TAKE = """
@@ -409,3 +409,15 @@ LIMIT 100"""
 async def broken_invariants(tx: Tx) -> list[str]:
     """What does not add up, a line each, at most 100; see `Ledger.invariants`. One statement, so one snapshot."""
     return [row["broken"] for row in await tx.fetch(_BROKEN, AccountCode.ISSUANCE)]
+
+
+_HOLDERS = """
+SELECT currency, count(DISTINCT owner_id) AS holders FROM ledger.account
+WHERE currency = ANY($1::text[]) AND owner_id <> $2
+    AND (credits_posted <> debits_posted OR credits_pending <> 0 OR debits_pending <> 0)
+GROUP BY currency"""
+
+
+async def holders(tx: Tx, currencies: Sequence[str]) -> dict[str, int]:
+    """How many owners beside the house have something of some currencies, those alone of which any has. One trip."""
+    return {row["currency"]: row["holders"] for row in await tx.fetch(_HOLDERS, list(currencies), HOUSE)}

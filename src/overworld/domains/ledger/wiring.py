@@ -15,7 +15,6 @@ from overworld.domains.ledger.audit.sealer import Sealer
 from overworld.domains.ledger.jobs import Expiry
 from overworld.domains.ledger.ports import Directory, Progress, Trust
 from overworld.domains.ledger.routes import routes, sending_routes
-from overworld.domains.ledger.rules import limits_of
 from overworld.domains.ledger.sending import Sending
 from overworld.domains.ledger.service import Ledger
 from overworld.domains.ledger.types import LedgerSettings, TransferRules
@@ -86,9 +85,7 @@ def build_sending(
         trust=trust,
         progress=progress,
         currencies=currencies,
-        limits=limits_of(rules, currencies),
-        trust_min=rules.trust_min,
-        level_min=rules.level_min,
+        rules=rules,
         settings=settings or LedgerSettings(),
     )
     return SendingParts(service=service, routes=sending_routes(service))

@@ -69,18 +69,23 @@ class TokenSigner:
         self._ids = ids
         self._settings = settings
 
-    def sign(self, account: Account, session_id: UUID) -> str:
-        """An access token of this account and session, good from now on. About 0.3 ms of computing."""
+    def sign(
+        self, account: Account, session_id: UUID, *, memberships: tuple[str, ...] = (), life_s: int | None = None
+    ) -> str:
+        """An access token of this account and session, good from now on for `life_s`, or as the settings say.
+
+        About 0.3 ms of computing.
+        """
         now_s = self._clock.now_us() // _US
         claims = _Claims(
             sub=account.id,
             role=account.role,
             scope=rules.scope_claim(rules.scopes_of(account.role)),
-            memberships=(),
+            memberships=memberships,
             sid=session_id,
             sv=account.security_version,
             iat=now_s,
-            exp=now_s + self._settings.access_token_s,
+            exp=now_s + (self._settings.access_token_s if life_s is None else life_s),
             jti=self._ids(),
             iss=self._settings.issuer,
             aud=self._settings.audience,

@@ -6,18 +6,22 @@ from uuid import UUID
 
 from overworld.domains.accounts import store
 from overworld.domains.accounts.errors import TokenRevoked
+from overworld.domains.accounts.membership.clubs import Clubs
 from overworld.domains.accounts.messages import Me, User
 from overworld.domains.accounts.ports import Progress
 from overworld.domains.accounts.types import Account
+from overworld.kernel.clock import Clock
 from overworld.platform.postgres import Database
 
 
 class Profiles:
     """Joins what accounts knows of a player with what gameplay knows."""
 
-    def __init__(self, *, database: Database, progress: Progress) -> None:
+    def __init__(self, *, database: Database, clock: Clock, progress: Progress, clubs: Clubs) -> None:
         self._database = database
+        self._clock = clock
         self._progress = progress
+        self._clubs = clubs
 
     async def me(self, account_id: UUID) -> Me:
         """The account as its owner sees it. Two round trips.
@@ -50,6 +54,6 @@ class Profiles:
             username=account.username,
             level=standing.level,
             experience=standing.experience,
-            memberships=(),
+            memberships=self._clubs.running(account.memberships, now=self._clock.now()),
             created_at=account.created_at,
         )

@@ -15,6 +15,7 @@ from overworld.domains.accounts import rules, store
 from overworld.domains.accounts.crypto.revocations import Revocations
 from overworld.domains.accounts.crypto.tokens import TokenSigner
 from overworld.domains.accounts.errors import BadRefreshToken, NoSuchSession, TokenRevoked
+from overworld.domains.accounts.membership.clubs import Clubs
 from overworld.domains.accounts.messages import (
     Grant,
     Refresh,
@@ -75,6 +76,7 @@ class Sessions:
         outbox: Outbox,
         settings: AccountsSettings,
         profiles: Profiles,
+        clubs: Clubs,
         signer: TokenSigner,
         revocations: Revocations,
         random: Callable[[int], bytes],
@@ -85,6 +87,7 @@ class Sessions:
         self._outbox = outbox
         self._settings = settings
         self._profiles = profiles
+        self._clubs = clubs
         self._signer = signer
         self._revocations = revocations
         self._random = random
@@ -124,10 +127,13 @@ class Sessions:
         """What the client gets for a session whose transaction is committed. One round trip."""
         self._apply(opened.revoked)
         user = await self._profiles.user(opened.account)
+        life_s = self._clubs.token_life_s(user.memberships, otherwise_s=self._settings.access_token_s)
         return Grant(
-            access_token=self._signer.sign(opened.account, opened.session_id),
+            access_token=self._signer.sign(
+                opened.account, opened.session_id, memberships=user.memberships, life_s=life_s
+            ),
             refresh_token=opened.refresh_token,
-            expires_in=self._settings.access_token_s,
+            expires_in=life_s,
             user=user,
         )
 

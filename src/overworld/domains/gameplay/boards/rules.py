@@ -80,9 +80,13 @@ class Tally:
         self._calendar = calendar
         self._boards = list(calendar.boards.values() if boards is None else boards)
         self._region_level = region_level
-        self._added: dict[tuple[Key, UUID], tuple[int, int]] = {}
-        self._keys: dict[tuple[str, datetime, int], Key] = {}
-        self.windows: set[tuple[str, datetime]] = set()
+        self._open: dict[str, _Pile] = {}
+        self._piles: dict[tuple[str, datetime], _Pile] = {}
+
+    @property
+    def windows(self) -> Iterable[tuple[str, datetime]]:
+        """The windows concerned, by board and start."""
+        return self._piles.keys()
 
     def add(self, event: CollectibleCollected, at: datetime) -> None:
         """Counts an event that happened at a time."""
@@ -94,35 +98,54 @@ class Tally:
                 amount = event.amount_minor if event.currency == board.counts else 0
             if amount > 0:
                 region = cells.cell_of(event.lat_deg, event.lng_deg, self._region_level) if board.by_region else WORLD
-                self._count(self._key(board.name, at, region), event.player_id, amount, at_us)
+                self._pile(board, at).add(region, event.player_id, amount, at_us)
 
     def add_amount(self, player_id: UUID, currency: str, amount_minor: int, at: datetime) -> None:
         """Counts what is known of a collection from the books alone, on boards of the world that count currencies."""
         at_us = to_us(at)
         for board in self._boards:
             if board.counts == currency:
-                self._count(self._key(board.name, at, WORLD), player_id, amount_minor, at_us)
+                self._pile(board, at).add(WORLD, player_id, amount_minor, at_us)
 
     def scores(self) -> Iterator[tuple[Key, UUID, Score]]:
         """What is added, as scores that begin with it."""
-        for (key, player_id), (added, at_us) in self._added.items():
-            yield key, player_id, Score(added, at_us)
-
-    def _count(self, key: Key, player_id: UUID, amount: int, at_us: int) -> None:
-        where = (key, player_id)
-        added, last_us = self._added.get(where, (0, at_us))
-        self._added[where] = (min(added + amount, SCORE_MAX), max(last_us, at_us))
+        for pile in self._piles.values():
+            for region, players in pile.regions.items():
+                key = Key(pile.board, pile.window.starts_at, region)
+                for player_id, (added, at_us) in players.items():
+                    yield key, player_id, Score(added, at_us)
 
     def gains(self) -> list[Gain]:
         """What is added, in the order in which rows are locked."""
-        gains = [Gain(key, player_id, *sums) for (key, player_id), sums in self._added.items()]
-        return sorted(gains, key=lambda one: (one.player_id, one.key))
+        gains = [Gain(key, player_id, score.score, score.reached_us) for key, player_id, score in self.scores()]
+        place = {key: i for i, key in enumerate(sorted({gain.key for gain in gains}))}
+        return sorted(gains, key=lambda gain: (gain.player_id.int, place[gain.key]))
 
-    def _key(self, board: str, at: datetime, region: int) -> Key:
-        window = self._calendar.window(board, at)
-        self.windows.add((board, window.starts_at))
-        name = (board, window.starts_at, region)
-        key = self._keys.get(name)
-        if key is None:
-            key = self._keys[name] = Key(*name)
-        return key
+    def _pile(self, board: Board, at: datetime) -> _Pile:
+        pile = self._open.get(board.name)
+        if pile is None or not pile.window.starts_at <= at < pile.window.ends_at:
+            window = self._calendar.window(board.name, at)
+            pile = self._piles.setdefault((board.name, window.starts_at), _Pile(board.name, window))
+            self._open[board.name] = pile
+        return pile
+
+
+class _Pile:
+    """What is added on one board in one window: by region and player the sum, and the time of the latest."""
+
+    __slots__ = ("board", "regions", "window")
+
+    def __init__(self, board: str, window: Window) -> None:
+        self.board = board
+        self.window = window
+        self.regions: dict[int, dict[UUID, tuple[int, int]]] = {}
+
+    def add(self, region: int, player_id: UUID, amount: int, at_us: int) -> None:
+        players = self.regions.get(region)
+        if players is None:
+            players = self.regions[region] = {}
+        had = players.get(player_id)
+        if had is None:
+            players[player_id] = amount, at_us
+        else:
+            players[player_id] = min(had[0] + amount, SCORE_MAX), max(had[1], at_us)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Iterable, Sequence
-from itertools import groupby
-from operator import itemgetter
 from uuid import UUID
 
 from overworld.domains.gameplay.boards import store
@@ -20,6 +19,9 @@ from overworld.kernel.ports import Outbox, Tx
 
 NAME = "leaderboards"
 TOPICS = (CollectibleCollected.topic,)
+
+_AT_ONCE = 128
+"""So many events are added up, or told, before others get their turn."""
 
 _log = logging.getLogger(__name__)
 
@@ -42,10 +44,12 @@ class Scoring:
     async def apply(self, tx: Tx, envelopes: Sequence[Envelope]) -> None:
         """Counts events; three round trips however many."""
         tally = Tally(self._calendar, region_level=self._region_level)
-        for envelope in envelopes:
+        for i, envelope in enumerate(envelopes):
             event = envelope.decode()
             if isinstance(event, CollectibleCollected):
                 tally.add(event, envelope.at)
+            if i % _AT_ONCE == _AT_ONCE - 1:
+                await asyncio.sleep(0)
         gains = tally.gains()
         closed = await store.open_windows(tx, self._calendar.ending(tally.windows))
         if closed:
@@ -60,17 +64,17 @@ class Scoring:
 
 def told(changed: Iterable[tuple[Key, UUID, Score]]) -> list[LeaderboardScored]:
     """The events that tell of new scores: one for each set."""
-    events = []
-    for key, group in groupby(sorted(changed, key=itemgetter(0)), key=itemgetter(0)):
-        rows = list(group)
-        events.append(
-            LeaderboardScored(
-                board=key.board,
-                starts_at=key.starts_at,
-                region="" if key.region == WORLD else cells.token(key.region),
-                player_ids=[player_id for _, player_id, _ in rows],
-                scores=[score.score for _, _, score in rows],
-                reached_us=[score.reached_us for _, _, score in rows],
-            )
+    rows_of: dict[Key, list[tuple[UUID, Score]]] = {}
+    for key, player_id, score in changed:
+        rows_of.setdefault(key, []).append((player_id, score))
+    return [
+        LeaderboardScored(
+            board=key.board,
+            starts_at=key.starts_at,
+            region="" if key.region == WORLD else cells.token(key.region),
+            player_ids=[player_id for player_id, _ in rows],
+            scores=[score.score for _, score in rows],
+            reached_us=[score.reached_us for _, score in rows],
         )
-    return events
+        for key, rows in rows_of.items()
+    ]

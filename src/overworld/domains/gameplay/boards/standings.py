@@ -16,6 +16,9 @@ from overworld.geo import cells
 from overworld.kernel.events import Envelope
 from overworld.platform.postgres import Database
 
+_AT_ONCE = 256
+"""So many scores go into a set before others get their turn."""
+
 TOPICS = (LeaderboardScored.topic, LeaderboardRebuilt.topic)
 
 
@@ -24,7 +27,7 @@ class Standings:
 
     A set is there from the moment somebody asks: it takes what the log tells from then on, and what the table says.
     Both may tell of one score, and the higher one stays, so nothing is missed and nothing counted twice. At most
-    `sets_max` sets are held; the one that nobody has asked for longest goes first.
+    `sets_max` sets are held; the region that nobody has asked for longest goes first, those of the world stay.
     """
 
     def __init__(self, *, database: Database, ranks: Ranks, sets_max: int) -> None:
@@ -45,7 +48,8 @@ class Standings:
             held = self._held[key] = _Held()
             held.reading = asyncio.create_task(self._read(key, held), name=f"leaderboard {key.board}")
             await self._make_room()
-        self._held.move_to_end(key)
+        else:
+            self._held.move_to_end(key)
         if held.reading is not None:
             await asyncio.shield(held.reading)
         return self.ranks
@@ -81,7 +85,10 @@ class Standings:
     async def _take(self, key: Key, event: LeaderboardScored) -> None:
         scores = [Score(*pair) for pair in zip(event.scores, event.reached_us, strict=True)]
         gone = [player_id for player_id, score in zip(event.player_ids, scores, strict=True) if score.score == 0]
-        await self.ranks.put(key, event.player_ids, scores)
+        for start in range(0, len(scores), _AT_ONCE):
+            part = slice(start, start + _AT_ONCE)
+            await self.ranks.put(key, event.player_ids[part], scores[part])
+            await asyncio.sleep(0)
         if gone:
             self._held[key].gone.update(gone)
             await self.ranks.drop(key, gone)
@@ -108,7 +115,7 @@ class Standings:
         for key in list(self._held):
             if len(self._held) <= self._sets_max:
                 return
-            if self._held[key].reading is None:
+            if self._held[key].reading is None and key.region != WORLD:
                 await self._drop(key)
 
     async def _drop(self, key: Key) -> None:

@@ -11,7 +11,7 @@ from overworld.domains.gameplay.boards.types import SCORE_MAX, Gain, Key, Placed
 from overworld.kernel.clock import from_us, to_us
 from overworld.kernel.ports import Tx
 
-_ROWS_AT_ONCE = 5_000
+_ROWS_AT_ONCE = 1_000
 
 _ADD = f"""
 INSERT INTO gameplay.board_score AS had (player_id, board, starts_at, region, score, reached_at)

@@ -27,6 +27,10 @@ class Reading:
         self._database = database
         self._clock = clock
 
+    async def holders(self, tx: Tx, *, items: Sequence[str], tools: Sequence[str]) -> dict[str, int]:
+        """How many players have something of some types, those alone of which anybody has. One round trip."""
+        return await store.holders(tx, items=items, tools=tools)
+
     async def inventory(
         self, player_id: UUID, *, after: tuple[str, UUID] | None = None, limit: int
     ) -> list[tuple[tuple[str, UUID], ItemSeen]]:

@@ -14,6 +14,18 @@ from overworld.domains.gameplay.carry.types import STACK, Bearer, Item, Running,
 from overworld.kernel.clock import from_us, to_us
 from overworld.kernel.ports import Tx
 
+_HOLDERS = """
+SELECT type, count(DISTINCT player_id) AS holders FROM (
+    SELECT type, player_id FROM gameplay.item WHERE type = ANY($1::text[]) AND count > 0
+    UNION ALL
+    SELECT type, player_id FROM gameplay.tool WHERE type = ANY($2::text[])
+) AS held GROUP BY type"""
+
+
+async def holders(tx: Tx, *, items: Sequence[str], tools: Sequence[str]) -> dict[str, int]:
+    """How many players have something of some types, those alone of which anybody has. One round trip."""
+    return {row["type"]: row["holders"] for row in await tx.fetch(_HOLDERS, list(items), list(tools))}
+
 
 class Wanted(Struct, frozen=True, kw_only=True):
     """What a batch may touch: stacks by player and type; tools and boosts of players; badges by name; supplies."""

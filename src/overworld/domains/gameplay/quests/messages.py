@@ -126,7 +126,11 @@ class QuestCreated(Event, frozen=True, kw_only=True):
         return self.quest
 
 
-class _OfPlayer(Event, frozen=True, kw_only=True):
+class QuestStarted(Event, frozen=True, kw_only=True):
+    """A player began a quest, by asking, by the first thing that counted, or because staff assigned it."""
+
+    topic: ClassVar[str] = "events.quest.started"
+
     player_id: UUID
     quest: str
     type: str
@@ -137,34 +141,52 @@ class _OfPlayer(Event, frozen=True, kw_only=True):
         return str(self.player_id)
 
 
-class QuestStarted(_OfPlayer, frozen=True, kw_only=True):
-    """A player began a quest, by asking, by the first thing that counted, or because staff assigned it."""
-
-    topic: ClassVar[str] = "events.quest.started"
-
-
-class QuestProgressed(_OfPlayer, frozen=True, kw_only=True):
+class QuestProgressed(Event, frozen=True, kw_only=True):
     """Something counted for a quest: how far each objective is, of a shared one what all have done together."""
 
     topic: ClassVar[str] = PROGRESS_TOPIC
 
+    player_id: UUID
+    quest: str
+    type: str
+    run: int
     counts: tuple[int, ...]
     goals: tuple[int, ...]
     met: bool
 
+    @property
+    def key(self) -> str:
+        return str(self.player_id)
 
-class QuestCompleted(_OfPlayer, frozen=True, kw_only=True):
+
+class QuestCompleted(Event, frozen=True, kw_only=True):
     """A player completed a quest and was given its rewards."""
 
     topic: ClassVar[str] = "events.quest.completed"
 
+    player_id: UUID
+    quest: str
+    type: str
+    run: int
     rewards: Reward
 
+    @property
+    def key(self) -> str:
+        return str(self.player_id)
 
-class QuestFailed(_OfPlayer, frozen=True, kw_only=True):
+
+class QuestFailed(Event, frozen=True, kw_only=True):
     """A player's quest was not met in its time."""
 
     topic: ClassVar[str] = "events.quest.failed"
 
+    player_id: UUID
+    quest: str
+    type: str
+    run: int
     counts: tuple[int, ...]
     goals: tuple[int, ...]
+
+    @property
+    def key(self) -> str:
+        return str(self.player_id)

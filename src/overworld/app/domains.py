@@ -1,0 +1,297 @@
+"""Builds every domain on one platform, and hands each the doors of the others that it asks for."""
+
+from __future__ import annotations
+
+from litestar.types import ControllerRouterHandler
+from msgspec import Struct
+from msgspec.structs import replace
+
+from overworld.app import offline
+from overworld.app.doors import (
+    BoardsProgress,
+    CellViews,
+    CollectAction,
+    CollectiblesAround,
+    TrustEverybody,
+)
+from overworld.app.game import Game
+from overworld.app.settings import Settings
+from overworld.app.versions.service import Current
+from overworld.domains.accounts import wiring as accounts_wiring
+from overworld.domains.accounts.membership import wiring as membership_wiring
+from overworld.domains.accounts.membership.wiring import MembershipParts
+from overworld.domains.accounts.wiring import Accounts
+from overworld.domains.gameplay import wiring as gameplay_wiring
+from overworld.domains.gameplay.boards import wiring as boards_wiring
+from overworld.domains.gameplay.boards.wiring import BoardsParts
+from overworld.domains.gameplay.carry import wiring as carry_wiring
+from overworld.domains.gameplay.carry.wiring import CarryParts
+from overworld.domains.gameplay.quests import wiring as quests_wiring
+from overworld.domains.gameplay.quests.wiring import QuestParts
+from overworld.domains.gameplay.sync import wiring as sync_wiring
+from overworld.domains.gameplay.sync.wiring import SyncParts
+from overworld.domains.gameplay.wiring import GameplayParts
+from overworld.domains.ledger import wiring as ledger_wiring
+from overworld.domains.ledger.wiring import LedgerDomain, SendingParts
+from overworld.domains.realtime import wiring as realtime_wiring
+from overworld.domains.realtime.gateway import Gateway
+from overworld.domains.world import wiring as world_wiring
+from overworld.domains.world.wiring import WorldParts
+from overworld.kernel.clock import Clock
+from overworld.kernel.ids import IdSource
+from overworld.platform.eventlog import PostgresOutbox
+from overworld.platform.http import KeyScopes
+from overworld.platform.limiter import MemoryLimiter
+from overworld.platform.postgres import Database
+
+
+class Domains(Struct, frozen=True, kw_only=True):
+    """Every domain, built."""
+
+    ledger: LedgerDomain
+    sending: SendingParts
+    world: WorldParts
+    gameplay: GameplayParts
+    carry: CarryParts
+    quests: QuestParts
+    sync: SyncParts
+    boards: BoardsParts
+    accounts: Accounts
+    membership: MembershipParts
+    gateway: Gateway
+    carry_routes: list[ControllerRouterHandler]
+
+    @property
+    def routes(self) -> list[ControllerRouterHandler]:
+        """What the domains answer over HTTP."""
+        return [
+            *self.accounts.routes,
+            *self.membership.routes,
+            *self.ledger.routes,
+            *self.sending.routes,
+            *self.world.routes,
+            *self.gameplay.routes,
+            *self.carry_routes,
+            *self.quests.routes,
+            *self.sync.routes,
+            *self.boards.routes,
+        ]
+
+
+class Platform(Struct, frozen=True, kw_only=True):
+    """What every domain is built on."""
+
+    settings: Settings
+    game: Game
+    current: Current
+    database: Database
+    clock: Clock
+    ids: IdSource
+    keys: KeyScopes
+    limiter: MemoryLimiter
+    outbox: PostgresOutbox
+
+
+async def build(platform: Platform) -> Domains:
+    """Every domain, on a migrated database."""
+    settings, game = platform.settings, platform.game
+    ledger = _ledger(platform)
+    world = world_wiring.build(
+        database=platform.database,
+        clock=platform.clock,
+        outbox=platform.outbox,
+        settings=replace(settings.world, share_fixes=settings.world.share_fixes or bool(settings.database.dsn)),
+        rules=game.movement,
+        interest=game.interest,
+    )
+    carry = await _carry(platform, ledger)
+    gameplay = await _gameplay(platform, ledger=ledger, world=world, carry=carry)
+    quests = _quests(platform, ledger=ledger, world=world, carry=carry)
+    membership = _membership(platform, ledger)
+    accounts = _accounts(platform, membership=membership, gameplay=gameplay)
+    sending = _sending(platform, ledger=ledger, gameplay=gameplay, accounts=accounts)
+    gateway = realtime_wiring.build(
+        settings=settings.realtime,
+        verifier=accounts.verifier,
+        keys=platform.keys,
+        locations=world.service,
+        packed_fixes=world.service,
+        interest=world.service.interest,
+        listeners=world.service,
+        cell_views=CellViews(world=world.service, gameplay=gameplay.service, clock=platform.clock),
+        actions={"collect": CollectAction(gameplay.service)},
+        sight=world.service,
+        presence=world.service,
+        limiter=platform.limiter,
+        clock=platform.clock,
+        ids=platform.ids,
+        limits_enabled=settings.limits.enabled,
+        collectible_noun=noun_of(game),
+        room_level=settings.world.room_level,
+        around_m=game.interest.radius_m,
+    )
+    world.service.tells_every_cell = False
+    world.service.on_crossed = gateway.crossed
+    world.service.on_cells_changed = gateway.publish_players
+    world.service.add_source(CollectiblesAround(gameplay.service, radius_max_m=settings.gameplay.nearby_radius_max_m))
+    return Domains(
+        ledger=ledger,
+        sending=sending,
+        world=world,
+        gameplay=gameplay,
+        carry=carry,
+        quests=quests,
+        sync=_sync(platform, world=world, gameplay=gameplay, carry=carry, quests=quests),
+        boards=_boards(platform, membership),
+        accounts=accounts,
+        membership=membership,
+        gateway=gateway,
+        carry_routes=_carry_routes(platform, carry=carry, accounts=accounts),
+    )
+
+
+async def _gameplay(platform: Platform, *, ledger: LedgerDomain, world: WorldParts, carry: CarryParts) -> GameplayParts:
+    return await gameplay_wiring.build(
+        database=platform.database,
+        clock=platform.clock,
+        ids=platform.ids,
+        outbox=platform.outbox,
+        ledger=ledger.service,
+        last_fix=world.service,
+        sight=world.service,
+        trust=TrustEverybody(),
+        gear=carry.reading,
+        collectibles=platform.game.collectibles,
+        progression=platform.game.progression,
+        currencies=platform.game.currencies,
+        alias=platform.game.routes.collectibles,
+        settings=platform.settings.gameplay,
+    )
+
+
+async def _carry(platform: Platform, ledger: LedgerDomain) -> CarryParts:
+    return await carry_wiring.build(
+        database=platform.database,
+        clock=platform.clock,
+        ids=platform.ids,
+        outbox=platform.outbox,
+        ledger=ledger.service,
+        kit=platform.game.kit,
+        secret=platform.settings.gameplay.spawn_key,
+        settings=platform.settings.carry,
+    )
+
+
+def _quests(platform: Platform, *, ledger: LedgerDomain, world: WorldParts, carry: CarryParts) -> QuestParts:
+    return quests_wiring.build(
+        database=platform.database,
+        clock=platform.clock,
+        outbox=platform.outbox,
+        ledger=ledger.service,
+        rewards=carry.rewards,
+        last_fix=world.service,
+        currencies=ledger.service.currencies,
+        fix_age_max_s=platform.settings.gameplay.fix_age_max_s,
+        settings=platform.settings.quests,
+    )
+
+
+def _carry_routes(platform: Platform, *, carry: CarryParts, accounts: Accounts) -> list[ControllerRouterHandler]:
+    return carry.routes(
+        database=platform.database,
+        clock=platform.clock,
+        ids=platform.ids,
+        outbox=platform.outbox,
+        directory=accounts.directory,
+        tools_alias=platform.game.routes.tools,
+    )
+
+
+def _sync(
+    platform: Platform, *, world: WorldParts, gameplay: GameplayParts, carry: CarryParts, quests: QuestParts
+) -> SyncParts:
+    movement = platform.game.movement
+    return sync_wiring.build(
+        database=platform.database,
+        clock=platform.clock,
+        last_fix=world.service,
+        acts=offline.acts(
+            gameplay=gameplay.service,
+            carry=carry.service,
+            quests=quests,
+            database=platform.database,
+            clock=platform.clock,
+        ),
+        rules=platform.game.sync,
+        speed_max_km_h=movement.speed_max_km_h,
+        accuracy_m=movement.accuracy_unknown_m,
+    )
+
+
+def _membership(platform: Platform, ledger: LedgerDomain) -> MembershipParts:
+    return membership_wiring.build(
+        database=platform.database,
+        clock=platform.clock,
+        ledger=ledger.service,
+        outbox=platform.outbox,
+        rules=platform.game.memberships,
+        currencies=ledger.service.currencies,
+        alias=platform.game.routes.memberships,
+        settings=platform.settings.accounts,
+    )
+
+
+def _accounts(platform: Platform, *, membership: MembershipParts, gameplay: GameplayParts) -> Accounts:
+    return accounts_wiring.build(
+        database=platform.database,
+        clock=platform.clock,
+        ids=platform.ids,
+        outbox=platform.outbox,
+        limiter=platform.limiter,
+        limits_enabled=platform.settings.limits.enabled,
+        settings=platform.settings.accounts,
+        progress=gameplay.service,
+        clubs=membership.clubs,
+    )
+
+
+def _ledger(platform: Platform) -> LedgerDomain:
+    return ledger_wiring.build(
+        database=platform.database,
+        clock=platform.clock,
+        currencies={currency.code: currency for currency in platform.game.currencies},
+        settings=platform.settings.ledger,
+    )
+
+
+def _boards(platform: Platform, membership: MembershipParts) -> BoardsParts:
+    return boards_wiring.build(
+        database=platform.database,
+        clock=platform.clock,
+        outbox=platform.outbox,
+        progress=BoardsProgress(),
+        memberships=membership.service,
+        declared=platform.game.leaderboards,
+        currencies=platform.game.currencies,
+        region_level=platform.settings.gameplay.region_level,
+    )
+
+
+def _sending(platform: Platform, *, ledger: LedgerDomain, gameplay: GameplayParts, accounts: Accounts) -> SendingParts:
+    return ledger_wiring.build_sending(
+        database=platform.database,
+        clock=platform.clock,
+        ledger=ledger.service,
+        outbox=platform.outbox,
+        directory=accounts.directory,
+        trust=TrustEverybody(),
+        progress=gameplay.service,
+        currencies=ledger.service.currencies,
+        rules=platform.game.transfers,
+        settings=platform.settings.ledger,
+    )
+
+
+def noun_of(game: Game) -> str:
+    """What the game calls collectibles, in paths and events."""
+    return game.routes.collectibles or "collectibles"
