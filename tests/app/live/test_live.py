@@ -139,9 +139,7 @@ async def test_a_player_is_shown_what_they_hold_are_at_and_where_they_stand(live
     for standing, board in zip(shown["standings"], ("daily", "global"), strict=True):
         told = await player.api.leaderboard(board, around_me=True)
         assert (standing["board"], standing["rank"], standing["players"]) == (board, 1, told.players)
-        assert standing["around"] == [
-            {"rank": 1, "name": me.username, "score": told.items[0].score, "is_player": True}
-        ]
+        assert standing["around"] == [{"rank": 1, "name": me.username, "score": told.items[0].score, "is_player": True}]
 
 
 async def test_any_player_in_view_is_shown_the_same_and_nothing_when_nothing_changed(live, player):
