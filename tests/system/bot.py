@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from collections.abc import Callable
+from collections.abc import Set as AbstractSet
 from datetime import UTC, datetime
 from decimal import Decimal
 from random import Random
@@ -16,6 +16,7 @@ from overworld.client import (
     CollectibleSeen,
     Event,
     Fix,
+    InventoryChanged,
     Item,
     LeaderboardUpdated,
     LevelReached,
@@ -45,8 +46,8 @@ class Diary:
         self.levels: list[LevelReached] = []
         self.places: dict[str, LeaderboardUpdated] = {}
         self.met: set[str] = set()
-        self.completed: list[str] = []
-        self.heard: Counter[str] = Counter()
+        self.completed: set[str] = set()
+        self.tools: set[str] = set()
         self._news = asyncio.Condition()
 
     async def keep(self, player: Player) -> None:
@@ -62,8 +63,9 @@ class Diary:
             await self._news.wait_for(happened)
 
     def _write(self, event: Event) -> None:
-        self.heard[event.type] += 1
         match event:
+            case InventoryChanged(data=changed):
+                self.tools.update(changed.tools)
             case LevelReached():
                 self.levels.append(event)
             case LeaderboardUpdated(data=standing):
@@ -71,7 +73,7 @@ class Diary:
             case QuestProgress(data=progress) if progress.met:
                 self.met.add(progress.id)
             case QuestCompleted(data=run):
-                self.completed.append(run.id)
+                self.completed.add(run.id)
 
 
 class Bot:
@@ -130,32 +132,40 @@ class Bot:
             coin = self._random.choice(lying[len(near) :])
             await self._walk_to(coin.lat, coin.lng)
 
-    async def take_best_tool(self) -> Tool:
-        """Takes the tool in hand that multiplies most, of those its level lets it use."""
-        for tool in sorted(await self.player.api.tools(), key=lambda tool: Decimal(tool.efficiency), reverse=True):
-            if tool.equipped:
-                return tool
-            try:
-                return (await self.player.api.equip(tool.id, key=self._key())).tool
-            except Refused as refused:
-                if refused.code != "gameplay.level_too_low":
-                    raise
-        raise AssertionError("the bot has no tool")
+    async def pursue(self, wanted: AbstractSet[str]) -> None:
+        """Begins, works on and completes what it can of the quests that it wants."""
+        for quest in await self.player.api.quests():
+            if quest.id not in wanted or quest.state not in ("available", "active"):
+                continue
+            if quest.state == "available":
+                await self.player.api.begin(quest.id)
+            elif quest.met:
+                await self._complete(quest.id)
+            else:
+                await self._work_on(quest)
 
-    async def improve(self, tool: Tool) -> bool:
-        """Tries to lift a tool to its next level, if the bot can pay for it; whether it tried."""
+    async def take_best_tool(self) -> Tool:
+        """Takes the tool in hand that multiplies most. Raises: Refused when the bot's level is too low for it."""
+        best = max(await self.player.api.tools(), key=lambda tool: Decimal(tool.efficiency))
+        if not best.equipped:
+            best = (await self.player.api.equip(best.id, key=self._key())).tool
+            await self.diary.until(lambda: best.id in self.diary.tools)
+        return best
+
+    async def balance(self) -> Decimal:
+        """What it holds, by its wallet."""
+        lines = await self.player.api.call("GET", "/v1/tokens/balance", reply=Page[dict[str, str]])
+        return Decimal(lines.items[0]["posted"])
+
+    async def _improve(self, tool: Tool) -> None:
+        """Tries to lift a tool to its next level, if the bot can pay for it."""
         if tool.upgrade is None or Decimal(tool.upgrade.amount) > self.earned - self.paid:
-            return False
+            return
         changed = await self.player.api.upgrade(tool.id, level=tool.level + 1, key=self._key())
         assert changed.paid is not None
         self.paid += Decimal(changed.paid.amount)
-        return True
 
-    async def quests(self, type_: str) -> list[Quest]:
-        """The quests of a type that the bot has in hand."""
-        return [quest for quest in await self.player.api.quests() if quest.type == type_ and quest.state == "active"]
-
-    async def work_on(self, quest: Quest) -> None:
+    async def _work_on(self, quest: Quest) -> None:
         """Does what collecting alone does not do for a quest: walks, uses items or improves tools if it asks for it."""
         left = {one.kind: one.goal - one.progress for one in quest.objectives if one.progress < one.goal}
         if "walk" in left:
@@ -166,21 +176,15 @@ class Bot:
                 await self._use(item)
         if "upgrade" in left:
             for tool in await self.player.api.tools():
-                await self.improve(tool)
+                await self._improve(tool)
 
-    async def complete(self, quest: str) -> QuestDone:
+    async def _complete(self, quest: str) -> None:
         """Takes the rewards of a quest once it is known to be met."""
         await self.diary.until(lambda: quest in self.diary.met)
         done = await self.player.api.complete(quest, key=self._key())
         self.done.append(done)
         self.earned += sum(Decimal(payment.amount) for payment in done.obtained.tokens)
         await self.diary.until(lambda: quest in self.diary.completed)
-        return done
-
-    async def balance(self) -> Decimal:
-        """What it holds, by its wallet."""
-        lines = await self.player.api.call("GET", "/v1/tokens/balance", reply=Page[dict[str, str]])
-        return Decimal(lines.items[0]["posted"])
 
     async def _nearby(self) -> list[CollectibleSeen]:
         lat, lng = self._place
