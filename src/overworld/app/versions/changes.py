@@ -20,7 +20,6 @@ _EFFECTS = {
     "interest": Effect.RESTART,
     "leaderboards": Effect.RESTART,
     "memberships": Effect.RESTART,
-    "leaderboards": Effect.RESTART,
     "collectibles.cell_level": Effect.RESTART,
     "collectibles.window_s": Effect.RESTART,
     "collectibles.mean_per_cell": Effect.WINDOW,
