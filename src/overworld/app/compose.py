@@ -118,7 +118,6 @@ async def compose(
         carry=domains.carry,
         quests=domains.quests,
         counted=hooks,
-        sync=domains.sync,
     )
     live = live_wiring.build(
         settings=settings,

@@ -20,6 +20,7 @@ _EFFECTS = {
     "interest": Effect.RESTART,
     "leaderboards": Effect.RESTART,
     "memberships": Effect.RESTART,
+    "sync": Effect.RESTART,
     "collectibles.cell_level": Effect.RESTART,
     "collectibles.window_s": Effect.RESTART,
     "collectibles.mean_per_cell": Effect.WINDOW,

@@ -9,7 +9,6 @@ from overworld.app.versions.changes import Gone
 from overworld.app.versions.service import Current, Version, Versions
 from overworld.domains.gameplay.carry.wiring import CarryParts
 from overworld.domains.gameplay.quests.wiring import QuestParts
-from overworld.domains.gameplay.sync.wiring import SyncParts
 from overworld.domains.gameplay.wiring import GameplayParts
 from overworld.domains.ledger.wiring import LedgerDomain, SendingParts
 from overworld.kernel.clock import Clock, to_us
@@ -31,7 +30,6 @@ def build(
     carry: CarryParts,
     quests: QuestParts,
     counted: Counted,
-    sync: SyncParts | None = None,
 ) -> Versions:
     """The versions of the game that a server runs; `counted` is what its hooks did."""
 
@@ -47,9 +45,6 @@ def build(
             spawns_from_us=to_us(version.spawns_from),
         )
         carry.use(game.kit)
-        if sync is not None:
-            movement = game.movement
-            sync.put_in_force(game.sync, speed_max_km_h=movement.speed_max_km_h, accuracy_m=movement.accuracy_unknown_m)
 
     async def adopt_quests(version: Version) -> None:
         await quests.catalogue.adopt(version.game.quests, at=clock.now())
