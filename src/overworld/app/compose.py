@@ -178,6 +178,7 @@ def _http(platform: Platform, domains: Domains, metrics: Metrics, live: LiveMap,
         profiles=domains.accounts.profiles,
         quests=domains.quests.showing,
         ledger=domains.ledger.service,
+        carried=domains.carry.reading,
         room_level=settings.world.room_level,
         realtime=lambda: socket_address(settings, domains.gateway),
     )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Any
 
 from litestar import get
 from litestar.handlers import HTTPRouteHandler
@@ -14,6 +13,8 @@ from overworld import __version__
 from overworld.app.versions.service import Current, Version
 from overworld.domains.accounts.messages import Me
 from overworld.domains.accounts.service import Profiles
+from overworld.domains.gameplay.carry.messages import ItemSeen, ToolSeen
+from overworld.domains.gameplay.carry.reading import Reading
 from overworld.domains.gameplay.quests.messages import QuestSeen
 from overworld.domains.gameplay.quests.showing import Showing
 from overworld.domains.gameplay.quests.types import State
@@ -22,6 +23,8 @@ from overworld.domains.realtime.types import PATH
 from overworld.kernel.identity import Scope
 from overworld.kernel.refusals import Refusal
 from overworld.platform.http import Caller, needs, open_to_all
+
+_ITEMS_MAX = 200
 
 
 class Holding(Struct, frozen=True):
@@ -68,11 +71,15 @@ class StartServer(Struct, frozen=True):
 
 
 class Start(Struct, frozen=True, kw_only=True):
-    """Everything a client needs to begin, or to keep for offline play. It may grow."""
+    """Everything a client needs to begin, or to keep for offline play. It may grow.
+
+    `inventory` is the first 200 things that the player carries; `GET /v1/game/inventory` shows all.
+    """
 
     user: Me
     balances: list[Holding]
-    inventory: list[Any] = []
+    inventory: list[ItemSeen]
+    tools: list[ToolSeen]
     quests: list[QuestSeen] = []
     addresses: StartAddresses
     game: StartGame
@@ -92,6 +99,7 @@ def routes(
     current: Current,
     profiles: Profiles,
     ledger: Ledger,
+    carried: Reading,
     quests: Showing,
     room_level: int,
     realtime: Callable[[], str],
@@ -103,9 +111,11 @@ def routes(
         """What a client needs to begin, in one reply."""
         principal = caller.principal
         player_id = principal.account_id
-        me, held, shown = await asyncio.gather(
+        me, held, items, tools, shown = await asyncio.gather(
             profiles.me(player_id),
             ledger.balances(player_id),
+            carried.inventory(player_id, limit=_ITEMS_MAX),
+            carried.tools(player_id),
             quests.of(player_id, memberships=principal.memberships),
         )
         return Start(
@@ -118,6 +128,8 @@ def routes(
                 )
                 for line in held
             ],
+            inventory=[item for _, item in items],
+            tools=tools,
             quests=[quest for quest in shown if quest.state == State.ACTIVE.wire],
             addresses=StartAddresses(realtime()),
             game=_about(current.version, room_level=room_level),
