@@ -46,10 +46,11 @@ def test_lorenz_rises_from_nothing_to_all_and_never_above_even(held):
     assert all(y <= x + 1e-9 for x, y in curve)
 
 
-def test_the_top_is_one_player_at_least():
-    assert figures.top_share([1, 1, 8], 0.01) == pytest.approx(0.8)
+def test_the_top_is_the_richest_players_and_not_known_of_too_few():
+    assert figures.top_share([1] * 99 + [901], 0.01) == pytest.approx(0.901)
     assert figures.top_share([1] * 200, 0.01) == pytest.approx(0.01)
-    assert figures.top_share([0], 0.01) is None
+    assert figures.top_share([1] * 99, 0.01) is None
+    assert figures.top_share([0] * 100, 0.01) is None
 
 
 def test_days_without_a_transfer_keep_the_supply():

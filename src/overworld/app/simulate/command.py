@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 from pathlib import Path
 
 import msgspec
@@ -23,11 +24,15 @@ JSON_NAME, PAGE_NAME = "economy.json", "economy.html"
 def economy(game: Game, options: Options, *, out: Path | None, as_json: bool) -> tuple[list[str], int]:
     """What to print, and the exit code: 1 when a band is missed or the books do not add up.
 
-    Raises: SystemExit when the folder cannot be written to, before anything is run.
+    Raises: SystemExit when the folder cannot be written to, before anything is run; KeyboardInterrupt when it was told
+    to end, after the database is gone.
     """
     if out is not None:
         _require_folder(out)
-    report = asyncio.run(_run(game, options))
+    try:
+        report = asyncio.run(_run(game, options))
+    except asyncio.CancelledError:
+        raise KeyboardInterrupt from None
     encoded = msgspec.json.format(msgspec.json.encode(report), indent=2).decode()
     if out is not None:
         (out / JSON_NAME).write_text(f"{encoded}\n")
@@ -44,6 +49,9 @@ def _require_folder(out: Path) -> None:
 
 
 async def _run(game: Game, options: Options) -> Report:
+    running = asyncio.current_task()
+    if running is not None:
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, running.cancel)
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}/{task.total} days"))
     with Progress(*columns, TimeElapsedColumn(), console=console, disable=not console.is_terminal) as progress:

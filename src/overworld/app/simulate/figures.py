@@ -149,11 +149,11 @@ def gini(held: Sequence[int]) -> float | None:
 
 
 def top_share(held: Sequence[int], share: float) -> float | None:
-    """What part of everything the richest `share` of players hold, one player at least; None when nobody holds any."""
+    """What part of everything the richest `share` of players hold; None when nobody holds any or that is no player."""
     whole = sum(held)
-    if whole <= 0:
+    if whole <= 0 or len(held) * share < 1:
         return None
-    return sum(sorted(held)[-max(1, math.ceil(len(held) * share)) :]) / whole
+    return sum(sorted(held)[-math.ceil(len(held) * share) :]) / whole
 
 
 def lorenz(held: Sequence[int], *, points: int = 100) -> list[tuple[float, float]]:

@@ -146,6 +146,19 @@ def _rule_of(game: Game, clock: FixedClock) -> OnClaim | None:
     return None if function is None else OnClaim(function, counted=Counted(), monotonic_s=clock.monotonic_s)
 
 
+def _memberships(
+    game: Game, *, database: Database, clock: FixedClock, ledger: Ledger, outbox: PostgresOutbox
+) -> Memberships:
+    return membership_wiring.build(
+        database=database,
+        clock=clock,
+        ledger=ledger,
+        outbox=outbox,
+        rules=game.memberships,
+        currencies=ledger.currencies,
+    ).service
+
+
 def _started(server: EmbeddedPostgres, folder: Path) -> str:
     folder.chmod(0o755)  # under root the server runs as another user
     return server.start()
@@ -206,14 +219,7 @@ async def opened(game: Game, *, database: Database, seed: int) -> AsyncIterator[
         gameplay=gameplay.service,
         carry=carry,
         quests=quests,
-        memberships=membership_wiring.build(
-            database=database,
-            clock=clock,
-            ledger=ledger.service,
-            outbox=outbox,
-            rules=game.memberships,
-            currencies=currencies,
-        ).service,
+        memberships=_memberships(game, database=database, clock=clock, ledger=ledger.service, outbox=outbox),
         outbox=outbox,
     )
     try:

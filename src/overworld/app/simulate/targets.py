@@ -69,13 +69,13 @@ def judged(targets: Targets, figures: Mapping[str, float | None], *, days: float
     """Every declared band with its figure.
 
     A median time that fewer than half of the players reached is missed once the run was longer than the band allows,
-    and open before. So is everything else that the run was too short for.
+    and open before. So is everything else that the run was too short or too small for.
     """
     return [_judged(name, low, high, figures[name], days) for name, (low, high) in _bands(targets)]
 
 
 def _judged(name: str, low: float, high: float, value: float | None, days: float) -> Judged:
-    off_by, missed, why = None, False, "not known after so short a run"
+    off_by, missed, why = None, False, "not known after so small a run"
     if value is not None:
         off_by = max(low - value, value - high, 0.0)
         missed = off_by > 0
