@@ -21,6 +21,7 @@ async def test_a_tour_does_what_it_says(file: str, tmp_path: Path):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("untraced")
 async def test_a_game_is_made_as_the_page_says(tmp_path: Path):
     """From nothing to the first coin, and a change while it runs; but its shells lie all day, so that none vanishes."""
     making, serving = parts("docs/make-a-game.md")

@@ -201,6 +201,7 @@ def example(path: str) -> dict[str, Any]:
         "/v1/location/visibility": {"visible": True},
         "/v1/tokens/transfer": {"to": "nobody", "currency": "coin", "amount": "1", "note": "hello"},
         "/v1/memberships/{name}/apply": {},
+        "/v1/genesis/apply": {},
         "/v1/game/sync": queue(),
         "/v1/game/collectibles/{id}/collect": {},
         "/v1/game/coins/{id}/collect": {},
@@ -215,7 +216,7 @@ def example(path: str) -> dict[str, Any]:
         "/v1/game/tools/{tool_id}/upgrade": {"level": 2},
         "/v1/game/tools/{tool_id}/repair": {},
     }
-    return bodies[path]
+    return bodies[path.replace("/game/pickaxe/", "/game/tools/")]
 
 
 def queue() -> dict[str, Any]:
@@ -432,8 +433,13 @@ async def test_no_idempotency_key_is_a_bug_and_bad_ones_are_refused(attack, oper
     longest = await attack.all(
         attack.send(each, "longest", json={}, headers={"Idempotency-Key": f"{i:a>255}"}) for i, each in enumerate(keyed)
     )
-    missing = {f"gameplay.{code}" for code in ("not_found", "no_such_item", "no_such_tool")}
-    assert {reply.json()["code"] for reply in longest} == missing | {"accounts.no_such_membership", "http.bad_request"}
+    missing = {f"gameplay.{code}" for code in ("not_found", "no_such_item", "no_such_quest", "no_such_tool")}
+    assert {reply.json()["code"] for reply in longest} == {
+        *missing,
+        "accounts.no_such_membership",
+        "accounts.price_not_held",
+        "http.bad_request",
+    }
 
 
 async def test_bodies_of_other_types_are_refused(attack, operations):

@@ -151,6 +151,58 @@ async def test_nothing_overlaps_or_sticks_out(server, browser, joins, size: View
         assert await visit.page.evaluate(OVERLAPS) == []
 
 
+async def test_a_player_sees_what_they_carry_are_at_and_where_they_stand(server, browser, joins):
+    player = await joins(server)
+    await player.stand(*LJUBLJANA)
+    coin = (await player.around(*LJUBLJANA))[0]
+    await player.stand(coin["lat"], coin["lng"])
+    async with visiting(browser, f"{server.http}#key={player.api.session.access_token}") as visit:
+        card = visit.page.locator("#card")
+        await card.get_by_role("heading", name=player.api.session.user.username).wait_for()
+        assert await visit.page.locator("#card-balances").inner_text() == "0 coin"
+        assert await card.get_by_text("no place yet").count() == 2
+        got = (await player.collect(coin["id"], key=str(uuid4()))).json()
+        await card.locator("#card-balances", has_text=f"{got['amount']} coin").wait_for(timeout=5_000)
+        await card.get_by_text(f"{got['experience']} of").wait_for()
+        await card.locator("[aria-current]", has_text=player.api.session.user.username).nth(1).wait_for()
+        for quest in await player.api.quests():
+            if quest.state == "active":
+                await card.locator("#card-quests li", has_text=quest.title).wait_for()
+        [hand] = [tool for tool in await player.api.tools() if tool.equipped]
+        await card.locator("#card-tool", has_text=hand.title).wait_for()
+        assert await card.get_by_role("button", name="Close").count() == 0
+        assert_clean(visit, server)
+
+
+async def test_without_a_token_a_player_is_shown_once_chosen(server, browser, joins):
+    player = await joins(server)
+    await player.stand(*east(LJUBLJANA, 2 * WALKED_M))
+    async with visiting(browser, server.http + HERE) as visit:
+        await visit.shows("seen.players.length > 0 && seen.state === 'live'")
+        card = visit.page.locator("#card")
+        assert not await card.is_visible()
+        await visit.page.get_by_role("button", name="Show one").press("Enter")
+        await card.wait_for()
+        await card.get_by_role("button", name="Close").press("Escape")
+        seen = await visit.shows("seen.marked === null")
+        assert not await card.is_visible()
+        at = rightmost(seen)
+        await visit.page.locator("#map").click(position={"x": at["x"], "y": at["y"]})
+        await card.get_by_role("heading", name=player.api.session.user.username).wait_for()
+        assert (await visit.shows("seen.marked !== null"))["marked"] == at["id"]
+        assert_clean(visit, server)
+
+
+@pytest.mark.parametrize("size", [PHONE, DESKTOP], ids=["phone", "desktop"])
+async def test_the_card_of_a_player_covers_no_words(server, browser, joins, size: ViewportSize):
+    player = await joins(server)
+    await player.stand(*LJUBLJANA)
+    async with visiting(browser, f"{server.http}#key={player.api.session.access_token}", size=size) as visit:
+        await visit.page.locator("#card").wait_for()
+        await visit.page.evaluate("() => { document.getElementById('card-more').open = false }")
+        assert await visit.page.evaluate(OVERLAPS) == []
+
+
 async def test_the_key_opens_the_map_to_a_stranger_and_leaves_the_address_bar(server, browser):
     stranger = f"http://{STRANGER}:{urlsplit(server.http).port}/"
     async with visiting(browser, stranger) as visit:

@@ -100,12 +100,12 @@ export class Card {
     return box;
   }
 
-  /** A bar with what it is of before it and how far it is behind it. */
+  /** What it is of and how far it is, and a bar below that. */
   private bar(label: string, { part, text }: Progress, shown = ""): HTMLElement[] {
     const bar = this.root.createElement("progress");
     bar.value = part;
     bar.setAttribute("aria-label", label);
-    return [bar, this.line("p", ["small", shown], ["small", text])];
+    return [this.line("p", ["small", shown], ["small", text]), bar];
   }
 
   private line(tag: string, ...parts: [tag: string, text: string][]): HTMLElement {

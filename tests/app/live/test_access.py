@@ -104,3 +104,25 @@ async def test_what_is_more_work_is_spent_sooner():
     at = viewers(everybody=True)
     seen = [await outcome(caller("203.0.113.7"), HERE, at, looks=5) for _ in range(21)]
     assert (seen[19], seen[20]) == ("in", "http.too_many_requests")
+
+
+@pytest.mark.parametrize(
+    ("who", "told"),
+    [
+        (caller(), "in"),
+        (caller("203.0.113.7"), "http.unauthenticated"),
+        (caller("203.0.113.7", PLAYER), "http.forbidden"),
+        (caller("203.0.113.7", scopes=frozenset({Scope.WORLD_READ})), "in"),
+    ],
+    ids=["on the machine", "a stranger", "a player", "with the scope"],
+)
+async def test_a_demo_shows_everybody_where_players_are_and_not_what_they_hold(who, told):
+    demo = viewers(everybody=True)
+    assert await outcome(who, HERE, demo) == "in"
+    assert demo.trusts(who, Headers(HERE)) == (told == "in")
+    if told == "in":
+        await demo.admit_to_follow(who, Headers(HERE), looks=1)
+    else:
+        with pytest.raises((Unauthenticated, Forbidden)) as refused:
+            await demo.admit_to_follow(who, Headers(HERE), looks=1)
+        assert refused.value.code == told

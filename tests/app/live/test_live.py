@@ -122,10 +122,56 @@ async def test_views_that_are_none_are_refused(live, wrong):
     assert (await live.get("/world", params=VIEW | wrong)).status_code == 400
 
 
+async def test_a_player_is_shown_what_they_hold_are_at_and_where_they_stand(live, player):
+    coin = (await player.around(*LJUBLJANA))[-1]
+    await player.stand(coin["lat"], coin["lng"])
+    assert (await player.collect(coin["id"], key="shown")).status_code == 200
+    async with asyncio.timeout(10):
+        shown = (await player.raw.get("/v1/live/me")).json()
+        while not all(standing["rank"] for standing in shown["standings"]):
+            shown = (await player.raw.get("/v1/live/me")).json()
+    me = await player.api.me()
+    assert (shown["name"], shown["level"], shown["experience"]) == (me.username, me.level, me.experience)
+    assert shown["level_from"] <= shown["experience"] < shown["level_to"]
+    assert shown["balances"] == [{"currency": "coin", "amount": str(await player.balance())}]
+    active = [quest.id for quest in await player.api.quests() if quest.state == "active"]
+    assert [quest["id"] for quest in shown["quests"]] == active
+    for standing, board in zip(shown["standings"], ("daily", "global"), strict=True):
+        told = await player.api.leaderboard(board, around_me=True)
+        assert (standing["board"], standing["rank"], standing["players"]) == (board, 1, told.players)
+        assert standing["around"] == [{"rank": 1, "name": me.username, "score": told.items[0].score, "is_player": True}]
+
+
+async def test_any_player_in_view_is_shown_the_same_and_nothing_when_nothing_changed(live, player):
+    [number] = (await live.get("/world", params=VIEW)).json()["players"]["id"]
+    shown = await live.get(f"/players/{number}")
+    assert (shown.json()["id"], shown.json()["name"]) == (number, player.api.session.user.username)
+    again = await live.get(f"/players/{number}", headers={"if-none-match": shown.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
+
+
+@pytest.mark.parametrize("number", [0, 2**24 + 5, 2**53], ids=["another time", "nobody's place", "no place"])
+async def test_an_id_that_nobody_in_view_has_is_not_found(live, player, number):
+    [taken] = (await live.get("/world", params=VIEW)).json()["players"]["id"]
+    refused = await live.get(f"/players/{taken + (1 << 24) if number == 0 else number}")
+    assert (refused.status_code, refused.json()["code"]) == (404, "live.no_player")
+
+
+async def test_nobody_is_me_without_a_token(live, server):
+    assert (await live.get("/me")).status_code == 401
+    assert (await live.get("/me", headers={"overworld-key": server.key})).status_code == 401
+
+
+async def test_about_tells_who_may_ask_for_players(live, server):
+    assert (await live.get("/about")).json()["follows"] is True
+    assert (await live.get("/players/1", headers={"host": "rebound.example"})).status_code == 401
+
+
 async def test_about_names_what_the_game_names(live):
     about = (await live.get("/about")).json()
     assert (about["title"], about["collectibles"], about["demo"], about["home"]) == ("Ore", "coins", False, None)
-    assert [kind["type"] for kind in about["types"]] == ["bronze", "silver", "gold", "platinum", "diamond"]
+    shown = [kind["type"] for kind in about["types"]]
+    assert shown == ["bronze", "silver", "gold", "platinum", "diamond", "pearl", "amber", "jade"]
 
 
 async def test_a_name_that_resolves_to_this_machine_is_not_let_in_but_the_key_is(live, server):

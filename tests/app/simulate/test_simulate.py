@@ -115,6 +115,54 @@ async def test_people_quest_tend_their_tools_and_use_what_they_get(open_database
     )
 
 
+CLUBS = """
+[memberships.founders]
+title = "Founders"
+cap = 1
+benefits = { reward_multiplier = "2" }
+
+[memberships.patrons]
+title = "Patrons"
+price = "3"
+currency = "coin"
+duration_days = 1
+"""
+
+
+async def test_people_join_clubs_pay_for_them_and_are_paid_as_members(open_database, tmp_path):
+    """A cap is a cap, a price goes back to the issuance, and a founder's coins are worth twice as much."""
+    game = written(tmp_path, PLAIN + CLUBS)
+    async with open_database(*SCHEMAS) as database:
+        report = await report_of(database, game, replace(SMALL, days=3))
+        async with database.read() as tx:
+            founders = await tx.fetch("SELECT account_id FROM accounts.membership WHERE club = 'founders'")
+            doubled = await tx.fetchval(
+                "SELECT count(*) FROM ledger.transfer JOIN ledger.account ON account.id = credit_id"
+                " WHERE transfer.code = 1 AND amount IN (2, 40) AND owner_id = $1",
+                founders[0]["account_id"],
+            )
+            others = await tx.fetchval(
+                "SELECT count(*) FROM ledger.transfer JOIN ledger.account ON account.id = credit_id"
+                " WHERE transfer.code = 1 AND amount IN (2, 40) AND owner_id <> $1",
+                founders[0]["account_id"],
+            )
+    [sink] = report.flows.sinks
+    assert len(founders) == 1 and doubled > 0 == others
+    assert (sink.code, sink.amount_minor) == ("membership", 3 * sink.count) and sink.count > 0
+    assert report.faults == []
+
+
+async def test_the_games_own_rule_for_claims_decides_what_they_pay(open_database, tmp_path):
+    (tmp_path / "rules.py").write_text("def on_claim(claims):\n    return {'multiplier_bp': [30_000] * len(claims)}\n")
+    game = written(tmp_path, PLAIN)
+    async with open_database(*SCHEMAS) as database:
+        report = await report_of(database, game)
+        async with database.read() as tx:
+            amounts = await tx.fetch("SELECT DISTINCT amount FROM ledger.transfer ORDER BY 1")
+    assert [row["amount"] for row in amounts] == [3, 60]
+    assert report.faults == []
+
+
 async def test_the_same_seed_gives_the_same_figures_on_another_database(open_database, whole):
     reports = []
     for _ in range(2):

@@ -17,6 +17,7 @@ from msgspec import Struct
 
 from overworld.app.doors import TrustEverybody
 from overworld.app.game import Game
+from overworld.app.hooks.work import Counted, OnClaim
 from overworld.app.schemas import SCHEMAS
 from overworld.app.simulate.turns import BEGINS
 from overworld.domains.accounts.membership import wiring as membership_wiring
@@ -139,6 +140,12 @@ async def own_database() -> AsyncIterator[Database]:
             await asyncio.to_thread(server.stop)
 
 
+def _rule_of(game: Game, clock: FixedClock) -> OnClaim | None:
+    """The game's own rule for claims. It is never too slow by this clock: what it says must not hang on the machine."""
+    function = game.hooks.functions.get("on_claim")
+    return None if function is None else OnClaim(function, counted=Counted(), monotonic_s=clock.monotonic_s)
+
+
 def _started(server: EmbeddedPostgres, folder: Path) -> str:
     folder.chmod(0o755)  # under root the server runs as another user
     return server.start()
@@ -173,6 +180,7 @@ async def opened(game: Game, *, database: Database, seed: int) -> AsyncIterator[
         sight=SeesAll(),
         trust=TrustEverybody(),
         gear=carry.reading,
+        rule=_rule_of(game, clock),
         collectibles=game.collectibles,
         progression=game.progression,
         currencies=game.currencies,

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from decimal import Decimal
+from uuid import UUID
 
 from msgspec import Struct
 
@@ -14,7 +15,6 @@ from overworld.app.simulate.turns import Tally, Turn
 from overworld.domains.gameplay.carry.messages import (
     Cost,
     EquipTool,
-    ItemSeen,
     RepairTool,
     ToolSeen,
     UpgradeTool,
@@ -27,7 +27,9 @@ _ITEMS_LOOKED_AT = 50
 
 
 class _Hand(Struct):
-    """Somebody who looks after their tools: those, and what is left of what they will spend, by currency."""
+    """Somebody who looks after their tools: those that their level lets them use, and what they will still spend, by
+    currency.
+    """
 
     person: Person
     tools: list[ToolSeen]
@@ -66,13 +68,16 @@ class Tending:
         if not caring:
             return
         self._stage.move_to(turn.ends_us - 1)
-        hands = await asyncio.gather(*map(self._hand, caring))
+        progress = await self._stage.gameplay.progress([person.id for person in caring])
+        hands = await asyncio.gather(
+            *(self._hand(person, level=one.level) for person, one in zip(caring, progress, strict=True))
+        )
         await self._equip(hands)
         await self._repair(hands)
         for _ in range(_UPGRADES_MAX):
             hands = await self._upgrade(hands)
 
-    async def _hand(self, person: Person) -> _Hand:
+    async def _hand(self, person: Person, *, level: int) -> _Hand:
         tools, balances = await asyncio.gather(
             self._stage.carry.reading.tools(person.id), self._stage.ledger.balances(person.id)
         )
@@ -80,7 +85,7 @@ class Tending:
         spends = Decimal(str(person.profile.spends))
         return _Hand(
             person,
-            tools,
+            [tool for tool in tools if self._stage.game.kit.tools[tool.type].level_min <= level],
             {one.currency: Decimal(currencies[one.currency].format(one.posted_minor)) * spends for one in balances},
         )
 
@@ -122,27 +127,31 @@ class Tending:
 
 
 class Using:
-    """As they set out, people use one of each kind of item that they have and can use."""
+    """As they set out, people use one of each kind of item that they have and that is of use to them."""
 
     def __init__(self, stage: Stage, *, tally: Tally) -> None:
         self._stage = stage
         self._tally = tally
-        self._usable = {name for name, kind in stage.game.kit.items.items() if kind.effects is not None}
+        self._effects = {name: kind.effects for name, kind in stage.game.kit.items.items() if kind.effects is not None}
 
     async def play(self, turn: Turn) -> None:
         """Lets those who arrive use what they have."""
-        if not self._usable or not turn.arriving:
+        if not self._effects or not turn.arriving:
             return
         self._stage.move_to(turn.begins_us)
-        reading = self._stage.carry.reading
-        shown = await asyncio.gather(
-            *(reading.inventory(person.id, limit=_ITEMS_LOOKED_AT) for person in turn.arriving)
-        )
+        wanted = await asyncio.gather(*(self._wanted(person.id) for person in turn.arriving))
         await self._tally.told(
             self._stage.carry.service.use(UseItem(player_id=person.id, item_id=item_id, key=self._tally.key("use")))
-            for person, places in zip(turn.arriving, shown, strict=True)
-            for item_id in self._one_of_each(item for (_, item) in places)
+            for person, item_ids in zip(turn.arriving, wanted, strict=True)
+            for item_id in item_ids
         )
 
-    def _one_of_each(self, items: Iterable[ItemSeen]) -> list[str]:
-        return list({item.type: item.id for item in items if item.type in self._usable}.values())
+    async def _wanted(self, player_id: UUID) -> list[str]:
+        """One of each kind; of those that mend a tool only where as much is worn off the one in hand."""
+        reading = self._stage.carry.reading
+        items = [item for _, item in await reading.inventory(player_id, limit=_ITEMS_LOOKED_AT)]
+        usable = {item.type: item.id for item in items if item.type in self._effects}
+        if not any(self._effects[kind].heal for kind in usable):
+            return list(usable.values())
+        worn = max((tool.wear for tool in await reading.tools(player_id) if tool.equipped), default=0)
+        return [item_id for kind, item_id in usable.items() if self._effects[kind].heal <= worn]

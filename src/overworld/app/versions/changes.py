@@ -18,6 +18,7 @@ _EFFECTS = {
     "routes": Effect.RESTART,
     "movement": Effect.RESTART,
     "interest": Effect.RESTART,
+    "leaderboards": Effect.RESTART,
     "memberships": Effect.RESTART,
     "sync": Effect.RESTART,
     "collectibles.cell_level": Effect.RESTART,

@@ -28,6 +28,7 @@ from uuid import UUID
 from msgspec import Struct
 
 from overworld.domains.gameplay.carry import store
+from overworld.domains.gameplay.carry.errors import BadGrant
 from overworld.domains.gameplay.carry.messages import Obtained
 from overworld.domains.gameplay.carry.pack import Pack, sides_of
 from overworld.domains.gameplay.carry.types import Kit, Prize, Reward
@@ -68,28 +69,42 @@ class Rewards:
 
     def accounts(self, grants: Iterable[Grant]) -> list[AccountRef]:
         """Every account that grants may post to."""
-        return accounts_of((grant.player_id, self.kit.prize(grant.reward)) for grant in grants)
+        prizes = [(grant.player_id, _prize(grant.reward, self.kit)) for grant in grants]
+        return accounts_of((player_id, prize) for player_id, prize in prizes if isinstance(prize, Prize))
 
     async def grant(self, tx: Tx, grants: Sequence[Grant], *, at: datetime, purse: Purse | None = None) -> Given:
         """Gives each player all of their reward or, refusing it, nothing; in the order given.
 
-        Refusals of one: SoldOut, StackFull, WalletFrozen, WalletFull. Badges that a player has are passed over. At most
-        ten round trips, however many there are.
-        Raises: KeyError, ValueError for a reward that no checked definition has.
+        Refusals of one: BadGrant, where the game has something of it no more; SoldOut, StackFull, WalletFrozen,
+        WalletFull. Badges that a player has are passed over. At most ten round trips, however many there are.
         """
-        prizes = [(grant.player_id, self.kit.prize(grant.reward)) for grant in grants]
+        kit = self.kit
+        prizes = [(grant.player_id, _prize(grant.reward, kit)) for grant in grants]
+        known = [(player_id, prize) for player_id, prize in prizes if isinstance(prize, Prize)]
         bearers = await store.lock_bearers(tx, {grant.player_id for grant in grants})
-        loaded = await store.load(tx, wanted_for(prizes, self.kit), bearers)
+        loaded = await store.load(tx, wanted_for(known, kit), bearers)
         if purse is None:
-            accounts = accounts_of(prizes)
+            accounts = accounts_of(known)
             purse = Purse(await self._ledger.locked(tx, accounts) if accounts else {})
-        pack = Pack(self.kit, loaded, purse=purse, ids=self._ids, at=at)
+        pack = Pack(kit, loaded, purse=purse, ids=self._ids, at=at)
         outcomes = [
             pack.give(player_id, prize, reference=grant.reference, reason=grant.reason)
+            if isinstance(prize, Prize)
+            else prize
             for grant, (player_id, prize) in zip(grants, prizes, strict=True)
         ]
         await store.save(tx, pack)
         return Given(outcomes=outcomes, transfers=pack.transfers, events=pack.events)
+
+
+def _prize(reward: Reward, kit: Kit) -> Prize | Refusal:
+    """A reward worked out. It may be of a definition before this one."""
+    try:
+        return kit.prize(reward)
+    except KeyError as error:
+        return BadGrant(f"The game has no {error.args[0]} any more.")
+    except ValueError as error:
+        return BadGrant(str(error))
 
 
 def accounts_of(prizes: Iterable[tuple[UUID, Prize]]) -> list[AccountRef]:

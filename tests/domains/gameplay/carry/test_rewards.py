@@ -7,7 +7,7 @@ from uuid import UUID
 
 import pytest
 
-from overworld.domains.gameplay.carry.errors import SoldOut, StackFull
+from overworld.domains.gameplay.carry.errors import BadGrant, SoldOut, StackFull
 from overworld.domains.gameplay.carry.messages import BadgeEarned, ItemGranted, ToolGranted
 from overworld.domains.gameplay.errors import WalletFrozen
 from overworld.domains.gameplay.messages import LevelReached
@@ -97,3 +97,17 @@ async def test_a_transaction_that_fails_takes_everything_back(camp):
     assert await camp.held(ANN) == {}
     assert await camp.balance(ANN) == 0
     assert await camp.rows("SELECT * FROM gameplay.tool") == []
+
+
+async def test_a_reward_of_a_definition_before_this_one_is_refused_and_its_neighbours_are_not(camp):
+    """Quests in hand keep the rewards that were promised with them; an item nobody holds may be gone meanwhile."""
+    outcomes = await camp.give_all(
+        [
+            (ANN, Reward(items={"unicorn": 1}, tokens={"coin": "5"})),
+            (ANN, Reward(tokens={"coin": "0.5"})),
+            (ANN, Reward(tokens={"shell": "1"})),
+            (BEN, Reward(items={"apple": 1})),
+        ]
+    )
+    assert [type(one) is BadGrant for one in outcomes] == [True, True, True, False]
+    assert (await camp.balance(ANN), await camp.held(BEN)) == (0, {"apple": 1})
