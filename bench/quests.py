@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from os import urandom
@@ -44,6 +44,7 @@ from overworld.kernel.events import Envelope, Event, enclose
 from overworld.kernel.ids import IdSource
 from overworld.kernel.ports import FixColumns
 from overworld.platform.eventlog import EventLog, PostgresOutbox
+from overworld.platform.postgres import run_again
 
 CONNECTIONS = 64
 _BATCH = 256
@@ -67,11 +68,14 @@ _TOTALS = "SELECT counts[1] AS count FROM gameplay.quest_total"
 _ONE = """
 WITH marked AS (
     INSERT INTO eventlog.handled (event_id, consumer) VALUES ($1, 'quests') ON CONFLICT DO NOTHING RETURNING 1
+), held AS MATERIALIZED (
+    SELECT player_id, quest, run FROM gameplay.assignment
+    WHERE player_id = $2 AND state = 1 AND met_at IS NULL AND EXISTS (SELECT FROM marked)
+    ORDER BY player_id, quest, run FOR NO KEY UPDATE
 ), counted AS (
     UPDATE gameplay.assignment AS one SET counts[1] = one.counts[1] + added.amount
-    FROM unnest($3::text[], $4::bigint[]) AS added (quest, amount)
-    WHERE one.player_id = $2 AND one.quest = added.quest AND one.state = 1 AND one.met_at IS NULL
-      AND EXISTS (SELECT FROM marked)
+    FROM held JOIN unnest($3::text[], $4::bigint[]) AS added (quest, amount) USING (quest)
+    WHERE (one.player_id, one.quest, one.run) = (held.player_id, held.quest, held.run)
     RETURNING one.quest
 ), together AS (
     UPDATE gameplay.quest_total AS total SET counts[1] = total.counts[1] + 1
@@ -81,6 +85,7 @@ WITH marked AS (
 SELECT eventlog.append($5, $6, $7) FROM (SELECT count(*) AS n FROM counted, (SELECT count(*) FROM together) AS t) AS c
 WHERE n > 0"""
 
+Done = CollectibleCollected | LocationUpdated
 Players = Annotated[int, Parameter(validator=Number(gte=2, lte=1_000_000))]
 
 
@@ -152,10 +157,22 @@ class _Crowd:
     async def begin(self) -> None:
         """Puts every quest into every hand, by a first collection of gold and a first walk of each."""
         events = [event for player in self.players for event in (self._collects(player, "gold"), self._walks(player))]
+        self.expect(events)
         for first in range(0, len(events), 1_000):
             await self.quests.folding.fold(self.enclosed(events[first : first + 1_000]))
 
-    def does(self, count: int) -> list[Event]:
+    def expect(self, events: Iterable[Done]) -> None:
+        """Notes what is going to be counted, or was."""
+        for event in events:
+            if isinstance(event, LocationUpdated):
+                self.expected[event.player_id, "walk"] += 2_500
+                continue
+            self.expected[event.player_id, "collect"] += 1
+            self.expected[event.player_id, "gold"] += event.type == "gold"
+            if "all" in self.quests.catalogue.in_force:
+                self.expected[event.player_id, "all"] += 1
+
+    def does(self, count: int) -> list[Done]:
         """So many things that somebody does."""
         return [
             self._walks(player) if i % _WALKS_EVERY == 0 else self._collects(player, self._random.choice(_TYPES))
@@ -176,10 +193,6 @@ class _Crowd:
         return [f"{name}: {len(wrong)} of {len(counted)} counts differ, {wrong[0]} first"] if wrong else []
 
     def _collects(self, player_id: UUID, kind: str) -> CollectibleCollected:
-        self.expected[player_id, "collect"] += 1
-        self.expected[player_id, "gold"] += kind == "gold"
-        if "all" in self.quests.catalogue.in_force:
-            self.expected[player_id, "all"] += 1
         return CollectibleCollected(
             player_id=player_id,
             collectible_id="AgAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
@@ -193,7 +206,6 @@ class _Crowd:
         )
 
     def _walks(self, player_id: UUID) -> LocationUpdated:
-        self.expected[player_id, "walk"] += 2_500
         return LocationUpdated(
             player_id=player_id,
             lat_deg=45.8,
@@ -221,19 +233,19 @@ class _ByLog:
         wanted = max(int(_SPARE * units), _EVENTS_MIN) - self._left
         for first in range(0, wanted, _BATCH):
             events = crowd.does(min(_BATCH, wanted - first))
+            crowd.expect(events)
             async with crowd.inside.database.transaction() as tx:
                 await crowd.outbox.append(tx, events, at=crowd.clock.now())
         self._left += max(0, wanted)
 
     async def round(self, seconds: float) -> None:
-        """Consumes for so long."""
+        """Consumes for so long, or to the end of the log."""
         wal_bytes = await self._crowd.inside.wal_bytes()
         consumed, latencies_s, took_s = await self._consume(seconds)
         wal_bytes = await self._crowd.inside.wal_bytes() - wal_bytes
         self._left -= consumed
         self._tally = Tally(done=consumed, seconds=took_s, latencies_s=latencies_s)
         self._tally.figures["wal_bytes"] = round(wal_bytes / max(1, consumed), 1)
-        self._tally.faults += ["the log was read to its end: take less time"] * (self._left == 0)
 
     async def tally(self) -> Tally:
         """What the consumer handled in the last round; a latency is that of one slice."""
@@ -284,9 +296,7 @@ class _OneByOne:
     def __init__(self, crowd: _Crowd) -> None:
         self._crowd = crowd
         self._events: list[Envelope] = []
-        self._done = 0
         self._tally = Tally()
-        self._dry = False
 
     async def prepare(self, units: int) -> None:
         """Makes the events that are counted next."""
@@ -294,7 +304,7 @@ class _OneByOne:
         self._events += self._crowd.enclosed(self._crowd.does(max(0, missing)))
 
     async def round(self, seconds: float) -> None:
-        """Counts for so long."""
+        """Counts for so long, or until nothing is left."""
         wal_bytes = await self._crowd.inside.wal_bytes()
         begun_s = perf_counter()
         left = iter(self._events)
@@ -304,18 +314,12 @@ class _OneByOne:
         done = len(self._tally.latencies_s)
         self._tally.figures["wal_bytes"] = round(wal_bytes / max(1, done), 1)
         self._events = list(left)
-        self._dry = not self._events
 
     async def tally(self) -> Tally:
         """What was counted in the last round."""
         tally, self._tally = self._tally, Tally()
         tally.done = len(tally.latencies_s)
-        tally.faults += ["nothing was left to count: take less time"] * self._dry
         return tally
-
-    async def drain(self) -> None:
-        """Counts what is left."""
-        await self.round(600.0)
 
     async def _work(self, left: Iterator[Envelope], until_s: float) -> None:
         while perf_counter() < until_s:
@@ -349,18 +353,15 @@ class _OneByOne:
         ]
         news = b"[" + b",".join(crowd.outbox.encoded(told, at=envelope.at)) + b"]"
         shared = next((definition.number for definition, _ in hits if definition.rules.is_shared), 0)
-        async with crowd.inside.database.read() as tx:
-            await tx.execute(
-                _ONE,
-                envelope.id,
-                event.player_id,
-                [definition.name for definition, _ in hits],
-                [amount for _, amount in hits],
-                envelope.at,
-                [QuestProgressed.topic],
-                news,
-                shared,
-            )
+        names, amounts = [definition.name for definition, _ in hits], [amount for _, amount in hits]
+
+        async def counted() -> None:
+            async with crowd.inside.database.read() as tx:
+                topics = [QuestProgressed.topic]
+                await tx.execute(_ONE, envelope.id, event.player_id, names, amounts, envelope.at, topics, news, shared)
+
+        await run_again(counted)
+        crowd.expect([event])
 
 
 @asynccontextmanager
@@ -402,7 +403,6 @@ async def _measure(wanted: _Wanted, folder: Path) -> Report:
         memory_mb = rss_mb(None)
         say("the same row by row")
         beside = await _measured(one_by_one, inside, wanted, guess_per_s=_GUESS_PER_S / 4)
-        await one_by_one.drain()
         say("comparing every count with what was done")
         faults = [*await ours.wrong("by the log"), *await theirs.wrong("row by row")]
         faults += await _total_wrong(inside, ours, theirs) if wanted.shared else []

@@ -100,6 +100,15 @@ def test_what_players_carry_after_changes_is_what_they_were_told():
 
 
 @slow
+def test_progress_of_quests_is_measured_beside_one_event_at_a_time_and_every_count_holds():
+    line = told("quests", "--players", "50", "--seconds", "1", "--rounds", "3")
+    assert line["min"]["events_per_s"] > 0
+    ratio = line["events_per_s"] / line["row_by_row"]["events_per_s"]
+    assert line["ratio_vs_row_by_row"] == pytest.approx(ratio, abs=0.01)
+    assert line["audit_faults"] == 0
+
+
+@slow
 def test_queues_of_actions_are_measured_and_row_by_row_on_the_same_books():
     line = told("sync", "--players", "200", "--actions", "10", "--in-flight", "4", "--seconds", "0.3", "--rounds", "3")
     ratio = line["actions_per_s"] / line["row_by_row"]["actions_per_s"]

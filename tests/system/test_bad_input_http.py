@@ -201,6 +201,7 @@ def example(path: str) -> dict[str, Any]:
         "/v1/location/visibility": {"visible": True},
         "/v1/tokens/transfer": {"to": "nobody", "currency": "coin", "amount": "1", "note": "hello"},
         "/v1/memberships/{name}/apply": {},
+        "/v1/genesis/apply": {},
         "/v1/game/sync": queue(),
         "/v1/game/collectibles/{id}/collect": {},
         "/v1/game/coins/{id}/collect": {},
@@ -215,7 +216,7 @@ def example(path: str) -> dict[str, Any]:
         "/v1/game/tools/{tool_id}/upgrade": {"level": 2},
         "/v1/game/tools/{tool_id}/repair": {},
     }
-    return bodies[path]
+    return bodies[path.replace("/game/pickaxe/", "/game/tools/")]
 
 
 def queue() -> dict[str, Any]:

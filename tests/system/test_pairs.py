@@ -26,6 +26,15 @@ from overworld.app.game import Game, check, found
 from overworld.app.schemas import SCHEMAS
 from overworld.app.settings import Settings
 from overworld.domains.accounts.errors import BadRefreshToken, EmailTaken, NoSuchSession, TokenRevoked, UsernameTaken
+from overworld.domains.accounts.membership.errors import (
+    AlreadyMember,
+    MembershipFull,
+    PaidAhead,
+    PriceFrozen,
+    PriceNotHeld,
+)
+from overworld.domains.accounts.membership.messages import Apply
+from overworld.domains.accounts.membership.types import MembershipRules
 from overworld.domains.accounts.messages import LogIn, Refresh, Register, SignInDevice
 from overworld.domains.accounts.types import AccountsSettings, Origin
 from overworld.domains.gameplay.carry.errors import CannotPay, NoSuchItem, SoldOut, TopLevel
@@ -33,8 +42,17 @@ from overworld.domains.gameplay.carry.messages import UpgradeTool, UseItem
 from overworld.domains.gameplay.carry.rules import starter_id
 from overworld.domains.gameplay.carry.types import Drop, Effects, ItemRules, ItemType, ToolLevel, ToolRules, ToolType
 from overworld.domains.gameplay.errors import AlreadyCollected, Expired, WalletFrozen
-from overworld.domains.gameplay.messages import ClaimCollectible, CollectibleToPlace, PlaceCollectibles
+from overworld.domains.gameplay.messages import (
+    ClaimCollectible,
+    CollectibleCollected,
+    CollectibleToPlace,
+    PlaceCollectibles,
+)
+from overworld.domains.gameplay.quests.errors import QuestEnded, QuestNotMet, QuestUnpaid
+from overworld.domains.gameplay.quests.messages import CompleteQuest, StartQuest
+from overworld.domains.gameplay.quests.types import Collect, QuestRules
 from overworld.domains.gameplay.rewards import Grant, Reward, require_posted
+from overworld.domains.gameplay.sync.messages import OfflineAction, SyncActions, SyncBody
 from overworld.domains.ledger import Ledger
 from overworld.domains.ledger.errors import AccountFrozen, Insufficient
 from overworld.domains.ledger.messages import SendBody, SendTokens
@@ -42,6 +60,7 @@ from overworld.domains.ledger.types import CurrencyTransferRules, TransferRules
 from overworld.domains.world import store as world_store
 from overworld.domains.world.types import WorldSettings
 from overworld.kernel.clock import FixedClock
+from overworld.kernel.events import enclose
 from overworld.kernel.identity import Principal
 from overworld.kernel.ids import IdSource
 from overworld.kernel.money import HOUSE, AccountCode, AccountRef, Transfer, TransferCode, TransferKind
@@ -49,6 +68,7 @@ from overworld.platform.eventlog import EventLogSettings, retention
 from overworld.platform.http.settings import LimitSettings
 from overworld.platform.observability import Metrics
 from overworld.platform.postgres import Database, idempotency, migrate
+from overworld.platform.postgres.idempotency import KeyReused
 from tests.system.player import LJUBLJANA
 
 pytestmark = [
@@ -66,13 +86,22 @@ EVERYWHERE = frozenset({"world.read"})
 EXPECTED = (
     AccountFrozen,
     AlreadyCollected,
+    AlreadyMember,
     BadRefreshToken,
     CannotPay,
     EmailTaken,
     Expired,
     Insufficient,
+    KeyReused,
+    MembershipFull,
     NoSuchItem,
     NoSuchSession,
+    QuestEnded,
+    QuestNotMet,
+    QuestUnpaid,
+    PaidAhead,
+    PriceFrozen,
+    PriceNotHeld,
     SoldOut,
     TopLevel,
     UsernameTaken,
@@ -88,6 +117,19 @@ SETTINGS = Settings(
 _DROPS = (Drop(weight=1, reward=Reward(tokens={"coin": "1"})), Drop(weight=1, reward=Reward(items={"crown": 1})))
 _ITEMS = ItemRules(types={"crown": ItemType(supply=30), "box": ItemType(effects=Effects(open=_DROPS))})
 _PICK = ToolType(currency="coin", levels=(ToolLevel(efficiency="1"), *(ToolLevel(efficiency="2", cost="1"),) * 99))
+_CLUBS = {
+    "founders": MembershipRules(title="Founders", cap=2),
+    "premium": MembershipRules(title="Premium", price="1", currency="coin", duration_days=1),
+}
+
+_ONE_COIN, _A_CROWN = Reward(tokens={"coin": "1"}), Reward(items={"crown": 1})
+_QUESTS = {
+    "often": QuestRules(title="Often", objectives=(Collect(count=1),), repeats="always", rewards=_ONE_COIN),
+    "daily": QuestRules(
+        title="Daily", type="daily", objectives=(Collect(count=2),), rewards=Reward(items={"crown": 1})
+    ),
+    "all": QuestRules(title="All", type="community", objectives=(Collect(count=20),), rewards=_ONE_COIN),
+}
 
 
 def _game() -> Game:
@@ -100,6 +142,8 @@ def _game() -> Game:
         transfers=TransferRules(currencies={"coin": limits}),
         items=_ITEMS,
         tools=ToolRules(starter="pick", types={"pick": _PICK}),
+        quests=_QUESTS,
+        memberships=_CLUBS,
     )
 
 
@@ -261,6 +305,30 @@ class Town:
             given = await server.carry.rewards.grant(tx, grants, at=at)
             require_posted(await server.ledger.service.post(tx, given.transfers, at=at))
 
+    async def come_back(self, server: House) -> None:
+        """Somebody tells what was done without a network, or joins a club."""
+        await (self._sync(server) if self.chance.randrange(2) else self._join(server))
+
+    async def _join(self, server: House) -> None:
+        """A club with few numbers, whose row everybody wants, and one that is paid for."""
+        club = self.any(["founders", "premium"])
+        key = self.any([str(self.ids()), f"joined in round {self._round}"])
+        await server.membership.service.apply(Apply(account_id=self.any(self.players), membership=club, key=key))
+
+    async def _sync(self, server: House) -> None:
+        """Three collections at once, of a device that both servers hear from."""
+        now = self.clock.now()
+        actions = tuple(
+            OfflineAction(
+                request_id=str(self.ids()), action="collect", target=self.any(self.coins), at=now, monotonic_ms=1,
+                lat=LJUBLJANA[0], lng=LJUBLJANA[1],
+            )
+            for _ in range(3)
+        )  # fmt: skip
+        body = SyncBody(device="phone", boot=str(self.ids()), sent_at=now, sent_monotonic_ms=1, actions=actions)
+        principal = Principal(account_id=self.any(self.players), role="player", scopes=frozenset())
+        await server.sync.service.sync(SyncActions(principal=principal, body=body))
+
     async def promise(self, server: House) -> None:
         """Something that one player owes another from now on, and that is due at once."""
         payer, payee = (AccountRef(player_id, "coin") for player_id in self.chance.sample(self.players, 2))
@@ -302,6 +370,36 @@ class Town:
 
     async def tell_movement(self, server: House) -> None:
         await server.world.events.write()
+
+    async def quest(self, server: House) -> None:
+        """Begins a quest, counts for all players, completes one or ends what is over."""
+        quests, player_id = server.quests, self.any(self.players)
+        match self.chance.randrange(4):
+            case 0:
+                await quests.starting.start(StartQuest(player_id=player_id, quest="often"))
+            case 1:
+                name = self.any(sorted(_QUESTS))
+                await quests.completing.complete(CompleteQuest(player_id=player_id, quest=name, key=str(self.ids())))
+            case 2:
+                await quests.ending.tell_met()
+                await quests.ending.fail_due(closed_by=self.clock.now())
+            case _:
+                happened = [self._collection(one) for one in self.chance.sample(self.players, 3) for _ in range(2)]
+                await quests.folding.fold([enclose(one, id=self.ids(), at=self.clock.now()) for one in happened])
+
+    def _collection(self, player_id: UUID) -> CollectibleCollected:
+        lat_deg, lng_deg = LJUBLJANA
+        return CollectibleCollected(
+            player_id=player_id,
+            collectible_id="one of the quests",
+            type="gold",
+            currency="coin",
+            amount_minor=1,
+            experience=0,
+            cell="47652d614",
+            lat_deg=lat_deg,
+            lng_deg=lng_deg,
+        )
 
     async def forget_answers(self, server: House) -> None:
         async with server.database.transaction() as tx:
@@ -352,8 +450,8 @@ COMMANDS: dict[str, Callable[[Town, House], Awaitable[None]]] = {
     for command in (
         Town.claim, Town.claim_under_one_key, Town.place, Town.withdraw, Town.register, Town.log_in, Town.device,
         Town.refresh, Town.log_out, Town.log_out_everywhere, Town.end_session, Town.post, Town.send,
-        Town.carry, Town.send_under_one_key, Town.promise, Town.expire, Town.freeze, Town.stand,
-        Town.forget_fixes, Town.tell_movement, Town.forget_answers, Town.maintain_log, Town.migrate,
+        Town.carry, Town.come_back, Town.send_under_one_key, Town.promise, Town.expire, Town.freeze, Town.stand,
+        Town.forget_fixes, Town.quest, Town.tell_movement, Town.forget_answers, Town.maintain_log, Town.migrate,
     )
 }  # fmt: skip
 
@@ -396,6 +494,10 @@ async def town(databases) -> AsyncIterator[Town]:
             stack.push_async_callback(house.gameplay.service.close)
             stack.push_async_callback(house.sending.service.close)
             stack.push_async_callback(house.carry.service.close)
+            await house.quests.catalogue.adopt(_QUESTS, at=clock.now())
+            stack.push_async_callback(house.quests.completing.close)
+            stack.push_async_callback(house.membership.service.close)
+            stack.push_async_callback(house.sync.service.close)
             servers.append(house)
         opened = Town(servers, database, clock, IdSource(clock.now_us, random.Random(3).randbytes))
         await opened.begin()

@@ -171,7 +171,8 @@ async def test_about_tells_who_may_ask_for_players(live, server):
 async def test_about_names_what_the_game_names(live):
     about = (await live.get("/about")).json()
     assert (about["title"], about["collectibles"], about["demo"], about["home"]) == ("Ore", "coins", False, None)
-    assert [kind["type"] for kind in about["types"]][:5] == ["bronze", "silver", "gold", "platinum", "diamond"]
+    shown = [kind["type"] for kind in about["types"]]
+    assert shown == ["bronze", "silver", "gold", "platinum", "diamond", "pearl", "amber", "jade"]
 
 
 async def test_a_name_that_resolves_to_this_machine_is_not_let_in_but_the_key_is(live, server):

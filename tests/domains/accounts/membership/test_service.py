@@ -21,7 +21,7 @@ from overworld.domains.accounts.membership.errors import (
 )
 from overworld.kernel.money import HOUSE, AccountRef, Transfer, TransferCode
 from overworld.platform.postgres.idempotency import KeyReused
-from tests.domains.accounts.membership.hall import CURRENCIES, RULES
+from tests.domains.accounts.membership.hall import RULES
 
 
 @pytest.fixture
@@ -174,17 +174,6 @@ async def test_a_key_that_moved_value_elsewhere_buys_nothing(hall, service):
     with pytest.raises(KeyReused):
         await service.apply(hall.apply(ann, "premium", key="used"))
     assert (await hall.held(ann), await hall.rows()) == (999, [])
-
-
-async def test_other_clubs_can_be_put_in_force(hall):
-    parts = hall.parts()
-    ann, ben = await hall.people(2)
-    await parts.service.apply(hall.apply(ann))
-    parts.put_in_force({"founders": replace(RULES["founders"], cap=1)}, CURRENCIES)
-    with pytest.raises(MembershipFull):
-        await parts.service.apply(hall.apply(ben))
-    with pytest.raises(NoSuchMembership):
-        await parts.service.apply(hall.apply(ben, "trial"))
 
 
 async def test_what_a_club_is_can_be_read(hall, service):

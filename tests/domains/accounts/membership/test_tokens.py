@@ -51,11 +51,9 @@ async def test_a_membership_that_ended_drops_from_new_tokens(hall, club_house):
 async def test_a_club_that_the_game_no_longer_has_is_no_membership(hall, club_house):
     grant = await sign_in(club_house)
     await hall.parts().service.apply(Apply(account_id=grant.user.id, membership="founders", key="one"))
-    clubs = Clubs(clubs_of(RULES, CURRENCIES))
-    held = await hall.held_by(grant.user.id)
-    assert clubs.running(held, now=hall.clock.now()) == ("founders",)
-    clubs.use({})
-    assert clubs.running(held, now=hall.clock.now()) == ()
+    held, now = await hall.held_by(grant.user.id), hall.clock.now()
+    assert Clubs(clubs_of(RULES, CURRENCIES)).running(held, now=now) == ("founders",)
+    assert Clubs({}).running(held, now=now) == ()
 
 
 def test_no_membership_shortens_a_tokens_life():

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from overworld.domains.gameplay.errors import NotFound
 from overworld.domains.gameplay.sync.once import Once
-from overworld.domains.gameplay.sync.types import Place, SyncRules
+from overworld.domains.gameplay.sync.types import Place
 from overworld.domains.gameplay.types import CollectibleType, GameplaySettings
 from overworld.geo import cells
 from overworld.kernel.identity import Answer
@@ -268,13 +268,6 @@ async def test_kinds_are_done_in_their_order_and_a_busy_one_may_be_sent_again(fi
     assert done == [*names, "use"]
     assert [(item.status, item.retryable) for item in synced.items][-2:] == [("applied", False), ("rejected", True)]
     assert principal_of().account_id == synced.items[0].result
-
-
-async def test_other_rules_can_be_put_in_force(field):
-    parts = sync_of(field, await field.server())
-    actions = walk(field, near(field.shared())[:2])
-    parts.put_in_force(SyncRules(window_s=40), speed_max_km_h=150.0, accuracy_m=10.0)
-    assert told(await parts.service.sync(call(body(actions, sent_at=field.clock.now())))) == ["too_old", "applied"]
 
 
 async def test_an_act_whose_answers_nobody_keeps_is_done_once(field):

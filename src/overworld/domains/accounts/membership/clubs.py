@@ -14,13 +14,9 @@ _MIN_S = 60
 
 
 class Clubs:
-    """A game's clubs by name. `use` puts those of another version of the definition in their place."""
+    """A game's clubs by name."""
 
     def __init__(self, clubs: Mapping[str, Club]) -> None:
-        self._clubs = dict(clubs)
-
-    def use(self, clubs: Mapping[str, Club]) -> None:
-        """From now on these are the clubs; a number in one that is gone is kept, and makes no member meanwhile."""
         self._clubs = dict(clubs)
 
     def named(self, name: str) -> Club:

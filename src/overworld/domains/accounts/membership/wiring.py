@@ -30,10 +30,6 @@ class MembershipParts(Struct, frozen=True, kw_only=True):
     service: Memberships
     routes: list[ControllerRouterHandler]
 
-    def put_in_force(self, rules: Mapping[str, MembershipRules], currencies: Mapping[str, Currency]) -> None:
-        """Goes by these clubs from now on. Paths do not change: the founding club keeps its name until a restart."""
-        self.clubs.use(clubs_of(rules, currencies))
-
 
 def build(
     *,

@@ -54,7 +54,7 @@ class Sync:
         self._clock = clock
         self._last_fix = last_fix
         self._acts = acts
-        self.terms = terms
+        self._terms = terms
         self.lanes = Lanes[SyncActions, Sequence[Verdict]](
             lanes, make=self._lane, key=lambda command: command.principal.account_id
         )
@@ -127,7 +127,7 @@ class Sync:
             now = self._clock.now()
             known = await store.devices(tx, list(fixes), since=now - RETENTION)
             kept = iter(await recall(tx, [use for of_call in uses for use in of_call], answer=AsOf))
-            court = _Court(known, fixes, kinds=self._acts, now_us=to_us(now), terms=self.terms)
+            court = _Court(known, fixes, kinds=self._acts, now_us=to_us(now), terms=self._terms)
             verdicts: list[Sequence[Verdict]] = []
             for command, of_call in zip(commands, uses, strict=True):
                 verdicts.append(court.hear(command, of_call, [next(kept) for _ in of_call]))

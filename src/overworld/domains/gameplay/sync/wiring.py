@@ -23,10 +23,6 @@ class SyncParts(Struct, frozen=True, kw_only=True):
     service: Sync
     routes: list[ControllerRouterHandler]
 
-    def put_in_force(self, rules: SyncRules, *, speed_max_km_h: float, accuracy_m: float) -> None:
-        """Believes by these from now on; what was found stays."""
-        self.service.terms = terms_of(rules, speed_max_km_h=speed_max_km_h, accuracy_m=accuracy_m)
-
 
 def build(
     *,
