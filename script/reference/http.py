@@ -26,7 +26,7 @@ _PAGES = """**Lists** come in pages: `limit` says how many (50 when left out), a
 gives the next page; it is null on the last one."""
 _LIMITS = """**Rate limits** hold under `/v1`, see [limits](settings.md#limits): replies carry `RateLimit-Limit`,
 `RateLimit-Remaining` and `RateLimit-Reset`, a refusal `Retry-After`. The live map has a limit of its own: 20 calls a
-second from one address, of which `/v1/live/collectibles` counts as 5."""
+second from one address, of which `/v1/live/collectibles`, `me` and `players` count as 5."""
 
 _OPEN = "Open to all."
 _DENIED = "http.unauthenticated"

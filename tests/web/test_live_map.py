@@ -159,11 +159,11 @@ async def test_a_player_sees_what_they_carry_are_at_and_where_they_stand(server,
     async with visiting(browser, f"{server.http}#key={player.api.session.access_token}") as visit:
         card = visit.page.locator("#card")
         await card.get_by_role("heading", name=player.api.session.user.username).wait_for()
-        assert await visit.page.locator("#card-balances").inner_text() == "0 coin"
+        assert await visit.page.locator("#card-balances").text_content() == "0 coin"
         assert await card.get_by_text("no place yet").count() == 2
         got = (await player.collect(coin["id"], key=str(uuid4()))).json()
         await card.locator("#card-balances", has_text=f"{got['amount']} coin").wait_for(timeout=5_000)
-        await card.get_by_text(f"{got['experience']} of").wait_for()
+        await card.locator("#card-experience", has_text=f"{got['experience']} of ").wait_for()
         await card.locator("[aria-current]", has_text=player.api.session.user.username).nth(1).wait_for()
         for quest in await player.api.quests():
             if quest.state == "active":

@@ -32,7 +32,7 @@ class Slices:
 
 async def test_views_that_are_asked_for_at_once_take_turns():
     gameplay = Slices()
-    doors: dict[str, Any] = dict.fromkeys(("about", "viewers", "world", "gateway", "recent"))
+    doors: dict[str, Any] = dict.fromkeys(("about", "viewers", "world", "gateway", "following", "recent"))
     doors["gameplay"] = gameplay
     live = LiveMap(**doors, epoch="e", clock=SystemClock(), window_us=1_800_000_000, cell_level=15)
     found = await asyncio.gather(*(live.collectibles(VIEW) for _ in range(5)))
