@@ -49,7 +49,7 @@ class Following(Struct, frozen=True, kw_only=True):
             self.carried.tools(player_id),
             self._standings(player_id),
         )
-        quests = await self.quests.of(player_id, memberships=())
+        quests = await self.quests.of(player_id, memberships=me.memberships)
         level_from, level_to = _bounds(me.level, self.carried.kit.levels)
         currencies = self.ledger.currencies
         return LivePlayer(
