@@ -11,6 +11,7 @@ import {
   place,
   type Progress,
   type Quest,
+  soonestFirst,
   type Standing,
   toolLeft,
 } from "./person.ts";
@@ -62,7 +63,7 @@ export class Card {
     if (tool === null) return;
     const left = toolLeft(tool);
     const name = this.line("p", ["span", tool.title], ["span", `level ${tool.level}, ×${tool.efficiency}`]);
-    const bar = left === null ? [] : this.bar("Tool left", left);
+    const bar = left === null ? [] : [this.bar("Tool left", left)];
     this.element("card-tool-line").replaceChildren(name, ...bar);
   }
 
@@ -72,7 +73,7 @@ export class Card {
   }
 
   private quests({ quests }: Person): void {
-    const lines = quests.map((quest) => this.quest(quest));
+    const lines = soonestFirst(quests).map((quest) => this.quest(quest));
     this.element("card-quests").replaceChildren(...(lines.length ? lines : [this.line("li", ["span", "None in hand"])]));
   }
 
@@ -81,7 +82,7 @@ export class Card {
     line.append(this.line("p", ["span", quest.title], ["small", closes(quest)]));
     for (const objective of quest.objectives) {
       const name = objectiveName(objective, quest);
-      line.append(...this.bar(name || quest.title, objectiveProgress(objective), name));
+      line.append(this.bar(name || quest.title, objectiveProgress(objective), name));
     }
     return line;
   }
@@ -100,12 +101,15 @@ export class Card {
     return box;
   }
 
-  /** What it is of and how far it is, and a bar below that. */
-  private bar(label: string, { part, text }: Progress, shown = ""): HTMLElement[] {
+  /** In one line: what it is of, a bar, and how far it is. */
+  private bar(label: string, { part, text }: Progress, shown = ""): HTMLElement {
     const bar = this.root.createElement("progress");
     bar.value = part;
     bar.setAttribute("aria-label", label);
-    return [this.line("p", ["small", shown], ["small", text]), bar];
+    const line = this.line("p", ...(shown ? [["small", shown] as [string, string]] : []), ["small", text]);
+    line.className = "bar";
+    line.insertBefore(bar, line.lastChild);
+    return line;
   }
 
   private line(tag: string, ...parts: [tag: string, text: string][]): HTMLElement {

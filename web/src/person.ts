@@ -97,6 +97,12 @@ export function closes(quest: Quest): string {
   return quest.closes_at === null ? "" : `until ${closing.format(new Date(quest.closes_at))}`;
 }
 
+/** What ends first stands first; what never ends, last. */
+export function soonestFirst(quests: readonly Quest[]): Quest[] {
+  const end = ({ closes_at }: Quest) => (closes_at === null ? Infinity : Date.parse(closes_at));
+  return Array.from(quests).sort((one, other) => (end(one) === end(other) ? 0 : end(one) - end(other)));
+}
+
 /** The place among how many. */
 export function place({ rank, players }: Standing): string {
   return rank === null ? "no place yet" : `${whole.format(rank)} of ${whole.format(players)}`;

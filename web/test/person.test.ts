@@ -11,6 +11,7 @@ import {
   type Person,
   place,
   type Quest,
+  soonestFirst,
   toolLeft,
 } from "../src/person.ts";
 
@@ -66,6 +67,12 @@ test("a quest that is met says so, whenever it ends", () => {
   assert.equal(closes(QUEST), "");
   assert.match(closes({ ...QUEST, closes_at: "2026-11-27T00:00:00Z" }), /^until (Thu|Fri) \d\d:\d\d$/);
   assert.equal(closes({ ...QUEST, met: true, closes_at: "2026-11-27T00:00:00Z" }), "done, to be completed");
+});
+
+test("the quest that ends first stands first, and one without an end last", () => {
+  const ending = (id: string, closes_at: string | null) => ({ ...QUEST, id, closes_at });
+  const quests = [ending("c", null), ending("b", "2026-11-30T00:00:00Z"), ending("a", "2026-11-27T00:00:00Z"), ending("d", null)];
+  assert.deepEqual(soonestFirst(quests).map(({ id }) => id), ["a", "b", "c", "d"]);
 });
 
 test("who has no score has no place", () => {
