@@ -34,7 +34,7 @@ from overworld.geo.sphere import destination_deg, distance_between_m
 _SIGHT_M = 400.0
 _GONE = frozenset({"gameplay.already_collected", "gameplay.expired", "gameplay.not_found"})
 _NOT_NOW = frozenset({"gameplay.not_usable", "gameplay.level_too_low", "gameplay.not_worn"})
-_SHARE_OF_SPEED = 0.7
+_SHARE_OF_SPEED = 0.9
 _THERE_M = 0.5
 _TOLD_M = 30.0  # a way counts when it is told, every 25 m
 
