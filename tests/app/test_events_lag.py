@@ -93,7 +93,7 @@ async def test_a_running_server_is_looked_into_and_one_that_is_not_is_never_star
     async with ServerProcess(data) as server:
         ran = await lag("--data", server.data)
         assert (ran.code, ran.err) == (0, "")
-        assert "No durable consumer reads this log." in ran.out
+        assert "\nquests " in ran.out
         doctor = await overworld("doctor", "--data", server.data, "--json")
         told = {check["check"]: check for check in json.loads(doctor.out)["checks"]}
         assert str(server.family[0].pid) in told["server"]["found"]

@@ -107,6 +107,7 @@ QUEST = {
     "within_s": 3600,
     "rewards": {"tokens": {"coin": "1"}, "experience": 1, "items": {}, "tools": [], "badges": []},
 }
+LISTS = {"players"}
 NEEDED = {"email", "password", "device_id", "refresh_token", "lat", "accuracy_m", "timestamp", "to", "amount"}
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND")
 
@@ -133,8 +134,9 @@ class Operation(Struct, frozen=True):
 
     def url(self) -> str:
         """An address with something in its path that is not there."""
+        known = 10**9 if self.path.startswith("/v1/live/") else "A" * 32
         return self.path.format(
-            id="A" * 32, item_id="nothing", tool_id=uuid4(), session_id=uuid4(), number=10**9, name="nobody"
+            id=known, item_id="nothing", tool_id=uuid4(), session_id=uuid4(), number=10**9, name="nobody"
         )
 
 
@@ -268,7 +270,8 @@ async def test_no_body_of_any_kind_is_a_bug(attack, operations):
     replies = await attack.all(
         attack.send(each, name, content=body) for each in takes_a_body(operations) for name, body in bodies.items()
     )
-    assert {reply.status_code for reply in replies} <= {400, 404, 413}
+    # Who applies to a club needs to say nothing; who cannot pay its price is told so.
+    assert {reply.status_code for reply in replies} <= {400, 404, 409, 413}
 
 
 async def test_no_value_of_any_field_is_a_bug(attack, operations):
@@ -301,7 +304,8 @@ async def test_wrong_types_missing_and_unknown_fields_are_refused(attack, operat
         whole = example(path)
         yield json.dumps(whole | {"unknown": 1}).encode()
         for field in whole:
-            yield from (with_value(whole, field, value) for value in WRONG_TYPES)
+            wrong = WRONG_TYPES[1:] if field in LISTS else WRONG_TYPES
+            yield from (with_value(whole, field, value) for value in wrong)
         for field in set(whole) & NEEDED:
             yield json.dumps({name: value for name, value in whole.items() if name != field}).encode()
 
@@ -455,4 +459,5 @@ async def test_without_a_token_nothing_but_the_way_in_is_open(attack, operations
     for each in operations:
         reply = await attack.target.http.request(each.method, each.url(), headers={"Idempotency-Key": "k"})
         assert faults(reply) == []
-        assert (reply.status_code == 401) == bool(each.described["security"]), each.path
+        by_key_alone = each.path == "/v1/game/reload"  # the developer key opens it without an account
+        assert (reply.status_code == 401) == (bool(each.described["security"]) or by_key_alone), each.path

@@ -36,7 +36,7 @@ from overworld.geo.box import Box
 from overworld.kernel.clock import Clock, from_us
 from overworld.kernel.identity import Scope
 from overworld.kernel.refusals import Refusal
-from overworld.platform.http import Caller, etag_reply, needs, open_to_all
+from overworld.platform.http import UNCHANGED, Caller, etag_reply, needs, open_to_all
 from overworld.platform.http.errors import BadRequest, Forbidden, Unauthenticated
 from overworld.platform.http.problems import fault
 
@@ -185,13 +185,15 @@ def routes(live: LiveMap) -> list[HTTPRouteHandler]:
 
 
 def _player_routes(live: LiveMap) -> list[HTTPRouteHandler]:
-    @get(f"{PREFIX}me", opt=needs(Scope.GAME_READ))
+    @get(f"{PREFIX}me", opt=needs(Scope.GAME_READ), responses=UNCHANGED)
     async def live_me(*, caller: Caller, request: Request[Any, Any, Any]) -> Response[LivePlayer]:
         """What the live map shows you of yourself. Answers 304 when `If-None-Match` names what you would get."""
         await live.viewers.count(caller, looks=_PLAYER_LOOKS)
         return etag_reply(await live.following.player(caller.principal.account_id), request)
 
-    @get(f"{PREFIX}players/{{id:int}}", opt=open_to_all(refusals=(Unauthenticated, Forbidden, NoPlayer)))
+    refused = (Unauthenticated, Forbidden, NoPlayer)
+
+    @get(f"{PREFIX}players/{{id:int}}", opt=open_to_all(refusals=refused), responses=UNCHANGED)
     async def live_player(*, caller: Caller, request: Request[Any, Any, Any], id: PlayerPath) -> Response[LivePlayer]:
         """The same of a player in view, by the id that the live map has for them.
 

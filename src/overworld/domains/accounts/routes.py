@@ -36,11 +36,10 @@ from overworld.domains.accounts.messages import (
 from overworld.domains.accounts.service import Profiles, Sessions, SignIn
 from overworld.domains.accounts.types import USER_AGENT_LENGTH_MAX, Origin
 from overworld.kernel.identity import Scope
-from overworld.platform.http import Caller, Page, etag_reply, needs, open_to_all
+from overworld.platform.http import UNCHANGED, Caller, Page, etag_reply, needs, open_to_all
 
 _REGISTER_REFUSALS = (BadUsername, BadEmail, TooManyRegistrations, EmailTaken, UsernameTaken)
 _KNOWN = {200: ResponseSpec(data_container=Grant, description="The device is known")}
-_UNCHANGED = {304: ResponseSpec(data_container=None, description="What `If-None-Match` names is what you would get")}
 
 
 def routes(
@@ -100,7 +99,7 @@ def _session_routes(service: Sessions) -> list[HTTPRouteHandler]:
 
 
 def _me(service: Profiles) -> HTTPRouteHandler:
-    @get("/v1/users/me", opt=needs(Scope.ACCOUNT_SELF), responses=_UNCHANGED)
+    @get("/v1/users/me", opt=needs(Scope.ACCOUNT_SELF), responses=UNCHANGED)
     async def me(caller: Caller, request: Request[Any, Any, Any]) -> Response[Me]:
         """Your account. Answers 304 when `If-None-Match` names what you would get."""
         return etag_reply(await service.me(caller.principal.account_id), request)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from overworld.platform.http.build import build_http
     from overworld.platform.http.caller import Caller, KeyScopes
     from overworld.platform.http.paging import CursorQuery, LimitQuery, Page, decode_cursor, encode_cursor
-    from overworld.platform.http.replies import etag_of, etag_reply, keyed_reply, require_match
+    from overworld.platform.http.replies import UNCHANGED, etag_of, etag_reply, keyed_reply, require_match
     from overworld.platform.http.server import CannotListen, Serving, serving
     from overworld.platform.http.settings import HttpSettings, LimitSettings
 else:
@@ -24,12 +24,13 @@ else:
         build=["build_http"],
         caller=["Caller", "KeyScopes"],
         paging=["CursorQuery", "LimitQuery", "Page", "decode_cursor", "encode_cursor"],
-        replies=["etag_of", "etag_reply", "keyed_reply", "require_match"],
+        replies=["UNCHANGED", "etag_of", "etag_reply", "keyed_reply", "require_match"],
         server=["CannotListen", "Serving", "serving"],
         settings=["HttpSettings", "LimitSettings"],
     )
 
 __all__ = [
+    "UNCHANGED",
     "Caller",
     "CannotListen",
     "CursorQuery",

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 import msgspec
 from litestar import Request, Response
+from litestar.openapi import ResponseSpec
 
 from overworld.kernel.identity import Answer
 from overworld.platform.http.errors import PreconditionFailed
@@ -20,6 +21,10 @@ def keyed_reply(answer: Answer[T], status: int = 200) -> Response[T]:
     """The reply to a keyed command; `Idempotency-Replayed: true` marks the stored answer of an earlier try."""
     headers = {"Idempotency-Replayed": "true"} if answer.replayed else None
     return Response(answer.value, status_code=status, headers=headers)
+
+
+UNCHANGED = {304: ResponseSpec(data_container=None, description="What `If-None-Match` names is what you would get")}
+"""What a route declares in its `responses` that answers with `etag_reply`."""
 
 
 def etag_of(value: Any) -> str:

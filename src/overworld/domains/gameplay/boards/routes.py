@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Annotated, Literal
 
+import msgspec
 from litestar import get
 from litestar.params import Parameter
 from litestar.types import ControllerRouterHandler
@@ -16,8 +17,9 @@ from overworld.domains.gameplay.boards.service import Asked, Boards
 from overworld.domains.gameplay.boards.types import GLOBAL
 from overworld.kernel.identity import Scope
 from overworld.platform.http import Caller, CursorQuery, LimitQuery, decode_cursor, encode_cursor, needs
-from overworld.platform.http.errors import BadCursor
+from overworld.platform.http.errors import BadCursor, BadRequest
 from overworld.platform.http.paging import LIMIT_DEFAULT
+from overworld.platform.http.problems import fault
 
 _START_MAX = 2**31
 
@@ -33,8 +35,12 @@ AroundQuery = Annotated[
     Literal["me"] | None, Parameter(description="`me`: the places around the caller's own, as many above as below.")
 ]
 AtQuery = Annotated[
-    datetime | None,
-    Parameter(description="An instant in the window asked for (UTC where it says no zone); left out, it is now."),
+    str | None,
+    Parameter(
+        schema_extra={"format": "date-time"},
+        max_length=40,
+        description="An instant in the window asked for (RFC 3339; UTC where it says no zone); left out, it is now.",
+    ),
 ]
 
 
@@ -63,12 +69,21 @@ def routes(boards: Boards) -> list[ControllerRouterHandler]:
                 around_me=around == "me",
                 start=0 if cursor is None else _start_in(cursor),
                 limit=limit,
-                at=at.replace(tzinfo=UTC) if at is not None and at.tzinfo is None else at,
+                at=None if at is None else _instant_in(at),
             )
         )
         return page if after is None else replace(page, cursor=encode_cursor(after))
 
     return [leaderboard]
+
+
+def _instant_in(at: str) -> datetime:
+    """The instant that a query names. Raises: BadRequest."""
+    try:
+        instant = msgspec.convert(at, datetime)
+    except msgspec.ValidationError as error:
+        raise BadRequest(errors=[fault("query", "at", "There is no such day or time")]) from error
+    return instant if instant.tzinfo else instant.replace(tzinfo=UTC)
 
 
 def _start_in(cursor: str) -> int:
