@@ -48,6 +48,7 @@ STAFF_ONLY = frozenset(
         *(f"/v1/game/{noun}{rest}" for noun in ("collectibles", "coins") for rest in ("", "/{id}")),
         "/v1/game/items",
         "/v1/game/quests",
+        "/v1/game/reload",
     ]
 )
 # To a schema 2.0 is an integer; bodies are decoded strictly, and a client that writes 2.0 does not mean a count.

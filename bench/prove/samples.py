@@ -1,7 +1,8 @@
-"""The game `ore` with a few things to carry beside its own, whose names tests and proofs know."""
+"""The game `ore` with a few things to carry beside its own, whose names tests and proofs know; its club is free."""
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from overworld.app.game import FILE_NAME, found
@@ -26,10 +27,13 @@ icon = "baker.svg"
 """
 
 
+_FEE = re.compile(r'(?<=^cap = 1000\n)price = "\d+"\ncurrency = "coin"\n', re.MULTILINE)
+
+
 def sample_game(folder: Path, text: str | None = None) -> Path:
     """Writes `ore`, or another text of it, with the samples into a folder of its own in `folder`; gives that."""
     game = folder / "sample"
     game.mkdir()
     whole = (found("ore") / FILE_NAME).read_text() if text is None else text
-    (game / FILE_NAME).write_text(whole + SAMPLES)
+    (game / FILE_NAME).write_text(_FEE.sub("", whole) + SAMPLES)
     return game
