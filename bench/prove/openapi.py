@@ -82,7 +82,7 @@ def openapi(*, examples: Count = 200, seed: int = 1) -> int:
 
 async def prove(folder: Path, *, examples: int, seed: int) -> Outcome:
     """Questions a server in a folder of its own."""
-    game = str(sample_game(folder))
+    game = str(sample_game(folder, club_is_free=True))
     async with (
         ServerProcess(folder / "data", game=game, environment=ENVIRONMENT) as server,
         httpx.AsyncClient() as client,

@@ -1,4 +1,4 @@
-"""The game `ore` with a few things to carry beside its own, whose names tests and proofs know; its club is free."""
+"""The game `ore` with a few things to carry beside its own, whose names tests and proofs know."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ icon = "baker.svg"
 _FEE = re.compile(r'(?<=^cap = 1000\n)price = "\d+"\ncurrency = "coin"\n', re.MULTILINE)
 
 
-def sample_game(folder: Path, text: str | None = None) -> Path:
+def sample_game(folder: Path, text: str | None = None, *, club_is_free: bool = False) -> Path:
     """Writes `ore`, or another text of it, with the samples into a folder of its own in `folder`; gives that."""
     game = folder / "sample"
     game.mkdir()
     whole = (found("ore") / FILE_NAME).read_text() if text is None else text
-    (game / FILE_NAME).write_text(_FEE.sub("", whole) + SAMPLES)
+    (game / FILE_NAME).write_text((_FEE.sub("", whole) if club_is_free else whole) + SAMPLES)
     return game

@@ -19,7 +19,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def target(tmp_path_factory) -> AsyncIterator[Target]:
     folder = tmp_path_factory.mktemp("openapi")
-    async with under_attack(folder / "data", game=str(sample_game(folder)), environment=ENVIRONMENT) as target:
+    game = sample_game(folder, club_is_free=True)
+    async with under_attack(folder / "data", game=str(game), environment=ENVIRONMENT) as target:
         yield target
 
 
