@@ -205,12 +205,16 @@ class Claims:
         accounts = sorted({number for leg in legs for number in leg})
         account_at = {number: place for place, number in enumerate(accounts)}
         paid, received = [0] * len(accounts), [0] * len(accounts)
-        for (wallet, payer), (_, attempt) in zip(legs, wins, strict=True):
-            received[account_at[wallet]] += attempt.amount_minor
-            paid[account_at[payer]] += attempt.amount_minor
+        amounts_minor = [attempt.amount_minor for _, attempt in wins]
+        for (wallet, payer), amount_minor in zip(legs, amounts_minor, strict=True):
+            received[account_at[wallet]] += amount_minor
+            paid[account_at[payer]] += amount_minor
         if max((*gained, *paid, *received), default=0) > AMOUNT_MINOR_MAX:
             return None
-        events = [collection_event(claim.player_id, claim.spawn, attempt.amount_minor) for claim, attempt in wins]
+        events = [
+            collection_event(claim.player_id, claim.spawn, amount_minor)
+            for (claim, _), amount_minor in zip(wins, amounts_minor, strict=True)
+        ]
         return Batch(
             ids=[claim.id for claim, _ in wins],
             references=[claim.reference for claim, _ in wins],
@@ -218,7 +222,7 @@ class Claims:
             player_at=[player_at[claim.player_id] + 1 for claim, _ in wins],
             wallet_at=[account_at[wallet] + 1 for wallet, _ in legs],
             payer_at=[account_at[payer] + 1 for _, payer in legs],
-            amounts_minor=[attempt.amount_minor for _, attempt in wins],
+            amounts_minor=amounts_minor,
             gains=[claim.spawn.kind.experience for claim, _ in wins],
             events=self._outbox.encoded(events, at=at),
             placed_keys=[claim.spawn.key for claim, _ in wins if is_placed(claim.spawn.key)],
