@@ -131,7 +131,7 @@ class ServerProcess:
         assert self.addresses is not None, "the server was not started"
         return self.addresses
 
-    async def start(self, *, timeout_s: float = 60.0) -> ServerProcess:
+    async def start(self, *, timeout_s: float = 180.0) -> ServerProcess:
         """Starts the process and returns when it is ready. Raises: RuntimeError with the log's end when it is not."""
         self.data.mkdir(parents=True, exist_ok=True)
         addresses.forget(self.data)
