@@ -38,7 +38,7 @@ class Season:
         server = await self.field.server()
         lying = self.field.all_at()[first : first + 12]
         for i, spawn in enumerate(lying):
-            gates |= dict.fromkeys(self.players[2:], Gate.REVIEW if i % 3 else Gate.REDUCED)
+            gates |= dict.fromkeys(self.players[2:], Gate.REVIEW if i % 4 == 1 else Gate.REDUCED)
             if i == len(lying) // 2:
                 await self.decide()
             for player_id in self.players[i % 3 :]:
