@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -24,7 +25,7 @@ class Ordered:
     def __init__(self) -> None:
         self.orders: list[Order] = []
 
-    async def carry_out(self, orders: list[Order]) -> None:
+    async def carry_out(self, orders: Sequence[Order]) -> None:
         self.orders += orders
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from datetime import timedelta
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -28,6 +29,8 @@ STRANGER = 2  # stands a hundred kilometres away
 EXPIRES = "expires"
 AS_RULED = replace(RULES, reach_m=5000, daily_cap=CAP)
 
+Shown = tuple[Any, ...]
+
 a_player = st.integers(0, PLAYERS - 1)
 statements = st.integers(1, 24)
 a_claim = st.tuples(a_player, st.integers(-1, SPAWNS - 1), st.integers(0, 7))
@@ -44,14 +47,14 @@ class Model:
 
     def __init__(self, spawns) -> None:
         self.spawns = spawns
-        self.keys: dict[tuple[int, int], tuple[int, str, tuple]] = {}
+        self.keys: dict[tuple[int, int], tuple[int, str, Shown]] = {}
         self.taken: set[tuple[int, int]] = set()
         self.gates: dict[int, Gate] = dict.fromkeys(range(PLAYERS), Gate.NORMAL)
         self.paid: dict[int, list[tuple[int, int]]] = {player: [] for player in range(PLAYERS)}
         self.held: dict[int, list[tuple[int, int]]] = {player: [] for player in range(PLAYERS)}
         self.denied: dict[int, int] = dict.fromkeys(range(PLAYERS), 0)
 
-    def claim(self, player: int, spawn: int, key: int) -> tuple[str, tuple]:
+    def claim(self, player: int, spawn: int, key: int) -> tuple[str, Shown]:
         """The code, and for a win the amount, what the player has after it, and whether it is reduced or held."""
         if spawn < 0:
             return "not_found", ()
@@ -71,7 +74,7 @@ class Model:
                 self.denied[one] += len(self.held[one])
             self.held[one] = []
 
-    def _fresh(self, player: int, spawn: int) -> tuple[str, tuple]:
+    def _fresh(self, player: int, spawn: int) -> tuple[str, Shown]:
         gate, value = self.gates[player], self.spawns[spawn].kind.value_minor
         if gate is Gate.REFUSED:
             return "low_trust", ()
