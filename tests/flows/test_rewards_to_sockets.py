@@ -28,7 +28,13 @@ class Heard:
 
 
 async def test_each_player_hears_what_was_given_to_them_and_what_was_not(ids: IdSource, clock: FixedClock):
-    what: dict[str, Any] = {"collectible_id": "c", "type": "opal", "currency": "gem", "amount_minor": 150, "amount": "1.50"}
+    what: dict[str, Any] = {
+        "collectible_id": "c",
+        "type": "opal",
+        "currency": "gem",
+        "amount_minor": 150,
+        "amount": "1.50",
+    }
     events = [
         RewardReleased(
             **what,
