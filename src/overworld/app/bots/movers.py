@@ -1,0 +1,264 @@
+"""How bots get about: along the streets of a city that is made up, on its rails, or straight on. Compiled.
+
+The city is a disc measured in metres east and north of its middle. Its streets join the corners of a grid, each moved a
+little; its rails cross it in slow curves. Both follow from the seed alone, so nothing of them is kept.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from overworld.app.bots.dice import between, hashed, roll, waits
+from overworld.app.bots.kinds import KINDS, Way
+from overworld.geo.compiled import kernel
+
+SECOND_US = 1_000_000
+NEVER_US = 2**62
+
+# One bot: who it is; when it sends next; where it truly is; the street, rail or goal it follows; what its receiver
+# does; and what it wants to collect when.
+BOT = np.dtype(
+    [("dice", "<i8"), ("kind", "<i8"), ("way", "<i8"), ("at_us", "<i8"), ("next_us", "<i8"), ("period_us", "<i8"),
+     ("jitter", "<f8"), ("clock_us", "<i8"), ("source", "<i8"), ("lag_us", "<i8"), ("cursor", "<i8"), ("ring", "<i8"),
+     ("x", "<f8"), ("y", "<f8"), ("speed_m_s", "<f8"), ("heading", "<f8"), ("cruise_m_s", "<f8"), ("pace", "<f8"),
+     ("i", "<i8"), ("j", "<i8"), ("to_i", "<i8"), ("to_j", "<i8"), ("along_m", "<f8"), ("side_m", "<f8"),
+     ("waits_there_s", "<f8"), ("rests_until_us", "<i8"), ("hop_us", "<i8"), ("goal_x", "<f8"), ("goal_y", "<f8"),
+     ("line", "<i8"), ("forward", "<f8"), ("underground", "<i8"),
+     ("accuracy_m", "<f8"), ("drift", "<f8"), ("east", "<f8"), ("north", "<f8"), ("canyon", "<f8"), ("cold", "<f8"),
+     ("jump_x", "<f8"), ("jump_y", "<f8"), ("jump_until_us", "<i8"), ("seen_us", "<i8"), ("tells", "<i8"),
+     ("holds", "<i8"), ("shown_x", "<f8"), ("shown_y", "<f8"), ("shown_accuracy_m", "<f8"), ("collects", "<i8"),
+     ("wish_us", "<i8"), ("wish_every_s", "<f8"), ("spare", "<i8")]
+)  # fmt: skip
+
+# The numbers of a kind, as kernels take them.
+GAIT = np.dtype(
+    [(name, "<f8") for name in ("corner_m_s", "ease_m_s2", "brake_m_s2", "stop", "stop_s", "dwell", "dwell_s")]
+    + [(name, "<f8") for name in ("hop_least_s", "hop_most_s")]
+    + [(name, "<i8") for name in ("noiseless", "mock", "regular")]
+)
+
+_STEP_S = 0.5
+_CRAWL_M_S = 0.3
+_PACE_KEPT_S = 20.0
+_PACE_SPREAD = 0.08
+_BEND = 0.22
+_SIDE_OVER_M = 15.0
+_AHEAD, _LEFT, _RIGHT = 0.55, 0.76, 0.97
+_TURN_RAD_S = 0.6
+_LEG_M = (150.0, 700.0)
+_STATION_M = 1_100.0
+_RAIL_WAVE_M, _RAIL_WAVE_LONG_M = 250.0, 1_400.0
+_LINES = 9
+_TUNNEL_SHARE = 0.35
+_COLD = 5.0
+
+
+class Ground(NamedTuple):
+    """The city, as kernels take it."""
+
+    lat_deg: float
+    lng_deg: float
+    radius_m: float
+    block_m: float
+    turn_rad: float
+    seed: int
+
+
+def gaits() -> Any:
+    """The numbers of all kinds, in their order."""
+    found = np.zeros(len(KINDS), GAIT)
+    for gait, kind in zip(found, KINDS, strict=True):
+        for name in ("corner_m_s", "ease_m_s2", "brake_m_s2"):
+            gait[name] = getattr(kind, name)
+        gait["stop"], gait["stop_s"] = kind.stop
+        gait["dwell"], gait["dwell_s"] = kind.dwell
+        gait["hop_least_s"], gait["hop_most_s"] = kind.hops_s or (0.0, 0.0)
+        gait["noiseless"], gait["mock"] = kind.is_noiseless, kind.is_mock
+        gait["regular"] = kind.name == "interval"
+    return found
+
+
+@kernel
+def corner(i: int, j: int, ground: Ground) -> tuple[float, float]:
+    """Where a corner of the grid lies: no two blocks are quite alike."""
+    across = ground.block_m * (i + _BEND * (2.0 * hashed(ground.seed, i, j) - 1.0))
+    up = ground.block_m * (j + _BEND * (2.0 * hashed(ground.seed + 1, i, j) - 1.0))
+    sin, cos = math.sin(ground.turn_rad), math.cos(ground.turn_rad)
+    return across * cos - up * sin, across * sin + up * cos
+
+
+@kernel
+def move(bot: Any, until_us: int, gait: Any, ground: Ground) -> None:
+    """Moves a bot on to a time, in steps of half a second at most."""
+    while bot.at_us < until_us:
+        span_s = min(_STEP_S, (until_us - bot.at_us) / SECOND_US)
+        bot.at_us = min(until_us, bot.at_us + int(_STEP_S * SECOND_US))
+        if bot.at_us >= bot.hop_us:
+            hop(bot, gait, ground)
+        if bot.at_us < bot.rests_until_us:
+            bot.speed_m_s = 0.0
+        elif bot.way == Way.STREET:
+            walk(bot, span_s, gait, ground)
+        elif bot.way == Way.RAIL:
+            ride(bot, span_s, gait, ground)
+        else:
+            head(bot, span_s, ground)
+
+
+@kernel
+def walk(bot: Any, span_s: float, gait: Any, ground: Ground) -> None:
+    """Along a street, slower towards its end; there it turns, and may wait."""
+    from_x, from_y = corner(bot.i, bot.j, ground)
+    to_x, to_y = corner(bot.to_i, bot.to_j, ground)
+    long_m = math.hypot(to_x - from_x, to_y - from_y)
+    end_m_s = 0.0 if bot.waits_there_s > 0.0 else gait.corner_m_s
+    hurry(bot, span_s, long_m - bot.along_m, end_m_s, gait)
+    bot.along_m += bot.speed_m_s * span_s
+    if bot.along_m >= long_m:
+        bot.along_m -= long_m
+        turn(bot, gait, ground)
+        from_x, from_y = to_x, to_y
+        to_x, to_y = corner(bot.to_i, bot.to_j, ground)
+        long_m = math.hypot(to_x - from_x, to_y - from_y)
+        bot.along_m = min(bot.along_m, long_m)
+    east, north = (to_x - from_x) / long_m, (to_y - from_y) / long_m
+    bot.heading = math.atan2(east, north)
+    # On its side of the street, but in the middle where streets meet.
+    side_m = bot.side_m * min(1.0, bot.along_m / _SIDE_OVER_M, (long_m - bot.along_m) / _SIDE_OVER_M)
+    bot.x = from_x + east * bot.along_m + north * side_m
+    bot.y = from_y + north * bot.along_m - east * side_m
+
+
+@kernel
+def hurry(bot: Any, span_s: float, left_m: float, end_m_s: float, gait: Any) -> None:
+    """Changes the speed towards what the bot likes, or what lets it be slow enough where the way ends."""
+    kept = math.exp(-span_s / _PACE_KEPT_S)
+    bot.pace = bot.pace * kept + math.sqrt(1.0 - kept * kept) * _PACE_SPREAD * 3.4641 * (roll(bot) - 0.5)
+    most_m_s = math.sqrt(end_m_s * end_m_s + 2.0 * gait.brake_m_s2 * max(0.0, left_m))
+    wanted_m_s = max(_CRAWL_M_S, min(bot.cruise_m_s * (1.0 + bot.pace), most_m_s))
+    faster_m_s = bot.speed_m_s + gait.ease_m_s2 * span_s
+    bot.speed_m_s = max(min(wanted_m_s, faster_m_s), bot.speed_m_s - 1.5 * gait.brake_m_s2 * span_s)
+
+
+@kernel
+def turn(bot: Any, gait: Any, ground: Ground) -> None:
+    """At a corner: where to go next, whether to wait here, and whether at the next one."""
+    if bot.waits_there_s > 0.0:
+        bot.rests_until_us = bot.at_us + int(bot.waits_there_s * SECOND_US)
+        bot.speed_m_s = 0.0
+    di, dj = bot.to_i - bot.i, bot.to_j - bot.j
+    bot.i, bot.j = bot.to_i, bot.to_j
+    chance = roll(bot)
+    if chance < _AHEAD:
+        bot.to_i, bot.to_j = bot.i + di, bot.j + dj
+    elif chance < _LEFT:
+        bot.to_i, bot.to_j = bot.i - dj, bot.j + di
+    elif chance < _RIGHT:
+        bot.to_i, bot.to_j = bot.i + dj, bot.j - di
+    else:
+        bot.to_i, bot.to_j = bot.i - di, bot.j - dj
+    if math.hypot(float(bot.to_i), float(bot.to_j)) * ground.block_m > ground.radius_m:
+        inwards(bot)
+    chance = roll(bot)
+    bot.waits_there_s = 0.0
+    if chance < gait.dwell:
+        bot.waits_there_s = 20.0 + waits(bot, gait.dwell_s)
+    elif chance < gait.dwell + gait.stop:
+        bot.waits_there_s = 2.0 + waits(bot, gait.stop_s)
+
+
+@kernel
+def inwards(bot: Any) -> None:
+    """The next corner is one nearer to the middle."""
+    bot.to_i, bot.to_j = bot.i, bot.j
+    if abs(bot.i) >= abs(bot.j):
+        bot.to_i -= 1 if bot.i > 0 else -1
+    else:
+        bot.to_j -= 1 if bot.j > 0 else -1
+
+
+@kernel
+def settle(bot: Any, east_m: float, north_m: float, ground: Ground) -> None:
+    """Puts a bot into the street that begins nearest to a place."""
+    sin, cos = math.sin(ground.turn_rad), math.cos(ground.turn_rad)
+    bot.i = round((east_m * cos + north_m * sin) / ground.block_m)
+    bot.j = round((north_m * cos - east_m * sin) / ground.block_m)
+    inwards(bot)
+    bot.along_m = 0.0
+    bot.x, bot.y = corner(bot.i, bot.j, ground)
+
+
+@kernel
+def hop(bot: Any, gait: Any, ground: Ground) -> None:
+    """A teleporter is somewhere else."""
+    angle, out_m = 2.0 * math.pi * roll(bot), ground.radius_m * math.sqrt(roll(bot))
+    settle(bot, out_m * math.sin(angle), out_m * math.cos(angle), ground)
+    bot.hop_us = bot.at_us + int(between(bot, gait.hop_least_s, gait.hop_most_s) * SECOND_US)
+
+
+@kernel
+def head(bot: Any, span_s: float, ground: Ground) -> None:
+    """Straight to a goal at one speed, turning towards it evenly; then to the next."""
+    step_m = bot.cruise_m_s * span_s
+    away_x, away_y = bot.goal_x - bot.x, bot.goal_y - bot.y
+    away_m = math.hypot(away_x, away_y)
+    if away_m < 2.0 * bot.cruise_m_s / _TURN_RAD_S:
+        aim(bot, ground)
+        away_x, away_y = bot.goal_x - bot.x, bot.goal_y - bot.y
+    off = math.atan2(away_x, away_y) - bot.heading
+    off -= 2.0 * math.pi * round(off / (2.0 * math.pi))
+    bot.heading += max(-_TURN_RAD_S * span_s, min(_TURN_RAD_S * span_s, off))
+    bot.speed_m_s = bot.cruise_m_s
+    bot.x += step_m * math.sin(bot.heading)
+    bot.y += step_m * math.cos(bot.heading)
+
+
+@kernel
+def aim(bot: Any, ground: Ground) -> None:
+    """A new goal some streets on, towards the middle when the bot comes near the rim."""
+    angle, leg_m = 2.0 * math.pi * roll(bot), between(bot, _LEG_M[0], _LEG_M[1])
+    bot.goal_x, bot.goal_y = bot.x + leg_m * math.sin(angle), bot.y + leg_m * math.cos(angle)
+    out = math.hypot(bot.goal_x, bot.goal_y) / ground.radius_m
+    if out > 1.0:
+        bot.goal_x, bot.goal_y = bot.goal_x / (out * out), bot.goal_y / (out * out)
+
+
+@kernel
+def rail(line: int, at_m: float, ground: Ground) -> tuple[float, float]:
+    """Where a line lies so many metres from where it is nearest to the middle."""
+    angle = math.pi * (line + hashed(ground.seed, line, -7)) / _LINES
+    beside_m = ground.radius_m * 0.8 * (hashed(ground.seed, line, -8) - 0.5)
+    beside_m += _RAIL_WAVE_M * math.sin(at_m / _RAIL_WAVE_LONG_M)
+    sin, cos = math.sin(angle), math.cos(angle)
+    return at_m * sin + beside_m * cos, at_m * cos - beside_m * sin
+
+
+@kernel
+def ride(bot: Any, span_s: float, gait: Any, ground: Ground) -> None:
+    """From station to station, and back from the last; parts of the line run underground."""
+    end = math.floor(0.85 * ground.radius_m / _STATION_M)
+    station = math.floor(bot.along_m / _STATION_M) + 1 if bot.forward > 0 else math.ceil(bot.along_m / _STATION_M) - 1
+    left_m = bot.forward * (station * _STATION_M - bot.along_m)
+    hurry(bot, span_s, left_m, 0.0, gait)
+    step_m = bot.speed_m_s * span_s
+    if step_m >= left_m:
+        bot.along_m, bot.speed_m_s = station * _STATION_M, 0.0
+        bot.rests_until_us = bot.at_us + int((12.0 + waits(bot, gait.stop_s - 12.0)) * SECOND_US)
+        if abs(station) >= end:
+            bot.forward = -1.0 if station > 0 else 1.0
+    else:
+        bot.along_m += bot.forward * step_m
+    section = math.floor(bot.along_m / _STATION_M)
+    was = bot.underground
+    bot.underground = hashed(ground.seed + 2, bot.line, int(section)) < _TUNNEL_SHARE and step_m < left_m
+    if was and not bot.underground:
+        bot.cold = _COLD
+    x, y = rail(bot.line, bot.along_m, ground)
+    bot.heading = math.atan2(x - bot.x, y - bot.y) if math.hypot(x - bot.x, y - bot.y) > 0.0 else bot.heading
+    bot.x, bot.y = x, y
+
+
+ALL = (corner, move, walk, hurry, turn, inwards, settle, hop, head, aim, rail, ride)
