@@ -28,6 +28,7 @@ _COLD_KEPT_S = 7.0
 _JUMP_EVERY_S = 90.0
 _JUMP_M = (15.0, 60.0)
 _JUMP_S = (2.0, 9.0)
+_HELD_WITHIN = 3.0
 _OUTLIER_SHARE = 1 / 4_000
 _OUTLIER_M = (150.0, 600.0)
 
@@ -39,7 +40,7 @@ def sees(bot: Any, ground: Ground, is_noiseless: bool) -> tuple[float, float, fl
         return bot.x, bot.y, bot.accuracy_m
     span_s = max(1e-3, (bot.at_us - bot.seen_us) / SECOND_US)
     bot.seen_us = bot.at_us
-    if bot.holds and bot.speed_m_s == 0.0 and bot.shown_accuracy_m > 0.0 and bot.at_us >= bot.jump_until_us:
+    if bot.holds and bot.speed_m_s == 0.0 and bot.at_us >= bot.jump_until_us and is_shown_here(bot):
         return bot.shown_x, bot.shown_y, bot.shown_accuracy_m
     accuracy_m = wavers(bot, span_s, ground)
     spread_m = _ERROR_SHARE * accuracy_m
@@ -53,6 +54,13 @@ def sees(bot: Any, ground: Ground, is_noiseless: bool) -> tuple[float, float, fl
         return x + out_m * math.sin(angle), y + out_m * math.cos(angle), accuracy_m
     bot.shown_x, bot.shown_y, bot.shown_accuracy_m = x, y, accuracy_m
     return x, y, accuracy_m
+
+
+@kernel
+def is_shown_here(bot: Any) -> bool:
+    """Whether what was told last still fits: who stopped in a tunnel has not been seen there yet."""
+    off_m = math.hypot(bot.shown_x - bot.x, bot.shown_y - bot.y)
+    return bool(off_m < _HELD_WITHIN * bot.shown_accuracy_m)
 
 
 @kernel
@@ -83,4 +91,4 @@ def is_canyon(x: float, y: float, ground: Ground) -> bool:
     return hashed(ground.seed + 3, i, j) < share
 
 
-ALL = (sees, wavers, is_canyon)
+ALL = (sees, is_shown_here, wavers, is_canyon)
