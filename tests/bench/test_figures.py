@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from bench.collecting import crowded
 from bench.load.fixes import Times, Walker
-from bench.load.http import request
+from overworld.client.raw_http import request
 from bench.load.process import Tally
 from bench.machine import CpuUse, Machine
 from bench.report import Report, line_of

@@ -1,4 +1,4 @@
-"""All bots of a city as columns, on any clock. Pure: no sockets, no clock of its own, and the same seed is the same crowd.
+"""All bots of a city as columns, on any clock. Pure: no sockets, and the same seed is the same crowd.
 
     bots = crowd(seed=7, players=10_000, cheaters=0.02, city=CITIES["seoul"], start_us=0)
     fixes = bots.step(now_us)   # everything that was to be sent up to then, in order of time
@@ -27,6 +27,8 @@ _WISH_LEAST_S = 1.5
 _PERIODS_S = np.array([1.0, 2.0, 5.0])
 _PERIOD_SHARES = {"walker": (0.4, 0.35, 0.25), "train": (0.6, 0.2, 0.2)}
 _PERIOD_SHARES_ELSE = (0.7, 0.2, 0.1)
+# How many phones: keep an exact beat, have the right time, tell their speed, repeat their place while they rest.
+_STEADY, _ON_TIME, _TELL_SPEED, _HOLD_STILL = 0.5, 0.9, 0.8, 0.7
 _LAG_S = (20.0, 90.0)
 _HUMAN_EVERY_S = (40.0, 120.0)
 _REGULAR_EVERY_S = (12.0, 30.0)
@@ -75,9 +77,7 @@ class Crowd:
             raise ValueError(f"a step of {span_us / SECOND_US:.0f} s is longer than a minute")
         self._now_us = max(self._now_us, now_us)
         room = np.zeros(len(self._bots) * (2 + int(span_us / SECOND_US / _PERIOD_LEAST_S)), emitting.FIX)
-        count = emitting.emit(
-            self._bots, self._now_us, self._gaits, self._ground, self._rings, self._heads, room
-        )
+        count = emitting.emit(self._bots, self._now_us, self._gaits, self._ground, self._rings, self._heads, room)
         fixes = room[:count]
         return fixes[np.lexsort((fixes["bot"], fixes["due_us"]))]
 
@@ -141,14 +141,14 @@ def _given_phones(bots: Any, kind: I64, *, random: np.random.Generator, start_us
     shares = np.array([_PERIOD_SHARES.get(name, _PERIOD_SHARES_ELSE) for name in KIND_NAMES])[kind]
     drawn = (random.random(count)[:, None] > shares.cumsum(axis=1)).sum(axis=1).clip(max=2)
     bots["period_us"] = (_PERIODS_S[drawn] * SECOND_US).astype(np.int64)
-    bots["jitter"] = np.where(random.random(count) < 0.5, 0.0, random.uniform(0.005, 0.03, count))
+    bots["jitter"] = np.where(random.random(count) < _STEADY, 0.0, random.uniform(0.005, 0.03, count))
     bots["next_us"] = start_us + (random.random(count) * bots["period_us"]).astype(np.int64) + 1
-    spread_s = np.where(random.random(count) < 0.9, _SAME_CLOCK_S, _OTHER_CLOCK_S)
+    spread_s = np.where(random.random(count) < _ON_TIME, _SAME_CLOCK_S, _OTHER_CLOCK_S)
     bots["clock_us"] = (np.clip(random.normal(0, spread_s), -3.5, 3.5) * SECOND_US).astype(np.int64)
     bots["accuracy_m"] = np.exp(random.normal(np.log(5.0), 0.35, count)).clip(3.0, 20.0)
     bots["drift"], bots["east"], bots["north"] = random.normal(size=(3, count))
-    bots["tells"] = random.random(count) < 0.8
-    bots["holds"] = random.random(count) < 0.7
+    bots["tells"] = random.random(count) < _TELL_SPEED
+    bots["holds"] = random.random(count) < _HOLD_STILL
     bots["ring"] = -1
     noiseless = np.array([one.is_noiseless for one in KINDS])[kind]
     bots["accuracy_m"] = np.where(noiseless, random.choice([3.0, 5.0, 10.0], count), bots["accuracy_m"])

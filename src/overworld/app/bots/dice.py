@@ -22,7 +22,7 @@ def roll(bot: Any) -> float:
     dice ^= dice << 25
     dice ^= (dice >> 27) & _LOW_37
     bot.dice = dice
-    return ((dice * _ODD) >> 11 & _LOW_53) * _OF_2_53
+    return float((dice * _ODD) >> 11 & _LOW_53) * _OF_2_53
 
 
 @kernel

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from overworld.app.bots.dice import between, gauss, roll
+from overworld.app.bots.dice import between, gauss
 from overworld.app.bots.kinds import Way
 from overworld.app.bots.movers import SECOND_US, Ground, move
 from overworld.app.bots.receiver import sees
@@ -132,7 +132,7 @@ def lead(bots: Any, which: Any, x: Any, y: Any, within_s: Any) -> None:
         bot.goal_x, bot.goal_y = x[k], y[k]
         away_m = math.hypot(x[k] - bot.x, y[k] - bot.y)
         bot.cruise_m_s = max(0.8, min(5.0, away_m / max(1.0, within_s[k])))
-        bot.heading = math.atan2(x[k] - bot.x, y[k] - bot.y) if roll(bot) < 1.0 else bot.heading
+        bot.heading, bot.led = math.atan2(x[k] - bot.x, y[k] - bot.y), 1
 
 
 ALL = (emit, tell, schedule, wish, lead)

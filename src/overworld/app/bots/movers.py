@@ -30,7 +30,7 @@ BOT = np.dtype(
      ("accuracy_m", "<f8"), ("drift", "<f8"), ("east", "<f8"), ("north", "<f8"), ("canyon", "<f8"), ("cold", "<f8"),
      ("jump_x", "<f8"), ("jump_y", "<f8"), ("jump_until_us", "<i8"), ("seen_us", "<i8"), ("tells", "<i8"),
      ("holds", "<i8"), ("shown_x", "<f8"), ("shown_y", "<f8"), ("shown_accuracy_m", "<f8"), ("collects", "<i8"),
-     ("wish_us", "<i8"), ("wish_every_s", "<f8"), ("spare", "<i8")]
+     ("wish_us", "<i8"), ("wish_every_s", "<f8"), ("led", "<i8")]
 )  # fmt: skip
 
 # The numbers of a kind, as kernels take them.
@@ -201,11 +201,14 @@ def hop(bot: Any, gait: Any, ground: Ground) -> None:
 
 @kernel
 def head(bot: Any, span_s: float, ground: Ground) -> None:
-    """Straight to a goal at one speed, turning towards it evenly; then to the next."""
+    """Straight to a goal at one speed, turning towards it evenly; then to the next, or where it was led it stays."""
     step_m = bot.cruise_m_s * span_s
     away_x, away_y = bot.goal_x - bot.x, bot.goal_y - bot.y
     away_m = math.hypot(away_x, away_y)
     if away_m < 2.0 * bot.cruise_m_s / _TURN_RAD_S:
+        if bot.led:
+            bot.speed_m_s = 0.0
+            return
         aim(bot, ground)
         away_x, away_y = bot.goal_x - bot.x, bot.goal_y - bot.y
     off = math.atan2(away_x, away_y) - bot.heading

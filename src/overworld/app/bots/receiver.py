@@ -2,7 +2,7 @@
 
 Errors of satellite receivers hang together for tens of seconds, grow between high houses, and there jump for some
 seconds when a reflection wins. The accuracy that is told is the radius that holds 68 of 100 fixes.
-Source: P. D. Groves, Principles of GNSS, 2nd ed. 2013, chapter 9.3; the radius is that of Android's Location.getAccuracy.
+Source: P. D. Groves, Principles of GNSS, 2nd ed. 2013, chapter 9.3; the radius: Android's Location.getAccuracy.
 """
 
 from __future__ import annotations
@@ -80,14 +80,14 @@ def wavers(bot: Any, span_s: float, ground: Ground) -> float:
         bot.jump_x, bot.jump_y = out_m * math.sin(angle), out_m * math.cos(angle)
         bot.jump_until_us = bot.at_us + int(between(bot, _JUMP_S[0], _JUMP_S[1]) * SECOND_US)
     factor = math.exp(_DRIFT_SPREAD * bot.drift) * (1.0 + _CANYON_FACTOR * bot.canyon) * (1.0 + bot.cold)
-    return min(_ACCURACY_M[1], max(_ACCURACY_M[0], bot.accuracy_m * factor))
+    return float(min(_ACCURACY_M[1], max(_ACCURACY_M[0], bot.accuracy_m * factor)))
 
 
 @kernel
 def is_canyon(x: float, y: float, ground: Ground) -> bool:
     """Whether houses are high at a place: more often near the middle."""
     share = _CANYON_IN if math.hypot(x, y) < 0.4 * ground.radius_m else _CANYON_OUT
-    i, j = int(math.floor(x / _CANYON_BLOCK_M)), int(math.floor(y / _CANYON_BLOCK_M))
+    i, j = math.floor(x / _CANYON_BLOCK_M), math.floor(y / _CANYON_BLOCK_M)
     return hashed(ground.seed + 3, i, j) < share
 
 
