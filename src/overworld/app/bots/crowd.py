@@ -34,6 +34,13 @@ _HUMAN_EVERY_S = (40.0, 120.0)
 _REGULAR_EVERY_S = (12.0, 30.0)
 _BLOCK_M = 110.0
 _SIDE_M = {"walker": 5.0, "runner": 4.0, "cyclist": 3.0, "driver": 2.5}
+_SITTING, _SITS_S = 0.15, 600.0
+_COMPANY, _COMPANY_MIN = 0.15, 2
+# All that decides where a bot goes.
+_WAY = (
+    "way_dice", "x", "y", "speed_m_s", "heading", "cruise_m_s", "pace", "i", "j", "to_i", "to_j", "along_m", "side_m",
+    "waits_there_s", "rests_until_us", "goal_x", "goal_y", "line", "forward", "underground",
+)  # fmt: skip
 _SAME_CLOCK_S, _OTHER_CLOCK_S = 0.3, 2.0
 
 
@@ -122,8 +129,8 @@ def _born(kind: I64, *, random: np.random.Generator, ground: Ground, start_us: i
     bots = np.zeros(count, BOT)
     bots["kind"] = kind
     bots["way"] = np.array([one.way for one in KINDS])[kind]
-    bots["dice"] = random.integers(1, 2**63 - 1, count)
-    bots["at_us"] = bots["seen_us"] = start_us
+    bots["dice"], bots["way_dice"], bots["wish_dice"] = random.integers(1, 2**63 - 1, (3, count))
+    bots["at_us"] = bots["seen_us"] = bots["cold_us"] = start_us
     low, high = np.array([one.speed_m_s for one in KINDS])[kind].T
     bots["cruise_m_s"] = random.uniform(low, high)
     bots["side_m"] = random.uniform(0.6, 1.4, count) * np.array([_SIDE_M.get(name, 4.0) for name in KIND_NAMES])[kind]
@@ -131,6 +138,8 @@ def _born(kind: I64, *, random: np.random.Generator, ground: Ground, start_us: i
     bots["hop_us"] = NEVER_US
     _given_phones(bots, kind, random=random, start_us=start_us)
     _given_places(bots, random=random, ground=ground)
+    _stays_first(bots, kind, random=random, start_us=start_us)
+    _go_together(bots, kind, random=random)
     hops = np.flatnonzero(kind == number_of("teleporter"))
     bots["hop_us"][hops] = start_us + (random.uniform(10, 60, len(hops)) * SECOND_US).astype(np.int64)
     return bots
@@ -173,6 +182,24 @@ def _given_places(bots: Any, *, random: np.random.Generator, ground: Ground) -> 
             bot["line"], bot["along_m"], bot["forward"] = number, share * ground.radius_m, 1 if a < np.pi else -1
             bot["x"], bot["y"] = rail(int(number), float(bot["along_m"]), ground)
         bot["goal_x"], bot["goal_y"] = bot["x"], bot["y"]
+
+
+def _stays_first(bots: Any, kind: I64, *, random: np.random.Generator, start_us: int) -> None:
+    """Some people on foot sit somewhere when it all begins, many of them for long."""
+    stays = (kind == number_of("walker")) & (random.random(len(bots)) < _SITTING)
+    bots["rests_until_us"] = np.where(stays, start_us + random.exponential(_SITS_S, len(bots)) * SECOND_US, 0)
+
+
+def _go_together(bots: Any, kind: I64, *, random: np.random.Generator) -> None:
+    """Some of the honest are in company: on one way with somebody of their kind, each with a receiver of its own."""
+    for number, one in enumerate(KINDS):
+        of_kind = np.flatnonzero(kind == number)
+        if one.is_cheat or len(of_kind) < _COMPANY_MIN:
+            continue
+        joins = of_kind[: int(_COMPANY * len(of_kind))]
+        joined = random.choice(of_kind[len(joins) :], len(joins))
+        for name in _WAY:
+            bots[name][joins] = bots[name][joined]
 
 
 def _copied(bots: Any, kind: I64, *, random: np.random.Generator) -> list[int]:

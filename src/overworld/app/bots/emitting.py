@@ -31,7 +31,6 @@ _HEADING_FROM_M_S = 0.5
 _TOLD_SPREAD_M_S = 0.15
 _TOLD_SPREAD_DEG = 4.0
 _WISH_SPREAD = 0.8
-_WISH_BELOW_M_S = 7.0
 
 
 @kernel
@@ -64,7 +63,7 @@ def emit(bots: Any, until_us: int, gaits: Any, ground: Ground, rings: Any, heads
             out[count].bot = b
             out[count].due_us = seen.due_us + bot.lag_us
             out[count].time_us = out[count].due_us + bot.clock_us
-            bot.at_us, bot.cursor, count = out[count].due_us, bot.cursor + 1, count + 1
+            bot.cursor, count = bot.cursor + 1, count + 1
     return count
 
 
@@ -76,7 +75,7 @@ def tell(bot: Any, b: int, gait: Any, ground: Ground, fix: Any) -> None:
     lat_deg = ground.lat_deg + y * _METRE_DEG
     lng_deg = ground.lng_deg + x * _METRE_DEG / math.cos(math.radians(ground.lat_deg + 0.5 * y * _METRE_DEG))
     lng_deg -= 360.0 * round(lng_deg / 360.0)
-    fix.bot, fix.due_us, fix.time_us = b, bot.at_us, bot.at_us + bot.clock_us
+    fix.bot, fix.due_us, fix.time_us = b, bot.next_us, bot.next_us + bot.clock_us
     fix.lat_deg, fix.lng_deg = round(lat_deg * _E7) / _E7, round(lng_deg * _E7) / _E7
     fix.accuracy_m = round(10.0 * accuracy_m) / 10.0
     fix.speed_m_s, fix.heading_deg = math.nan, math.nan
@@ -97,7 +96,7 @@ def schedule(bot: Any) -> None:
     wait_us = bot.period_us
     if bot.jitter > 0.0:
         wait_us = int(wait_us * max(0.9, 1.0 + bot.jitter * gauss(bot)))
-    rests_us = bot.rests_until_us - bot.at_us
+    rests_us = bot.rests_until_us - bot.next_us
     if bot.holds and rests_us > 0:
         wait_us = max(wait_us, min(int(_REST_S * SECOND_US), rests_us))
     bot.next_us += wait_us
@@ -107,20 +106,21 @@ def schedule(bot: Any) -> None:
 def wish(bots: Any, until_us: int, gaits: Any, out: Any) -> int:
     """Every moment up to a time at which a bot wants to collect something; how many there are.
 
-    People want something after times that are seldom alike, and not while they are driven fast; programs by the clock.
+    People want something after times that are seldom alike, programs by the clock.
     """
     count = 0
     for b in range(len(bots)):
         bot = bots[b]
+        bot.dice, bot.wish_dice = bot.wish_dice, bot.dice
         while bot.wish_us <= until_us:
-            if bot.speed_m_s < _WISH_BELOW_M_S:
-                out[count].bot, out[count].due_us = b, bot.wish_us
-                count += 1
+            out[count].bot, out[count].due_us = b, bot.wish_us
+            count += 1
             if gaits[bot.kind].regular:
                 wait_s = bot.wish_every_s + between(bot, -0.2, 0.2)
             else:
                 wait_s = max(1.5, bot.wish_every_s * math.exp(_WISH_SPREAD * gauss(bot)))
             bot.wish_us += int(wait_s * SECOND_US)
+        bot.dice, bot.wish_dice = bot.wish_dice, bot.dice
     return count
 
 

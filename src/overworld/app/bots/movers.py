@@ -21,13 +21,13 @@ NEVER_US = 2**62
 # One bot: who it is; when it sends next; where it truly is; the street, rail or goal it follows; what its receiver
 # does; and what it wants to collect when.
 BOT = np.dtype(
-    [("dice", "<i8"), ("kind", "<i8"), ("way", "<i8"), ("at_us", "<i8"), ("next_us", "<i8"), ("period_us", "<i8"),
-     ("jitter", "<f8"), ("clock_us", "<i8"), ("source", "<i8"), ("lag_us", "<i8"), ("cursor", "<i8"), ("ring", "<i8"),
+    [("dice", "<i8"), ("way_dice", "<i8"), ("wish_dice", "<i8"), ("kind", "<i8"), ("way", "<i8"), ("at_us", "<i8"), ("next_us", "<i8"),
+     ("period_us", "<i8"), ("jitter", "<f8"), ("clock_us", "<i8"), ("lag_us", "<i8"), ("cursor", "<i8"), ("ring", "<i8"),
      ("x", "<f8"), ("y", "<f8"), ("speed_m_s", "<f8"), ("heading", "<f8"), ("cruise_m_s", "<f8"), ("pace", "<f8"),
      ("i", "<i8"), ("j", "<i8"), ("to_i", "<i8"), ("to_j", "<i8"), ("along_m", "<f8"), ("side_m", "<f8"),
      ("waits_there_s", "<f8"), ("rests_until_us", "<i8"), ("hop_us", "<i8"), ("goal_x", "<f8"), ("goal_y", "<f8"),
      ("line", "<i8"), ("forward", "<f8"), ("underground", "<i8"),
-     ("accuracy_m", "<f8"), ("drift", "<f8"), ("east", "<f8"), ("north", "<f8"), ("canyon", "<f8"), ("cold", "<f8"),
+     ("accuracy_m", "<f8"), ("drift", "<f8"), ("east", "<f8"), ("north", "<f8"), ("canyon", "<f8"), ("cold", "<f8"), ("cold_us", "<i8"),
      ("jump_x", "<f8"), ("jump_y", "<f8"), ("jump_until_us", "<i8"), ("seen_us", "<i8"), ("tells", "<i8"),
      ("holds", "<i8"), ("shown_x", "<f8"), ("shown_y", "<f8"), ("shown_accuracy_m", "<f8"), ("collects", "<i8"),
      ("wish_us", "<i8"), ("wish_every_s", "<f8"), ("led", "<i8")]
@@ -41,6 +41,7 @@ GAIT = np.dtype(
 )
 
 _STEP_S = 0.5
+STEP_US = 500_000
 _CRAWL_M_S = 0.3
 _PACE_KEPT_S = 20.0
 _PACE_SPREAD = 0.08
@@ -92,31 +93,42 @@ def corner(i: int, j: int, ground: Ground) -> tuple[float, float]:
 
 @kernel
 def move(bot: Any, until_us: int, gait: Any, ground: Ground) -> None:
-    """Moves a bot on to a time, in steps of half a second at most."""
-    while bot.at_us < until_us:
-        span_s = min(_STEP_S, (until_us - bot.at_us) / SECOND_US)
-        bot.at_us = min(until_us, bot.at_us + int(_STEP_S * SECOND_US))
+    """Moves a bot on to the last whole half second before a time.
+
+    So the way depends on its own dice alone, and not on when fixes are due: those who go together have the same ones.
+    """
+    bot.dice, bot.way_dice = bot.way_dice, bot.dice
+    while bot.at_us + STEP_US <= until_us:
+        bot.at_us += STEP_US
         if bot.at_us >= bot.hop_us:
             hop(bot, gait, ground)
         if bot.at_us < bot.rests_until_us:
             bot.speed_m_s = 0.0
         elif bot.way == Way.STREET:
-            walk(bot, span_s, gait, ground)
+            walk(bot, gait, ground)
         elif bot.way == Way.RAIL:
-            ride(bot, span_s, gait, ground)
+            ride(bot, gait, ground)
         else:
-            head(bot, span_s, ground)
+            head(bot, ground)
+    bot.dice, bot.way_dice = bot.way_dice, bot.dice
 
 
 @kernel
-def walk(bot: Any, span_s: float, gait: Any, ground: Ground) -> None:
+def place_at(bot: Any, time_us: int) -> tuple[float, float]:
+    """Where a bot is a little after its last step."""
+    on_m = bot.speed_m_s * (time_us - bot.at_us) / SECOND_US
+    return bot.x + on_m * math.sin(bot.heading), bot.y + on_m * math.cos(bot.heading)
+
+
+@kernel
+def walk(bot: Any, gait: Any, ground: Ground) -> None:
     """Along a street, slower towards its end; there it turns, and may wait."""
     from_x, from_y = corner(bot.i, bot.j, ground)
     to_x, to_y = corner(bot.to_i, bot.to_j, ground)
     long_m = math.hypot(to_x - from_x, to_y - from_y)
     end_m_s = 0.0 if bot.waits_there_s > 0.0 else gait.corner_m_s
-    hurry(bot, span_s, long_m - bot.along_m, end_m_s, gait)
-    bot.along_m += bot.speed_m_s * span_s
+    hurry(bot, long_m - bot.along_m, end_m_s, gait)
+    bot.along_m += bot.speed_m_s * _STEP_S
     if bot.along_m >= long_m:
         bot.along_m -= long_m
         turn(bot, gait, ground)
@@ -133,14 +145,14 @@ def walk(bot: Any, span_s: float, gait: Any, ground: Ground) -> None:
 
 
 @kernel
-def hurry(bot: Any, span_s: float, left_m: float, end_m_s: float, gait: Any) -> None:
+def hurry(bot: Any, left_m: float, end_m_s: float, gait: Any) -> None:
     """Changes the speed towards what the bot likes, or what lets it be slow enough where the way ends."""
-    kept = math.exp(-span_s / _PACE_KEPT_S)
+    kept = math.exp(-_STEP_S / _PACE_KEPT_S)
     bot.pace = bot.pace * kept + math.sqrt(1.0 - kept * kept) * _PACE_SPREAD * 3.4641 * (roll(bot) - 0.5)
     most_m_s = math.sqrt(end_m_s * end_m_s + 2.0 * gait.brake_m_s2 * max(0.0, left_m))
     wanted_m_s = max(_CRAWL_M_S, min(bot.cruise_m_s * (1.0 + bot.pace), most_m_s))
-    faster_m_s = bot.speed_m_s + gait.ease_m_s2 * span_s
-    bot.speed_m_s = max(min(wanted_m_s, faster_m_s), bot.speed_m_s - 1.5 * gait.brake_m_s2 * span_s)
+    faster_m_s = bot.speed_m_s + gait.ease_m_s2 * _STEP_S
+    bot.speed_m_s = max(min(wanted_m_s, faster_m_s), bot.speed_m_s - 1.5 * gait.brake_m_s2 * _STEP_S)
 
 
 @kernel
@@ -200,9 +212,9 @@ def hop(bot: Any, gait: Any, ground: Ground) -> None:
 
 
 @kernel
-def head(bot: Any, span_s: float, ground: Ground) -> None:
+def head(bot: Any, ground: Ground) -> None:
     """Straight to a goal at one speed, turning towards it evenly; then to the next, or where it was led it stays."""
-    step_m = bot.cruise_m_s * span_s
+    step_m = bot.cruise_m_s * _STEP_S
     away_x, away_y = bot.goal_x - bot.x, bot.goal_y - bot.y
     away_m = math.hypot(away_x, away_y)
     if away_m < 2.0 * bot.cruise_m_s / _TURN_RAD_S:
@@ -213,7 +225,7 @@ def head(bot: Any, span_s: float, ground: Ground) -> None:
         away_x, away_y = bot.goal_x - bot.x, bot.goal_y - bot.y
     off = math.atan2(away_x, away_y) - bot.heading
     off -= 2.0 * math.pi * round(off / (2.0 * math.pi))
-    bot.heading += max(-_TURN_RAD_S * span_s, min(_TURN_RAD_S * span_s, off))
+    bot.heading += max(-_TURN_RAD_S * _STEP_S, min(_TURN_RAD_S * _STEP_S, off))
     bot.speed_m_s = bot.cruise_m_s
     bot.x += step_m * math.sin(bot.heading)
     bot.y += step_m * math.cos(bot.heading)
@@ -240,13 +252,13 @@ def rail(line: int, at_m: float, ground: Ground) -> tuple[float, float]:
 
 
 @kernel
-def ride(bot: Any, span_s: float, gait: Any, ground: Ground) -> None:
+def ride(bot: Any, gait: Any, ground: Ground) -> None:
     """From station to station, and back from the last; parts of the line run underground."""
     end = math.floor(0.85 * ground.radius_m / _STATION_M)
     station = math.floor(bot.along_m / _STATION_M) + 1 if bot.forward > 0 else math.ceil(bot.along_m / _STATION_M) - 1
     left_m = bot.forward * (station * _STATION_M - bot.along_m)
-    hurry(bot, span_s, left_m, 0.0, gait)
-    step_m = bot.speed_m_s * span_s
+    hurry(bot, left_m, 0.0, gait)
+    step_m = bot.speed_m_s * _STEP_S
     if step_m >= left_m:
         bot.along_m, bot.speed_m_s = station * _STATION_M, 0.0
         bot.rests_until_us = bot.at_us + int((12.0 + waits(bot, gait.stop_s - 12.0)) * SECOND_US)
@@ -258,10 +270,10 @@ def ride(bot: Any, span_s: float, gait: Any, ground: Ground) -> None:
     was = bot.underground
     bot.underground = hashed(ground.seed + 2, bot.line, int(section)) < _TUNNEL_SHARE and step_m < left_m
     if was and not bot.underground:
-        bot.cold = _COLD
+        bot.cold, bot.cold_us = _COLD, bot.at_us
     x, y = rail(bot.line, bot.along_m, ground)
     bot.heading = math.atan2(x - bot.x, y - bot.y) if math.hypot(x - bot.x, y - bot.y) > 0.0 else bot.heading
     bot.x, bot.y = x, y
 
 
-ALL = (corner, move, walk, hurry, turn, inwards, settle, hop, head, aim, rail, ride)
+ALL = (corner, move, place_at, walk, hurry, turn, inwards, settle, hop, head, aim, rail, ride)

@@ -11,7 +11,7 @@ import math
 from typing import Any
 
 from overworld.app.bots.dice import between, gauss, hashed, roll
-from overworld.app.bots.movers import SECOND_US, Ground
+from overworld.app.bots.movers import SECOND_US, Ground, place_at
 from overworld.geo.compiled import kernel
 
 _ACCURACY_M = (3.0, 95.0)
@@ -35,18 +35,19 @@ _OUTLIER_M = (150.0, 600.0)
 
 @kernel
 def sees(bot: Any, ground: Ground, is_noiseless: bool) -> tuple[float, float, float]:
-    """Metres east and north that a bot's receiver tells now, and its accuracy."""
+    """Metres east and north that a bot's receiver tells when its next fix is due, and the accuracy."""
+    x, y = place_at(bot, bot.next_us)
     if is_noiseless:
-        return bot.x, bot.y, bot.accuracy_m
-    span_s = max(1e-3, (bot.at_us - bot.seen_us) / SECOND_US)
-    bot.seen_us = bot.at_us
-    if bot.holds and bot.speed_m_s == 0.0 and bot.at_us >= bot.jump_until_us and is_shown_here(bot):
+        return x, y, bot.accuracy_m
+    span_s = max(1e-3, (bot.next_us - bot.seen_us) / SECOND_US)
+    bot.seen_us = bot.next_us
+    if bot.holds and bot.speed_m_s == 0.0 and bot.next_us >= bot.jump_until_us and is_shown_here(bot):
         return bot.shown_x, bot.shown_y, bot.shown_accuracy_m
     accuracy_m = wavers(bot, span_s, ground)
     spread_m = _ERROR_SHARE * accuracy_m
-    x = bot.x + spread_m * bot.east + _FINE_M * gauss(bot)
-    y = bot.y + spread_m * bot.north + _FINE_M * gauss(bot)
-    if bot.at_us < bot.jump_until_us:
+    x += spread_m * bot.east + _FINE_M * gauss(bot)
+    y += spread_m * bot.north + _FINE_M * gauss(bot)
+    if bot.next_us < bot.jump_until_us:
         x, y = x + bot.jump_x, y + bot.jump_y
         accuracy_m = min(_ACCURACY_M[1], max(accuracy_m, 0.9 * math.hypot(bot.jump_x, bot.jump_y)))
     if roll(bot) < _OUTLIER_SHARE:
@@ -72,13 +73,13 @@ def wavers(bot: Any, span_s: float, ground: Ground) -> float:
     fresh = math.sqrt(1.0 - kept * kept)
     bot.east = bot.east * kept + fresh * gauss(bot)
     bot.north = bot.north * kept + fresh * gauss(bot)
-    bot.cold *= math.exp(-span_s / _COLD_KEPT_S)
+    bot.cold *= math.exp(-min(span_s, (bot.next_us - bot.cold_us) / SECOND_US) / _COLD_KEPT_S)
     deep = 1.0 if is_canyon(bot.x, bot.y, ground) else 0.0
     bot.canyon = deep + (bot.canyon - deep) * math.exp(-span_s / _CANYON_KEPT_S)
-    if deep > 0.0 and bot.at_us >= bot.jump_until_us and roll(bot) < 1.0 - math.exp(-span_s / _JUMP_EVERY_S):
+    if deep > 0.0 and bot.next_us >= bot.jump_until_us and roll(bot) < 1.0 - math.exp(-span_s / _JUMP_EVERY_S):
         angle, out_m = 2.0 * math.pi * roll(bot), between(bot, _JUMP_M[0], _JUMP_M[1])
         bot.jump_x, bot.jump_y = out_m * math.sin(angle), out_m * math.cos(angle)
-        bot.jump_until_us = bot.at_us + int(between(bot, _JUMP_S[0], _JUMP_S[1]) * SECOND_US)
+        bot.jump_until_us = bot.next_us + int(between(bot, _JUMP_S[0], _JUMP_S[1]) * SECOND_US)
     factor = math.exp(_DRIFT_SPREAD * bot.drift) * (1.0 + _CANYON_FACTOR * bot.canyon) * (1.0 + bot.cold)
     return float(min(_ACCURACY_M[1], max(_ACCURACY_M[0], bot.accuracy_m * factor)))
 
