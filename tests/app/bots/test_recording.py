@@ -1,4 +1,4 @@
-"""A run on file is sent again byte for byte, at another time; a file that is none is refused before anything is sent."""
+"""A run on file is sent again byte for byte, at another time; what is none is refused before anything is sent."""
 
 from __future__ import annotations
 

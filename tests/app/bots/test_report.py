@@ -36,7 +36,7 @@ def tally(**changes) -> Tally:
 
 
 def standing(gates: dict[int, str]) -> Told:
-    noticed_s = {bot: 30.0 + bot for bot, gate in gates.items() if gate != "normal"}
+    noticed_s = {bot: 30.0 + bot for bot, gate in gates.items() if gate not in {"normal", "unknown"}}
     return Told(gate=gates, reasons=dict.fromkeys(noticed_s, ("mock",)), noticed_s=noticed_s)
 
 

@@ -18,20 +18,20 @@ from overworld.geo.compiled import kernel
 SECOND_US = 1_000_000
 NEVER_US = 2**62
 
-# One bot: who it is; when it sends next; where it truly is; the street, rail or goal it follows; what its receiver
-# does; and what it wants to collect when.
-BOT = np.dtype(
-    [("dice", "<i8"), ("way_dice", "<i8"), ("wish_dice", "<i8"), ("kind", "<i8"), ("way", "<i8"), ("at_us", "<i8"), ("next_us", "<i8"),
-     ("period_us", "<i8"), ("jitter", "<f8"), ("clock_us", "<i8"), ("lag_us", "<i8"), ("cursor", "<i8"), ("ring", "<i8"),
-     ("x", "<f8"), ("y", "<f8"), ("speed_m_s", "<f8"), ("heading", "<f8"), ("cruise_m_s", "<f8"), ("pace", "<f8"),
-     ("i", "<i8"), ("j", "<i8"), ("to_i", "<i8"), ("to_j", "<i8"), ("along_m", "<f8"), ("side_m", "<f8"),
-     ("waits_there_s", "<f8"), ("rests_until_us", "<i8"), ("hop_us", "<i8"), ("goal_x", "<f8"), ("goal_y", "<f8"),
-     ("line", "<i8"), ("forward", "<f8"), ("underground", "<i8"),
-     ("accuracy_m", "<f8"), ("drift", "<f8"), ("east", "<f8"), ("north", "<f8"), ("canyon", "<f8"), ("cold", "<f8"), ("cold_us", "<i8"),
-     ("jump_x", "<f8"), ("jump_y", "<f8"), ("jump_until_us", "<i8"), ("seen_us", "<i8"), ("tells", "<i8"),
-     ("holds", "<i8"), ("shown_x", "<f8"), ("shown_y", "<f8"), ("shown_accuracy_m", "<f8"), ("collects", "<i8"),
-     ("wish_us", "<i8"), ("wish_every_s", "<f8"), ("led", "<i8")]
+# One bot. Whole numbers: its dice, for its way, its wishes and all else; who it is; the times of its state, of its next
+# fix, its clock's error and its beat; whom it copies; the street or rail it is on; what its phone does; its wishes.
+_WHOLE = (
+    "dice", "way_dice", "wish_dice", "kind", "way", "at_us", "next_us", "clock_us", "period_us",
+    "ring", "lag_us", "cursor", "i", "j", "to_i", "to_j", "rests_until_us", "hop_us", "line", "underground", "led",
+    "tells", "holds", "seen_us", "cold_us", "jump_until_us", "collects", "wish_us",
 )  # fmt: skip
+# Measures: where it truly is and how it goes; how far along; its goal; what its receiver gets wrong, and showed last.
+_REAL = (
+    "x", "y", "speed_m_s", "heading", "cruise_m_s", "pace", "along_m", "side_m", "waits_there_s", "forward",
+    "goal_x", "goal_y", "jitter", "accuracy_m", "drift", "east", "north", "canyon", "cold", "jump_x", "jump_y",
+    "shown_x", "shown_y", "shown_accuracy_m", "wish_every_s",
+)  # fmt: skip
+BOT = np.dtype([(name, "<i8") for name in _WHOLE] + [(name, "<f8") for name in _REAL])
 
 # The numbers of a kind, as kernels take them.
 GAIT = np.dtype(

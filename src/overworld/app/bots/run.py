@@ -14,6 +14,7 @@ from time import time_ns
 from typing import Any
 from uuid import uuid4
 
+import httpx
 import msgspec
 import numpy as np
 from msgspec import Struct
@@ -33,6 +34,7 @@ from overworld.app.signals import stop_on_signal
 DONE, WRONG = 0, 1
 _BEGINS_IN_US = 300_000
 _END_S = 10.0
+_ANSWER_S = 10.0
 _COURSE_EVERY_S = 1.0
 
 
@@ -66,6 +68,7 @@ def bots(options: Options) -> int:
     for file in (options.record, options.json, options.html):
         _require_place(file)
     try:
+        asyncio.run(_require_server(options.server))
         found, recorded = asyncio.run(_Run(options, replayed).done())
     except GaveUp as gave_up:
         sys.stderr.write(f"overworld: {gave_up}\n")
@@ -96,6 +99,15 @@ def _read(file: Path | None) -> Recording | None:
 def _require_place(file: Path | None) -> None:
     if file is not None and not file.parent.is_dir():
         raise SystemExit(f"overworld: there is no folder {file.parent} for {file.name}")
+
+
+async def _require_server(url: str) -> None:
+    """Raises: GaveUp when nobody answers there."""
+    try:
+        async with httpx.AsyncClient(timeout=_ANSWER_S) as client:
+            await client.get(f"{url}/v1/start")
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        raise GaveUp(f"{url} does not answer as a server: {error or type(error).__name__}") from error
 
 
 class _Run:

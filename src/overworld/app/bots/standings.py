@@ -15,7 +15,7 @@ from overworld.client.raw_http import Cut
 
 PATH = "/v1/users/me/standing"
 _OK, _NOT_FOUND = 200, 404
-_NORMAL = GATES[0]
+_SUSPECTED = ("reduced", "review", "refused")
 _REASONS_MAX = 20
 
 
@@ -72,7 +72,7 @@ class Standings:
             return
         self._gate[bot] = standing.gate if standing.gate in GATES else UNKNOWN_GATE
         self._reasons[bot] = tuple(_named(one) for one in standing.reasons[:_REASONS_MAX])
-        if standing.gate != _NORMAL:
+        if self._gate[bot] in _SUSPECTED:
             self._noticed_s.setdefault(bot, monotonic() - began_s)
 
 
