@@ -54,7 +54,7 @@ class HttpLine(asyncio.Protocol):
     async def ask(self, request: bytes) -> tuple[int, bytes]:
         """Sends a request and gives status and body of its answer. Raises: Cut."""
         answer: asyncio.Future[tuple[int, bytes]] = asyncio.get_running_loop().create_future()
-        self.send(request, lambda status, body: answer.set_result((status, body)))
+        self.send(request, lambda status, body: answer.done() or answer.set_result((status, body)))
         status, body = await answer
         if status == 0:
             raise Cut

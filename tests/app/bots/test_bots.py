@@ -21,7 +21,7 @@ FEW = ("--players", "50", "--seconds", "3", "--cheaters", "20%", "--seed", "7")
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def server(tmp_path_factory) -> AsyncIterator[ServerProcess]:
-    """A server with a PostgreSQL of its own."""
+    """A server with a PostgreSQL of its own; its limits are off."""
     async with ServerProcess(tmp_path_factory.mktemp("bots") / "data") as started:
         yield started
 
@@ -66,13 +66,3 @@ async def test_a_replay_sends_the_recorded_bytes_and_gets_the_same_verdicts(serv
     reports = [json.loads((folder / name).read_text()) for name in ("bots.json", "again.json")]
     assert reports[1]["refused"] == reports[0]["refused"]
     assert reports[1]["accepted"] == reports[0]["accepted"] == len(first.sent) - sum(reports[0]["refused"].values())
-
-
-async def test_limits_that_are_on_are_told_with_what_to_do(tmp_path):
-    """A server lets few new devices in from one address, unless its limits are off."""
-    environment = {"OVERWORLD_LIMITS__ENABLED": "true", "OVERWORLD_ACCOUNTS__NEW_DEVICES_MAX": "10"}
-    async with ServerProcess(tmp_path / "data", environment=environment) as strict:
-        told = await overworld("bots", *FEW, "--data", strict.data, "--processes", "1", timeout_s=120)
-    assert (told.code, told.out) == (1, "")
-    assert "OVERWORLD_LIMITS__ENABLED=false" in told.err
-    assert "Traceback" not in told.err

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from overworld.app.bots.seats import SeatRefused
 from overworld.app.cli import main
 
 NOWHERE = ("--server", "http://127.0.0.1:9")
@@ -48,3 +49,15 @@ def test_a_file_that_is_no_recording_is_told_before_anything_else(capsys, tmp_pa
 def test_a_file_that_has_no_place_is_told_before_the_run(capsys, tmp_path):
     code, _, _ = run(capsys, "--record", tmp_path / "gone" / "run.npz", *NOWHERE)
     assert "there is no folder" in str(code)
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "why"),
+    [
+        (429, b'{"title":"Too many requests","code":"http.too_many_requests"}', "OVERWORLD_LIMITS__ENABLED=false"),
+        (403, b'{"title":"No","code":"accounts.closed"}', "No (accounts.closed)"),
+        (502, b"<html>", "502 b'<html>'"),
+    ],
+)
+def test_a_server_that_takes_no_bots_is_quoted_with_what_can_be_done(status, body, why):
+    assert why in str(SeatRefused.of(status, body))

@@ -34,7 +34,7 @@ class SeatRefused(Exception):
         if status == _TOO_MANY:
             return cls(
                 f"the server takes no more bots: {said}. Its limits are meant for people: start it with "
-                "OVERWORLD_LIMITS__ENABLED=false, or send fewer bots"
+                "OVERWORLD_LIMITS__ENABLED=false"
             )
         return cls(f"the server takes no bots: {said}")
 
