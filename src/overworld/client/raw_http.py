@@ -54,7 +54,12 @@ class HttpLine(asyncio.Protocol):
     async def ask(self, request: bytes) -> tuple[int, bytes]:
         """Sends a request and gives status and body of its answer. Raises: Cut."""
         answer: asyncio.Future[tuple[int, bytes]] = asyncio.get_running_loop().create_future()
-        self.send(request, lambda status, body: answer.done() or answer.set_result((status, body)))
+
+        def answered(status: int, body: bytes) -> None:
+            if not answer.done():
+                answer.set_result((status, body))
+
+        self.send(request, answered)
         status, body = await answer
         if status == 0:
             raise Cut

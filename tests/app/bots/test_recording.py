@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from msgspec import UNSET
 
 from overworld.app.bots import recording
 from overworld.app.bots.crowd import crowd
@@ -78,15 +79,15 @@ def test_frames_are_those_that_clients_send():
     frames = frames_of(records)
     size = len(frames) // len(records)
     for i, fix in enumerate(fixes):
-        known = {
-            name: float(fix[column])
-            for name, column in (("speed_m_s", "speed_m_s"), ("heading_deg", "heading_deg"))
-            if not np.isnan(fix[column])
-        }
         told = Fix(
-            lat=float(fix["lat_deg"]), lng=float(fix["lng_deg"]), accuracy_m=float(fix["accuracy_m"]),
-            timestamp=from_us(int(fix["time_us"])), **known, **({"mock": True} if fix["flags"] & FLAG_MOCK else {}),
-        )  # fmt: skip
+            lat=float(fix["lat_deg"]),
+            lng=float(fix["lng_deg"]),
+            accuracy_m=float(fix["accuracy_m"]),
+            timestamp=from_us(int(fix["time_us"])),
+            speed_m_s=UNSET if np.isnan(fix["speed_m_s"]) else float(fix["speed_m_s"]),
+            heading_deg=UNSET if np.isnan(fix["heading_deg"]) else float(fix["heading_deg"]),
+            mock=bool(fix["flags"] & FLAG_MOCK),
+        )
         frame = frames[i * size : (i + 1) * size]
         assert frame == encode_records(records[i : i + 1]) == encode_fixes([told])
     assert (records["speed_cm_s"] == UNKNOWN).any()

@@ -51,20 +51,17 @@ def bots(
 ) -> int:
     """Send thousands of bots through a running server, cheats among them, and see who is believed.
 
-    Each is a player with a socket of its own: walkers, runners, cyclists, drivers and train riders with the errors of
-    real receivers, and cheats: teleporters, joysticks, replayers of others' tracks, programs that collect by the clock,
-    farms of accounts on one track, mock locations. The same seed is the same bots. Every run makes new accounts, more
-    than the limits of a server allow people: start it with OVERWORLD_LIMITS__ENABLED=false.
-
-    The report says of each kind what was accepted and collected, and how its bots stand in the end.
+    Each is a player with a socket of its own, who moves as people on foot, by bicycle, car and train do, or cheats in
+    one of six ways; docs/bots.md tells them. The report says of each kind what was accepted, and how its bots stand in
+    the end. Every run makes new accounts, more than a server lets people make: start it with
+    OVERWORLD_LIMITS__ENABLED=false.
 
     For example:
       overworld bots --players 10000 --city seoul --seconds 60 --cheaters 2% --seed 7
       overworld bots --players 200 --seconds 600 --html bots.html --record run.npz
       overworld bots --replay run.npz
 
-    Exit codes: 0 the run is whole, 1 there is no server, it refuses bots, or lines broke and fixes were lost, 2 wrong
-    usage.
+    Exit codes: 0 the run is whole, 1 no server, or it refused bots, broke lines or lost fixes, 2 wrong usage.
 
     Parameters
     ----------
@@ -87,7 +84,7 @@ def bots(
     record
         File to write every fix of the run to.
     replay
-        File of such a run to send again, byte for byte but for its times; it says how many and for how long.
+        File of a run to send again, the same but for its times; it says who and how long.
     json
         File to write the report to as JSON.
     html
