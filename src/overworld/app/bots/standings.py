@@ -16,14 +16,19 @@ from overworld.client.raw_http import Cut
 PATH = "/v1/users/me/standing"
 _OK, _NOT_FOUND = 200, 404
 _SUSPECTED = ("reduced", "review", "refused")
-_REASONS_MAX = 20
+
+
+class _Reason(Struct, frozen=True):
+    """What speaks against a player, as much of it as can be counted."""
+
+    kind: str
 
 
 class _Standing(Struct, frozen=True):
     """As much of the answer as is looked at; replies may grow."""
 
     gate: str
-    reasons: list[msgspec.Raw] = []
+    reasons: list[_Reason] = []
 
 
 class Standings:
@@ -71,14 +76,6 @@ class Standings:
         except msgspec.DecodeError:
             return
         self._gate[bot] = standing.gate if standing.gate in GATES else UNKNOWN_GATE
-        self._reasons[bot] = tuple(_named(one) for one in standing.reasons[:_REASONS_MAX])
+        self._reasons[bot] = tuple(reason.kind for reason in standing.reasons)
         if self._gate[bot] in _SUSPECTED:
             self._noticed_s.setdefault(bot, monotonic() - began_s)
-
-
-def _named(reason: msgspec.Raw) -> str:
-    """A reason as its code, which is what can be counted; else as it stands."""
-    value = msgspec.json.decode(reason)
-    if isinstance(value, dict):
-        value = value.get("code") or value.get("reason") or value.get("name") or sorted(value)
-    return str(value)
