@@ -121,11 +121,14 @@ class _Run:
         else:
             self._kind, self._is_cheat = replayed.kind, replayed.is_cheat
             self._seconds = (replayed.end_us - replayed.start_us) / 1e6
-        self._view = View(self._kind, seconds=self._seconds)
+        self._processes = max(1, min(options.processes, len(self._kind)))
+        self._view = View(self._kind, seconds=self._seconds, processes=self._processes)
         self._running: list[Running] = []
         self._course: list[Second] = []
         self._results: list[Result] = []
         self._ready = 0
+        self._start_us = 0
+        self._before = (0.0, 0.0, 0.0)
 
     async def done(self) -> tuple[Report, Recording]:
         """Raises: GaveUp."""
@@ -148,7 +151,7 @@ class _Run:
 
     def _plans(self) -> list[Plan]:
         options = self._options
-        run, of = uuid4().hex, max(1, min(options.processes, len(self._kind)))
+        run, of = uuid4().hex, self._processes
         return [
             Plan(
                 server=options.server, run=run, city=options.city, players=len(self._kind), cheaters=options.cheaters,
@@ -183,7 +186,7 @@ class _Run:
         at_s = min(max(one.seconds for one in self._running), self._seconds)
         self._view.runs(at_s, tally)
         sent, refused = float(tally.sent.sum()), float(tally.refused.sum())
-        before_s, before_sent, before_refused = getattr(self, "_before", (0.0, 0.0, 0.0))
+        before_s, before_sent, before_refused = self._before
         if (span_s := at_s - before_s) >= _COURSE_EVERY_S:
             self._before = at_s, sent, refused
             self._course.append(
@@ -201,6 +204,11 @@ class _Run:
         for worker in workers:
             worker.tell(End())
 
+    @property
+    def _lasted_s(self) -> float:
+        """How long the run took: as long as it was to, unless it was told to end."""
+        return min(self._seconds, max(one.seconds for one in self._running))
+
     def _report(self) -> Report:
         options = self._options
         about = About(
@@ -209,7 +217,7 @@ class _Run:
             seed=None if self._replayed is not None else options.seed,
             replayed=str(options.replay) if self._replayed is not None else None,
             began_at=datetime.fromtimestamp(self._start_us / 1e6, UTC),
-            seconds=min(self._seconds, max(one.seconds for one in self._running)),
+            seconds=self._lasted_s,
         )
         return report(
             about,
@@ -225,7 +233,7 @@ class _Run:
         wished = np.concatenate([result.wished for result in self._results])
         return Recording(
             start_us=self._start_us,
-            end_us=self._start_us + round(self._seconds * 1e6),
+            end_us=self._start_us + round(self._lasted_s * 1e6),
             kind_names=tuple(kind.name for kind in KINDS),
             kind_is_cheat=np.array([kind.is_cheat for kind in KINDS]),
             kind=self._kind,

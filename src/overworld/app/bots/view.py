@@ -24,19 +24,21 @@ _LOOKS_HZ = 4
 class View:
     """Shows how far all processes are. `kind` is the kind of each bot, `seconds` how long they run."""
 
-    def __init__(self, kind: I64, *, seconds: float) -> None:
+    def __init__(self, kind: I64, *, seconds: float, processes: int) -> None:
+        self._processes = processes
         self._console = Console(stderr=True)
         self._bots = np.bincount(kind, minlength=len(KINDS))
         self._seconds = seconds
         self._live: Live | None = None
-        self._at: dict[int, At] = {}
+        self._at: dict[str, dict[int, At]] = {}
         self._said_s = 0.0
         self._said = ""
         self._begun = (0.0, 0)
 
     def __enter__(self) -> Self:
         if self._console.is_terminal:
-            self._live = Live(console=self._console, refresh_per_second=_LOOKS_HZ, transient=True)
+            starting = Text("Starting; the first time, what moves bots is compiled.")
+            self._live = Live(starting, console=self._console, refresh_per_second=_LOOKS_HZ, transient=True)
             self._live.start()
         return self
 
@@ -48,10 +50,10 @@ class View:
 
     def at(self, process: int, at: At) -> None:
         """A process has come so far with what comes before and after the run."""
-        self._at[process] = at
-        same = [one for one in self._at.values() if one.phase == at.phase]
-        done, of = sum(one.done for one in same), sum(one.of for one in same)
-        self._show(f"{done:,} of {of:,} {at.phase}", is_whole=done == of)
+        same = self._at.setdefault(at.phase, {})
+        same[process] = at
+        done, of = sum(one.done for one in same.values()), sum(one.of for one in same.values())
+        self._show(f"{done:,} of {of:,} {at.phase}", is_whole=done == of and len(same) == self._processes)
 
     def runs(self, at_s: float, tally: Tally) -> None:
         """The run has lasted so long and come to so much."""
