@@ -96,10 +96,10 @@ class Crowd:
         return found[np.lexsort((found["bot"], found["due_us"]))]
 
     def lead(self, bots: I64, lat_deg: F64, lng_deg: F64, within_s: F64) -> None:
-        """Has bots that go straight walk to places in a time; others go on as they like. All columns are aligned."""
+        """Has programs that collect by the clock walk to places in a time; others go on as they like. Columns align."""
         places = [self.city.place(lat, lng) for lat, lng in zip(lat_deg, lng_deg, strict=True)]
         x, y = (np.array([place[axis] for place in places], np.float64) for axis in (0, 1))
-        mine = self._bots["way"][bots] == Way.STRAIGHT
+        mine = self.kind[bots] == number_of("interval")
         emitting.lead(self._bots, bots[mine], x[mine], y[mine], within_s[mine])
 
     @property
