@@ -228,12 +228,12 @@ def test_who_is_led_goes_there_and_stays():
     bots = made()
     led = np.flatnonzero(bots.kind == number_of("interval"))[:3]
     bots.step(START_US + 5 * SECOND_US)
-    place = bots.city.degrees((40.0, -25.0))
-    bots.lead(led, np.full(3, place[0]), np.full(3, place[1]), np.full(3, 10.0))
-    walked_s = np.hypot(*(bots.place_m[led] - (40.0, -25.0)).T).max() / 0.8
-    for step in range(1, 2 + int(walked_s / 50)):
-        bots.step(START_US + (5 + step * 50) * SECOND_US)
-    assert np.hypot(*(bots.place_m[led] - (40.0, -25.0)).T).max() < 40
+    goals_m = bots.place_m[led] + (60.0, -40.0)
+    lat_deg, lng_deg = np.array([bots.city.degrees(tuple(goal)) for goal in goals_m]).T
+    bots.lead(led, lat_deg, lng_deg, np.full(3, 30.0))
+    for minute in (1, 2):
+        bots.step(START_US + (5 + minute * 60) * SECOND_US)
+    assert np.hypot(*(bots.place_m[led] - goals_m).T).max() < 30
     assert (bots.speed_m_s[led] == 0).all()
 
 
