@@ -9,6 +9,7 @@ import pytest
 
 from overworld.domains.webhooks.messages import WebhookChanges, WebhookPaused
 from overworld.domains.webhooks.rules import TRIES_MAX
+from overworld.kernel.events import enclose
 from tests.domains.webhooks.conftest import STAFF, ShopClosed, ShopOpened, ShopRobbed
 from tests.domains.webhooks.receiver import Answer, is_signed
 
@@ -46,8 +47,6 @@ async def test_only_what_was_chosen_is_sent(post, receiver, other):
 
 async def test_events_from_before_a_webhook_was_made_are_not_sent(post, receiver):
     old = ShopOpened(shop="old")
-    from overworld.kernel.events import enclose
-
     envelope = enclose(old, id=post.ids(), at=post.clock.now())
     post.later(1)
     await post.subscribe(receiver.url)
@@ -118,7 +117,8 @@ async def test_events_of_one_key_arrive_in_order_and_other_keys_do_not_wait(post
 
 
 async def test_a_receiver_that_hangs_delays_nobody_else_and_holds_no_more_than_its_share(post, receiver, other):
-    receiver.answer = lambda _request, _n: Answer(-1)
+    over = asyncio.Event()
+    receiver.answer = lambda _request, _n: Answer(before=over)
     hanging, _ = await post.subscribe(receiver.url)
     await post.subscribe(other.url)
     await post.happen(*(ShopOpened(shop=f"shop-{n}") for n in range(20)))
@@ -131,7 +131,8 @@ async def test_a_receiver_that_hangs_delays_nobody_else_and_holds_no_more_than_i
     assert (len(receiver.requests), receiver.open_max) == (4, 4)
     assert other.open_max <= 4
     assert {state for state, _ in await post.states(hanging)} == {"waiting"}
-    await server.sender._drain()
+    over.set()
+    await server.sender.settled()
 
 
 async def test_a_receiver_without_an_end_is_cut_off(post, receiver):
@@ -186,8 +187,6 @@ async def test_two_servers_share_the_work_and_send_nothing_twice(post, receiver)
 
 
 async def test_an_event_that_is_folded_twice_is_queued_once(post, receiver):
-    from overworld.kernel.events import enclose
-
     await post.subscribe(receiver.url)
     envelope = enclose(ShopOpened(shop="ann"), id=post.ids(), at=post.clock.now())
     for _ in range(2):

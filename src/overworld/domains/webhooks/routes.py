@@ -7,7 +7,7 @@ from uuid import UUID
 
 from litestar import delete, get, patch, post
 from litestar.handlers import HTTPRouteHandler
-from litestar.params import Parameter
+from litestar.params import Parameter, QueryParameter
 
 from overworld.domains.webhooks.errors import BadWebhook, NoSuchDelivery, NoSuchWebhook, NotSending, TooManyWebhooks
 from overworld.domains.webhooks.messages import (
@@ -32,7 +32,7 @@ _NUMBER_MAX = 2**63 - 1
 
 IdPath = Annotated[UUID, Parameter(description="The webhook's id.")]
 DeliveryPath = Annotated[UUID, Parameter(description="The delivery's id.")]
-StateQuery = Annotated[State | None, Parameter(description="Only deliveries in this state.")]
+StateQuery = Annotated[State | None, QueryParameter(name="state", description="Only deliveries in this state.")]
 
 
 def routes(service: Webhooks) -> list[HTTPRouteHandler]:
@@ -103,11 +103,11 @@ def _deliveries(service: Webhooks) -> list[HTTPRouteHandler]:
         opt=needs(Scope.WEBHOOK_MANAGE, refusals=(NoSuchWebhook, BadCursor)),
     )
     async def webhook_deliveries(
-        *, webhook_id: IdPath, state: StateQuery = None, limit: LimitQuery = LIMIT_DEFAULT, cursor: CursorQuery = None
+        *, webhook_id: IdPath, wanted: StateQuery = None, limit: LimitQuery = LIMIT_DEFAULT, cursor: CursorQuery = None
     ) -> Page[DeliverySeen]:
         """Deliveries, the newest first: what was tried, what came of it, and when it is tried again."""
         before = _NUMBER_MAX if cursor is None else _number_in(cursor)
-        found = await service.deliveries(webhook_id, state=state, before=before, limit=limit + 1)
+        found = await service.deliveries(webhook_id, state=wanted, before=before, limit=limit + 1)
         more = encode_cursor(found[limit - 1].number) if len(found) > limit else None
         return Page([delivery_seen(one) for one in found[:limit]], more)
 

@@ -82,7 +82,7 @@ def build(
     return WebhookParts(
         service=service,
         roster=roster,
-        queueing=Queueing(clock=clock, waiting_max=chosen.waiting_max),
+        queueing=Queueing(clock=clock, public=topics, waiting_max=chosen.waiting_max),
         sender=sender,
         routes=routes(service),
     )

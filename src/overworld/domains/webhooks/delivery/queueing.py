@@ -25,8 +25,9 @@ class Queueing:
     `waiting_max`; what comes then is counted as dropped.
     """
 
-    def __init__(self, *, clock: Clock, waiting_max: int) -> None:
+    def __init__(self, *, clock: Clock, public: frozenset[str], waiting_max: int) -> None:
         self._clock = clock
+        self._public = public
         self._waiting_max = waiting_max
         self.queued = 0
         self.dropped = 0
@@ -38,7 +39,7 @@ class Queueing:
             _queued(envelope, one.id)
             for envelope in envelopes
             for one in active
-            if envelope.at >= one.made_at and rules.wants(one, envelope)
+            if envelope.topic in self._public and envelope.at >= one.made_at and rules.wants(one, envelope)
         ]
         if not wanted:
             return

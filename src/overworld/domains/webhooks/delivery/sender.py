@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from datetime import datetime, timedelta
-from typing import NoReturn
+from typing import Any, NoReturn
 from uuid import UUID
 
 from overworld.domains.webhooks import rules
@@ -59,7 +59,7 @@ class Sender:
         self._settings = settings
         self._draw = draw
         self._wake = asyncio.Event()
-        self._under_way: dict[asyncio.Task[None], UUID] = {}
+        self._under_way: dict[asyncio.Task[None], Due] = {}
         self.delivered = 0
         self.failed = 0
         self.given_up = 0
@@ -81,9 +81,10 @@ class Sender:
                     if self._clock.monotonic_s() - looked_s >= _LOOK_EVERY_S:
                         await self._look()
                         looked_s = self._clock.monotonic_s()
-                    if not await self.turn():
+                    if not await _whole(self.turn()):
                         with suppress(TimeoutError):
-                            await asyncio.wait_for(self._wake.wait(), _LOOK_EVERY_S)
+                            async with asyncio.timeout(_LOOK_EVERY_S):
+                                await self._wake.wait()
         finally:
             await self._drain()
 
@@ -99,7 +100,7 @@ class Sender:
         for due in taken:
             to = due.subscription_id
             task = asyncio.create_task(self._send(due, url=known[to].url, keyring=keyrings[to]), name="webhook")
-            self._under_way[task] = to
+            self._under_way[task] = due
             task.add_done_callback(self._done)
         return len(taken)
 
@@ -117,7 +118,7 @@ class Sender:
         self.behind_s = max(0.0, behind)
 
     def _rooms(self) -> dict[UUID, int]:
-        busy = Counter(self._under_way.values())
+        busy = Counter(due.subscription_id for due in self._under_way.values())
         rooms = {
             one.id: (1 if one.failing_since else self._settings.at_once) - busy[one.id]
             for one in self._roster.subscriptions.values()
@@ -191,9 +192,23 @@ class Sender:
         return ""
 
     async def _drain(self) -> None:
-        """Lets what is under way come to its end for a moment; what is cut off is sent again."""
+        """Lets what is under way come to its end for a moment; what is cut off then may be sent again at once."""
         if self._under_way:
-            _, late = await asyncio.wait(list(self._under_way), timeout=_DRAIN_S)
-            for task in late:
-                task.cancel()
-            await asyncio.gather(*late, return_exceptions=True)
+            await asyncio.wait(list(self._under_way), timeout=_DRAIN_S)
+        late = dict(self._under_way)
+        for task in late:
+            task.cancel()
+        await asyncio.gather(*late, return_exceptions=True)
+        if late:
+            async with self._database.read() as tx:
+                await store.release(tx, list(late.values()))
+
+
+async def _whole(turn: Coroutine[Any, Any, int]) -> int:
+    """A turn that is not cut off: what it took would be nobody's until its lease is over."""
+    task = asyncio.ensure_future(turn)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task])
+        raise

@@ -118,6 +118,17 @@ async def settle(
     return True
 
 
+_RELEASE = """
+UPDATE webhooks.line SET leased_until = NULL
+FROM unnest($1::uuid[], $2::text[]) AS given_back (subscription_id, key)
+WHERE line.subscription_id = given_back.subscription_id AND line.key = given_back.key"""
+
+
+async def release(tx: Tx, taken: Sequence[Due]) -> None:
+    """Gives back what this server took and did not come to send, or to keep."""
+    await tx.execute(_RELEASE, [due.subscription_id for due in taken], [due.key for due in taken])
+
+
 _HURRY = """
 WITH held AS (
     SELECT key FROM webhooks.line WHERE subscription_id = $1 AND next_at > $2 ORDER BY key FOR UPDATE
