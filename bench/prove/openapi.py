@@ -56,6 +56,7 @@ STAFF_ONLY = frozenset(
         *(f"/v1/admin/trust/{{player}}{rest}" for rest in ("", "/decide")),
         "/v1/admin/audit",
         *(f"/v1/admin/webhooks{rest}" for rest in ("", "/{webhook_id}", *WEBHOOK_ROUTES)),
+        "/v1/admin/trust/{player}/held",
     ]
 )
 # To a schema 2.0 is an integer; bodies are decoded strictly, and a client that writes 2.0 does not mean a count.
