@@ -43,12 +43,19 @@ ENVIRONMENT = {
 WRONG_SHAPE = frozenset({"http.bad_request", "http.malformed"})
 # What has to fit another parameter, for which a schema has no word.
 RELATED = re.compile(r"query\.south|body\.quest(\.(objectives\[\d+\]|requires|zone|place))*")
+WEBHOOK_ROUTES = tuple(
+    f"/{{webhook_id}}/{rest}" for rest in ("rotate", "ping", "deliveries", "deliveries/{delivery_id}/redeliver")
+)
 STAFF_ONLY = frozenset(
     [
         *(f"/v1/game/{noun}{rest}" for noun in ("collectibles", "coins") for rest in ("", "/{id}")),
         "/v1/game/items",
         "/v1/game/quests",
         "/v1/game/reload",
+        "/v1/admin/trust",
+        *(f"/v1/admin/trust/{{player}}{rest}" for rest in ("", "/decide")),
+        "/v1/admin/audit",
+        *(f"/v1/admin/webhooks{rest}" for rest in ("", "/{webhook_id}", *WEBHOOK_ROUTES)),
         "/v1/admin/trust/{player}/held",
     ]
 )
@@ -158,7 +165,7 @@ class Player:
 
     def body(self, path: str) -> dict[str, Any]:
         """What a POST or PUT to a path may truthfully hold; nothing where nothing is known."""
-        body: dict[str, Any] = {}
+        body = self._of_standing(path)
         match path:
             case "/v1/auth/register":
                 name = uuid4().hex[:16]
@@ -182,6 +189,8 @@ class Player:
                 body = {"id": f"q{uuid4().hex[:16]}", "quest": quest}
             case "/v1/game/items":
                 body = {"to": self._friend, "items": {"cookie": 1}, "badges": ["baker"]}
+            case "/v1/admin/webhooks":
+                body = {"url": "https://example.org/hook", "topics": ["events.level.reached"], "active": False}
             case "/v1/game/sync":
                 now = datetime.now(UTC).isoformat()
                 action = LJUBLJANA | {"action": "collect", "target": "x", "at": now, "monotonic_ms": 1}
@@ -196,6 +205,21 @@ class Player:
         """What a request to a path brings along; the developer key where only staff get in."""
         return self.headers | ({"Overworld-Key": self._key} if path in STAFF_ONLY else {})
 
+    def _of_standing(self, path: str) -> dict[str, Any]:
+        if path == "/v1/users/me/standing/appeal":
+            self._suspected()
+            return {"text": "I ride a train to work"}
+        is_decision = path == "/v1/admin/trust/{player}/decide"
+        return {"decision": "clear", "note": "A train, indeed."} if is_decision else {}
+
+    def _suspected(self) -> None:
+        """Has staff set the player's gate, so that there is something to appeal against."""
+        until = datetime.now(UTC) + timedelta(hours=1)
+        body = {"decision": "set", "gate": "review", "until": until.isoformat(), "note": "We are looking."}
+        path = "/v1/admin/trust/{player}/decide"
+        answer = self._client.post(path.format(player=self.id), json=body, headers=self.headers_for(path))
+        answer.raise_for_status()
+
     def _collect(self) -> None:
         """Takes what lies under the player's feet, where `truths` has put them."""
         [coin] = self._get("/v1/game/collectibles/nearby", LJUBLJANA | {"radius_m": 1_500, "limit": 1})
@@ -208,6 +232,17 @@ class Player:
         headers = self.headers_for(path) | {"Idempotency-Key": uuid4().hex}
         placed = self._client.post(path, json=self.body(path), headers=headers).raise_for_status().json()
         return str(placed["items"][0]["id"])
+
+    def webhook(self) -> dict[str, str]:
+        """The ids of a webhook that was made just now, the only one, and of a delivery to it."""
+        path = "/v1/admin/webhooks"
+        headers = self.headers_for(path)
+        for known in self._get(path, {}):
+            self._client.delete(f"{path}/{known['id']}", headers=headers).raise_for_status()
+        body = self.body(path) | {"active": True}
+        made = self._client.post(path, json=body, headers=headers).raise_for_status().json()["webhook"]["id"]
+        pinged = self._client.post(f"{path}/{made}/ping", headers=headers).raise_for_status().json()
+        return {"webhook_id": str(made), "delivery_id": str(pinged["id"])}
 
     def chisel(self, *, worn: bool) -> str:
         """The id of a tool that the player was given just now; a worn one was collected with."""
@@ -251,6 +286,7 @@ class Player:
         self._post("/v1/auth/device", {"device_id": self._name})
         other = next(each for each in self._get("/v1/auth/sessions", {}) if not each["current"])
         names = {"id": coin, "name": "founders", "session_id": other["id"], "Idempotency-Key": self._name}
+        names["player"] = self.id
         return place | VIEW | names | {"radius_m": 500} | {"number": 0, "from": 0, "to": 0, "transfer": self._transfer}
 
     def _stand(self) -> tuple[str, dict[str, Any]]:
@@ -340,8 +376,12 @@ class Examination:
 
     def _usual(self) -> Case[Any]:
         operation, truths = self._operation, self._player.truths()
-        if operation.path in STAFF_ONLY:
+        if operation.path in STAFF_ONLY and operation.path.startswith("/v1/game/"):
             truths["id"] = self._player.placed()
+        if operation.path.startswith("/v1/admin/webhooks"):
+            truths |= self._player.webhook()
+        if operation.path == "/v1/admin/audit":
+            truths |= {"from": "2026-01-01T00:00:00Z", "to": "2126-01-01T00:00:00Z"}
         if "/quests/{id}" in operation.path:
             truths["id"] = self._player.quest(met=operation.path.endswith("/complete"))
         if "{item_id}" in operation.path:

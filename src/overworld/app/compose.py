@@ -27,6 +27,9 @@ from overworld.app.versions import routes as version_routes
 from overworld.app.versions import service as versions_service
 from overworld.app.versions import wiring as versions_wiring
 from overworld.app.versions.service import Current, Versions
+from overworld.app.webhooks import poster_of
+from overworld.domains.accounts.audit import wiring as audit_wiring
+from overworld.domains.accounts.audit.wiring import AuditParts
 from overworld.domains.accounts.consumers import TOPICS as REVOCATION_TOPICS
 from overworld.domains.accounts.membership.wiring import MembershipParts
 from overworld.domains.accounts.wiring import Accounts
@@ -39,6 +42,8 @@ from overworld.domains.gameplay.sync.wiring import SyncParts
 from overworld.domains.gameplay.wiring import GameplayParts
 from overworld.domains.ledger.wiring import LedgerDomain, SendingParts
 from overworld.domains.realtime.gateway import Gateway
+from overworld.domains.trust.wiring import TrustParts
+from overworld.domains.webhooks.wiring import WebhookParts
 from overworld.domains.world.consumers import TOPICS as VISIBILITY_TOPICS
 from overworld.domains.world.wiring import WorldParts
 from overworld.flows import (
@@ -50,6 +55,7 @@ from overworld.flows import (
     revocations_to_sockets,
     rewards_to_sockets,
     transfers_to_sockets,
+    trust_to_sockets,
 )
 from overworld.kernel.clock import Clock
 from overworld.kernel.events import Envelope
@@ -60,6 +66,7 @@ from overworld.platform.http.build import build_http
 from overworld.platform.http.edge import Edge
 from overworld.platform.limiter import MemoryLimiter
 from overworld.platform.observability import HealthChecks, Metrics
+from overworld.platform.outbound import Poster
 from overworld.platform.postgres import Database
 
 
@@ -79,6 +86,10 @@ class House(Struct, frozen=True, kw_only=True):
     sending: SendingParts
     accounts: Accounts
     membership: MembershipParts
+    audit: AuditParts
+    trust: TrustParts
+    webhooks: WebhookParts
+    poster: Poster
     log: EventLog
     loops: Loops
     collector: Collector
@@ -96,6 +107,7 @@ async def compose(
     """Builds the server on a migrated database."""
     current, hooks = Current(game), Counted()
     ids = IdSource(clock.now_us, urandom)
+    outbox = PostgresOutbox(ids=ids, game=current.digest)
     platform = Platform(
         settings=settings,
         game=game,
@@ -105,7 +117,9 @@ async def compose(
         ids=ids,
         keys=keys,
         limiter=MemoryLimiter(monotonic_s=clock.monotonic_s, buckets_max=settings.limits.buckets_max),
-        outbox=PostgresOutbox(ids=ids, game=current.digest),
+        outbox=outbox,
+        audit=audit_wiring.build(database=database, clock=clock, ids=ids, outbox=outbox),
+        poster=poster_of(settings),
     )
     domains = await domains_built(platform)
     versions = versions_wiring.build(
@@ -118,6 +132,7 @@ async def compose(
         gameplay=domains.gameplay,
         carry=domains.carry,
         quests=domains.quests,
+        audit=platform.audit.trail,
         counted=hooks,
     )
     live = live_wiring.build(
@@ -146,6 +161,10 @@ async def compose(
         sending=domains.sending,
         accounts=domains.accounts,
         membership=domains.membership,
+        audit=domains.audit,
+        trust=domains.trust,
+        webhooks=domains.webhooks,
+        poster=platform.poster,
         log=log,
         loops=Loops(),
         collector=Collector(monotonic_s=clock.monotonic_s),
@@ -229,6 +248,12 @@ def readers(house: House, *, game: Game, room_level: int) -> Sequence[tuple[str,
         await end_sockets.handle(envelopes)
 
     levels = levels_to_sockets.LevelsToSockets(house.gateway)
+    tell_standing = trust_to_sockets.TrustToSockets(house.gateway)
+
+    async def know_standings(envelopes: Sequence[Envelope]) -> None:
+        """What is given away follows it first; then its player hears of it."""
+        await house.trust.standings.on_events(envelopes)
+        await tell_standing.handle(envelopes)
 
     async def show_collected(envelopes: Sequence[Envelope]) -> None:
         """One reader for all: each one of its own would read every batch of claims again."""
@@ -255,6 +280,7 @@ def readers(house: House, *, game: Game, room_level: int) -> Sequence[tuple[str,
         ),
         ("inventories", sorted(carried_to_sockets.TOPICS), carried_to_sockets.CarriedToSockets(house.gateway).handle),
         ("leaderboards", sorted(STANDINGS_TOPICS), boards.handle),
+        ("standings", sorted(trust_to_sockets.TOPICS), know_standings),
     ]
 
 
@@ -262,6 +288,7 @@ def _health(database: Database, domains: Domains) -> HealthChecks:
     health = HealthChecks()
     health.add("database", partial(_answers, database))
     health.add("ledger", domains.ledger.auditor.check, needed=False)
+    health.add("audit", domains.audit.sealer.check, needed=False)
     return health
 
 

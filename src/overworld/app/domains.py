@@ -12,12 +12,14 @@ from overworld.app.doors import (
     CellViews,
     CollectAction,
     CollectiblesAround,
-    TrustEverybody,
+    TrustProgress,
 )
 from overworld.app.game import Game
 from overworld.app.settings import Settings
 from overworld.app.versions.service import Current
+from overworld.app.webhooks import public_topics, webhooks_go_inside
 from overworld.domains.accounts import wiring as accounts_wiring
+from overworld.domains.accounts.audit.wiring import AuditParts
 from overworld.domains.accounts.membership import wiring as membership_wiring
 from overworld.domains.accounts.membership.wiring import MembershipParts
 from overworld.domains.accounts.wiring import Accounts
@@ -36,6 +38,11 @@ from overworld.domains.ledger import wiring as ledger_wiring
 from overworld.domains.ledger.wiring import LedgerDomain, SendingParts
 from overworld.domains.realtime import wiring as realtime_wiring
 from overworld.domains.realtime.gateway import Gateway
+from overworld.domains.trust import wiring as trust_wiring
+from overworld.domains.trust.standings import Standings
+from overworld.domains.trust.wiring import TrustParts
+from overworld.domains.webhooks import wiring as webhooks_wiring
+from overworld.domains.webhooks.wiring import WebhookParts
 from overworld.domains.world import wiring as world_wiring
 from overworld.domains.world.wiring import WorldParts
 from overworld.kernel.clock import Clock
@@ -43,6 +50,7 @@ from overworld.kernel.ids import IdSource
 from overworld.platform.eventlog import PostgresOutbox
 from overworld.platform.http import KeyScopes
 from overworld.platform.limiter import MemoryLimiter
+from overworld.platform.outbound import Poster
 from overworld.platform.postgres import Database
 
 
@@ -59,6 +67,9 @@ class Domains(Struct, frozen=True, kw_only=True):
     boards: BoardsParts
     accounts: Accounts
     membership: MembershipParts
+    audit: AuditParts
+    trust: TrustParts
+    webhooks: WebhookParts
     gateway: Gateway
     carry_routes: list[ControllerRouterHandler]
 
@@ -68,6 +79,9 @@ class Domains(Struct, frozen=True, kw_only=True):
         return [
             *self.accounts.routes,
             *self.membership.routes,
+            *self.audit.routes,
+            *self.trust.routes,
+            *self.webhooks.routes,
             *self.ledger.routes,
             *self.sending.routes,
             *self.world.routes,
@@ -91,6 +105,8 @@ class Platform(Struct, frozen=True, kw_only=True):
     keys: KeyScopes
     limiter: MemoryLimiter
     outbox: PostgresOutbox
+    audit: AuditParts
+    poster: Poster
 
 
 async def build(platform: Platform) -> Domains:
@@ -105,13 +121,13 @@ async def build(platform: Platform) -> Domains:
         rules=game.movement,
         interest=game.interest,
     )
-    trust = TrustEverybody()
-    carry = await _carry(platform, ledger, trust)
-    gameplay = await _gameplay(platform, ledger=ledger, world=world, carry=carry, trust=trust)
-    quests = _quests(platform, ledger=ledger, world=world, carry=carry, trust=trust)
+    standings = trust_wiring.build_standings(database=platform.database, settings=settings.trust)
+    carry = await _carry(platform, ledger, standings)
+    gameplay = await _gameplay(platform, ledger=ledger, world=world, carry=carry, trust=standings)
+    quests = _quests(platform, ledger=ledger, world=world, carry=carry, trust=standings)
     membership = _membership(platform, ledger)
     accounts = _accounts(platform, membership=membership, gameplay=gameplay)
-    sending = _sending(platform, ledger=ledger, gameplay=gameplay, accounts=accounts, trust=trust)
+    sending = _sending(platform, ledger=ledger, gameplay=gameplay, accounts=accounts, trust=standings)
     gateway = realtime_wiring.build(
         settings=settings.realtime,
         verifier=accounts.verifier,
@@ -147,6 +163,9 @@ async def build(platform: Platform) -> Domains:
         boards=_boards(platform, membership),
         accounts=accounts,
         membership=membership,
+        audit=platform.audit,
+        trust=_trust(platform, accounts=accounts, standings=standings),
+        webhooks=_webhooks(platform),
         gateway=gateway,
         carry_routes=_carry_routes(platform, carry=carry, accounts=accounts),
     )
@@ -164,6 +183,7 @@ async def _gameplay(
         last_fix=world.service,
         sight=world.service,
         trust=trust,
+        audit=platform.audit.trail,
         gear=carry.reading,
         collectibles=platform.game.collectibles,
         progression=platform.game.progression,
@@ -197,6 +217,7 @@ def _quests(
         ledger=ledger.service,
         rewards=carry.rewards,
         last_fix=world.service,
+        audit=platform.audit.trail,
         currencies=ledger.service.currencies,
         trust=trust,
         fix_age_max_s=platform.settings.gameplay.fix_age_max_s,
@@ -211,6 +232,7 @@ def _carry_routes(platform: Platform, *, carry: CarryParts, accounts: Accounts) 
         ids=platform.ids,
         outbox=platform.outbox,
         directory=accounts.directory,
+        audit=platform.audit.trail,
         tools_alias=platform.game.routes.tools,
     )
 
@@ -272,6 +294,21 @@ def _ledger(platform: Platform) -> LedgerDomain:
     )
 
 
+def _trust(platform: Platform, *, accounts: Accounts, standings: Standings) -> TrustParts:
+    return trust_wiring.build(
+        database=platform.database,
+        clock=platform.clock,
+        ids=platform.ids,
+        outbox=platform.outbox,
+        audit=platform.audit.trail,
+        directory=accounts.directory,
+        progress=TrustProgress(),
+        standings=standings,
+        rules=platform.game.trust,
+        settings=platform.settings.trust,
+    )
+
+
 def _boards(platform: Platform, membership: MembershipParts) -> BoardsParts:
     return boards_wiring.build(
         database=platform.database,
@@ -299,6 +336,20 @@ def _sending(
         currencies=ledger.service.currencies,
         rules=platform.game.transfers,
         settings=platform.settings.ledger,
+    )
+
+
+def _webhooks(platform: Platform) -> WebhookParts:
+    return webhooks_wiring.build(
+        database=platform.database,
+        clock=platform.clock,
+        ids=platform.ids,
+        outbox=platform.outbox,
+        audit=platform.audit.trail,
+        poster=platform.poster,
+        public=public_topics(),
+        plain_allowed=webhooks_go_inside(platform.settings),
+        settings=platform.settings.webhooks,
     )
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from overworld.domains.trust.types import Kind
 from overworld.domains.world.service import World
 from overworld.domains.world.types import Reason
 from overworld.kernel.batch import Lanes
+from overworld.kernel.standing import Gate
 from overworld.platform.observability import Metrics
 from overworld.platform.postgres import Database
 
@@ -31,6 +33,15 @@ _HOOKS = {
     "failed": "Claims refused because a hook failed on them.",
     "slow": "Calls of hooks that took longer than 10 ms.",
     "off": "Times that a hook was switched off for being slow.",
+}
+
+_WEBHOOKS = {
+    "under_way": "Deliveries that this process is sending.",
+    "delivered": "Deliveries that receivers took from this process.",
+    "failed": "Tries of this process that failed.",
+    "given_up": "Deliveries given up after their last try.",
+    "paused": "Webhooks that this process paused.",
+    "behind_s": "Age of the longest due delivery, in seconds.",
 }
 
 _INTEREST = {
@@ -58,9 +69,11 @@ def register(metrics: Metrics, *, house: House) -> None:
     _world(metrics, house)
     _ledger(metrics, house)
     _leaderboards(metrics, house)
+    _trust(metrics, house)
     _sockets(metrics, house)
     _collections(metrics, house.collector)
     _game(metrics, house)
+    _webhooks(metrics, house)
     metrics.gauge(
         "overworld_loop_failures", "Times a background loop failed and ran again.", house.loops.failures.total
     )
@@ -84,6 +97,15 @@ def _game(metrics: Metrics, house: House) -> None:
     )
     for name, meaning in _HOOKS.items():
         metrics.gauge(f"overworld_game_hook_{name}", meaning, partial(getattr, hooks, name))
+
+
+def _webhooks(metrics: Metrics, house: House) -> None:
+    sender, queueing = house.webhooks.sender, house.webhooks.queueing
+    metrics.gauge("overworld_audit_sealed", "Audit entries sealed by this process.", lambda: house.audit.sealer.sealed)
+    metrics.gauge("overworld_webhooks_queued", "Deliveries queued by this process.", lambda: queueing.queued)
+    metrics.gauge("overworld_webhooks_dropped", "Events that found too many waiting.", lambda: queueing.dropped)
+    for name, meaning in _WEBHOOKS.items():
+        metrics.gauge(f"overworld_webhooks_{name}", meaning, partial(getattr, sender, name))
 
 
 def _database(metrics: Metrics, database: Database) -> None:
@@ -127,6 +149,33 @@ def _leaderboards(metrics: Metrics, house: House) -> None:
         "overworld_leaderboard_archived", "Windows whose results this process kept.", lambda: boards.archive.archived
     )
     metrics.gauge("overworld_leaderboard_sets", "Ranked sets held in memory.", lambda: boards.service.standings.sets)
+
+
+def _trust(metrics: Metrics, house: House) -> None:
+    trust = house.trust
+    metrics.gauge(
+        "overworld_trust_windows", "Windows of movement that this process judged.", lambda: trust.folding.windows
+    )
+    metrics.gauge("overworld_trust_cached", "Players whose standing is in memory.", trust.standings.__len__)
+    for kind in Kind:
+        metrics.gauge(
+            "overworld_trust_evidence",
+            "Evidence that this process found, by kind.",
+            partial(trust.folding.found.__getitem__, kind),
+            labels={"kind": kind.value},
+        )
+    for gate in Gate:
+        if gate is not Gate.NORMAL:
+            metrics.gauge(
+                "overworld_trust_players",
+                "Players at each gate but the normal one, at the last look.",
+                partial(_standing_at, house, gate),
+                labels={"gate": gate.value},
+            )
+
+
+def _standing_at(house: House, gate: Gate) -> float:
+    return float(house.trust.recovery.players.get(gate, 0))
 
 
 def _promises(metrics: Metrics, house: House) -> None:

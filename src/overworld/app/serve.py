@@ -15,7 +15,7 @@ import structlog
 import uvloop
 from prometheus_client import CollectorRegistry
 
-from overworld.app import addresses, compose, migrate, quest_loops
+from overworld.app import addresses, compose, migrate, quest_loops, webhooks
 from overworld.app.addresses import Addresses
 from overworld.app.compose import House
 from overworld.app.demo.child import walkers
@@ -33,7 +33,8 @@ from overworld.domains.gameplay.boards import scoring
 from overworld.domains.realtime.errors import PortTaken
 from overworld.domains.realtime.tls import ServerTls, TlsUnusable
 from overworld.domains.realtime.types import RealtimeSettings
-from overworld.flows import trust_to_rewards
+from overworld.domains.trust import folding as trust_folding
+from overworld.flows import facts_to_trust, trust_to_rewards
 from overworld.kernel.clock import SystemClock
 from overworld.kernel.refusals import Refusal
 from overworld.platform.http import KeyScopes
@@ -170,6 +171,7 @@ async def _running(house: House, settings: Settings, game: Game) -> AsyncIterato
     async with AsyncExitStack() as stack:
         await house.log.start()
         stack.push_async_callback(house.log.close)
+        stack.push_async_callback(house.poster.close)
         stack.push_async_callback(house.loops.stop)
         for name, topics, handle in compose.readers(house, game=game, room_level=settings.world.room_level):
             tail = await house.log.tail(topics=topics, handle=handle)
@@ -183,14 +185,22 @@ async def _running(house: House, settings: Settings, game: Game) -> AsyncIterato
         house.loops.run("held-rewards-due", house.gameplay.releasing.run)
         answers = partial(old_answers, house.database, clock=house.clock)
         sessions = partial(house.accounts.sessions.forget_ended, rows_max=ROWS_MAX)
+        await webhooks.run(house.loops, webhooks=house.webhooks, log=house.log)
+        deliveries = partial(house.webhooks.service.forget, rows_max=ROWS_MAX)
         house.loops.run("ledger-expiry", house.ledger.expiry.run)
         devices = partial(house.sync.service.forget_devices, rows_max=ROWS_MAX)
-        house.loops.run("upkeep", partial(throw_away, answers, sessions, devices))
+        suspicions = partial(house.trust.service.forget, rows_max=ROWS_MAX)
+        house.loops.run("upkeep", partial(throw_away, answers, sessions, devices, deliveries, suspicions))
+        facts = facts_to_trust.FactsToTrust(house.trust.folding)
+        judging = house.log.fold(trust_folding.NAME, topics=facts_to_trust.TOPICS, apply=facts.apply)
+        house.loops.run("trust", judging.run)
+        house.loops.run("trust-recovery", house.trust.recovery.run)
         house.loops.run("leaderboard-turning", house.boards.turning.run)
         house.loops.run("leaderboard-moves", house.boards.moves.run)
         await house.ledger.sealer.prepare()
         house.loops.run("ledger-sealer", house.ledger.sealer.run)
         house.loops.run("ledger-auditor", house.ledger.auditor.run)
+        house.loops.run("audit-sealer", house.audit.sealer.run)
         await house.accounts.load()
         await house.world.load()
         await house.gameplay.placing.load()

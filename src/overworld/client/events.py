@@ -249,6 +249,20 @@ class LevelReached(Event, frozen=True, kw_only=True):
     data: Reached
 
 
+class StandingOf(Struct, frozen=True):
+    """How far you are trusted: `gate` is normal, reduced, review or refused; `meaning` says it in words."""
+
+    gate: str
+    gate_before: str
+    meaning: str
+
+
+class StandingChanged(Event, frozen=True, kw_only=True):
+    """How far you are trusted changed."""
+
+    data: StandingOf
+
+
 class RewardReleased(Event, frozen=True, kw_only=True):
     """A reward of yours that was held has been given."""
 
@@ -314,6 +328,7 @@ _TYPES: dict[str, type[Event]] = {
     "quest.completed": QuestCompleted,
     "leaderboard.updated": LeaderboardUpdated,
     "level.reached": LevelReached,
+    "standing.changed": StandingChanged,
     "reward.released": RewardReleased,
     "reward.denied": RewardDenied,
     "unsubscribed": Unsubscribed,

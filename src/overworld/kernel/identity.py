@@ -32,6 +32,7 @@ class Scope:
     """The scopes that routes and socket commands name. A role is a set of them; accounts says which."""
 
     ACCOUNT_SELF = "account.self"
+    AUDIT_READ = "audit.read"
     CHAT_READ = "chat.read"
     CHAT_WRITE = "chat.write"
     GAME_PLACE = "game.place"
@@ -45,6 +46,7 @@ class Scope:
     REALTIME_CONNECT = "realtime.connect"
     TRUST_DECIDE = "trust.decide"
     TRUST_READ = "trust.read"
+    WEBHOOK_MANAGE = "webhook.manage"
     WORLD_READ = "world.read"
     WORLD_REPLAY = "world.replay"
 

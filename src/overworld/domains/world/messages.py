@@ -130,6 +130,62 @@ class MovementRejected(Event, frozen=True, kw_only=True):
         return str(self.player_id)
 
 
+class MovementObserved(Event, frozen=True, kw_only=True):
+    """How a player moved in one window of fixes, of at least 60 s of the track's own time by default.
+
+    It is a sample: a crash loses what is not written yet. `refused` counts by reason, with those that occurred alone.
+    Steps are not from fix to fix: one ends where a player has come out of twice the accuracy around the place where
+    the step before ended, and none lasts over rest. `moved_m` and `moving_s` are their sums, `straight_m` leads over
+    all of them as the crow flies, `speed_mean_m_s`, `speed_cv` and `turn_rms_deg` are of them; `speed_cv` and
+    `interval_cv` are standard deviation over mean, 0 for fewer than three.
+    `noise_m` is what is left of the receiver's noise: the root mean square of the second difference of three places in
+    a row, about its mean; noise of s metres on both axes makes 3.5 s. `repeated` counts accepted fixes at exactly the
+    place of the one before; `smooth_share` is the share of those three that lie within 5 cm of a line, evenly: no
+    receiver does that. `told_speed_gap_m_s` is the root mean square of told speed less the smoothed one.
+    `clock_offset_s` is the device's clock less the server's, at the least delay seen; `clock_jumps` how often it was
+    set by seconds. `shingles` name at most 8 exact stretches of four fixes, each of which moved: equal tracks have
+    equal ones; `shingle_ages_s` says, aligned, how long after `began_at` each ended. `refused_streak` is the longest
+    run of fixes refused for how the player would have moved, and `leaps` counts two fixes in a row, accepted or not,
+    over 1 km apart and faster than a teleport. What a window cannot tell is 0.
+    """
+
+    topic: ClassVar[str] = "events.movement.observed"
+
+    player_id: UUID
+    began_at: datetime
+    ended_at: datetime
+    fixes: int
+    accepted: int
+    refused: dict[str, int]
+    moved_m: float
+    straight_m: float
+    moving_s: float
+    speed_mean_m_s: float
+    speed_cv: float
+    turn_rms_deg: float
+    noise_m: float
+    interval_mean_s: float
+    interval_cv: float
+    accuracy_mean_m: float
+    accuracy_sd_m: float
+    repeated: int
+    told_speed_gap_m_s: float
+    clock_offset_s: float
+    clock_jumps: int
+    mode: str
+    cell: str
+    shingles: tuple[int, ...]
+    own_timeline: bool
+    refused_streak: int = 0
+    smooth_share: float = 0.0
+    leaps: int = 0
+    shingle_ages_s: tuple[float, ...] = ()
+
+    @property
+    def key(self) -> str:
+        return str(self.player_id)
+
+
 class VisibilityChanged(Event, frozen=True, kw_only=True):
     """A player chose to be seen by others again, or no longer. Every server hears of it and reads the choice anew."""
 

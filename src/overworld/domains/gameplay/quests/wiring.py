@@ -19,7 +19,7 @@ from overworld.domains.gameplay.quests.types import QuestSettings
 from overworld.domains.gameplay.rewards import Rewards
 from overworld.kernel.clock import Clock
 from overworld.kernel.money import Currency
-from overworld.kernel.ports import LastFix, Ledger, Outbox
+from overworld.kernel.ports import AuditTrail, LastFix, Ledger, Outbox
 from overworld.platform.postgres import Database
 
 
@@ -48,6 +48,7 @@ def build(
     ledger: Ledger,
     rewards: Rewards,
     last_fix: LastFix,
+    audit: AuditTrail,
     currencies: Mapping[str, Currency],
     trust: Trust,
     fix_age_max_s: int,
@@ -65,6 +66,7 @@ def build(
         outbox=outbox,
         catalogue=catalogue,
         last_fix=last_fix,
+        audit=audit,
         fix_age_max_s=fix_age_max_s,
     )
     completing = Completing(
