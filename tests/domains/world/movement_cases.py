@@ -163,11 +163,11 @@ def joined(*tracks: Track) -> Track:
     return Track(*(np.concatenate(columns) for columns in zip(*tracks, strict=True)))
 
 
-def _moves(speed_m_s: float, turn_deg: float, **receiver: float) -> Callable[[np.random.Generator], list[Track]]:
+def _moves(speed_m_s: float, turn_deg: float, *, noise_m: float = 3.0) -> Callable[[np.random.Generator], list[Track]]:
     def tracks(random: np.random.Generator) -> list[Track]:
         at_s = times(900)
         path_m = ride(random, at_s, speed_m_s=speed_m_s, turn_deg=turn_deg)
-        return [placed(random, at_s, path_m, **receiver)]
+        return [placed(random, at_s, path_m, noise_m=noise_m)]
 
     return tracks
 

@@ -76,6 +76,7 @@ def test_a_straight_walk_has_its_metres_its_speed_and_no_turn(watched):
     walk = watched.told[1]
     assert walk.moved_m == walk.straight_m == pytest.approx(90, abs=11)
     assert walk.moved_m / walk.moving_s == walk.speed_mean_m_s == pytest.approx(1.5, abs=0.01)
+    assert walk.steps == pytest.approx(8, abs=1)
     assert walk.speed_cv < 0.01
     assert walk.turn_rms_deg < 0.1
     assert walk.smooth_share == 1.0
@@ -190,6 +191,24 @@ def test_equal_tracks_have_equal_shingles_wherever_their_windows_begin(watched):
     assert len(one & copy) > 0.8 * min(len(one), len(copy))
     assert not one & beside
     assert max(len(event.shingles) for event in watched.told) <= SHINGLES_MAX
+
+
+def test_a_mast_of_a_telephone_cell_is_no_place_to_leap_to(watched):
+    for k in range(61):
+        watched.fix(k, 3_000.0 if k % 5 == 0 else 0.0, accuracy_m=900.0 if k % 5 == 0 else 5.0)
+    assert watched.told[0].leaps == 0
+
+
+def test_going_far_while_no_fix_is_good_is_no_leap():
+    watched = Watched(observe_s=900)
+    watched.fix(0)
+    for k in range(1, 600):
+        watched.fix(k, 20.0 * k, accuracy_m=900.0)
+    for k in range(600, 902):
+        watched.fix(k, 12_000.0)
+    [told] = watched.told
+    assert told.refused == {"inaccurate": 599}
+    assert told.leaps == 0
 
 
 def test_a_time_line_of_its_own_closes_windows_by_its_own_time_and_has_no_clock(watched):

@@ -11,6 +11,7 @@ import pytest
 
 from overworld.app.replay.gpx import read_track
 from overworld.domains.world.rules import FIX, OWN_TIMELINE
+from overworld.domains.world.service.observed import events_of
 from overworld.domains.world.types import Reason
 from overworld.geo.sphere import distance_between_m
 from tests.domains.world.journeys import START_US, Journey
@@ -26,19 +27,31 @@ def timed_points(name):
 
 def judged(points, *, batch_size):
     """The reasons for the fixes of one player, given to the engine so many at a time."""
-    journey = Journey()
-    records = np.zeros(len(points), FIX)
-    records["slot"] = journey.slot
-    records["flags"] = OWN_TIMELINE
-    records["accuracy_m"] = np.nan
-    for i, (time_us, lat_deg, lng_deg, altitude_m) in enumerate(points):
-        records[i]["time_us"], records[i]["altitude_m"] = time_us, altitude_m
-        records[i]["lat_deg"], records[i]["lng_deg"] = lat_deg, lng_deg
+    journey, records = Journey(), records_of(points)
     reasons: list[Reason] = []
     for first in range(0, len(points), batch_size):
         batch = journey.judge(records[first : first + batch_size], now_us=START_US + first)
         reasons += map(Reason, batch.judged["reason"].tolist())
     return reasons
+
+
+def windows(points):
+    """What is told of how a player moved who sends these fixes."""
+    journey = Journey()
+    journey.judge(records_of(points), now_us=START_US)
+    engine = journey.engine
+    return events_of(engine.take_observed(), player_id=engine.players.id, mode_names=engine.mode_names)
+
+
+def records_of(points):
+    """Rows of the first player on a time line of its own."""
+    records = np.zeros(len(points), FIX)
+    records["flags"] = OWN_TIMELINE
+    records["accuracy_m"] = records["speed_m_s"] = np.nan
+    for i, (time_us, lat_deg, lng_deg, altitude_m) in enumerate(points):
+        records[i]["time_us"], records[i]["altitude_m"] = time_us, altitude_m
+        records[i]["lat_deg"], records[i]["lng_deg"] = lat_deg, lng_deg
+    return records
 
 
 @pytest.mark.parametrize(
@@ -72,6 +85,16 @@ def test_the_verdicts_do_not_depend_on_how_fixes_are_batched(batch_size):
     """Several fixes of one player in one pass are judged one after the other."""
     points = timed_points("cerknicko-jezero.gpx")
     assert judged(points, batch_size=batch_size) == judged(points, batch_size=1)
+
+
+@pytest.mark.parametrize("name", ["around-visnjan-with-car.gpx", "korita-zbevnica.gpx", "cerknicko-jezero.gpx"])
+def test_the_windows_of_a_real_track_show_a_receiver_and_nobody_in_two_places(name):
+    told = windows(timed_points(name))
+    assert len(told) > 5
+    assert max(event.smooth_share for event in told) < 0.2
+    assert max(event.leaps for event in told) == 0
+    assert max(event.refused_streak for event in told) <= 2
+    assert len({one for event in told for one in event.shingles}) == sum(len(event.shingles) for event in told)
 
 
 def test_a_track_sent_twice_is_out_of_order():

@@ -134,19 +134,23 @@ class MovementObserved(Event, frozen=True, kw_only=True):
     """How a player moved in one window of fixes, of at least 60 s of the track's own time by default.
 
     It is a sample: a crash loses what is not written yet. `refused` counts by reason, with those that occurred alone.
-    Steps are not from fix to fix: one ends where a player has come out of twice the accuracy around the place where
-    the step before ended, and none lasts over rest. `moved_m` and `moving_s` are their sums, `straight_m` leads over
-    all of them as the crow flies, `speed_mean_m_s`, `speed_cv` and `turn_rms_deg` are of them; `speed_cv` and
-    `interval_cv` are standard deviation over mean, 0 for fewer than three.
+
+    `steps` are not from fix to fix: one ends where a player has come out of twice the accuracy around the place where
+    the one before ended, and none lasts over rest. `moved_m` and `moving_s` are their sums, `straight_m` leads over all
+    of them as the crow flies; speeds and turns are of them. `speed_cv` and `interval_cv` are standard deviation over
+    mean, 0 for fewer than three. `repeated` counts accepted fixes at exactly the place of the one before.
+
     `noise_m` is what is left of the receiver's noise: the root mean square of the second difference of three places in
-    a row, about its mean; noise of s metres on both axes makes 3.5 s. `repeated` counts accepted fixes at exactly the
-    place of the one before; `smooth_share` is the share of those three that lie within 5 cm of a line, evenly: no
-    receiver does that. `told_speed_gap_m_s` is the root mean square of told speed less the smoothed one.
+    a row, about its mean; noise of s metres on both axes makes 3.5 s. `smooth_share` is the share of those second
+    differences that are below 5 cm, as no receiver's are. `told_speed_gap_m_s` is the root mean square of told speed
+    less the smoothed one.
+
     `clock_offset_s` is the device's clock less the server's, at the least delay seen; `clock_jumps` how often it was
     set by seconds. `shingles` name at most 8 exact stretches of four fixes, each of which moved: equal tracks have
     equal ones; `shingle_ages_s` says, aligned, how long after `began_at` each ended. `refused_streak` is the longest
-    run of fixes refused for how the player would have moved, and `leaps` counts two fixes in a row, accepted or not,
-    over 1 km apart and faster than a teleport. What a window cannot tell is 0.
+    run of fixes refused for how the player would have moved. `leaps` counts two such or accepted fixes in a row that
+    lie over 1 km apart and are faster than a teleport. What a window cannot tell is 0, `cell` without an accepted fix
+    empty.
     """
 
     topic: ClassVar[str] = "events.movement.observed"
@@ -180,6 +184,7 @@ class MovementObserved(Event, frozen=True, kw_only=True):
     smooth_share: float = 0.0
     leaps: int = 0
     shingle_ages_s: tuple[float, ...] = ()
+    steps: int = 0
 
     @property
     def key(self) -> str:

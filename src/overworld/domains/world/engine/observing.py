@@ -29,7 +29,7 @@ _GAP_S = 120.0  # fixes farther apart are no step
 _REST_S = 30.0  # who has not come out of its accuracy in that time rests
 _BEND_S = 30.0  # three fixes that take longer say nothing of noise
 _SMOOTH_M = 0.05  # of a second difference: a receiver's noise is above, the grid of the wire below
-_LEAP_M = 1_000.0  # more than a reflection
+_LEAP2 = (1_000.0 / EARTH_RADIUS_M) ** 2  # more than a reflection
 _JUMP_US = 5 * SECOND_US
 _DRIFT_US = SECOND_US // 10
 _US_S = 1e-6
@@ -40,18 +40,19 @@ _SHINGLES_OF = 8  # one in so many is kept
 _MIX_LAT, _MIX_LNG, _MIX = -0x61C8864680B583EB, -0x4B47D0C5E1B0A2CB, -0x40A7B892E31B1A47
 _BITS_16, _BITS_32, _BITS_53 = (1 << 16) - 1, (1 << 32) - 1, (1 << 53) - 1
 
-# What links a player's next fix to those before: when the last one was whose time can be believed, and where (`at_`,
-# good to half a metre), accepted or not; what time the last one told; `level_us`, by how much the device's clock is
-# ahead at the least delay seen; the last `step_` and how long it took (0: none); the way since the last place that was
-# out of the accuracy of the one before (`leg_`), and the leg before it (`way_`, 0 m: none); 16 bits of each of the last
-# four moved places, and how many there are; how many fixes were refused in a row (`streak`); for how long the track
-# goes on without a gap (`age_s`).
+# What links a player's next fix to those before: when the last one was whose time can be believed; where and when the
+# last one was that was accepted, or refused for its movement alone (`at_`, good to half a metre); what time the last
+# one told; `level_us`, by how much the device's clock is ahead at the least delay seen; the last `step_` and how long
+# it took (0: none); the way since the last place that was out of the accuracy of the one before (`leg_`), and the leg
+# before it (`way_`, 0 m: none); 16 bits of each of the last four moved places, and how many there are; how many fixes
+# were refused in a row (`streak`); for how long the track goes on without a gap (`age_s`).
 TRAIL = np.dtype(
     [
         ("when_us", "<i8"),
         ("told_us", "<i8"),
         ("level_us", "<i8"),
         ("places", "<i8"),
+        ("at_us", "<i8"),
         *((f"at_{name}", "<f4") for name in ("x", "y", "z")),
         *((f"step_{name}", "<f4") for name in ("x", "y", "z", "s")),
         *((f"leg_{name}", "<f4") for name in ("x", "y", "z", "s")),
@@ -60,7 +61,7 @@ TRAIL = np.dtype(
         ("moved", "<u1"),
         ("known", "<u1"),
         ("age_s", "<f4"),
-        ("spare", "<u4"),
+        ("own_timeline", "<u4"),
     ]
 )
 
@@ -150,7 +151,7 @@ def when_of(fix: Any, reason: int, now_us: int, trail: Any) -> int:
         return int(fix.time_us)
     if fix.flags & OWN_TIMELINE == 0:
         return now_us
-    return int(trail.when_us) if trail.known != 0 else int(fix.time_us)
+    return int(trail.when_us) if trail.known != 0 and trail.own_timeline != 0 else int(fix.time_us)
 
 
 @kernel
@@ -193,22 +194,25 @@ def observe(
 ) -> None:  # fmt: skip
     """Adds a judged fix to its player's window. `before_` is the last good fix before it; `track` is judged already."""
     own_timeline = fix.flags & OWN_TIMELINE
+    if trail.own_timeline != own_timeline:
+        trail.own_timeline = own_timeline
+        trail.known = trail.at_us = 0
     if window.fixes == 0:
-        if window.own_timeline != own_timeline:
-            trail.known = 0
         window.began_us = window.ended_us = when_us
         window.own_timeline = own_timeline
     window.fixes += 1
     window.ended_us = max(window.ended_us, when_us)
     window.judged[reason] += 1
+    window.mode = track.mode
     if own_timeline == 0:
         note_clock(fix.time_us, now_us, trail, window)
     if is_timed(reason):
-        note_interval(when_us, x, y, z, teleport_m_s, trail, window)
+        note_interval(when_us, trail, window)
+    if reason <= Reason.TELEPORT:
+        note_leap(when_us, x, y, z, teleport_m_s, trail, window)
     if reason == Reason.NONE:
         trail.streak = 0
         note_accuracy(fix.accuracy_m, window)
-        window.mode = track.mode
         if track.begins != 0:
             break_off(trail)
         else:
@@ -242,19 +246,25 @@ def note_clock(time_us: int, now_us: int, trail: Any, window: Any) -> None:
 
 
 @kernel
-def note_interval(when_us: int, x: float, y: float, z: float, teleport_m_s: float, trail: Any, window: Any) -> None:
-    """The time between two fixes whose time can be believed, and whether nothing travels from one to the other."""
+def note_interval(when_us: int, trail: Any, window: Any) -> None:
+    """The time between two fixes whose time can be believed."""
     interval_s = (when_us - trail.when_us) * _US_S
-    if trail.known != 0 and interval_s > 0.0:
-        if interval_s <= _GAP_S:
-            window.intervals += 1
-            window.interval_s += interval_s
-            window.interval_s2 += interval_s * interval_s
-        away_m2 = ((x - trail.at_x) ** 2 + (y - trail.at_y) ** 2 + (z - trail.at_z) ** 2) * EARTH_RADIUS_M**2
-        if away_m2 > _LEAP_M * _LEAP_M and away_m2 > (teleport_m_s * interval_s) ** 2:
-            window.leaps += 1
+    if trail.known != 0 and 0.0 < interval_s <= _GAP_S:
+        window.intervals += 1
+        window.interval_s += interval_s
+        window.interval_s2 += interval_s * interval_s
     trail.when_us = when_us
-    trail.at_x, trail.at_y, trail.at_z = x, y, z
+
+
+@kernel
+def note_leap(when_us: int, x: float, y: float, z: float, teleport_m_s: float, trail: Any, window: Any) -> None:
+    """Whether nothing travels from the last fix that was good by itself to this one."""
+    away2 = (x - trail.at_x) ** 2 + (y - trail.at_y) ** 2 + (z - trail.at_z) ** 2
+    if away2 > _LEAP2 and trail.at_us != 0:
+        span_s = (when_us - trail.at_us) * _US_S
+        if span_s > 0.0 and away2 > (teleport_m_s / EARTH_RADIUS_M * span_s) ** 2:
+            window.leaps += 1
+    trail.at_x, trail.at_y, trail.at_z, trail.at_us = x, y, z, when_us
 
 
 @kernel
@@ -374,6 +384,6 @@ def note_place(lat_deg: float, lng_deg: float, time_us: int, trail: Any, window:
 
 
 ALL = (
-    when_of, is_timed, is_due, close, observe, note_clock, note_interval, note_accuracy, break_off, note_step,
-    note_bend, note_leg, add_leg, note_place,
+    when_of, is_timed, is_due, close, observe, note_clock, note_interval, note_leap, note_accuracy, break_off,
+    note_step, note_bend, note_leg, add_leg, note_place,
 )  # fmt: skip

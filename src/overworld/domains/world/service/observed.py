@@ -79,6 +79,7 @@ def _figures(window: NDArray[Any]) -> dict[str, NDArray[Any]]:
         "clock_jumps": window["jumps"],
         "refused_streak": window["streak_max"],
         "leaps": window["leaps"],
+        "steps": window["legs"],
     }
 
 
