@@ -53,6 +53,7 @@ STAFF_ONLY = frozenset(
         "/v1/game/quests",
         "/v1/game/reload",
         "/v1/admin/audit",
+        "/v1/admin/trust/{player}/held",
         *(f"/v1/admin/webhooks{rest}" for rest in ("", "/{webhook_id}", *WEBHOOK_ROUTES)),
     ]
 )
