@@ -106,21 +106,7 @@ async def compose(
 ) -> House:
     """Builds the server on a migrated database."""
     current, hooks = Current(game), Counted()
-    ids = IdSource(clock.now_us, urandom)
-    outbox = PostgresOutbox(ids=ids, game=current.digest)
-    platform = Platform(
-        settings=settings,
-        game=game,
-        current=current,
-        database=database,
-        clock=clock,
-        ids=ids,
-        keys=keys,
-        limiter=MemoryLimiter(monotonic_s=clock.monotonic_s, buckets_max=settings.limits.buckets_max),
-        outbox=outbox,
-        audit=audit_wiring.build(database=database, clock=clock, ids=ids, outbox=outbox),
-        poster=poster_of(settings),
-    )
+    platform = _platform(settings, current, database=database, clock=clock, keys=keys)
     domains = await domains_built(platform)
     versions = versions_wiring.build(
         current=current,
@@ -143,7 +129,7 @@ async def compose(
         gateway=domains.gateway,
         following=_following(domains),
         clock=clock,
-        ids=ids,
+        ids=platform.ids,
         limiter=platform.limiter,
     )
     log = EventLog(database, clock=clock, settings=settings.events)
@@ -177,6 +163,24 @@ async def compose(
     )
     measures.register(metrics, house=house)
     return house
+
+
+def _platform(settings: Settings, current: Current, *, database: Database, clock: Clock, keys: KeyScopes) -> Platform:
+    ids = IdSource(clock.now_us, urandom)
+    outbox = PostgresOutbox(ids=ids, game=current.digest)
+    return Platform(
+        settings=settings,
+        game=current.game,
+        current=current,
+        database=database,
+        clock=clock,
+        ids=ids,
+        keys=keys,
+        limiter=MemoryLimiter(monotonic_s=clock.monotonic_s, buckets_max=settings.limits.buckets_max),
+        outbox=outbox,
+        audit=audit_wiring.build(database=database, clock=clock, ids=ids, outbox=outbox),
+        poster=poster_of(settings),
+    )
 
 
 def _following(domains: Domains) -> Following:
