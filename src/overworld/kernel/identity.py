@@ -34,6 +34,8 @@ class Scope:
     ACCOUNT_SELF = "account.self"
     CHAT_READ = "chat.read"
     CHAT_WRITE = "chat.write"
+    FENCES_READ = "fences.read"
+    FENCES_WRITE = "fences.write"
     GAME_PLACE = "game.place"
     GAME_PLAY = "game.play"
     GAME_READ = "game.read"

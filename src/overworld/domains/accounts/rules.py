@@ -47,6 +47,7 @@ _PLAYER = frozenset(
         Scope.REALTIME_CONNECT,
     }
 )
+_FENCES = frozenset({Scope.FENCES_READ, Scope.FENCES_WRITE})
 _GUEST = frozenset({Scope.ACCOUNT_SELF})
 _SCOPES: Mapping[Role, frozenset[str]] = MappingProxyType(
     {
@@ -56,8 +57,10 @@ _SCOPES: Mapping[Role, frozenset[str]] = MappingProxyType(
         Role.SPONSOR: _GUEST,
         Role.AUDITOR: _GUEST,
         Role.GOVERNMENT: _GUEST,
-        Role.ADMIN: _PLAYER | {Scope.GAME_PLACE, Scope.GAME_RELOAD, Scope.WORLD_READ},
-        Role.DEVELOPER: _PLAYER | {Scope.WORLD_READ},
+        Role.ADMIN: _PLAYER
+        | _FENCES
+        | {Scope.GAME_PLACE, Scope.GAME_RELOAD, Scope.WORLD_READ},
+        Role.DEVELOPER: _PLAYER | _FENCES | {Scope.WORLD_READ},
     }
 )
 
