@@ -57,9 +57,7 @@ _SCOPES: Mapping[Role, frozenset[str]] = MappingProxyType(
         Role.SPONSOR: _GUEST,
         Role.AUDITOR: _GUEST,
         Role.GOVERNMENT: _GUEST,
-        Role.ADMIN: _PLAYER
-        | _FENCES
-        | {Scope.GAME_PLACE, Scope.GAME_RELOAD, Scope.WORLD_READ},
+        Role.ADMIN: _PLAYER | _FENCES | {Scope.GAME_PLACE, Scope.GAME_RELOAD, Scope.WORLD_READ},
         Role.DEVELOPER: _PLAYER | _FENCES | {Scope.WORLD_READ},
     }
 )

@@ -6,27 +6,35 @@ import math
 from uuid import UUID
 
 import numpy as np
-import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from overworld.domains.world.engine.engine import Pass, pass_of
 from overworld.domains.world.engine.players import Players
-from overworld.domains.world.fences import index, kernels
+from overworld.domains.world.fences import index
 from overworld.domains.world.fences.covering import covering
 from overworld.domains.world.fences.index import Listed
-from overworld.domains.world.fences.kernels import CROSSED, DWELT, ENTERED, LEFT, WAITS
+from overworld.domains.world.fences.kernels import ENTERED
 from overworld.domains.world.fences.shapes import BadShape, drawn
-from overworld.domains.world.fences.tracking import Inside, Tracking
+from overworld.domains.world.fences.tracking import Tracking
 from overworld.domains.world.fences.types import Shape
 from overworld.domains.world.rules import FIX, SECOND_US
 from overworld.geo import cells as geo_cells
-from overworld.geo.kernels import EARTH_RADIUS_M, degrees_of
+from overworld.geo.kernels import EARTH_RADIUS_M
 from overworld.geo.sphere import destination_deg, unit_vectors
 
 ROOM_LEVEL = 15
 # Places where a plane of degrees would go wrong, and two where it would not.
-MIDDLES = [(37.5665, 126.978), (90.0, 0.0), (-90.0, 45.0), (0.0, 180.0), (66.0, -179.99), (-16.5, 179.999), (0.0, 0.0), (35.264389, 45.0)]
+MIDDLES = [
+    (37.5665, 126.978),
+    (90.0, 0.0),
+    (-90.0, 45.0),
+    (0.0, 180.0),
+    (66.0, -179.99),
+    (-16.5, 179.999),
+    (0.0, 0.0),
+    (35.264389, 45.0),
+]
 
 
 def listed(k, shape, dwell_s=None, shape_number=1):
@@ -67,8 +75,7 @@ class Ground:
         hits = self.tracking.run(batch)
         rows = [self.tracking.index.listed[row] for row in hits["fence"].tolist()]
         return [
-            (kind, None if one is None else one.id.int)
-            for kind, one in zip(hits["kind"].tolist(), rows, strict=True)
+            (kind, None if one is None else one.id.int) for kind, one in zip(hits["kind"].tolist(), rows, strict=True)
         ]
 
 
