@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from overworld.domains.world.fences.messages import FenceBody, Geometry, MultiPolygon, Point, Polygon
 from overworld.domains.world.fences.shapes import BadShape, Drawn, drawn
-from overworld.domains.world.fences.types import Declared, DwellS, FenceName, RadiusM, Shape
+from overworld.domains.world.fences.types import Declared, DwellS, Fault, FenceName, RadiusM, Shape
 
 _WHERE_MARK = " - at `$"
 
@@ -33,13 +33,6 @@ class _Feature(Struct, frozen=True, tag="Feature"):
 
     geometry: Geometry
     properties: _Properties
-
-
-class Fault(Struct, frozen=True):
-    """What is wrong with a declaration, and where in it."""
-
-    path: str
-    reason: str
 
 
 class Read(Struct, frozen=True):

@@ -16,7 +16,6 @@ from msgspec.structs import replace
 from overworld.domains.world.fences import store
 from overworld.domains.world.fences.book import Book, shown
 from overworld.domains.world.fences.errors import BadFence, FenceOfGame, NoFence, TooManyFences
-from overworld.domains.world.fences.geojson import Fault as Wrong
 from overworld.domains.world.fences.geojson import Read, fence_of, fences_of
 from overworld.domains.world.fences.messages import (
     FeatureCollection,
@@ -27,7 +26,7 @@ from overworld.domains.world.fences.messages import (
     ZoneLeft,
 )
 from overworld.domains.world.fences.shapes import drawn
-from overworld.domains.world.fences.types import VERTICES_ALL_MAX, Declared, Fence, Source
+from overworld.domains.world.fences.types import VERTICES_ALL_MAX, Declared, Fault, Fence, Source
 from overworld.domains.world.fences.writing import left
 from overworld.geo.sphere import EARTH_RADIUS_M
 from overworld.kernel.clock import Clock, to_us
@@ -64,7 +63,7 @@ class Fences:
 
         Raises: BadFence; KeyReused; TooManyFences; Busy; Fault.
         """
-        read = _good([fence_of(body)])
+        read = _good([await asyncio.to_thread(fence_of, body)])
         use = keyed(by, key, operation="world.make_fence", body=body)
         return await self._made(use, read, lambda made: shown(made[0]), answer=FenceShown)
 
@@ -92,7 +91,7 @@ class Fences:
 
         Raises: BadFence; NoFence; FenceOfGame; what `matches` does not like in the one there is; TooManyFences; Fault.
         """
-        [read] = _good([fence_of(body)])
+        [read] = _good([await asyncio.to_thread(fence_of, body)])
         after = await run_again(partial(self._change_once, fence_id, read, by, matches))
         await self.book.follow()
         return shown(after)
@@ -110,7 +109,8 @@ class Fences:
 
         Raises: TooManyFences; Fault.
         """
-        wanted = {uuid5(_GAME, f"{game}/{one.name}"): Read(one, drawn(one.shape)) for one in declared}
+        drawings = await asyncio.to_thread(lambda: [Read(one, drawn(one.shape)) for one in declared])
+        wanted = {uuid5(_GAME, f"{game}/{read.declared.name}"): read for read in drawings}
         await run_again(partial(self._adopt_once, wanted))
         await self.book.follow()
 
@@ -225,9 +225,9 @@ async def _emptied(
     return [left(pair, since, name=names[pair.fence_id], at_us=to_us(at), reason=reason) for pair, since in ended]
 
 
-def _good(read: Sequence[Read | Wrong]) -> list[Read]:
+def _good(read: Sequence[Read | Fault]) -> list[Read]:
     """What was read. Raises: BadFence when some of it is wrong, with the first fifty faults."""
-    wrong = [one for one in read if isinstance(one, Wrong)]
+    wrong = [one for one in read if isinstance(one, Fault)]
     if wrong:
         raise BadFence(errors=[{"path": one.path, "reason": one.reason} for one in wrong[:_ERRORS_MAX]])
     return [one for one in read if isinstance(one, Read)]

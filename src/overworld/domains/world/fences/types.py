@@ -24,6 +24,13 @@ Place: TypeAlias = list[float]
 Ring: TypeAlias = list[Place]
 
 
+class Fault(Struct, frozen=True):
+    """What is wrong with a declaration, and where in it."""
+
+    path: str
+    reason: str
+
+
 class Shape(Struct, frozen=True, kw_only=True):
     """A circle (`lat_deg`, `lng_deg`, `radius_m`), or polygons: each an outer ring and its holes.
 
