@@ -42,13 +42,14 @@ ENVIRONMENT = {
 # The edge's own words for a request of the wrong shape; a domain may refuse the right shape for reasons of its own.
 WRONG_SHAPE = frozenset({"http.bad_request", "http.malformed"})
 # What has to fit another parameter, for which a schema has no word.
-RELATED = re.compile(r"query\.south|body\.quest(\.(objectives\[\d+\]|requires|zone|place))*")
+RELATED = re.compile(r"query\.(south|lat|west)|body\.quest(\.(objectives\[\d+\]|requires|zone|place))*")
 STAFF_ONLY = frozenset(
     [
         *(f"/v1/game/{noun}{rest}" for noun in ("collectibles", "coins") for rest in ("", "/{id}")),
         "/v1/game/items",
         "/v1/game/quests",
         "/v1/game/reload",
+        *(f"/v1/admin/fences{rest}" for rest in ("", "/import", "/{fence_id}")),
     ]
 )
 # To a schema 2.0 is an integer; bodies are decoded strictly, and a client that writes 2.0 does not mean a count.
@@ -173,6 +174,13 @@ class Player:
                 body = LJUBLJANA | {"accuracy_m": 5, "timestamp": datetime.now(UTC).isoformat()}
             case "/v1/location/visibility":
                 body = {"visible": True}
+            case "/v1/admin/fences" | "/v1/admin/fences/{fence_id}":
+                place = {"type": "Point", "coordinates": [LJUBLJANA["lng"], LJUBLJANA["lat"]]}
+                body = {"name": "Square", "geometry": place, "radius_m": 50, "dwell_s": 60}
+            case "/v1/admin/fences/import":
+                place = {"type": "Point", "coordinates": [LJUBLJANA["lng"], LJUBLJANA["lat"]]}
+                feature = {"type": "Feature", "geometry": place, "properties": {"name": "Square", "radius_m": 50}}
+                body = {"type": "FeatureCollection", "features": [feature]}
             case "/v1/game/collectibles" | "/v1/game/coins":
                 closes_at = datetime.now(UTC) + timedelta(hours=1)
                 body = {"items": [LJUBLJANA | {"type": "gold", "closes_at": closes_at.isoformat()}]}
@@ -207,6 +215,12 @@ class Player:
         headers = self.headers_for(path) | {"Idempotency-Key": uuid4().hex}
         placed = self._client.post(path, json=self.body(path), headers=headers).raise_for_status().json()
         return str(placed["items"][0]["id"])
+
+    def fence(self) -> str:
+        """The id of a geofence that staff made just now."""
+        path = "/v1/admin/fences"
+        made = self._client.post(path, json=self.body(path), headers=self.headers_for(path)).raise_for_status().json()
+        return str(made["id"])
 
     def chisel(self, *, worn: bool) -> str:
         """The id of a tool that the player was given just now; a worn one was collected with."""
@@ -343,6 +357,8 @@ class Examination:
             truths["id"] = self._player.placed()
         if "/quests/{id}" in operation.path:
             truths["id"] = self._player.quest(met=operation.path.endswith("/complete"))
+        if "{fence_id}" in operation.path:
+            truths["fence_id"] = self._player.fence()
         if "{item_id}" in operation.path:
             truths["item_id"] = self._player.cookie()
         if "{tool_id}" in operation.path:

@@ -6,6 +6,7 @@ import math
 from uuid import UUID
 
 import numpy as np
+import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
@@ -14,13 +15,14 @@ from overworld.domains.world.engine.players import Players
 from overworld.domains.world.fences import index
 from overworld.domains.world.fences.covering import covering
 from overworld.domains.world.fences.index import Listed
-from overworld.domains.world.fences.kernels import ENTERED
+from overworld.domains.world.fences.kernels import CROSSED, DWELT, ENTERED, LEFT, WAITS
 from overworld.domains.world.fences.shapes import BadShape, drawn
-from overworld.domains.world.fences.tracking import Tracking
+from overworld.domains.world.fences.tracking import KERNELS, Inside, Tracking, warm
 from overworld.domains.world.fences.types import Shape
 from overworld.domains.world.rules import FIX, SECOND_US
 from overworld.geo import cells as geo_cells
-from overworld.geo.kernels import EARTH_RADIUS_M
+from overworld.geo.compiled import compiled_count
+from overworld.geo.kernels import EARTH_RADIUS_M, degrees_of
 from overworld.geo.sphere import destination_deg, unit_vectors
 
 ROOM_LEVEL = 15
@@ -156,3 +158,142 @@ def test_circles_hold_the_places_within_their_radius(middle, radius_m, bearing_d
     ground = Ground(listed(1, Shape(lat_deg=middle[0], lng_deg=middle[1], radius_m=radius_m)))
     place = destination_deg(*middle, bearing_deg, share * radius_m)
     assert ground.go(place) == ([(ENTERED, 1)] if share < 1 else [])
+
+
+def test_a_polygon_over_the_date_line_is_whole_or_in_two_parts_alike():
+    whole = [[179.0, -1.0], [181.0, -1.0], [181.0, 1.0], [179.0, 1.0]]
+    west = [[179.0, -1.0], [180.0, -1.0], [180.0, 1.0], [179.0, 1.0]]
+    east = [[-180.0, -1.0], [-179.0, -1.0], [-179.0, 1.0], [-180.0, 1.0]]
+    for polygons in ([[whole]], [[west], [east]]):
+        ground = Ground(listed(1, Shape(polygons=polygons)))
+        walk = [(0.0, 178.9), (0.0, 179.5), (0.0, 180.0), (0.0, -179.5), (0.0, -178.9)]
+        assert ground.go(*walk) == [(ENTERED, 1), (LEFT, 1)]
+
+
+def test_a_ring_around_a_pole_holds_the_pole_and_its_hole_does_not():
+    cap = [[lng, 80.0] for lng in range(0, 360, 10)]
+    hole = [[lng, 89.0] for lng in range(0, 360, 30)]
+    ground = Ground(listed(1, Shape(polygons=[[cap]])), listed(2, Shape(polygons=[[cap, hole]])))
+    assert ground.go((89.9, 17.0)) == [(ENTERED, 1)]
+    assert ground.go((85.0, 17.0), at_s=9) == [(ENTERED, 2)]
+    assert ground.go((79.0, 17.0), at_s=18) == [(LEFT, 2), (LEFT, 1)]
+
+
+@settings(max_examples=40, suppress_health_check=list(HealthCheck))
+@given(
+    middles, st.floats(0.5, 5.5).map(lambda power: 10**power), st.floats(0, 360), st.floats(-1.6, 1.6), st.booleans()
+)
+def test_a_way_crosses_what_it_leads_through(middle, radius_m, bearing_deg, off, as_polygon):
+    """Two fixes on either side; the way between them passes the middle at a distance of `off` radii."""
+    assume(abs(abs(off) - 1) > 0.02)
+    bearings = [360 * k / 96 for k in range(96)]
+    polygon = Shape(polygons=[[ring(middle, bearings, [radius_m] * 96)]])
+    circle = Shape(lat_deg=middle[0], lng_deg=middle[1], radius_m=radius_m)
+    ground = Ground(listed(1, polygon if as_polygon else circle))
+    frame = drawn(circle).frame
+    angle, reach = math.radians(bearing_deg), radius_m / EARTH_RADIUS_M
+    along = math.cos(angle) * frame[1] + math.sin(angle) * frame[2]
+    across = math.cos(angle) * frame[2] - math.sin(angle) * frame[1]
+    foot = math.cos(off * reach) * frame[0] + math.sin(off * reach) * across
+    ends = [math.cos(3 * reach) * foot + sign * math.sin(3 * reach) * along for sign in (-1, 1)]
+    places = [degrees_of(*end.tolist()) for end in ends]
+    assert ground.go(*places) == ([(CROSSED, 1)] if abs(off) < 1 else [])
+
+
+def test_every_fence_on_a_long_way_is_crossed_once_whatever_cells_lie_between():
+    rng = np.random.default_rng(5)
+    fences = []
+    for k in range(60):
+        middle = destination_deg(0.0, 179.99, 90.0, 100.0 + 60 * k)
+        size_m = float(rng.uniform(2, 25))
+        star = ring(middle, [0, 72, 144, 216, 288], [size_m] * 5)
+        shape = Shape(polygons=[[star]]) if k % 2 else Shape(lat_deg=middle[0], lng_deg=middle[1], radius_m=size_m)
+        fences.append(listed(k, shape))
+    ground = Ground(*fences)
+    told = ground.go((0.0, 179.99), destination_deg(0.0, 179.99, 90.0, 4_000.0))
+    assert sorted(told) == [(CROSSED, k) for k in range(60)]
+
+
+def test_nobody_crosses_on_the_way_to_where_a_new_track_begins():
+    ground = Ground(listed(1, Shape(radius_m=10.0)))
+    ground.go((0.0, -0.001))
+    assert ground.go((0.0, 0.001), at_s=9, begins=True) == []
+
+
+def test_memberships_have_no_bound():
+    """Five hundred fences around one another, and every player in all of them."""
+    fences = [listed(k, Shape(radius_m=100.0 + k), dwell_s=5) for k in range(500)]
+    ground = Ground(*fences, players=20)
+    for slot in range(20):
+        assert len(ground.go((0.0, 0.0), slot=slot)) == 500
+    assert ground.tracking.memberships == 10_000
+    kinds = [kind for kind, _ in ground.go((0.0, 0.0), slot=3, at_s=7)]
+    assert kinds == [DWELT] * 500
+    assert [kind for kind, _ in ground.go((1.0, 0.0), slot=3, at_s=8, begins=True)] == [LEFT] * 500
+    assert ground.tracking.memberships == 9_500
+
+
+def test_a_batch_with_more_hits_than_there_was_room_for_tells_all():
+    ground = Ground(*[listed(k, Shape(radius_m=50.0)) for k in range(300)])
+    places = [(0.0, 0.0), (0.1, 0.0)] * 20
+    told = ground.go(*places)
+    assert len(told) == 300 * 40
+    assert sorted(told[:300]) == [(ENTERED, k) for k in range(300)]
+    assert [kind for kind, _ in told[::300]] == [ENTERED, LEFT] * 20
+
+
+def test_a_player_who_is_not_known_waits_and_goes_on_from_what_is_installed():
+    ground = Ground(listed(1, Shape(radius_m=50.0)), listed(2, Shape(lat_deg=1.0, radius_m=50.0)))
+    ground.tracking.forget([0])
+    assert ground.go((0.0, 0.0)) == [(WAITS, 2)]
+    ground.tracking.install([0], [Inside(0, 1, 5, dwelt=False)])
+    assert ground.tracking.inside(0) == [Inside(0, 1, 5, dwelt=False)]
+    assert ground.go((0.0, 0.0), at_s=9) == [(LEFT, 2), (ENTERED, 1)]
+
+
+def test_a_slot_that_is_given_away_takes_no_membership_along():
+    ground = Ground(listed(1, Shape(radius_m=50.0)))
+    assert ground.go((0.0, 0.0)) == [(ENTERED, 1)]
+    ground.players.forget(0)
+    ground.players.admit(UUID(int=77), now_us=1)
+    fix = np.zeros(1, FIX)
+    fix["generation"] = 1
+    batch = pass_of(fix, now_us=0)
+    batch.judged["x"], batch.judged["cell"] = 1.0, geo_cells.cell_of(0.0, 0.0, ROOM_LEVEL)
+    assert [kind for kind, _ in ground.told(batch)] == [WAITS]
+    assert ground.tracking.memberships == 0
+
+
+def test_other_fences_keep_their_members_when_some_go_come_or_change():
+    stays, goes, moves = (listed(k, Shape(radius_m=50.0)) for k in range(3))
+    ground = Ground(stays, goes, moves)
+    assert len(ground.go((0.0, 0.0))) == 3
+    moved = listed(2, Shape(radius_m=60.0), shape_number=2)
+    comes = listed(9, Shape(radius_m=70.0))
+    ground.tracking.put(index.built([stays, moved, comes], before=ground.tracking.index))
+    assert ground.tracking.memberships == 1
+    assert sorted(ground.go((0.0, 0.0), at_s=5)) == [(ENTERED, 2), (ENTERED, 9)]
+    ground.tracking.put(index.built([stays], before=ground.tracking.index))
+    assert ground.go((0.1, 0.0), at_s=9) == [(LEFT, 0)]
+
+
+def test_the_stage_compiles_nothing_once_it_is_warm():
+    warm()
+    before = compiled_count(KERNELS)
+    ground = Ground(listed(1, Shape(radius_m=50.0), dwell_s=3), listed(2, Shape(polygons=[[[[0, 0], [1, 0], [1, 1]]]])))
+    ground.go((0.0, 0.0), (0.3, 0.6), (0.5, 2.0))
+    ground.tracking.dwelt(now_us=10**9, fixed_since_us=0)
+    assert compiled_count(KERNELS) == before
+
+
+@pytest.mark.parametrize("radius_m", [1.0, 100.0, 10_000.0, 1e6, 5e6])
+def test_a_covering_stays_small(radius_m):
+    circle = covering(drawn(Shape(lat_deg=37.0, lng_deg=127.0, radius_m=radius_m)))
+    assert circle.cell.size <= 160
+    bearings = [0.36 * k for k in range(1_000)]
+    polygon = (
+        covering(drawn(Shape(polygons=[[ring((37.0, 127.0), bearings, [0.99 * radius_m] * 1_000)]])))
+        if radius_m > 9
+        else circle
+    )
+    assert polygon.cell.size <= 400

@@ -69,6 +69,9 @@ def drawn(shape: Shape) -> Drawn:
     edges = np.concatenate([np.hstack([ring, np.roll(ring, -1, axis=0)]) for ring in rings])
     plane = np.hstack([projected(frame, edges[:, :3]), projected(frame, edges[:, 3:])])
     _require_simple(plane, [len(ring) for ring in rings])
+    if len(shape.polygons) > 1:
+        is_seam = _seams(edges)
+        edges, plane = edges[~is_seam], plane[~is_seam]
     return Drawn(frame, -1.0, edges, plane, _reach_of_edges(edges, frame[0], reach))
 
 
@@ -148,6 +151,19 @@ def _first_crossing(plane: F64) -> tuple[int, int] | None:
         if found.size:
             return i, i + 1 + int(found[0])
     return None
+
+
+def _seams(edges: F64) -> NDArray[np.bool_]:
+    """Which edges two polygons have in common, as where the date line cuts one in two, (n,). Those part nothing: whoever
+    walks along one would be said to come and go by rounding alone.
+    """
+    start, end = edges[:, :3], edges[:, 3:]
+    is_seam = np.zeros(len(edges), np.bool_)
+    for i in range(len(edges)):
+        forth = (np.abs(start - start[i]) + np.abs(end - end[i])).max(axis=1)
+        back = (np.abs(start - end[i]) + np.abs(end - start[i])).max(axis=1)
+        is_seam[i] = np.count_nonzero(np.minimum(forth, back) < _SAME_CORNER) % 2 == 0
+    return is_seam
 
 
 def _side(a: F64, b: F64, c: F64) -> NDArray[np.float64]:

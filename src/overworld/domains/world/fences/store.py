@@ -103,7 +103,9 @@ SET name = excluded.name, shape = excluded.shape, dwell_s = excluded.dwell_s, sh
 
 
 async def write(tx: Tx, fences: Sequence[Fence]) -> None:
-    """Keeps fences, new ones and new revisions. One round trip; rows are locked in id order."""
+    """Keeps fences, new ones and new revisions. One round trip, none for none; rows are locked in id order."""
+    if not fences:
+        return
     rows = [
         (
             one.id, one.name, one.source, bytes(one.shape).decode(), one.dwell_s, one.shape_number, one.revision,
