@@ -154,7 +154,7 @@ def _first_crossing(plane: F64) -> tuple[int, int] | None:
 
 
 def _seams(edges: F64) -> NDArray[np.bool_]:
-    """Which edges two polygons have in common, as where the date line cuts one in two, (n,). Those part nothing: whoever
+    """Which edges two polygons have in common, as where the date line cuts one in two, (n,). Those part nothing: who
     walks along one would be said to come and go by rounding alone.
     """
     start, end = edges[:, :3], edges[:, 3:]
