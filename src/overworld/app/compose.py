@@ -119,7 +119,7 @@ async def compose(
         gameplay=domains.gameplay,
         carry=domains.carry,
         quests=domains.quests,
-        world=domains.world,
+        fences=domains.world.fences.service,
         counted=hooks,
     )
     live = live_wiring.build(

@@ -176,7 +176,7 @@ def _with_drawn_fences(written: GameFile, file: Path) -> GameFile:
     fences, faults = definition.read(read_text(beside))
     errors = [DefinitionError(path=fault.path, problem=fault.reason) for fault in faults]
     twice = sorted(fences.keys() & written.fences.keys())
-    errors += [DefinitionError(path=name, problem=f"is in {FILE_NAME} too: names are unique") for name in twice]
+    errors += [DefinitionError(path=name, problem=f"{FILE_NAME} has it too: names are unique") for name in twice]
     if errors:
         raise GameErrors(beside, errors)
     return replace(written, fences=written.fences | fences)

@@ -21,7 +21,7 @@ def kernel(function: Callable[P, R]) -> Callable[P, R]:
     The cache notices a change of the file a kernel stands in, not of the kernels it calls in other files: whoever names
     the folder keeps one per build. Where no folder can be written, every process compiles for itself.
     """
-    return _compiled(function, nogil=False)
+    return _compiled(function)
 
 
 def threaded_kernel(function: Callable[P, R]) -> Callable[P, R]:
@@ -29,11 +29,16 @@ def threaded_kernel(function: Callable[P, R]) -> Callable[P, R]:
     return _compiled(function, nogil=True)
 
 
-def _compiled(function: Callable[P, R], *, nogil: bool) -> Callable[P, R]:
+def inlined_kernel(function: Callable[P, R]) -> Callable[P, R]:
+    """The same for what a hot loop calls with many columns: its code is put where it is called, and counts nothing."""
+    return _compiled(function, inline="always")
+
+
+def _compiled(function: Callable[P, R], **options: Any) -> Callable[P, R]:
     try:
-        compiled = njit(cache=True, nogil=nogil)(function)
+        compiled = njit(cache=True, **options)(function)
     except RuntimeError:  # the cache finds no folder
-        compiled = njit(function, nogil=nogil)
+        compiled = njit(function, **options)
     return cast(Callable[P, R], compiled)
 
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from overworld.domains.world.fences.covering import INSIDE, PAD_M
 from overworld.domains.world.fences.index import NOTHING, SIGN, Columns, leaf_key, range_of
 from overworld.geo.columns import I32, I64, U8
-from overworld.geo.compiled import kernel
+from overworld.geo.compiled import inlined_kernel, kernel
 from overworld.geo.kernels import EARTH_RADIUS_M
 
 ENTERED, LEFT, CROSSED, DWELT, WAITS = 1, 2, 3, 4, 5
@@ -90,7 +90,7 @@ def trigger_batch(
     return int(fix.size)
 
 
-@kernel
+@inlined_kernel
 def look(
     row: int, slot: int, time_us: int, x: float, y: float, z: float, here: int, came: bool, own: Any,
     member: NDArray[Any], index: Columns, stamp: I64, inside: I32, hit: NDArray[Any], counter: I64,
@@ -136,7 +136,7 @@ def look(
             enter(own, member, slot, inside[k], time_us, 0, counter)
 
 
-@kernel
+@inlined_kernel
 def is_inside(entry: Any, x: float, y: float, z: float, index: Columns) -> bool:
     """Whether a place in an entry's cell lies in its fence: on the same side as the cell's point of an even number of
     edges.
@@ -156,7 +156,7 @@ def is_inside(entry: Any, x: float, y: float, z: float, index: Columns) -> bool:
     return bool(odd)
 
 
-@kernel
+@inlined_kernel
 def do_cross(
     qu: float, qv: float, pu: float, pv: float, au: float, av: float, bu: float, bv: float
 ) -> bool:  # fmt: skip
@@ -210,7 +210,7 @@ def cross(
         depth += 2
 
 
-@kernel
+@inlined_kernel
 def scan(
     row: int, slot: int, time_us: int, x: float, y: float, z: float, at_range: int, own: Any, index: Columns,
     stamp: I64, hit: NDArray[Any], counter: I64,
@@ -229,7 +229,7 @@ def scan(
         at = cell.parent
 
 
-@kernel
+@inlined_kernel
 def leads_through(entry: Any, x: float, y: float, z: float, own: Any, index: Columns) -> bool:
     """Whether the way from the last fix meets a circle, or an edge near an entry's cell. In the fence's plane the way
     is straight, and a circle about the middle a circle.
