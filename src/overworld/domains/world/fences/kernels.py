@@ -26,9 +26,9 @@ CROSS_SPAN_MAX_US = 120_000_000
 """Between two fixes farther apart in time nobody is taken to have walked the straight way."""
 
 # What the stage knows of a player, by slot: the last accepted fix it looked at, the range that it lies in (-1 unknown),
-# and the first of the memberships (-1 none).
+# its room cell, and the first of the memberships (-1 none).
 TRAIL = np.dtype(
-    [("x", "<f8"), ("y", "<f8"), ("z", "<f8"), ("time_us", "<i8"), ("range", "<i4"), ("member", "<i4"),
+    [("x", "<f8"), ("y", "<f8"), ("z", "<f8"), ("time_us", "<i8"), ("cell", "<i8"), ("range", "<i4"), ("member", "<i4"),
      ("generation", "<u4"), ("known", "u1"), ("placed", "u1"), ("spare", "<u2")]
 )  # fmt: skip
 # A player in a fence since a time; `next` is another membership of the player, or of the free ones.
@@ -45,6 +45,7 @@ COUNTERS = 5
 
 _PIECE_CHORD2 = (0.5 * PAD_M / EARTH_RADIUS_M) ** 2
 _PIECES_MAX = 64
+_FACE_SPAN = (1 << 61) - 1
 
 
 @kernel
@@ -79,13 +80,15 @@ def trigger_batch(
             if here < 0 or key < start[here] or key >= start[here + 1]:
                 here = range_of(start, key)
         came = own.placed != 0 and judged[i].begins == 0 and fix[i].time_us - own.time_us <= CROSS_SPAN_MAX_US
-        if node[here] >= 0 or own.member >= 0 or (came and here != own.range):
+        # Within a cell that lies in one range there is nothing else; a range alone has gaps.
+        is_clear = own.cell == cell and low >= start[here] and high < start[here + 1]
+        if node[here] >= 0 or own.member >= 0 or (came and not is_clear):
             fences = stamp.size
             if hit.size - counter[HITS] < 3 * fences or counter[FREE_COUNT] < fences:
                 return i
             look(i, fix[i].slot, fix[i].time_us, x, y, z, here, came, own, member, index, stamp, inside, hit, counter)
         own.x, own.y, own.z, own.time_us = x, y, z, fix[i].time_us
-        own.range = here
+        own.range, own.cell = here, cell
         own.placed = 1
     return int(fix.size)
 
@@ -177,37 +180,51 @@ def cross(
 ) -> None:  # fmt: skip
     """Tells the fences that the way from the last fix leads through, with neither end in them.
 
-    The way is halved until both ends of each piece lie in one range, or the piece is shorter than what cells were
-    widened by: then whatever it meets is an entry at one of its ends.
+    The way is halved until each piece lies in a cell that lies in one range, or is shorter than what cells were widened
+    by: then whatever it meets is an entry at one of its ends.
     """
+    start = index.start
+    key_before, key = leaf_key(own.x, own.y, own.z), leaf_key(x, y, z)
     before = int(own.range)
     if before < 0:
-        before = range_of(index.start, leaf_key(own.x, own.y, own.z))
+        before = range_of(start, key_before)
     scan(row, slot, time_us, x, y, z, before, own, index, stamp, hit, counter)
-    if before == here:
-        return
-    scan(row, slot, time_us, x, y, z, here, own, index, stamp, hit, counter)
-    ends = np.empty((_PIECES_MAX, 2))
-    ranges = np.empty((_PIECES_MAX, 2), np.int64)
-    ends[0, 0], ends[0, 1] = 0.0, 1.0
-    ranges[0, 0], ranges[0, 1] = before, here
+    if before != here:
+        scan(row, slot, time_us, x, y, z, here, own, index, stamp, hit, counter)
+    share = np.empty((_PIECES_MAX, 2))
+    keys = np.empty((_PIECES_MAX, 2), np.int64)
+    share[0, 0], share[0, 1] = 0.0, 1.0
+    keys[0, 0], keys[0, 1] = key_before, key
     whole2 = (x - own.x) ** 2 + (y - own.y) ** 2 + (z - own.z) ** 2
-    depth = 1
+    last, depth = here, 1
     while depth > 0:
         depth -= 1
-        a, b, range_a, range_b = ends[depth, 0], ends[depth, 1], ranges[depth, 0], ranges[depth, 1]
-        if range_a == range_b or whole2 * (b - a) ** 2 <= _PIECE_CHORD2:
+        a, b, key_a, key_b = share[depth, 0], share[depth, 1], keys[depth, 0], keys[depth, 1]
+        if whole2 * (b - a) ** 2 <= _PIECE_CHORD2 or lie_in_one(start, key_a, key_b):
             continue
         half = 0.5 * (a + b)
         mx, my, mz = own.x + half * (x - own.x), own.y + half * (y - own.y), own.z + half * (z - own.z)
-        middle = range_of(index.start, leaf_key(mx, my, mz))
-        if middle not in (range_a, range_b):
-            scan(row, slot, time_us, x, y, z, middle, own, index, stamp, hit, counter)
-        ends[depth, 0], ends[depth, 1] = a, half
-        ranges[depth, 0], ranges[depth, 1] = range_a, middle
-        ends[depth + 1, 0], ends[depth + 1, 1] = half, b
-        ranges[depth + 1, 0], ranges[depth + 1, 1] = middle, range_b
+        middle = leaf_key(mx, my, mz)
+        if middle < start[last] or middle >= start[last + 1]:
+            last = range_of(start, middle)
+            scan(row, slot, time_us, x, y, z, last, own, index, stamp, hit, counter)
+        share[depth, 0], share[depth, 1], keys[depth, 0], keys[depth, 1] = a, half, key_a, middle
+        share[depth + 1, 0], share[depth + 1, 1], keys[depth + 1, 0], keys[depth + 1, 1] = half, b, middle, key_b
         depth += 2
+
+
+@kernel
+def lie_in_one(start: I64, key: int, other: int) -> bool:
+    """Whether the smallest cell around two places lies in one range: then so does the way between them, for a cell is
+    convex. A range by itself is not.
+    """
+    span = 0
+    while (key | span) != (other | span):
+        span = (span << 2) | 3
+        if span > _FACE_SPAN:
+            return False
+    found = range_of(start, key)
+    return bool(start[found] <= key & ~span and key | span < start[found + 1])
 
 
 @inlined_kernel
@@ -361,6 +378,6 @@ def find_dwelt(
 
 
 ALL = (
-    trigger_batch, look, is_inside, do_cross, cross, scan, leads_through, note, enter, release, release_all, install,
+    trigger_batch, look, is_inside, do_cross, cross, lie_in_one, scan, leads_through, note, enter, release, release_all, install,
     forget_players, drop_fences, find_dwelt,
 )  # fmt: skip
