@@ -218,13 +218,13 @@ def lie_in_one(start: I64, key: int, other: int) -> bool:
     """Whether the smallest cell around two places lies in one range: then so does the way between them, for a cell is
     convex. A range by itself is not.
     """
-    span = 0
+    span = 1
     while (key | span) != (other | span):
         span = (span << 2) | 3
         if span > _FACE_SPAN:
             return False
     found = range_of(start, key)
-    return bool(start[found] <= key & ~span and key | span < start[found + 1])
+    return bool(start[found] <= (key & ~span) + 1 and key | span < start[found + 1])
 
 
 @inlined_kernel
@@ -378,6 +378,6 @@ def find_dwelt(
 
 
 ALL = (
-    trigger_batch, look, is_inside, do_cross, cross, lie_in_one, scan, leads_through, note, enter, release, release_all, install,
-    forget_players, drop_fences, find_dwelt,
+    trigger_batch, look, is_inside, do_cross, cross, lie_in_one, scan, leads_through, note, enter, release, release_all,
+    install, forget_players, drop_fences, find_dwelt,
 )  # fmt: skip
