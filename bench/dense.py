@@ -14,7 +14,6 @@ import numpy as np
 from msgspec import Struct
 
 from bench import crowd
-from bench.load.http import request
 from bench.load.paced import PacedLoad, PacedPlan
 from bench.load.process import Generator
 from bench.machine import machine, rss_mb
@@ -23,6 +22,7 @@ from bench.prove.outcome import percentile, say
 from bench.report import Report
 from bench.rounds import Rounds, cpu_us, measure, spans
 from bench.servers import ServerProcess
+from overworld.client.raw_http import request
 from overworld.domains.world.engine.engine import warm
 from overworld.domains.world.service import World
 from overworld.domains.world.types import WorldSettings

@@ -14,7 +14,6 @@ from msgspec import Struct
 
 from bench import report, wrk
 from bench.load.fixes import FIRST_LAT_DEG, FixesLoad, FixesPlan, lng_deg
-from bench.load.http import request
 from bench.load.process import Generator
 from bench.machine import machine, rss_mb
 from bench.players import Seat, sign_in
@@ -23,6 +22,7 @@ from bench.report import Report
 from bench.rounds import Json, Over, Round, RoundCount, Seconds, cpu_us, measure, spans
 from bench.servers import ServerProcess
 from bench.wrk import Wrk, write_requests
+from overworld.client.raw_http import request
 
 _GUESS_PER_S = 60_000
 _PLAYERS_PER_CONNECTION = 8

@@ -14,7 +14,6 @@ from msgspec import Struct
 
 from bench import report, wrk
 from bench.dense import Dense, measure_dense
-from bench.load.http import request
 from bench.machine import machine, rss_mb
 from bench.players import ask_all, fix_request, sign_in
 from bench.prove.outcome import say
@@ -22,6 +21,7 @@ from bench.report import Report
 from bench.rounds import Json, RoundCount, Seconds, cpu_us, spans
 from bench.servers import ServerProcess
 from bench.wrk import Wrk, WrkRounds, write_requests
+from overworld.client.raw_http import request
 
 _MIDDLE_DEG = (48.137, 11.575)
 _CITY_DEG = (0.09, 0.135)  # 10 km by 10 km at this latitude

@@ -10,9 +10,9 @@ from uuid import UUID, uuid4
 import msgspec
 from msgspec import Struct
 
-from bench.load.http import HttpLine, request
 from bench.prove.outcome import Steps
 from overworld.client import Session
+from overworld.client.raw_http import HttpLine, request
 
 _AT_ONCE = 16
 

@@ -30,6 +30,7 @@ settings.load_profile("untimed")
 
 SHARING_SERVERS = (
     "tests/app/live/test_live.py",
+    "tests/app/bots/test_bots.py",
     "tests/app/replay/test_replay.py",
     "tests/docs/test_add_a_domain.py",
     "tests/docs/test_examples.py",

@@ -16,14 +16,14 @@ from typing import Self
 import msgspec
 from msgspec import Struct
 
-from bench.load.http import HttpLine, request
 from bench.load.process import Tally
-from bench.load.socket import SocketLine
 from bench.players import Seat
 from bench.prove.books import Told
 from overworld.app.game import check
 from overworld.client import Collected
 from overworld.client.messages import Frame
+from overworld.client.raw import SocketLine
+from overworld.client.raw_http import HttpLine, request
 from overworld.domains.gameplay.rules import spawn_table
 from overworld.domains.gameplay.spawns import Spawns, cells_at
 from overworld.geo import cells

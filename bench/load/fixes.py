@@ -13,9 +13,9 @@ import msgspec
 from msgspec import Struct
 
 from bench.load.process import Tally
-from bench.load.socket import SocketLine
 from bench.players import Seat
 from overworld.client.messages import Frame
+from overworld.client.raw import SocketLine
 
 FIRST_LAT_DEG = 40.0
 

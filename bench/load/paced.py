@@ -11,8 +11,8 @@ from typing import Protocol, Self
 
 from msgspec import Struct
 
-from bench.load.http import Answered, HttpLine
 from bench.load.process import Tally
+from overworld.client.raw_http import Answered, HttpLine
 
 _OK = 200
 _LAST_ANSWERS_S = 10.0

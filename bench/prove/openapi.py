@@ -50,6 +50,7 @@ STAFF_ONLY = frozenset(
         "/v1/game/quests",
         "/v1/game/reload",
         *(f"/v1/admin/fences{rest}" for rest in ("", "/import", "/{fence_id}")),
+        "/v1/admin/trust/{player}/held",
     ]
 )
 # To a schema 2.0 is an integer; bodies are decoded strictly, and a client that writes 2.0 does not mean a count.

@@ -12,12 +12,12 @@ from msgspec.structs import replace
 
 from bench.collecting import crowded
 from bench.load.fixes import Times, Walker
-from bench.load.http import request
 from bench.load.process import Tally
 from bench.machine import CpuUse, Machine
 from bench.report import Report, line_of
 from bench.rounds import round_of
 from overworld.app.game import SHIPPED
+from overworld.client.raw_http import request
 
 MACHINE = Machine(cpu="a processor", cores=2, memory_gb=1.0, kernel="Linux", python="3.11", postgres="18.4")
 QUIET = CpuUse(seconds=1.0, server=0.5, postgres=0.2, generator=0.1, others=0.0, cores=2)

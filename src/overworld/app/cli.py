@@ -17,6 +17,7 @@ from cyclopts import App, CycloptsError, Group
 
 from overworld import __version__
 from overworld.app.commands import boards, config, events, game, ledger, migrate, simulate
+from overworld.app.commands.bots import bots
 from overworld.app.commands.demo import demo
 from overworld.app.commands.doctor import doctor
 from overworld.app.commands.replay import replay
@@ -73,6 +74,7 @@ _COMMANDS: tuple[tuple[Group, App | Callable[..., Any]], ...] = (
     (_RUN, serve),
     (_RUN, replay),
     (_RUN, demo),
+    (_RUN, bots),
     (_MAKE, game.app),
     (_MAKE, simulate.app),
     (_KEEP, doctor),

@@ -19,6 +19,8 @@ _SCOPES = frozenset(
         Scope.FENCES_WRITE,
         Scope.GAME_PLACE,
         Scope.GAME_RELOAD,
+        Scope.TRUST_DECIDE,
+        Scope.TRUST_READ,
         Scope.WORLD_READ,
         Scope.WORLD_REPLAY,
     }
@@ -36,7 +38,7 @@ class BadDeveloperKey(Refusal):
 
 
 class DeveloperKey:
-    """Adds scopes to whoever presents the key: what staff may do with the game and its fences, and all of the world."""
+    """Adds scopes to whoever presents the key: those of staff, and `world.replay`."""
 
     def __init__(self, key: str) -> None:
         self._key = key.encode()

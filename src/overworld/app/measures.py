@@ -54,6 +54,7 @@ def register(metrics: Metrics, *, house: House) -> None:
     _lanes(metrics, house.quests.completing.lanes)
     _lanes(metrics, house.membership.service.lanes)
     _promises(metrics, house)
+    _held(metrics, house)
     _world(metrics, house)
     _ledger(metrics, house)
     _leaderboards(metrics, house)
@@ -134,6 +135,13 @@ def _promises(metrics: Metrics, house: House) -> None:
     metrics.gauge(
         "overworld_ledger_promises_expired", "Promises that this process let go, over time.", lambda: expiry.expired
     )
+
+
+def _held(metrics: Metrics, house: House) -> None:
+    held = house.gameplay.held
+    meaning = "Rewards that were held, by what this process made of them."
+    metrics.gauge("overworld_held_rewards", meaning, lambda: held.released, labels={"state": "released"})
+    metrics.gauge("overworld_held_rewards", meaning, lambda: held.denied, labels={"state": "denied"})
 
 
 def _world(metrics: Metrics, house: House) -> None:

@@ -131,6 +131,7 @@ class Pond:
             outbox=outbox,
             ledger=ledger.service,
             kit=game.kit,
+            trust=Reputations(),
             secret="a secret of the tests",
         )
         quests = quests_wiring.build(
@@ -141,6 +142,7 @@ class Pond:
             rewards=carry.rewards,
             last_fix=fixes,
             currencies=ledger.service.currencies,
+            trust=Reputations(),
             fix_age_max_s=60,
         )
         versions = build(

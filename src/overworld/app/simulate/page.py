@@ -34,23 +34,43 @@ td + td, th + th { text-align: right; }
 
 def page(report: Report) -> str:
     """The whole page."""
-    title = f"The economy of {report.game}"
-    bad = bool(report.missed or report.faults)
-    sections = (
-        ("Figures", figure_rows(report)),
-        ("Faucets, sinks and what moved", flow_rows(report)),
-        ("Levels", level_rows(report)),
-        ("Quests", quest_rows(report)),
-        ("Players", profile_rows(report)),
-        ("Refused", refusal_rows(report)),
+    return document(
+        f"The economy of {report.game}",
+        about=summary(report),
+        verdict=verdict(report),
+        is_bad=bool(report.missed or report.faults),
+        charts=list(_charts(report)),
+        sections=(
+            ("Figures", figure_rows(report)),
+            ("Faucets, sinks and what moved", flow_rows(report)),
+            ("Levels", level_rows(report)),
+            ("Quests", quest_rows(report)),
+            ("Players", profile_rows(report)),
+            ("Refused", refusal_rows(report)),
+        ),
     )
+
+
+def document(
+    title: str,
+    *,
+    about: str,
+    verdict: Sequence[str],
+    is_bad: bool,
+    charts: Sequence[str],
+    sections: Sequence[tuple[str, Sequence[Sequence[str]]]],
+) -> str:
+    """A page of this kind: a title, a sentence, the verdict, charts as SVG, and tables with a head each.
+
+    A table without a row but its head is left out.
+    """
     parts = [
         '<!doctype html><html lang="en"><meta charset="utf-8">',
         '<meta name="viewport" content="width=device-width, initial-scale=1">',
         f"<title>{escape(title)}</title><style>{plot.STYLE}{_STYLE}</style>",
-        f"<h1>{escape(title)}</h1><p>{escape(summary(report))}</p>",
-        *(f'<p class="{"bad" if bad else "good"}">{escape(line)}</p>' for line in verdict(report)),
-        f'<div class="charts">{"".join(f"<div>{chart}</div>" for chart in _charts(report))}</div>',
+        f"<h1>{escape(title)}</h1><p>{escape(about)}</p>",
+        *(f'<p class="{"bad" if is_bad else "good"}">{escape(line)}</p>' for line in verdict),
+        f'<div class="charts">{"".join(f"<div>{chart}</div>" for chart in charts)}</div>',
         *(f"<h2>{escape(name)}</h2>{_table(rows)}" for name, rows in sections if len(rows) > 1),
         "</html>",
     ]

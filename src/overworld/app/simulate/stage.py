@@ -180,6 +180,7 @@ async def opened(game: Game, *, database: Database, seed: int) -> AsyncIterator[
         outbox=outbox,
         ledger=ledger.service,
         kit=game.kit,
+        trust=TrustEverybody(),
         secret=secret,
         settings=CarrySettings(lanes=1),
     )
@@ -207,6 +208,7 @@ async def opened(game: Game, *, database: Database, seed: int) -> AsyncIterator[
         rewards=carry.rewards,
         last_fix=LastStood(fixes),
         currencies=currencies,
+        trust=TrustEverybody(),
         fix_age_max_s=GameplaySettings().fix_age_max_s,
     )
     await quests.catalogue.adopt(game.quests, at=clock.now())

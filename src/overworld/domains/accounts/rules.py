@@ -52,12 +52,14 @@ _GUEST = frozenset({Scope.ACCOUNT_SELF})
 _SCOPES: Mapping[Role, frozenset[str]] = MappingProxyType(
     {
         Role.PLAYER: _PLAYER,
-        Role.MODERATOR: _PLAYER | {Scope.WORLD_READ},
+        Role.MODERATOR: _PLAYER | {Scope.TRUST_DECIDE, Scope.TRUST_READ, Scope.WORLD_READ},
         Role.ADVERTISER: _GUEST,
         Role.SPONSOR: _GUEST,
         Role.AUDITOR: _GUEST,
         Role.GOVERNMENT: _GUEST,
-        Role.ADMIN: _PLAYER | _FENCES | {Scope.GAME_PLACE, Scope.GAME_RELOAD, Scope.WORLD_READ},
+        Role.ADMIN: _PLAYER
+        | _FENCES
+        | {Scope.GAME_PLACE, Scope.GAME_RELOAD, Scope.TRUST_DECIDE, Scope.TRUST_READ, Scope.WORLD_READ},
         Role.DEVELOPER: _PLAYER | _FENCES | {Scope.WORLD_READ},
     }
 )

@@ -12,6 +12,9 @@ from msgspec import Struct
 from overworld.domains.gameplay import store
 from overworld.domains.gameplay.claims import Claims
 from overworld.domains.gameplay.consumers import placed_tail
+from overworld.domains.gameplay.held.jobs import Releasing
+from overworld.domains.gameplay.held.routes import routes as held_routes
+from overworld.domains.gameplay.held.service import HeldRewards
 from overworld.domains.gameplay.in_force import DefinitionInForce
 from overworld.domains.gameplay.land import Land
 from overworld.domains.gameplay.placed import Placed
@@ -21,7 +24,7 @@ from overworld.domains.gameplay.routes import routes
 from overworld.domains.gameplay.rules import catalogue_of, spawn_table
 from overworld.domains.gameplay.service import Gameplay
 from overworld.domains.gameplay.spawns import Spawns
-from overworld.domains.gameplay.types import CollectibleRules, GameplaySettings, ProgressionRules
+from overworld.domains.gameplay.types import CollectibleRules, GameplaySettings, ProgressionRules, SpawnTable
 from overworld.kernel.clock import Clock
 from overworld.kernel.events import Envelope
 from overworld.kernel.ids import IdSource
@@ -37,11 +40,13 @@ class GameplayParts(Struct, frozen=True, kw_only=True):
     """What gameplay contributes to the app.
 
     Call `placing.load()` before the ports open, after `on_events` is fed, and `service.close()` when shutting down,
-    before the database closes.
+    before the database closes. Run `releasing` in every process.
     """
 
     service: Gameplay
     placing: Placing
+    held: HeldRewards
+    releasing: Releasing
     definition: DefinitionInForce
     on_events: Callable[[Sequence[Envelope]], Awaitable[None]]
     routes: list[ControllerRouterHandler]
@@ -69,13 +74,7 @@ async def build(
     chosen = settings or GameplaySettings()
     by_code = {currency.code: currency for currency in currencies}
     placed = Placed(cell_level=collectibles.cell_level)
-    spawns = Spawns(
-        key=chosen.spawn_key.encode() or await _spawn_key(database),
-        table=spawn_table(collectibles, progression, by_code),
-        placed=placed,
-        cells_cached_max=chosen.cells_cached_max,
-        land=Land.bundled(),
-    )
+    spawns = await _spawns(database, chosen, spawn_table(collectibles, progression, by_code), placed)
     claims = Claims(
         database=database,
         clock=clock,
@@ -92,13 +91,7 @@ async def build(
         gear=gear,
     )
     service = Gameplay(
-        database=database,
-        clock=clock,
-        ledger=ledger,
-        sight=sight,
-        spawns=spawns,
-        claims=claims,
-        settings=chosen,
+        database=database, clock=clock, ledger=ledger, sight=sight, spawns=spawns, claims=claims, settings=chosen
     )
     placing = Placing(
         database=database,
@@ -110,12 +103,33 @@ async def build(
         catalogue=catalogue_of(collectibles, progression, by_code),
         placed_max=chosen.placed_max,
     )
+    held = HeldRewards(
+        database=database,
+        clock=clock,
+        outbox=outbox,
+        ledger=ledger,
+        trust=trust,
+        currencies=by_code,
+        levels=progression.levels,
+    )
     return GameplayParts(
         service=service,
         placing=placing,
-        definition=DefinitionInForce(spawns=spawns, claims=claims, placing=placing),
+        held=held,
+        releasing=Releasing(held, every_s=chosen.held_look_s),
+        definition=DefinitionInForce(spawns=spawns, claims=claims, placing=placing, held=held),
         on_events=placed_tail(placing),
-        routes=routes(service, placing, alias=alias),
+        routes=[*routes(service, placing, alias=alias), *held_routes(held)],
+    )
+
+
+async def _spawns(database: Database, settings: GameplaySettings, table: SpawnTable, placed: Placed) -> Spawns:
+    return Spawns(
+        key=settings.spawn_key.encode() or await _spawn_key(database),
+        table=table,
+        placed=placed,
+        cells_cached_max=settings.cells_cached_max,
+        land=Land.bundled(),
     )
 
 

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from typing import Protocol
 from uuid import UUID
 
+from overworld.kernel.standing import Standing
+
 
 class Directory(Protocol):
     """Who is who; another domain keeps it."""
@@ -18,12 +20,12 @@ class Directory(Protocol):
 class Trust(Protocol):
     """How far players are to be trusted."""
 
-    async def scores(self, player_ids: Sequence[UUID]) -> Sequence[float]:
-        """The reputations, 0 to 1, aligned with `player_ids`. One round trip at most, none in a single process."""
+    async def standings(self, player_ids: Sequence[UUID]) -> Sequence[Standing]:
+        """The standings, aligned with `player_ids`. No round trip when all are known in this process, one at most."""
         ...
 
 
-class Standing(Protocol):
+class Advance(Protocol):
     """How far a player has come."""
 
     @property
@@ -33,6 +35,6 @@ class Standing(Protocol):
 class Progress(Protocol):
     """How far players have come; another domain keeps it."""
 
-    async def progress(self, account_ids: Sequence[UUID]) -> Sequence[Standing]:
-        """The standings, aligned with `account_ids`; who never played has the first level. One round trip at most."""
+    async def progress(self, account_ids: Sequence[UUID]) -> Sequence[Advance]:
+        """Where they are, aligned with `account_ids`; who never played has the first level. One round trip at most."""
         ...

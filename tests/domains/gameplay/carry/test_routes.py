@@ -51,6 +51,7 @@ async def client(camp):
         outbox=camp.outbox,
         ledger=camp.ledger,
         kit=kit(),
+        trust=camp.trust,
         secret=SECRET.decode(),
     )
     routes = parts.routes(

@@ -25,7 +25,7 @@ from overworld.kernel.refusals import Refusal
 from overworld.platform.eventlog import PostgresOutbox
 from overworld.platform.eventlog.store import read
 from overworld.platform.eventlog.types import START
-from tests.domains.gameplay.field import CURRENCIES, HOME, SCHEMAS, Fixes
+from tests.domains.gameplay.field import CURRENCIES, HOME, SCHEMAS, Fixes, Reputations
 
 LAT, LNG = cells.centre_deg(HOME)
 BY_CODE = {currency.code: currency for currency in CURRENCIES}
@@ -49,6 +49,7 @@ class Hall:
         self.clock = clock
         self.ids = ids
         self.fixes = Fixes()
+        self.trust = Reputations()
         self.outbox = PostgresOutbox(ids=ids)
         self.ledger = Ledger(database=database, currencies=BY_CODE)
         self._kit = kit_of(ItemRules(), ToolRules(), {}, currencies=BY_CODE, levels=LEVELS)
@@ -63,6 +64,7 @@ class Hall:
             rewards=Rewards(kit=self._kit, ledger=self.ledger, ids=self.ids),
             last_fix=self.fixes,
             currencies=BY_CODE,
+            trust=self.trust,
             fix_age_max_s=60,
         )
         await parts.catalogue.adopt(quests, at=self.clock.now())

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from litestar.types import ControllerRouterHandler
 from msgspec import Struct
 
+from overworld.domains.gameplay.ports import Trust
 from overworld.domains.gameplay.quests.catalogue import Catalogue
 from overworld.domains.gameplay.quests.completing import Completing
 from overworld.domains.gameplay.quests.ending import Ending
@@ -48,6 +49,7 @@ def build(
     rewards: Rewards,
     last_fix: LastFix,
     currencies: Mapping[str, Currency],
+    trust: Trust,
     fix_age_max_s: int,
     settings: QuestSettings | None = None,
 ) -> QuestParts:
@@ -72,6 +74,7 @@ def build(
         ledger=ledger,
         rewards=rewards,
         catalogue=catalogue,
+        trust=trust,
         settings=chosen,
     )
     return QuestParts(

@@ -29,7 +29,7 @@ from overworld.platform.http import (
     needs,
     require_match,
 )
-from overworld.platform.http.errors import BadRequest, PreconditionFailed
+from overworld.platform.http.errors import BadCursor, BadRequest, PreconditionFailed
 from overworld.platform.http.paging import LIMIT_DEFAULT
 from overworld.platform.http.problems import fault
 from overworld.platform.postgres.idempotency import KeyReused
@@ -80,7 +80,7 @@ def routes(fences: Fences) -> list[HTTPRouteHandler]:
         answer = await fences.take_in(data, by=caller.principal.account_id, key=idempotency_key or "")
         return keyed_reply(answer, status=201)
 
-    @get(PATH, opt=needs(Scope.FENCES_READ))
+    @get(PATH, opt=needs(Scope.FENCES_READ, refusals=(BadCursor,)))
     async def fences_list(
         *,
         lat: LatQuery = None,

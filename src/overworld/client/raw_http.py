@@ -1,8 +1,9 @@
-"""HTTP by hand: one request at a time on a connection that stays open, at a tenth of the cost of a full client."""
+"""HTTP by hand for who asks for thousands: one request at a time on an open connection, at a tenth of the cost."""
 
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import Callable
 from typing import Self, cast
 from urllib.parse import urlsplit
@@ -10,6 +11,8 @@ from urllib.parse import urlsplit
 from httptools import HttpResponseParser
 
 Answered = Callable[[int, bytes], None]
+
+_HTTP, _HTTPS = 80, 443
 
 
 class Cut(Exception):
@@ -26,13 +29,22 @@ class HttpLine(asyncio.Protocol):
         self._transport: asyncio.Transport
 
     @classmethod
-    async def connect(cls, url: str) -> Self:
-        """A connection to the server at an address. Raises: OSError."""
+    async def connect(cls, url: str, *, tls: ssl.SSLContext | None = None) -> Self:
+        """A connection to the server at an address; `tls` says whom to trust. Raises: OSError; ValueError."""
         where = urlsplit(url)
-        assert where.hostname is not None, url
-        assert where.port is not None, url
-        _, line = await asyncio.get_running_loop().create_connection(cls, where.hostname, where.port)
+        if where.hostname is None:
+            raise ValueError(f"{url} is no address")
+        is_tls = where.scheme == "https"
+        port = where.port or (_HTTPS if is_tls else _HTTP)
+        _, line = await asyncio.get_running_loop().create_connection(
+            cls, where.hostname, port, ssl=(tls or True) if is_tls else None
+        )
         return line
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it can still be asked."""
+        return not self._transport.is_closing()
 
     def send(self, request: bytes, answered: Answered) -> None:
         """Sends a request; the one before must have been answered."""
@@ -42,7 +54,12 @@ class HttpLine(asyncio.Protocol):
     async def ask(self, request: bytes) -> tuple[int, bytes]:
         """Sends a request and gives status and body of its answer. Raises: Cut."""
         answer: asyncio.Future[tuple[int, bytes]] = asyncio.get_running_loop().create_future()
-        self.send(request, lambda status, body: answer.set_result((status, body)))
+
+        def answered(status: int, body: bytes) -> None:
+            if not answer.done():
+                answer.set_result((status, body))
+
+        self.send(request, answered)
         status, body = await answer
         if status == 0:
             raise Cut
@@ -77,10 +94,17 @@ class HttpLine(asyncio.Protocol):
 
 
 def request(
-    method: str, path: str, *, token: str = "", key: str = "", idempotency_key: str = "", body: str = ""
+    method: str,
+    path: str,
+    *,
+    token: str = "",
+    key: str = "",
+    idempotency_key: str = "",
+    body: str = "",
+    host: str = "127.0.0.1",
 ) -> str:
     """A whole request; text is ASCII. `token` is the player's, `key` the developer key."""
-    lines = [f"{method} {path} HTTP/1.1", "Host: 127.0.0.1"]
+    lines = [f"{method} {path} HTTP/1.1", f"Host: {host}"]
     lines += [f"Authorization: Bearer {token}"] * bool(token) + [f"Overworld-Key: {key}"] * bool(key)
     lines += [f"Idempotency-Key: {idempotency_key}"] * bool(idempotency_key)
     lines += ["Content-Type: application/json", f"Content-Length: {len(body)}"] * bool(body)
