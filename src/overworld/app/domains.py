@@ -120,6 +120,7 @@ async def build(platform: Platform) -> Domains:
         settings=replace(settings.world, share_fixes=settings.world.share_fixes or bool(settings.database.dsn)),
         rules=game.movement,
         interest=game.interest,
+        ids=platform.ids,
     )
     standings = trust_wiring.build_standings(database=platform.database, settings=settings.trust)
     carry = await _carry(platform, ledger, standings)
