@@ -27,6 +27,7 @@ from overworld.kernel.refusals import Fault, Refusal
 from overworld.platform.eventlog.store import read
 from overworld.platform.eventlog.types import START
 from overworld.platform.postgres.idempotency import KeyReused
+from tests.audited import staff
 from tests.domains.gameplay.field import CURRENCIES, HOME, RULES, SECRET, CountingDatabase, code_of
 
 ANN, BEN, STAFF, CAMPAIGN = (UUID(int=n) for n in (1, 2, 8, 9))
@@ -42,7 +43,7 @@ def item(field, **changes):
 
 
 async def place(server, *items, key="k"):
-    answer = await server.placing.place(PlaceCollectibles(placed_by=STAFF, items=items, key=key))
+    answer = await server.placing.place(PlaceCollectibles(placed_by=STAFF, staff=staff(STAFF), items=items, key=key))
     return answer.value.items
 
 
@@ -179,7 +180,7 @@ async def test_what_is_withdrawn_is_collected_by_nobody_also_where_the_news_is_l
     await late.on_events(await news(field))
     assert await claim(field, late, ANN, told.id) == "ok"
     field.clock.advance(timedelta(seconds=1))
-    await server.placing.withdraw(told.id, by=STAFF)
+    await server.placing.withdraw(told.id, by=STAFF, staff=staff(STAFF))
     assert told.id not in await around(field, server, BEN) and told.id in await around(field, late, BEN)
     assert [await claim(field, one, BEN, told.id) for one in (server, late)] == ["expired", "expired"]
     await late.on_events(await news(field))
@@ -204,7 +205,7 @@ async def test_claims_in_flight_beside_a_withdrawal_are_before_it_or_after(field
     async def withdraw():
         while await paid(field) == 0:
             pass
-        await server.placing.withdraw(told.id, by=STAFF)
+        await server.placing.withdraw(told.id, by=STAFF, staff=staff(STAFF))
         withdrawn.set()
 
     withdrawn = asyncio.Event()
@@ -250,7 +251,7 @@ async def test_news_in_any_order_ends_the_same(field, server):
     late = await field.parts(WITH_TOKENS)
     [told] = await place(server, item(field))
     field.clock.advance(timedelta(seconds=1))
-    await server.placing.withdraw(told.id, by=STAFF)
+    await server.placing.withdraw(told.id, by=STAFF, staff=staff(STAFF))
     for one in reversed(await news(field)):
         await late.on_events([one])
         assert told.id not in await around(field, late)
@@ -262,7 +263,7 @@ async def test_news_in_any_order_ends_the_same(field, server):
 async def test_withdrawing_is_told_once_and_needs_something_that_was_placed(field, server):
     [told] = await place(server, item(field))
     for _ in range(2):
-        await server.placing.withdraw(told.id, by=STAFF)
+        await server.placing.withdraw(told.id, by=STAFF, staff=staff(STAFF))
     placed, withdrawn = [envelope.decode() for envelope in await news(field)]
     assert placed == CollectiblePlaced(
         collectible_id=told.id,
@@ -283,7 +284,7 @@ async def test_withdrawing_is_told_once_and_needs_something_that_was_placed(fiel
     forged = told.id[:-1] + ("A" if told.id[-1] != "A" else "B")
     for wrong in (field.shared()[0].id, forged, "x", ""):
         with pytest.raises(NotFound):
-            await server.placing.withdraw(wrong, by=STAFF)
+            await server.placing.withdraw(wrong, by=STAFF, staff=staff(STAFF))
 
 
 async def test_a_request_sent_twice_places_once(field, server):

@@ -16,6 +16,7 @@ from overworld.kernel.identity import Principal, Scope
 from overworld.platform.http import HttpSettings, LimitSettings, build_http
 from overworld.platform.limiter import MemoryLimiter
 from overworld.platform.observability import Metrics
+from tests.audited import KeptTrail
 from tests.domains.gameplay.carry.camp import ANN, BEN, ITEMS, SECRET, WOODEN, kit
 
 
@@ -59,6 +60,7 @@ async def client(camp):
         ids=camp.ids,
         outbox=camp.outbox,
         directory=Names(),
+        audit=KeptTrail(),
         tools_alias="picks",
     )
     app: Any = build_http(
