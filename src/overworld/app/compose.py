@@ -41,7 +41,7 @@ from overworld.domains.gameplay.sync.wiring import SyncParts
 from overworld.domains.gameplay.wiring import GameplayParts
 from overworld.domains.ledger.wiring import LedgerDomain, SendingParts
 from overworld.domains.realtime.gateway import Gateway
-from overworld.domains.world.consumers import TOPICS as VISIBILITY_TOPICS
+from overworld.domains.world.consumers import TOPICS as CHOICE_TOPICS
 from overworld.domains.world.wiring import WorldParts
 from overworld.flows import (
     boards_to_sockets,
@@ -244,7 +244,7 @@ def readers(house: House, *, game: Game, room_level: int) -> Sequence[tuple[str,
 
     return [
         ("revocations", sorted(REVOCATION_TOPICS), revoke),
-        ("visibility", sorted(VISIBILITY_TOPICS), house.world.on_events),
+        ("choices", sorted(CHOICE_TOPICS), house.world.on_events),
         ("placed", sorted(PLACED_TOPICS), house.gameplay.on_events),
         ("versions", sorted(versions_service.TOPICS), versions_service.versions_tail(house.versions)),
         ("collections", sorted({*collections_to_sockets.TOPICS, *levels_to_sockets.TOPICS}), show_collected),

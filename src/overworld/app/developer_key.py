@@ -18,6 +18,7 @@ _SCOPES = frozenset(
         Scope.AUDIT_READ,
         Scope.GAME_PLACE,
         Scope.GAME_RELOAD,
+        Scope.LOCATION_AUDIT,
         Scope.WEBHOOK_MANAGE,
         Scope.WORLD_READ,
         Scope.WORLD_REPLAY,

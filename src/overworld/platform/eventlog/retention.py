@@ -53,6 +53,7 @@ SET stamp = '3', id = coalesce(
     (SELECT last_value FROM eventlog.outbox_id));
 UPDATE eventlog.outbox SET stamp = '3'"""
 
+
 async def _make_ahead(tx: Tx, today: date, *, days_ahead: int) -> None:
     have = await days_of(tx, _TABLE)
     for day in (today + timedelta(days=n) for n in range(days_ahead + 1)):

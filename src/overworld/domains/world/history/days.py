@@ -42,7 +42,7 @@ async def make_days(database: Database, wanted: Collection[date]) -> frozenset[d
 
 
 async def maintain(database: Database, *, now: datetime, settings: HistorySettings) -> None:
-    """One round: days made ahead, those whose time is over taken out, then each counted and dropped, old counts deleted.
+    """One round: days made ahead, those whose time is over taken out, counted and dropped, old counts deleted.
 
     A day is taken out in a moment and counted at leisure, in a transaction that also drops it: whatever ends a round,
     the next one goes on, and nothing is counted twice. Servers take turns; a lock that does not come within 2 s ends

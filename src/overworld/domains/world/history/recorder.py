@@ -54,7 +54,7 @@ class Recorder:
         return len(self._waiting)
 
     def tell(self, batch: Pass) -> None:
-        """Queues the fixes of a pass that are told as `events.location.updated`, but those on a time line of their own."""
+        """Queues the fixes of a pass that are told as `events.location.updated`, none on a time line of its own."""
         rows = ((batch.judged["tell"] == TELL_MOVED) & (batch.fix["flags"] & OWN_TIMELINE == 0)).nonzero()[0]
         if rows.size == 0:
             return

@@ -104,7 +104,7 @@ def _instant(name: str, text: str | None) -> datetime | None:
     if text is None:
         return None
     try:
-        instant = msgspec.convert(text, datetime)
+        instant: datetime = msgspec.convert(text, datetime)
     except msgspec.ValidationError as error:
         raise BadRequest(errors=[fault("query", name, "There is no such time")]) from error
     return instant if instant.tzinfo else instant.replace(tzinfo=UTC)

@@ -36,7 +36,9 @@ class HistorySettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         Precision,
         Meta(description="how exactly places are kept: as they came, or as centres of cells of `world.coarse_level`"),
     ] = "exact"
-    fix_days: Annotated[int, Meta(ge=1, le=3_650, description="whole days of UTC that fixes are kept, besides today")] = 7
+    fix_days: Annotated[
+        int, Meta(ge=1, le=3_650, description="whole days of UTC that fixes are kept, besides today")
+    ] = 7
     hour_days: Annotated[
         int, Meta(ge=1, le=36_500, description="days that counts of fixes and players by cell and hour are kept")
     ] = 400

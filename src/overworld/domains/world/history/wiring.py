@@ -37,9 +37,7 @@ def build(
     coarse_level: int,
 ) -> HistoryParts:
     """The history of a world's players."""
-    recorder = Recorder(
-        players=players, database=database, clock=clock, settings=settings, coarse_level=coarse_level
-    )
+    recorder = Recorder(players=players, database=database, clock=clock, settings=settings, coarse_level=coarse_level)
     service = History(
         recorder=recorder,
         database=database,

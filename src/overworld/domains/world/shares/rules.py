@@ -12,7 +12,7 @@ _MARGIN_M = 0.01
 
 
 def zone_of(home: Home, *, coarse_level: int) -> Zone:
-    """The zone of a home: the S2 cell around it that is about as wide as its radius, or coarser, and the disc around it.
+    """The zone of a home: a disc around the middle of the S2 cell that holds it, of one as wide as the radius or wider.
 
     The zone holds the whole disc around the home. It follows from the cell and the radius alone, so whoever measures
     it, however well, learns the cell and not the place in it; and a home that is told again a few metres off, or by

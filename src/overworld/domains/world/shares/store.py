@@ -83,9 +83,7 @@ async def count_others(tx: Tx, owner_id: UUID, *, viewer_id: UUID, at: datetime)
 
 async def grant(tx: Tx, share: Share) -> None:
     """Keeps a share in the place of one from the same player to the same other. One round trip."""
-    await tx.execute(
-        _GRANT, share.id, share.owner_id, share.viewer_id, share.sight, share.granted_at, share.expires_at
-    )
+    await tx.execute(_GRANT, share.id, share.owner_id, share.viewer_id, share.sight, share.granted_at, share.expires_at)
 
 
 async def end(tx: Tx, share_id: UUID, *, player_id: UUID, at: datetime) -> Share | None:

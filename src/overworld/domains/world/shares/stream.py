@@ -62,7 +62,7 @@ class ShareStream:
                     self._show(self.sockets, share, fixes.get(share.owner_id))
 
     async def follow(self, *, viewer_ids: Collection[UUID] = (), owner_ids: Collection[UUID] = ()) -> None:
-        """Reads anew what some viewers are shown, and all who are shown some owners. Raises: Fault, and changes nothing."""
+        """Reads anew what some viewers are shown, and all who are shown some owners. Raises: Fault; nothing changes."""
         async with self._reading:
             owners = set(owner_ids)
             wanted = self._known.intersection(viewer_ids) | {
@@ -75,12 +75,10 @@ class ShareStream:
     async def _meet(self, accounts: Collection[UUID]) -> None:
         """Forgets viewers who left, and reads what those who came are shown."""
         present = set(accounts)
-        for gone in self._known - present:
-            self._shares.pop(gone, None)
-        self._known &= present
-        if present <= self._known:
-            return
         async with self._reading:
+            for gone in self._known - present:
+                self._shares.pop(gone, None)
+            self._known &= present
             new = present - self._known
             await self._read(new)
             self._known |= new

@@ -18,7 +18,9 @@ RADIUS_MIN_M, RADIUS_MAX_M = 50, 1_000
 class SharingSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How many places a player may share, and how often friends are told of them."""
 
-    shares_max: Annotated[int, Meta(ge=1, le=200, description="players to whom one player shows its place at a time")] = 50
+    shares_max: Annotated[
+        int, Meta(ge=1, le=200, description="players to whom one player shows its place at a time")
+    ] = 50
     told_every_s: Annotated[
         float, Meta(ge=1, le=3_600, description="least time between two `location.shared` of one share")
     ] = 5.0
