@@ -49,6 +49,8 @@ STAFF_ONLY = frozenset(
         "/v1/game/items",
         "/v1/game/quests",
         "/v1/game/reload",
+        "/v1/admin/location/{player}/history",
+        "/v1/admin/location/{player}/shares",
     ]
 )
 # To a schema 2.0 is an integer; bodies are decoded strictly, and a client that writes 2.0 does not mean a count.
@@ -173,6 +175,10 @@ class Player:
                 body = LJUBLJANA | {"accuracy_m": 5, "timestamp": datetime.now(UTC).isoformat()}
             case "/v1/location/visibility":
                 body = {"visible": True}
+            case "/v1/location/home":
+                body = LJUBLJANA | {"radius_m": 200}
+            case "/v1/location/share":
+                body = {"to": self._friend, "sight": "live", "expires_in_s": 3_600}
             case "/v1/game/collectibles" | "/v1/game/coins":
                 closes_at = datetime.now(UTC) + timedelta(hours=1)
                 body = {"items": [LJUBLJANA | {"type": "gold", "closes_at": closes_at.isoformat()}]}
@@ -236,6 +242,17 @@ class Player:
             self._collect()
             sleep(0.1)
         return name
+
+    def share(self) -> str:
+        """The id of a share that the player gave just now."""
+        path = "/v1/location/share"
+        headers = self.headers | {"Idempotency-Key": uuid4().hex}
+        return str(self._client.post(path, json=self.body(path), headers=headers).raise_for_status().json()["id"])
+
+    def live_somewhere(self) -> None:
+        """Tells a home."""
+        path = "/v1/location/home"
+        self._client.put(path, json=self.body(path), headers=self.headers).raise_for_status()
 
     def _granted(self, what: dict[str, Any]) -> dict[str, Any]:
         path = "/v1/game/items"
@@ -343,6 +360,12 @@ class Examination:
             truths["id"] = self._player.placed()
         if "/quests/{id}" in operation.path:
             truths["id"] = self._player.quest(met=operation.path.endswith("/complete"))
+        if "/location/" in operation.path:
+            truths |= {"player": self._player.id, "from": "2026-01-01T00:00:00Z", "to": "2100-01-01T00:00:00Z"}
+        if operation.path == "/v1/location/home":
+            self._player.live_somewhere()
+        if operation.path == "/v1/location/share/{id}":
+            truths["id"] = self._player.share()
         if "{item_id}" in operation.path:
             truths["item_id"] = self._player.cookie()
         if "{tool_id}" in operation.path:

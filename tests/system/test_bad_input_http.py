@@ -130,13 +130,20 @@ class Operation(Struct, frozen=True):
     @property
     def is_placing(self) -> bool:
         """Whether only staff may do it; the attack then has the developer key."""
-        return self.path in PLACING or (self.path, self.method) == ("/v1/game/quests", "POST")
+        staff_path = self.path in PLACING or self.path.startswith("/v1/admin/")
+        return staff_path or (self.path, self.method) == ("/v1/game/quests", "POST")
 
     def url(self) -> str:
         """An address with something in its path that is not there."""
         known = 10**9 if self.path.startswith("/v1/live/") else "A" * 32
         return self.path.format(
-            id=known, item_id="nothing", tool_id=uuid4(), session_id=uuid4(), number=10**9, name="nobody"
+            id=known,
+            item_id="nothing",
+            tool_id=uuid4(),
+            session_id=uuid4(),
+            number=10**9,
+            name="nobody",
+            player=uuid4(),
         )
 
 
@@ -201,6 +208,8 @@ def example(path: str) -> dict[str, Any]:
         "/v1/auth/logout": {"all": False},
         "/v1/location/update": fix | {"altitude_m": 300, "speed_m_s": 1, "heading_deg": 90},
         "/v1/location/visibility": {"visible": True},
+        "/v1/location/home": {"lat": 46.05, "lng": 14.5, "radius_m": 200},
+        "/v1/location/share": {"to": "nobody", "sight": "live", "expires_in_s": 3_600},
         "/v1/tokens/transfer": {"to": "nobody", "currency": "coin", "amount": "1", "note": "hello"},
         "/v1/memberships/{name}/apply": {},
         "/v1/genesis/apply": {},

@@ -9,7 +9,7 @@ from uuid import UUID
 import msgspec
 from litestar import delete, get
 from litestar.handlers import HTTPRouteHandler
-from litestar.params import Parameter
+from litestar.params import QueryParameter
 
 from overworld.domains.world.history.messages import PlaceRecorded
 from overworld.domains.world.history.service import History
@@ -23,8 +23,8 @@ _TIME_LENGTH_MAX = 40
 
 FromQuery = Annotated[
     str | None,
-    Parameter(
-        query="from",
+    QueryParameter(
+        name="from",
         schema_extra={"format": "date-time"},
         max_length=_TIME_LENGTH_MAX,
         description="The first instant asked for (RFC 3339; UTC where it says no zone); left out, all that is kept.",
@@ -32,8 +32,8 @@ FromQuery = Annotated[
 ]
 ToQuery = Annotated[
     str | None,
-    Parameter(
-        query="to",
+    QueryParameter(
+        name="to",
         schema_extra={"format": "date-time"},
         max_length=_TIME_LENGTH_MAX,
         description="The instant before which places are asked for; left out, up to now.",
@@ -93,7 +93,7 @@ def _end(text: str | None, cursor: str | None) -> datetime | None:
     end = _instant("to", text)
     if cursor is None:
         return end
-    [shown] = decode_cursor(cursor, (datetime,))
+    shown: datetime = decode_cursor(cursor, (datetime,))[0]
     if shown.tzinfo is None:
         raise BadCursor
     return shown if end is None else min(end, shown)

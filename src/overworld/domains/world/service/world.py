@@ -44,8 +44,7 @@ class World:
     times a second: those that somebody listens to (`listen`), or all while `tells_every_cell`. Packed frames of what is
     around a player come from `interest`. `on_crossed` after a pass with the players whose last fix lies in another
     room cell than the one before, and `on_told` with the pass, once what is told of it is chosen. `tick`, `cadence` and
-    `engine` are public for what is measured of them;
-    `expired` counts players who left for want of a fix.
+    `engine` are public for what is measured of them; `expired` counts players who left for want of a fix.
     """
 
     def __init__(
