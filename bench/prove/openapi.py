@@ -53,6 +53,11 @@ STAFF_ONLY = frozenset(
         "/v1/admin/location/{player}/shares",
     ]
 )
+# Bodies that are the same every time.
+PLAIN: dict[str, dict[str, Any]] = {
+    "/v1/location/visibility": {"visible": True},
+    "/v1/location/home": LJUBLJANA | {"radius_m": 200},
+}
 # To a schema 2.0 is an integer; bodies are decoded strictly, and a client that writes 2.0 does not mean a count.
 INTEGRAL = re.compile(r"Expected `int( \| null)?`, got `float`")
 _PASSWORD = "a password"  # noqa: S105 - of accounts that live as long as the proof
@@ -159,7 +164,7 @@ class Player:
 
     def body(self, path: str) -> dict[str, Any]:
         """What a POST or PUT to a path may truthfully hold; nothing where nothing is known."""
-        body: dict[str, Any] = {}
+        body: dict[str, Any] = PLAIN.get(path, {})
         match path:
             case "/v1/auth/register":
                 name = uuid4().hex[:16]
@@ -173,10 +178,6 @@ class Player:
                 body = {"refresh_token": grant["refresh_token"]}
             case "/v1/location/update":
                 body = LJUBLJANA | {"accuracy_m": 5, "timestamp": datetime.now(UTC).isoformat()}
-            case "/v1/location/visibility":
-                body = {"visible": True}
-            case "/v1/location/home":
-                body = LJUBLJANA | {"radius_m": 200}
             case "/v1/location/share":
                 body = {"to": self._friend, "sight": "live", "expires_in_s": 3_600}
             case "/v1/game/collectibles" | "/v1/game/coins":

@@ -13,7 +13,7 @@ import pytest
 from overworld.domains.world.history import days as days_module
 from overworld.domains.world.history import store
 from overworld.domains.world.history.days import kept_days, maintain, make_days
-from overworld.domains.world.history.types import HistorySettings, Sample
+from overworld.domains.world.history.types import HistorySettings, Sample, Span
 from overworld.platform.postgres import CheckViolation
 
 ANN, BOB = UUID(int=1), UUID(int=2)
@@ -98,7 +98,7 @@ async def test_a_day_is_made_while_others_write_and_read(database):
     await make_days(database, {NOON.date()})
     async with database.transaction() as tx:
         await store.add(tx, [sample(NOON)])
-        await store.read(tx, ANN, store.Span(NOON, NOON), limit=1)
+        await store.read(tx, ANN, Span(NOON, NOON), limit=1)
         async with asyncio.timeout(5):
             await make_days(database, {date(2026, 6, 2)})
     assert len(await there(database)) == 2
@@ -152,7 +152,7 @@ async def test_a_round_that_fails_at_counting_leaves_the_day_for_the_next_one(da
         raise asyncpg.QueryCanceledError("after all was done, before it was committed")
 
     count_and_drop = store.count_and_drop
-    monkeypatch.setattr(days_module.store, "count_and_drop", counted_and_failed)
+    monkeypatch.setattr(store, "count_and_drop", counted_and_failed)
     await maintain(database, now=NOON, settings=WEEK)
     assert (await counted(database), await taken_out(database)) == ([], [first.date()])
     monkeypatch.undo()

@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from overworld.domains.world.history import recorder as recorder_module
+from overworld.domains.world.engine.engine import Pass
 from overworld.domains.world.history import store
 from overworld.domains.world.history.days import maintain
 from overworld.domains.world.history.types import HistorySettings
@@ -123,10 +123,10 @@ async def test_a_copy_that_fails_half_way_keeps_every_row_for_the_next_one(serve
 
     async def broken(tx, samples):
         rows = list(samples)
-        rows[-1] = rows[-1]._replace(recorded_at="not a time")  # type: ignore[arg-type]
+        rows[-1] = rows[-1]._replace(recorded_at="not a time")
         await add(tx, rows)
 
-    monkeypatch.setattr(recorder_module.store, "add", broken)
+    monkeypatch.setattr(store, "add", broken)
     with pytest.raises(Exception, match=r"not a time|datetime"):
         await server.history.recorder.write()
     assert (await kept(server.database), server.history.recorder.waiting) == ([], waiting)
@@ -157,7 +157,7 @@ async def test_a_day_that_another_server_takes_out_is_not_believed_in(server, st
 
 def batch_of(server, *, at):
     """A pass with one fix of BOB's that is told, as if it had waited for long."""
-    told = []
+    told: list[Pass] = []
     keep, server.world.on_told = server.world.on_told, told.append
     server.world.submit(BOB, server.field.report())
     server.world.tick.flush()

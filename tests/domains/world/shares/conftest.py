@@ -31,4 +31,5 @@ def start_server(database, open_field, ids) -> Callable[..., Server]:
 
 @pytest.fixture
 async def server(start_server) -> Server:
-    return start_server()
+    server: Server = start_server()
+    return server

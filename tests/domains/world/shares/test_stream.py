@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 
@@ -204,7 +205,7 @@ async def test_each_viewer_hears_only_what_it_is_shown(pair):
 async def test_a_server_without_viewers_asks_nobody_where_people_are(pair, monkeypatch):
     here, there = pair
     await here.share()
-    asked = []
+    asked: list[Any] = []
     monkeypatch.setattr(there.shares.stream, "_places", Meanwhile(asked.append))
     there.heard.accounts = {CARL}
     assert await there.told() == []
