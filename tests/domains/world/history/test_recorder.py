@@ -70,6 +70,15 @@ async def test_where_places_are_kept_coarse_nothing_finer_reaches_the_database(s
     assert tuple(row) == (*cells.centre_deg(cells.cell_of(fix.lat_deg, fix.lng_deg, 16)), None)
 
 
+async def test_where_nothing_is_to_be_kept_nothing_is_and_what_was_kept_is_not_told(start_server):
+    before, server = start_server(), start_server(precision="none")
+    await before.field.stand(1)
+    await before.history.recorder.write()
+    await server.field.stand(1)
+    assert server.history.recorder.waiting == 0
+    assert await server.history.service.own(ANN, start=None, end=None, limit=5) == []
+
+
 async def test_a_batch_over_midnight_and_the_end_of_a_month_lands_in_both_days(server):
     server.field.wait((datetime(2026, 11, 30, 23, 59, 58, tzinfo=UTC) - START).total_seconds())
     for number in (1, 2, 3, 4):

@@ -55,6 +55,8 @@ class Recorder:
 
     def tell(self, batch: Pass) -> None:
         """Queues the fixes of a pass that are told as `events.location.updated`, none on a time line of its own."""
+        if self._settings.precision == "none":
+            return
         rows = ((batch.judged["tell"] == TELL_MOVED) & (batch.fix["flags"] & OWN_TIMELINE == 0)).nonzero()[0]
         if rows.size == 0:
             return

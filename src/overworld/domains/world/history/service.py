@@ -14,7 +14,7 @@ from overworld.domains.world.history.types import HistorySettings, Sample, Span
 from overworld.geo import cells as geo_cells
 from overworld.kernel.audit import Staff
 from overworld.kernel.clock import Clock, rfc3339
-from overworld.kernel.ports import AuditTrail, Outbox
+from overworld.kernel.ports import AuditTrail, Outbox, Tx
 from overworld.platform.postgres import Database
 
 READ_BY_STAFF = "location.read_history"
@@ -48,8 +48,7 @@ class History:
     ) -> list[PlaceRecorded]:
         """A player's places from one moment to before another, newest first. One round trip. Raises: Fault."""
         async with self._database.read() as tx:
-            samples = await store.read(tx, player_id, self._span(start, end), limit=limit)
-        return [self._shown(sample) for sample in samples]
+            return await self._read(tx, player_id, self._span(start, end), limit=limit)
 
     async def of_player(
         self, player_id: UUID, *, staff: Staff, start: datetime | None, end: datetime | None, limit: int
@@ -59,8 +58,7 @@ class History:
         note = f"{rfc3339(span.start)} to {rfc3339(end) if end else 'now'}"
         async with self._database.transaction() as tx:
             await self._audit.record(tx, [staff.did(READ_BY_STAFF, player_id, note=note)])
-            samples = await store.read(tx, player_id, span, limit=limit)
-        return [self._shown(sample) for sample in samples]
+            return await self._read(tx, player_id, span, limit=limit)
 
     async def erase(self, player_id: UUID) -> None:
         """Erases all of a player's history, what waits to be written included; the other servers hear of it.
@@ -75,6 +73,11 @@ class History:
     async def follow(self, player_ids: Collection[UUID]) -> None:
         """Forgets what this server knows of erased players. Raises: Fault; when that comes, ask again."""
         await self._recorder.forget(player_ids)
+
+    async def _read(self, tx: Tx, player_id: UUID, span: Span, *, limit: int) -> list[PlaceRecorded]:
+        if self._settings.precision == "none":
+            return []
+        return [self._shown(sample) for sample in await store.read(tx, player_id, span, limit=limit)]
 
     def _span(self, start: datetime | None, end: datetime | None) -> Span:
         """What was asked for, as far back as anything is kept."""

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from msgspec import Meta, Struct
 
-Precision = Literal["exact", "coarse"]
+Precision = Literal["exact", "coarse", "none"]
 
 
 class Sample(NamedTuple):
@@ -34,7 +34,9 @@ class HistorySettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
     precision: Annotated[
         Precision,
-        Meta(description="how exactly places are kept: as they came, or as centres of cells of `world.coarse_level`"),
+        Meta(
+            description="how places are kept: as they came, as centres of cells of `world.coarse_level`, or not at all"
+        ),
     ] = "exact"
     fix_days: Annotated[
         int, Meta(ge=1, le=3_650, description="whole days of UTC that fixes are kept, besides today")

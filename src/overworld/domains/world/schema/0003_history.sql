@@ -4,7 +4,7 @@ CREATE TABLE world.location (
     lat_deg double precision NOT NULL,
     lng_deg double precision NOT NULL,
     cell bigint NOT NULL,
-    accuracy_m real
+    accuracy_m double precision
 ) PARTITION BY RANGE (recorded_at);
 
 COMMENT ON TABLE world.location IS
