@@ -15,7 +15,7 @@ from overworld.domains.world.history.messages import PlaceRecorded
 from overworld.domains.world.history.service import History
 from overworld.kernel.identity import Scope
 from overworld.platform.http import Caller, CursorQuery, LimitQuery, Page, decode_cursor, encode_cursor, needs
-from overworld.platform.http.errors import BadCursor, BadRequest
+from overworld.platform.http.errors import BadCursor, BadRequest, NotFound
 from overworld.platform.http.paging import LIMIT_DEFAULT
 from overworld.platform.http.problems import fault
 
@@ -64,7 +64,7 @@ def routes(history: History) -> list[HTTPRouteHandler]:
         """Erases all that is kept of where the player was. What it walks from now on is recorded again."""
         await history.erase(caller.principal.account_id)
 
-    @get("/v1/admin/location/{player:uuid}/history", opt=needs(Scope.LOCATION_AUDIT, refusals=(BadCursor,)))
+    @get("/v1/admin/location/{player:uuid}/history", opt=needs(Scope.LOCATION_AUDIT, refusals=(BadCursor, NotFound)))
     async def player_location_history(
         *,
         caller: Caller,

@@ -22,7 +22,7 @@ from overworld.platform.http import (
     keyed_reply,
     needs,
 )
-from overworld.platform.http.errors import BadCursor
+from overworld.platform.http.errors import BadCursor, NotFound
 from overworld.platform.http.paging import LIMIT_DEFAULT
 from overworld.platform.postgres.idempotency import KeyReused
 
@@ -70,7 +70,7 @@ def _share_routes(sharing: Sharing) -> list[HTTPRouteHandler]:
         """Ends a share that you gave, or one that you got, at once."""
         await sharing.end(caller.principal.account_id, id)
 
-    @get("/v1/admin/location/{player:uuid}/shares", opt=needs(Scope.LOCATION_AUDIT))
+    @get("/v1/admin/location/{player:uuid}/shares", opt=needs(Scope.LOCATION_AUDIT, refusals=(NotFound,)))
     async def player_location_shares(*, caller: Caller, player: UUID) -> Page[ShareGiven]:
         """To whom a player shows where it is, for staff. Each look is kept in the audit log."""
         return Page(await sharing.given_by(player, staff=caller.staff))
