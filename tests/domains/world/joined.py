@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+import httpx
 import msgspec
 from msgspec import Struct
+from prometheus_client import CollectorRegistry
 
 from overworld.domains.world.history import wiring as history_wiring
 from overworld.domains.world.history.types import HistorySettings
@@ -16,18 +19,23 @@ from overworld.domains.world.shares import wiring as shares_wiring
 from overworld.domains.world.shares.messages import GrantShare, ShareBody, ShareGiven
 from overworld.domains.world.shares.types import SharingSettings
 from overworld.domains.world.wiring import SCHEMA
+from overworld.kernel.clock import SystemClock
 from overworld.kernel.events import Envelope
+from overworld.kernel.identity import Principal, Scope
 from overworld.kernel.ids import IdSource
 from overworld.kernel.ports import Tx
 from overworld.platform.eventlog import SCHEMA as LOG_SCHEMA
 from overworld.platform.eventlog import PostgresOutbox
+from overworld.platform.http import HttpSettings, LimitSettings, build_http
+from overworld.platform.limiter import MemoryLimiter
+from overworld.platform.observability import Metrics
 from overworld.platform.postgres import Database
 from overworld.platform.postgres.idempotency import SCHEMA as KEYS_SCHEMA
 from tests.audited import KeptTrail
 from tests.domains.world.conftest import Field
 
 SCHEMAS = (LOG_SCHEMA, KEYS_SCHEMA, SCHEMA)
-ANN, BOB, CARL = UUID(int=1), UUID(int=2), UUID(int=3)
+ANN, BOB, CARL, STAFF = UUID(int=1), UUID(int=2), UUID(int=3), UUID(int=9)
 NAMES = {"ann": ANN, "bob": BOB, "carl": CARL}
 
 
@@ -104,6 +112,45 @@ class Server:
         if news:
             self._heard_until = max(event.id for event in news)
         await self.field.parts.on_events(news)
+
+
+class Tokens:
+    """A verifier whose tokens are account numbers; one of them is of the staff."""
+
+    def verify(self, token: str) -> Principal:
+        account_id = UUID(int=int(token))
+        scopes = {Scope.LOCATION_READ, Scope.LOCATION_WRITE} | (
+            {Scope.LOCATION_AUDIT} if account_id == STAFF else set()
+        )
+        return Principal(account_id=account_id, role="player", scopes=frozenset(scopes))
+
+
+class NoKeys:
+    """Honours no key."""
+
+    def scopes(self, key: str) -> frozenset[str]:
+        return frozenset()
+
+
+@asynccontextmanager
+async def over_http(server: Server) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of a server's routes behind the real edge."""
+    app: Any = build_http(
+        routes=server.field.parts.routes,
+        verifier=Tokens(),
+        keys=NoKeys(),
+        limiter=MemoryLimiter(monotonic_s=SystemClock().monotonic_s),
+        settings=HttpSettings(),
+        limits=LimitSettings(enabled=False),
+        metrics=Metrics(CollectorRegistry()),
+    )
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://t") as client:
+        yield client
+
+
+def of(account_id: UUID) -> dict[str, str]:
+    """The headers of a request by an account."""
+    return {"authorization": f"Bearer {account_id.int}"}
 
 
 async def logged(tx: Tx) -> list[Envelope]:

@@ -6,56 +6,20 @@ import asyncio
 from datetime import datetime, timedelta
 from uuid import UUID
 
-import httpx
 import pytest
-from prometheus_client import CollectorRegistry
 
 from overworld.domains.world.history import store
 from overworld.domains.world.history.types import Sample
 from overworld.geo import cells
-from overworld.kernel.clock import SystemClock
-from overworld.kernel.identity import Principal, Scope
-from overworld.platform.http import HttpSettings, LimitSettings, build_http
-from overworld.platform.limiter import MemoryLimiter
-from overworld.platform.observability import Metrics
 from tests.domains.world.conftest import START
-from tests.domains.world.joined import ANN, BOB, kept
+from tests.domains.world.joined import ANN, BOB, STAFF, kept, of, over_http
 from tests.domains.world.journeys import HOME
-
-STAFF = UUID(int=9)
-
-
-class Tokens:
-    """A verifier whose tokens are account numbers; 9 is of the staff."""
-
-    def verify(self, token: str) -> Principal:
-        scopes = {Scope.LOCATION_READ, Scope.LOCATION_WRITE} | ({Scope.LOCATION_AUDIT} if token == "9" else set())
-        return Principal(account_id=UUID(int=int(token)), role="player", scopes=frozenset(scopes))
-
-
-class NoKeys:
-    def scopes(self, key: str) -> frozenset[str]:
-        return frozenset()
 
 
 @pytest.fixture
 async def client(server):
-    app = build_http(
-        routes=server.field.parts.routes,
-        verifier=Tokens(),
-        keys=NoKeys(),
-        limiter=MemoryLimiter(monotonic_s=SystemClock().monotonic_s),
-        settings=HttpSettings(),
-        limits=LimitSettings(enabled=False),
-        metrics=Metrics(CollectorRegistry()),
-    )
-    transport = httpx.ASGITransport(app)  # type: ignore[arg-type]
-    async with httpx.AsyncClient(transport=transport, base_url="http://t") as opened:
+    async with over_http(server) as opened:
         yield opened
-
-
-def of(number: int) -> dict[str, str]:
-    return {"authorization": f"Bearer {number}"}
 
 
 async def recorded(server, *minutes: int, player: UUID = ANN) -> None:
@@ -79,7 +43,7 @@ async def test_ones_own_track_comes_newest_first_in_pages_that_meet(server, clie
     seen, cursor = [], None
     for _ in range(5):
         params = {"limit": 3} | ({"cursor": cursor} if cursor else {})
-        page = (await client.get("/v1/location/history", params=params, headers=of(1))).json()
+        page = (await client.get("/v1/location/history", params=params, headers=of(ANN))).json()
         seen += minutes_of(page["items"])
         cursor = page["cursor"]
         if cursor is None:
@@ -89,13 +53,13 @@ async def test_ones_own_track_comes_newest_first_in_pages_that_meet(server, clie
 
 async def test_a_fix_that_two_servers_kept_is_shown_once(server, client):
     await recorded(server, 0, 1, 1, 2)
-    page = (await client.get("/v1/location/history", headers=of(1))).json()
+    page = (await client.get("/v1/location/history", headers=of(ANN))).json()
     assert minutes_of(page["items"]) == [2, 1, 0]
 
 
 async def test_a_place_is_told_as_it_was_kept(server, client):
     await recorded(server, 0)
-    [item] = (await client.get("/v1/location/history", headers=of(1))).json()["items"]
+    [item] = (await client.get("/v1/location/history", headers=of(ANN))).json()["items"]
     assert item == {
         "recorded_at": "2026-11-21T09:00:00Z",
         "lat": HOME[0],
@@ -116,15 +80,15 @@ async def test_what_was_kept_exactly_is_coarse_once_the_setting_is(start_server)
 async def test_a_span_holds_its_start_and_not_its_end(server, client):
     await recorded(server, *range(5))
     params = {"from": "2026-11-21T09:01:00Z", "to": "2026-11-21T18:33:00+09:30"}
-    page = (await client.get("/v1/location/history", params=params, headers=of(1))).json()
+    page = (await client.get("/v1/location/history", params=params, headers=of(ANN))).json()
     assert minutes_of(page["items"]) == [2, 1]
     backwards = {"from": "2026-11-21T09:03:00", "to": "2026-11-21T09:01:00"}
-    assert (await client.get("/v1/location/history", params=backwards, headers=of(1))).json()["items"] == []
+    assert (await client.get("/v1/location/history", params=backwards, headers=of(ANN))).json()["items"] == []
 
 
 @pytest.mark.parametrize("params", [{"from": "yesterday"}, {"to": "2026-13-01"}, {"cursor": "x"}, {"limit": 0}])
 async def test_what_is_no_time_or_no_page_is_refused(client, params):
-    assert (await client.get("/v1/location/history", params=params, headers=of(1))).status_code == 400
+    assert (await client.get("/v1/location/history", params=params, headers=of(ANN))).status_code == 400
 
 
 async def test_nothing_older_than_what_is_kept_is_shown_though_its_day_is_still_there(server):
@@ -136,7 +100,7 @@ async def test_nothing_older_than_what_is_kept_is_shown_though_its_day_is_still_
 async def test_a_look_by_staff_is_kept_with_whom_they_looked_at_and_when(server, client):
     await recorded(server, 0, 1)
     params = {"from": "2026-11-21T09:00:00Z"}
-    page = (await client.get(f"/v1/admin/location/{ANN}/history", params=params, headers=of(9))).json()
+    page = (await client.get(f"/v1/admin/location/{ANN}/history", params=params, headers=of(STAFF))).json()
     assert minutes_of(page["items"]) == [1, 0]
     [entry] = server.trail.entries
     assert (entry.actor_id, entry.action, entry.target) == (STAFF, "location.read_history", str(ANN))
@@ -151,14 +115,14 @@ async def test_a_look_whose_trace_cannot_be_kept_shows_nothing(server, client, m
         raise OSError("no room")
 
     monkeypatch.setattr(server.trail, "record", full)
-    reply = await client.get(f"/v1/admin/location/{ANN}/history", headers=of(9))
+    reply = await client.get(f"/v1/admin/location/{ANN}/history", headers=of(STAFF))
     assert (reply.status_code, "items" in reply.json()) == (500, False)
 
 
 async def test_players_read_only_their_own_and_leave_no_trace(server, client):
     await recorded(server, 0)
-    assert (await client.get(f"/v1/admin/location/{ANN}/history", headers=of(2))).status_code == 403
-    assert (await client.get("/v1/location/history", headers=of(2))).json()["items"] == []
+    assert (await client.get(f"/v1/admin/location/{ANN}/history", headers=of(BOB))).status_code == 403
+    assert (await client.get("/v1/location/history", headers=of(BOB))).json()["items"] == []
     assert server.trail.entries == []
 
 
@@ -167,7 +131,7 @@ async def test_erased_is_erased_what_waits_included_and_nobody_elses(server, cli
     await recorded(server, 2, player=BOB)
     await server.field.stand(1)
     await server.field.stand(2)
-    assert (await client.delete("/v1/location/history", headers=of(1))).status_code == 204
+    assert (await client.delete("/v1/location/history", headers=of(ANN))).status_code == 204
     await server.history.recorder.write()
     assert {row[0] for row in await kept(server.database)} == {BOB}
     assert len(await kept(server.database)) == 2
