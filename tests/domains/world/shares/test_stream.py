@@ -160,6 +160,7 @@ async def test_a_home_that_is_told_blurs_what_is_heard_on_every_server(pair):
     here, there = pair
     await stand(here, 0)
     await here.share()
+    await there.catch_up()
     [(_, before)] = await there.told()
     await here.shares.service.set_home(ANN, HomeBody(lat=HOME[0], lng=HOME[1], radius_m=100))
     await there.catch_up()
@@ -168,6 +169,20 @@ async def test_a_home_that_is_told_blurs_what_is_heard_on_every_server(pair):
     wait(pair, 5)
     await stand(here, 40)
     assert await there.told() == [], "inside the zone nothing moves"
+
+
+async def test_the_server_that_is_asked_follows_before_it_answers(pair):
+    here, there = pair
+    await stand(here, 0)
+    share = await there.share()
+    assert len(await there.told()) == 1
+    await there.shares.service.set_home(ANN, HomeBody(lat=HOME[0], lng=HOME[1], radius_m=100))
+    [(_, blurred)] = await there.told()
+    await there.shares.service.forget_home(ANN)
+    [(_, exact)] = await there.told()
+    assert (blurred["data"]["place"]["exact"], exact["data"]["place"]["exact"]) == (False, True)
+    await there.shares.service.end(ANN, share.id)
+    assert [message["type"] for _, message in there.heard.taken()] == ["location.share_ended"]
 
 
 async def test_news_is_not_passed_over_while_the_database_is_away(pair, monkeypatch):
