@@ -27,6 +27,7 @@ from overworld.app.versions import routes as version_routes
 from overworld.app.versions import service as versions_service
 from overworld.app.versions import wiring as versions_wiring
 from overworld.app.versions.service import Current, Versions
+from overworld.app.webhooks import poster_of
 from overworld.domains.accounts.audit import wiring as audit_wiring
 from overworld.domains.accounts.audit.wiring import AuditParts
 from overworld.domains.accounts.consumers import TOPICS as REVOCATION_TOPICS
@@ -41,6 +42,7 @@ from overworld.domains.gameplay.sync.wiring import SyncParts
 from overworld.domains.gameplay.wiring import GameplayParts
 from overworld.domains.ledger.wiring import LedgerDomain, SendingParts
 from overworld.domains.realtime.gateway import Gateway
+from overworld.domains.webhooks.wiring import WebhookParts
 from overworld.domains.world.consumers import TOPICS as CHOICE_TOPICS
 from overworld.domains.world.wiring import WorldParts
 from overworld.flows import (
@@ -61,6 +63,7 @@ from overworld.platform.http.build import build_http
 from overworld.platform.http.edge import Edge
 from overworld.platform.limiter import MemoryLimiter
 from overworld.platform.observability import HealthChecks, Metrics
+from overworld.platform.outbound import Poster
 from overworld.platform.postgres import Database
 
 
@@ -81,6 +84,8 @@ class House(Struct, frozen=True, kw_only=True):
     accounts: Accounts
     membership: MembershipParts
     audit: AuditParts
+    webhooks: WebhookParts
+    poster: Poster
     log: EventLog
     loops: Loops
     collector: Collector
@@ -97,20 +102,7 @@ async def compose(
 ) -> House:
     """Builds the server on a migrated database."""
     current, hooks = Current(game), Counted()
-    ids = IdSource(clock.now_us, urandom)
-    outbox = PostgresOutbox(ids=ids, game=current.digest)
-    platform = Platform(
-        settings=settings,
-        game=game,
-        current=current,
-        database=database,
-        clock=clock,
-        ids=ids,
-        keys=keys,
-        limiter=MemoryLimiter(monotonic_s=clock.monotonic_s, buckets_max=settings.limits.buckets_max),
-        outbox=outbox,
-        audit=audit_wiring.build(database=database, clock=clock, ids=ids, outbox=outbox),
-    )
+    platform = _platform(settings, current, database=database, clock=clock, keys=keys)
     domains = await domains_built(platform)
     versions = versions_wiring.build(
         current=current,
@@ -133,7 +125,7 @@ async def compose(
         gateway=domains.gateway,
         following=_following(domains),
         clock=clock,
-        ids=ids,
+        ids=platform.ids,
         limiter=platform.limiter,
     )
     log = EventLog(database, clock=clock, settings=settings.events)
@@ -152,6 +144,8 @@ async def compose(
         accounts=domains.accounts,
         membership=domains.membership,
         audit=domains.audit,
+        webhooks=domains.webhooks,
+        poster=platform.poster,
         log=log,
         loops=Loops(),
         collector=Collector(monotonic_s=clock.monotonic_s),
@@ -164,6 +158,24 @@ async def compose(
     )
     measures.register(metrics, house=house)
     return house
+
+
+def _platform(settings: Settings, current: Current, *, database: Database, clock: Clock, keys: KeyScopes) -> Platform:
+    ids = IdSource(clock.now_us, urandom)
+    outbox = PostgresOutbox(ids=ids, game=current.digest)
+    return Platform(
+        settings=settings,
+        game=current.game,
+        current=current,
+        database=database,
+        clock=clock,
+        ids=ids,
+        keys=keys,
+        limiter=MemoryLimiter(monotonic_s=clock.monotonic_s, buckets_max=settings.limits.buckets_max),
+        outbox=outbox,
+        audit=audit_wiring.build(database=database, clock=clock, ids=ids, outbox=outbox),
+        poster=poster_of(settings),
+    )
 
 
 def _following(domains: Domains) -> Following:

@@ -17,6 +17,7 @@ from overworld.app.doors import (
 from overworld.app.game import Game
 from overworld.app.settings import Settings
 from overworld.app.versions.service import Current
+from overworld.app.webhooks import public_topics, webhooks_go_inside
 from overworld.domains.accounts import wiring as accounts_wiring
 from overworld.domains.accounts.audit.wiring import AuditParts
 from overworld.domains.accounts.membership import wiring as membership_wiring
@@ -36,6 +37,8 @@ from overworld.domains.ledger import wiring as ledger_wiring
 from overworld.domains.ledger.wiring import LedgerDomain, SendingParts
 from overworld.domains.realtime import wiring as realtime_wiring
 from overworld.domains.realtime.gateway import Gateway
+from overworld.domains.webhooks import wiring as webhooks_wiring
+from overworld.domains.webhooks.wiring import WebhookParts
 from overworld.domains.world import wiring as world_wiring
 from overworld.domains.world.history import wiring as history_wiring
 from overworld.domains.world.shares import wiring as shares_wiring
@@ -45,6 +48,7 @@ from overworld.kernel.ids import IdSource
 from overworld.platform.eventlog import PostgresOutbox
 from overworld.platform.http import KeyScopes
 from overworld.platform.limiter import MemoryLimiter
+from overworld.platform.outbound import Poster
 from overworld.platform.postgres import Database
 
 
@@ -62,6 +66,7 @@ class Domains(Struct, frozen=True, kw_only=True):
     accounts: Accounts
     membership: MembershipParts
     audit: AuditParts
+    webhooks: WebhookParts
     gateway: Gateway
     carry_routes: list[ControllerRouterHandler]
 
@@ -72,6 +77,7 @@ class Domains(Struct, frozen=True, kw_only=True):
             *self.accounts.routes,
             *self.membership.routes,
             *self.audit.routes,
+            *self.webhooks.routes,
             *self.ledger.routes,
             *self.sending.routes,
             *self.world.routes,
@@ -96,6 +102,7 @@ class Platform(Struct, frozen=True, kw_only=True):
     limiter: MemoryLimiter
     outbox: PostgresOutbox
     audit: AuditParts
+    poster: Poster
 
 
 async def build(platform: Platform) -> Domains:
@@ -153,6 +160,7 @@ async def build(platform: Platform) -> Domains:
         accounts=accounts,
         membership=membership,
         audit=platform.audit,
+        webhooks=_webhooks(platform),
         gateway=gateway,
         carry_routes=_carry_routes(platform, carry=carry, accounts=accounts),
     )
@@ -327,6 +335,20 @@ def _sending(platform: Platform, *, ledger: LedgerDomain, gameplay: GameplayPart
         currencies=ledger.service.currencies,
         rules=platform.game.transfers,
         settings=platform.settings.ledger,
+    )
+
+
+def _webhooks(platform: Platform) -> WebhookParts:
+    return webhooks_wiring.build(
+        database=platform.database,
+        clock=platform.clock,
+        ids=platform.ids,
+        outbox=platform.outbox,
+        audit=platform.audit.trail,
+        poster=platform.poster,
+        public=public_topics(),
+        plain_allowed=webhooks_go_inside(platform.settings),
+        settings=platform.settings.webhooks,
     )
 
 

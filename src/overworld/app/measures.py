@@ -40,6 +40,15 @@ _HISTORY = {
     "late": "Fixes left out because their day is not kept.",
 }
 
+_WEBHOOKS = {
+    "under_way": "Deliveries that this process is sending.",
+    "delivered": "Deliveries that receivers took from this process.",
+    "failed": "Tries of this process that failed.",
+    "given_up": "Deliveries given up after their last try.",
+    "paused": "Webhooks that this process paused.",
+    "behind_s": "Age of the longest due delivery, in seconds.",
+}
+
 _INTEREST = {
     "watchers": "Watchers of packed surroundings.",
     "frames": "Frames of surroundings made.",
@@ -67,6 +76,7 @@ def register(metrics: Metrics, *, house: House) -> None:
     _sockets(metrics, house)
     _collections(metrics, house.collector)
     _game(metrics, house)
+    _webhooks(metrics, house)
     metrics.gauge(
         "overworld_loop_failures", "Times a background loop failed and ran again.", house.loops.failures.total
     )
@@ -90,6 +100,15 @@ def _game(metrics: Metrics, house: House) -> None:
     )
     for name, meaning in _HOOKS.items():
         metrics.gauge(f"overworld_game_hook_{name}", meaning, partial(getattr, hooks, name))
+
+
+def _webhooks(metrics: Metrics, house: House) -> None:
+    sender, queueing = house.webhooks.sender, house.webhooks.queueing
+    metrics.gauge("overworld_audit_sealed", "Audit entries sealed by this process.", lambda: house.audit.sealer.sealed)
+    metrics.gauge("overworld_webhooks_queued", "Deliveries queued by this process.", lambda: queueing.queued)
+    metrics.gauge("overworld_webhooks_dropped", "Events that found too many waiting.", lambda: queueing.dropped)
+    for name, meaning in _WEBHOOKS.items():
+        metrics.gauge(f"overworld_webhooks_{name}", meaning, partial(getattr, sender, name))
 
 
 def _database(metrics: Metrics, database: Database) -> None:

@@ -15,7 +15,7 @@ import structlog
 import uvloop
 from prometheus_client import CollectorRegistry
 
-from overworld.app import addresses, compose, migrate, quest_loops
+from overworld.app import addresses, compose, migrate, quest_loops, webhooks
 from overworld.app.addresses import Addresses
 from overworld.app.compose import House
 from overworld.app.demo.child import walkers
@@ -169,6 +169,7 @@ async def _running(house: House, settings: Settings, game: Game) -> AsyncIterato
     async with AsyncExitStack() as stack:
         await house.log.start()
         stack.push_async_callback(house.log.close)
+        stack.push_async_callback(house.poster.close)
         stack.push_async_callback(house.loops.stop)
         for name, topics, handle in compose.readers(house, game=game, room_level=settings.world.room_level):
             tail = await house.log.tail(topics=topics, handle=handle)
@@ -178,9 +179,11 @@ async def _running(house: House, settings: Settings, game: Game) -> AsyncIterato
         quest_loops.run(house.loops, quests=house.quests, log=house.log, clock=house.clock)
         answers = partial(old_answers, house.database, clock=house.clock)
         sessions = partial(house.accounts.sessions.forget_ended, rows_max=ROWS_MAX)
+        await webhooks.run(house.loops, webhooks=house.webhooks, log=house.log)
+        deliveries = partial(house.webhooks.service.forget, rows_max=ROWS_MAX)
         house.loops.run("ledger-expiry", house.ledger.expiry.run)
         devices = partial(house.sync.service.forget_devices, rows_max=ROWS_MAX)
-        house.loops.run("upkeep", partial(throw_away, answers, sessions, devices))
+        house.loops.run("upkeep", partial(throw_away, answers, sessions, devices, deliveries))
         house.loops.run("leaderboard-turning", house.boards.turning.run)
         house.loops.run("leaderboard-moves", house.boards.moves.run)
         await house.ledger.sealer.prepare()

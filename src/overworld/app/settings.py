@@ -31,6 +31,7 @@ from overworld.domains.gameplay.quests.types import QuestSettings
 from overworld.domains.gameplay.types import GameplaySettings
 from overworld.domains.ledger.types import LedgerSettings
 from overworld.domains.realtime.types import RealtimeSettings
+from overworld.domains.webhooks.types import WebhookSettings
 from overworld.domains.world.history.types import HistorySettings
 from overworld.domains.world.shares.types import SharingSettings
 from overworld.domains.world.types import WorldSettings
@@ -73,6 +74,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     carry: CarrySettings = CarrySettings()
     quests: QuestSettings = QuestSettings()
     ledger: LedgerSettings = LedgerSettings()
+    webhooks: WebhookSettings = WebhookSettings()
     demo: DemoSettings = DemoSettings()
 
     def __post_init__(self) -> None:

@@ -201,6 +201,7 @@ async def test_a_reload_is_the_next_version_and_says_what_changed(pond):
     assert (told.number, told.version) == (2, check(pond.folder).digest) == (server.versions.number, told.version)
     again = await server.versions.reload(STAFF)
     assert (again.number, again.changes) == (2, [])
+    assert pond.audit.did == [("game.reload", server.current.game.name)], "what changes nothing is nothing done"
 
 
 async def test_what_spawns_changes_with_the_window_and_what_lay_there_is_paid_as_it_was(pond):

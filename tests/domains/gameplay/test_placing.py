@@ -21,6 +21,7 @@ from overworld.domains.gameplay.messages import (
 from overworld.domains.gameplay.placing import IN_CELL_MAX
 from overworld.domains.gameplay.types import CollectibleType, GameplaySettings
 from overworld.geo import cells
+from overworld.kernel.audit import digest_of
 from overworld.kernel.clock import rfc3339
 from overworld.kernel.money import HOUSE, AccountCode, AccountRef, Transfer, TransferCode, TransferStatus
 from overworld.kernel.refusals import Fault, Refusal
@@ -186,6 +187,20 @@ async def test_what_is_withdrawn_is_collected_by_nobody_also_where_the_news_is_l
     await late.on_events(await news(field))
     assert told.id not in await around(field, late, BEN)
     assert await field.balance(BEN) == 0
+
+
+async def test_what_staff_place_and_take_back_stands_in_the_audit_log(field, server):
+    told = await place(server, item(field), item(field, mode="personal"), key="once")
+    await place(server, item(field), item(field, mode="personal"), key="once")
+    for _ in range(2):
+        await server.placing.withdraw(told[0].id, by=STAFF, staff=staff(STAFF))
+    placed, withdrawn = field.audit.entries[:2], field.audit.entries[2:]
+    assert [(entry.action, entry.target, entry.after) for entry in placed] == [
+        ("gameplay.place", one.id, digest_of(one)) for one in told
+    ]
+    assert [(entry.action, entry.target, entry.actor_id) for entry in withdrawn] == [
+        ("gameplay.withdraw", told[0].id, STAFF)
+    ]
 
 
 async def test_claims_in_flight_beside_a_withdrawal_are_before_it_or_after(field, server):
@@ -372,10 +387,10 @@ async def test_many_are_read_at_the_start(field, server, monkeypatch):
     assert {one.id for one in told} <= await around(field, started)
 
 
-async def test_placing_asks_the_database_four_times_however_many_there_are(field):
+async def test_placing_asks_the_database_five_times_however_many_there_are(field):
     counting = CountingDatabase(field.database)
     server = await field.parts(WITH_TOKENS, database=counting)
     for key, count in (("1", 1), ("2", 100)):
         counting.statements = 0
         await place(server, *[item(field)] * count, key=key)
-        assert counting.statements == 4
+        assert counting.statements == 5

@@ -21,7 +21,7 @@ from overworld.domains.gameplay.routes import routes
 from overworld.domains.gameplay.rules import catalogue_of, spawn_table
 from overworld.domains.gameplay.service import Gameplay
 from overworld.domains.gameplay.spawns import Spawns
-from overworld.domains.gameplay.types import CollectibleRules, GameplaySettings, ProgressionRules
+from overworld.domains.gameplay.types import CollectibleRules, GameplaySettings, ProgressionRules, SpawnTable
 from overworld.kernel.clock import Clock
 from overworld.kernel.events import Envelope
 from overworld.kernel.ids import IdSource
@@ -70,13 +70,8 @@ async def build(
     chosen = settings or GameplaySettings()
     by_code = {currency.code: currency for currency in currencies}
     placed = Placed(cell_level=collectibles.cell_level)
-    spawns = Spawns(
-        key=chosen.spawn_key.encode() or await _spawn_key(database),
-        table=spawn_table(collectibles, progression, by_code),
-        placed=placed,
-        cells_cached_max=chosen.cells_cached_max,
-        land=Land.bundled(),
-    )
+    table = spawn_table(collectibles, progression, by_code)
+    spawns = await _spawns(database, table=table, placed=placed, settings=chosen)
     claims = Claims(
         database=database,
         clock=clock,
@@ -118,6 +113,16 @@ async def build(
         definition=DefinitionInForce(spawns=spawns, claims=claims, placing=placing),
         on_events=placed_tail(placing),
         routes=routes(service, placing, alias=alias),
+    )
+
+
+async def _spawns(database: Database, *, table: SpawnTable, placed: Placed, settings: GameplaySettings) -> Spawns:
+    return Spawns(
+        key=settings.spawn_key.encode() or await _spawn_key(database),
+        table=table,
+        placed=placed,
+        cells_cached_max=settings.cells_cached_max,
+        land=Land.bundled(),
     )
 
 

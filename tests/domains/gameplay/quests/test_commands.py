@@ -224,6 +224,11 @@ async def test_staff_make_and_assign_quests_that_every_server_learns_of(hall):
     body = QuestBody(id="hunt", quest=rules(TWO, starts="assigned"), players=(ANN, BEN))
     made = await one.starting.make(body, by=STAFF, staff=staff(STAFF))
     assert made.assigned == 2
+    assert hall.audit.did == [
+        ("gameplay.make_quest", "hunt"),
+        ("gameplay.assign_quest", f"{ANN}"),
+        ("gameplay.assign_quest", f"{BEN}"),
+    ]
     assert (await one.starting.make(body, by=STAFF, staff=staff(STAFF))).assigned == 0
     assert await hall.start(other, CID, "hunt") == "quest_locked"
     await other.folding.fold([hall.collects(ANN), hall.collects(ANN), hall.collects(CID)])

@@ -30,7 +30,7 @@ from overworld.platform.http.paging import LIMIT_DEFAULT
 _ACTOR = Annotated[UUID | None, QueryParameter(description="Only what this account did.")]
 _ACTION = Annotated[
     str | None,
-    QueryParameter(max_length=64, description="Only this action, or those below it: `ledger` for `ledger.mint`."),
+    QueryParameter(max_length=64, description="Only this action, or those that begin with it and a dot."),
 ]
 _TARGET = Annotated[str | None, QueryParameter(max_length=256, description="Only what was done to this.")]
 _FROM = Annotated[datetime | None, QueryParameter(name="from", description="Only from this instant on.")]
