@@ -42,7 +42,7 @@ ENVIRONMENT = {
 # The edge's own words for a request of the wrong shape; a domain may refuse the right shape for reasons of its own.
 WRONG_SHAPE = frozenset({"http.bad_request", "http.malformed"})
 # What has to fit another parameter, for which a schema has no word.
-RELATED = re.compile(r"query\.south|body\.quest(\.(objectives\[\d+\]|requires|zone|place))*")
+RELATED = re.compile(r"query\.(south|lat|west)|body\.quest(\.(objectives\[\d+\]|requires|zone|place))*")
 WEBHOOK_ROUTES = tuple(
     f"/{{webhook_id}}/{rest}" for rest in ("rotate", "ping", "deliveries", "deliveries/{delivery_id}/redeliver")
 )
@@ -56,6 +56,7 @@ STAFF_ONLY = frozenset(
         "/v1/admin/location/{player}/shares",
         "/v1/admin/audit",
         *(f"/v1/admin/webhooks{rest}" for rest in ("", "/{webhook_id}", *WEBHOOK_ROUTES)),
+        *(f"/v1/admin/fences{rest}" for rest in ("", "/import", "/{fence_id}")),
     ]
 )
 # Bodies that are the same every time.
@@ -167,7 +168,7 @@ class Player:
         self.id = grant["user"]["id"]
         self.headers = {"Authorization": f"Bearer {grant['access_token']}"}
 
-    def body(self, path: str) -> dict[str, Any]:
+    def body(self, path: str) -> dict[str, Any]:  # noqa: PLR0912 - one case for each path
         """What a POST or PUT to a path may truthfully hold; nothing where nothing is known."""
         body: dict[str, Any] = PLAIN.get(path, {})
         match path:
@@ -185,6 +186,13 @@ class Player:
                 body = LJUBLJANA | {"accuracy_m": 5, "timestamp": datetime.now(UTC).isoformat()}
             case "/v1/location/share":
                 body = {"to": self._friend, "sight": "live", "expires_in_s": 3_600}
+            case "/v1/admin/fences" | "/v1/admin/fences/{fence_id}":
+                place = {"type": "Point", "coordinates": [LJUBLJANA["lng"], LJUBLJANA["lat"]]}
+                body = {"name": "Square", "geometry": place, "radius_m": 50, "dwell_s": 60}
+            case "/v1/admin/fences/import":
+                place = {"type": "Point", "coordinates": [LJUBLJANA["lng"], LJUBLJANA["lat"]]}
+                feature = {"type": "Feature", "geometry": place, "properties": {"name": "Square", "radius_m": 50}}
+                body = {"type": "FeatureCollection", "features": [feature]}
             case "/v1/game/collectibles" | "/v1/game/coins":
                 closes_at = datetime.now(UTC) + timedelta(hours=1)
                 body = {"items": [LJUBLJANA | {"type": "gold", "closes_at": closes_at.isoformat()}]}
@@ -232,6 +240,12 @@ class Player:
         made = self._client.post(path, json=body, headers=headers).raise_for_status().json()["webhook"]["id"]
         pinged = self._client.post(f"{path}/{made}/ping", headers=headers).raise_for_status().json()
         return {"webhook_id": str(made), "delivery_id": str(pinged["id"])}
+
+    def fence(self) -> str:
+        """The id of a geofence that staff made just now."""
+        path = "/v1/admin/fences"
+        made = self._client.post(path, json=self.body(path), headers=self.headers_for(path)).raise_for_status().json()
+        return str(made["id"])
 
     def chisel(self, *, worn: bool) -> str:
         """The id of a tool that the player was given just now; a worn one was collected with."""
@@ -389,6 +403,8 @@ class Examination:
             self._player.live_somewhere()
         if operation.path == "/v1/location/share/{id}":
             truths["id"] = self._player.share()
+        if "{fence_id}" in operation.path:
+            truths["fence_id"] = self._player.fence()
         if "{item_id}" in operation.path:
             truths["item_id"] = self._player.cookie()
         if "{tool_id}" in operation.path:

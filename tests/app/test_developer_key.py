@@ -21,6 +21,8 @@ def test_only_the_key_itself_adds_scopes(tmp_path: Path):
     keys = DeveloperKey.ensure(tmp_path)
     assert keys.scopes(read(tmp_path)) == {
         "audit.read",
+        "fences.read",
+        "fences.write",
         "game.place",
         "game.reload",
         "location.audit",

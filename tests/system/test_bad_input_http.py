@@ -21,6 +21,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module"), pytest
 
 AT_ONCE = 16
 SEED = 2026
+SQUARE = {"type": "Polygon", "coordinates": [[[14.5, 46.0], [14.51, 46.0], [14.51, 46.01], [14.5, 46.01]]]}
 JSON = "application/json"
 
 JUNK_BODIES = {
@@ -216,6 +217,12 @@ def example(path: str) -> dict[str, Any]:
         "/v1/location/visibility": {"visible": True},
         "/v1/location/home": {"lat": 46.05, "lng": 14.5, "radius_m": 200},
         "/v1/location/share": {"to": "nobody", "sight": "live", "expires_in_s": 3_600},
+        "/v1/admin/fences": {"name": name, "geometry": SQUARE, "dwell_s": 60},
+        "/v1/admin/fences/{fence_id}": {"name": name, "geometry": SQUARE, "dwell_s": 60},
+        "/v1/admin/fences/import": {
+            "type": "FeatureCollection",
+            "features": [{"type": "Feature", "geometry": SQUARE, "properties": {"name": name}}],
+        },
         "/v1/tokens/transfer": {"to": "nobody", "currency": "coin", "amount": "1", "note": "hello"},
         "/v1/memberships/{name}/apply": {},
         "/v1/genesis/apply": {},

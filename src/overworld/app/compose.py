@@ -44,6 +44,7 @@ from overworld.domains.ledger.wiring import LedgerDomain, SendingParts
 from overworld.domains.realtime.gateway import Gateway
 from overworld.domains.webhooks.wiring import WebhookParts
 from overworld.domains.world.consumers import TOPICS as CHOICE_TOPICS
+from overworld.domains.world.fences.consumers import TOPICS as FENCE_TOPICS
 from overworld.domains.world.wiring import WorldParts
 from overworld.flows import (
     boards_to_sockets,
@@ -53,6 +54,7 @@ from overworld.flows import (
     quests_to_sockets,
     revocations_to_sockets,
     transfers_to_sockets,
+    zones_to_sockets,
 )
 from overworld.kernel.clock import Clock
 from overworld.kernel.events import Envelope
@@ -115,6 +117,7 @@ async def compose(
         carry=domains.carry,
         quests=domains.quests,
         audit=platform.audit.trail,
+        world=domains.world,
         counted=hooks,
     )
     live = live_wiring.build(
@@ -254,9 +257,17 @@ def readers(house: House, *, game: Game, room_level: int) -> Sequence[tuple[str,
         await to_sockets.handle(envelopes)
         await levels.handle(envelopes)
 
+    show_zones = zones_to_sockets.ZonesToSockets(house.gateway)
+
+    async def follow_fences(envelopes: Sequence[Envelope]) -> None:
+        """One reader for both, as for what is collected."""
+        await show_zones.handle(envelopes)
+        await house.world.fences.on_events(envelopes)
+
     return [
         ("revocations", sorted(REVOCATION_TOPICS), revoke),
         ("choices", sorted(CHOICE_TOPICS), house.world.on_events),
+        ("fences", sorted(FENCE_TOPICS), follow_fences),
         ("placed", sorted(PLACED_TOPICS), house.gameplay.on_events),
         ("versions", sorted(versions_service.TOPICS), versions_service.versions_tail(house.versions)),
         ("collections", sorted({*collections_to_sockets.TOPICS, *levels_to_sockets.TOPICS}), show_collected),

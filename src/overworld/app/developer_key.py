@@ -16,6 +16,8 @@ _LENGTH_MIN = 32
 _SCOPES = frozenset(
     {
         Scope.AUDIT_READ,
+        Scope.FENCES_READ,
+        Scope.FENCES_WRITE,
         Scope.GAME_PLACE,
         Scope.GAME_RELOAD,
         Scope.LOCATION_AUDIT,

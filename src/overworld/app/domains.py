@@ -116,6 +116,7 @@ async def build(platform: Platform) -> Domains:
         settings=replace(settings.world, share_fixes=settings.world.share_fixes or bool(settings.database.dsn)),
         rules=game.movement,
         interest=game.interest,
+        ids=platform.ids,
     )
     carry = await _carry(platform, ledger)
     gameplay = await _gameplay(platform, ledger=ledger, world=world, carry=carry)

@@ -28,6 +28,9 @@ from overworld.domains.gameplay.quests.types import QuestName, QuestRules
 from overworld.domains.gameplay.sync.types import SyncRules
 from overworld.domains.gameplay.types import CollectibleRules, ProgressionRules
 from overworld.domains.ledger.types import TransferRules
+from overworld.domains.world.fences import definition
+from overworld.domains.world.fences.definition import FenceRules
+from overworld.domains.world.fences.types import FenceName
 from overworld.domains.world.types import InterestRules, MovementRules
 from overworld.kernel.money import Currency
 
@@ -102,6 +105,7 @@ class GameFile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     memberships: Annotated[dict[Slug, MembershipRules], Meta(max_length=64)] = {}
     economy: EconomyRules = EconomyRules()
     leaderboards: Annotated[dict[Slug, BoardRules], Meta(max_length=32)] = {}
+    fences: Annotated[dict[FenceName, FenceRules], Meta(max_length=10_000)] = {}
 
 
 class Game(Struct, frozen=True, kw_only=True):
@@ -128,6 +132,7 @@ class Game(Struct, frozen=True, kw_only=True):
     memberships: dict[str, MembershipRules]
     economy: EconomyRules
     leaderboards: dict[str, BoardRules]
+    fences: dict[str, FenceRules]
     digest: str
     file: Path
     written: GameFile
@@ -159,7 +164,22 @@ def check(path: Path) -> Game:
         _cross_check(written, located)
     if located.errors or written is None:
         raise GameErrors(file, sorted(located.errors, key=lambda error: error.line or 0))
+    written = _with_drawn_fences(written, file)
     return assembled(written, file=file, hooks=_hooks(written, file.parent))
+
+
+def _with_drawn_fences(written: GameFile, file: Path) -> GameFile:
+    """The same with the fences of the GeoJSON beside it. Raises: GameErrors."""
+    beside = definition.beside(file)
+    if beside is None:
+        return written
+    fences, faults = definition.read(read_text(beside))
+    errors = [DefinitionError(path=fault.path, problem=fault.reason) for fault in faults]
+    twice = sorted(fences.keys() & written.fences.keys())
+    errors += [DefinitionError(path=name, problem=f"is in {FILE_NAME} too: names are unique") for name in twice]
+    if errors:
+        raise GameErrors(beside, errors)
+    return replace(written, fences=written.fences | fences)
 
 
 def _hooks(written: GameFile, folder: Path) -> Hooks:
@@ -205,6 +225,7 @@ def assembled(written: GameFile, *, file: Path, hooks: Hooks) -> Game:
         digest=digest_of(written, hooks_digest=hooks.digest),
         economy=written.economy,
         leaderboards=written.leaderboards,
+        fences=written.fences,
         file=file,
         written=written,
         hooks=hooks,
@@ -262,6 +283,9 @@ def _cross_check(written: GameFile, located: Located) -> None:
     _check_memberships(written, located)
     check_economy(written.economy, written.currencies, located)
     _check_leaderboards(written, located)
+    for name, fence in written.fences.items():
+        if problem := definition.problem_of(fence):
+            located.refuse(("fences", name), problem)
     levels = written.progression.levels
     for i in range(1, len(levels)):
         if levels[i] <= levels[i - 1]:

@@ -177,11 +177,31 @@ def _world(metrics: Metrics, house: House) -> None:
     metrics.gauge("overworld_world_players", "Players with a track in memory.", world.engine.players.__len__)
     metrics.gauge("overworld_world_expired", "Players who left for want of a fix.", lambda: world.expired)
     _interest(metrics, world)
+    _fences(metrics, house)
     metrics.gauge("overworld_world_events_waiting", "Movement events not written.", lambda: house.world.events.waiting)
     metrics.gauge("overworld_world_events_dropped", "Movement events dropped.", lambda: house.world.events.dropped)
     if house.world.history is not None:
         for name, meaning in _HISTORY.items():
             metrics.gauge(f"overworld_history_{name}", meaning, partial(getattr, house.world.history.recorder, name))
+
+
+def _fences(metrics: Metrics, house: House) -> None:
+    fences = house.world.fences
+    writer, triggers = fences.writer, fences.triggers
+    metrics.gauge("overworld_fences", "Geofences that fixes are judged by.", fences.service.book.__len__)
+    metrics.gauge("overworld_fence_events_made", "Events of fences that this process saw.", lambda: writer.made)
+    metrics.gauge("overworld_fence_events_written", "Of these, written to the log.", lambda: writer.written)
+    metrics.gauge(
+        "overworld_fence_events_void",
+        "Of these, that changed nothing: another server was quicker, or the fence was changed.",
+        lambda: writer.void,
+    )
+    metrics.gauge("overworld_fence_events_waiting", "Of these, waiting to be written.", lambda: writer.waiting)
+    metrics.gauge(
+        "overworld_fence_fixes_waiting",
+        "Fixes waiting until it is read which fences their players are in.",
+        lambda: triggers.waiting,
+    )
 
 
 def _interest(metrics: Metrics, world: World) -> None:

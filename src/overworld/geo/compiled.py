@@ -21,10 +21,19 @@ def kernel(function: Callable[P, R]) -> Callable[P, R]:
     The cache notices a change of the file a kernel stands in, not of the kernels it calls in other files: whoever names
     the folder keeps one per build. Where no folder can be written, every process compiles for itself.
     """
+    return _compiled(function, nogil=False)
+
+
+def threaded_kernel(function: Callable[P, R]) -> Callable[P, R]:
+    """The same for long work in a thread: while it runs, the event loop runs too. Nobody else may hold its columns."""
+    return _compiled(function, nogil=True)
+
+
+def _compiled(function: Callable[P, R], *, nogil: bool) -> Callable[P, R]:
     try:
-        compiled = njit(cache=True)(function)
+        compiled = njit(cache=True, nogil=nogil)(function)
     except RuntimeError:  # the cache finds no folder
-        compiled = njit(function)
+        compiled = njit(function, nogil=nogil)
     return cast(Callable[P, R], compiled)
 
 

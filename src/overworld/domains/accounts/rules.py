@@ -47,6 +47,7 @@ _PLAYER = frozenset(
         Scope.REALTIME_CONNECT,
     }
 )
+_FENCES = frozenset({Scope.FENCES_READ, Scope.FENCES_WRITE})
 _GUEST = frozenset({Scope.ACCOUNT_SELF})
 _SCOPES: Mapping[Role, frozenset[str]] = MappingProxyType(
     {
@@ -57,6 +58,7 @@ _SCOPES: Mapping[Role, frozenset[str]] = MappingProxyType(
         Role.AUDITOR: _GUEST | {Scope.AUDIT_READ},
         Role.GOVERNMENT: _GUEST,
         Role.ADMIN: _PLAYER
+        | _FENCES
         | {
             Scope.AUDIT_READ,
             Scope.GAME_PLACE,
@@ -65,7 +67,7 @@ _SCOPES: Mapping[Role, frozenset[str]] = MappingProxyType(
             Scope.WEBHOOK_MANAGE,
             Scope.WORLD_READ,
         },
-        Role.DEVELOPER: _PLAYER | {Scope.WORLD_READ},
+        Role.DEVELOPER: _PLAYER | _FENCES | {Scope.WORLD_READ},
     }
 )
 

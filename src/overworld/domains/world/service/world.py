@@ -14,6 +14,7 @@ from overworld.domains.world.engine.engine import Engine, Pass
 from overworld.domains.world.engine.players import NO_SLOT
 from overworld.domains.world.engine.search import FIRST
 from overworld.domains.world.errors import OutOfSight, RadiusTooWide, UnknownEntityType
+from overworld.domains.world.fences.triggers import Triggers
 from overworld.domains.world.messages import PLAYER, EntityNearby, Fix, FixReport, Located, PlayerSeen, Verdict
 from overworld.domains.world.ports import NearbySource
 from overworld.domains.world.rules import SECOND_US
@@ -55,6 +56,7 @@ class World:
         sharing: FixSharing | None,
         clock: Clock,
         loop: Timers,
+        triggers: Triggers,
         settings: WorldSettings,
         sources: Sequence[NearbySource] = (),
     ) -> None:
@@ -70,13 +72,14 @@ class World:
         self._clock = clock
         self._settings = settings
         self._sources = {source.type: source for source in sources}
-        self._intake = Intake(engine=engine, clock=clock)
+        self._intake = Intake(engine=engine, clock=clock, triggers=triggers)
         self.tick = Tick(
             name="world",
             stages=[
                 Stage("ingest", self._ingest),
                 Stage("validate", engine.validate),
                 Stage("move", engine.move),
+                Stage("trigger", triggers.run),
                 Stage("interest", self._interest),
                 Stage("emit", self._emit),
             ],
@@ -88,6 +91,7 @@ class World:
             budget_s=settings.pass_budget_ms / 1_000,
         )
         self._intake.tick = self.tick
+        triggers.on_full = self.tick.hold
         self.cadence = Cadence(
             publish=self._publish,
             loop=loop,
