@@ -52,14 +52,20 @@ STAFF_ONLY = frozenset(
         "/v1/game/items",
         "/v1/game/quests",
         "/v1/game/reload",
+        "/v1/admin/location/{player}/history",
+        "/v1/admin/location/{player}/shares",
         "/v1/admin/trust",
-        *(f"/v1/admin/trust/{{player}}{rest}" for rest in ("", "/decide")),
+        *(f"/v1/admin/trust/{{player}}{rest}" for rest in ("", "/decide", "/held")),
         "/v1/admin/audit",
         *(f"/v1/admin/webhooks{rest}" for rest in ("", "/{webhook_id}", *WEBHOOK_ROUTES)),
         *(f"/v1/admin/fences{rest}" for rest in ("", "/import", "/{fence_id}")),
-        "/v1/admin/trust/{player}/held",
     ]
 )
+# Bodies that are the same every time.
+PLAIN: dict[str, dict[str, Any]] = {
+    "/v1/location/visibility": {"visible": True},
+    "/v1/location/home": LJUBLJANA | {"radius_m": 200},
+}
 # To a schema 2.0 is an integer; bodies are decoded strictly, and a client that writes 2.0 does not mean a count.
 INTEGRAL = re.compile(r"Expected `int( \| null)?`, got `float`")
 _PASSWORD = "a password"  # noqa: S105 - of accounts that live as long as the proof
@@ -166,7 +172,7 @@ class Player:
 
     def body(self, path: str) -> dict[str, Any]:  # noqa: PLR0912 - one case for each path
         """What a POST or PUT to a path may truthfully hold; nothing where nothing is known."""
-        body = self._of_standing(path)
+        body = PLAIN.get(path) or self._of_standing(path)
         match path:
             case "/v1/auth/register":
                 name = uuid4().hex[:16]
@@ -180,8 +186,8 @@ class Player:
                 body = {"refresh_token": grant["refresh_token"]}
             case "/v1/location/update":
                 body = LJUBLJANA | {"accuracy_m": 5, "timestamp": datetime.now(UTC).isoformat()}
-            case "/v1/location/visibility":
-                body = {"visible": True}
+            case "/v1/location/share":
+                body = {"to": self._friend, "sight": "live", "expires_in_s": 3_600}
             case "/v1/admin/fences" | "/v1/admin/fences/{fence_id}":
                 place = {"type": "Point", "coordinates": [LJUBLJANA["lng"], LJUBLJANA["lat"]]}
                 body = {"name": "Square", "geometry": place, "radius_m": 50, "dwell_s": 60}
@@ -286,6 +292,17 @@ class Player:
             self._collect()
             sleep(0.1)
         return name
+
+    def share(self) -> str:
+        """The id of a share that the player gave just now."""
+        path = "/v1/location/share"
+        headers = self.headers | {"Idempotency-Key": uuid4().hex}
+        return str(self._client.post(path, json=self.body(path), headers=headers).raise_for_status().json()["id"])
+
+    def live_somewhere(self) -> None:
+        """Tells a home."""
+        path = "/v1/location/home"
+        self._client.put(path, json=self.body(path), headers=self.headers).raise_for_status()
 
     def _granted(self, what: dict[str, Any]) -> dict[str, Any]:
         path = "/v1/game/items"
@@ -398,6 +415,12 @@ class Examination:
             truths |= {"from": "2026-01-01T00:00:00Z", "to": "2126-01-01T00:00:00Z"}
         if "/quests/{id}" in operation.path:
             truths["id"] = self._player.quest(met=operation.path.endswith("/complete"))
+        if "/location/" in operation.path:
+            truths |= {"player": self._player.id, "from": "2026-01-01T00:00:00Z", "to": "2100-01-01T00:00:00Z"}
+        if operation.path == "/v1/location/home":
+            self._player.live_somewhere()
+        if operation.path == "/v1/location/share/{id}":
+            truths["id"] = self._player.share()
         if "{fence_id}" in operation.path:
             truths["fence_id"] = self._player.fence()
         if "{item_id}" in operation.path:

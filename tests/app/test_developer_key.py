@@ -25,6 +25,7 @@ def test_only_the_key_itself_adds_scopes(tmp_path: Path):
         "fences.write",
         "game.place",
         "game.reload",
+        "location.audit",
         "trust.decide",
         "trust.read",
         "webhook.manage",

@@ -222,6 +222,8 @@ def example(path: str) -> dict[str, Any]:
             "gate": "reduced",
             "until": "2036-06-01T12:00:00Z",
         },
+        "/v1/location/home": {"lat": 46.05, "lng": 14.5, "radius_m": 200},
+        "/v1/location/share": {"to": "nobody", "sight": "live", "expires_in_s": 3_600},
         "/v1/admin/fences": {"name": name, "geometry": SQUARE, "dwell_s": 60},
         "/v1/admin/fences/{fence_id}": {"name": name, "geometry": SQUARE, "dwell_s": 60},
         "/v1/admin/fences/import": {

@@ -44,7 +44,7 @@ from overworld.domains.ledger.wiring import LedgerDomain, SendingParts
 from overworld.domains.realtime.gateway import Gateway
 from overworld.domains.trust.wiring import TrustParts
 from overworld.domains.webhooks.wiring import WebhookParts
-from overworld.domains.world.consumers import TOPICS as VISIBILITY_TOPICS
+from overworld.domains.world.consumers import TOPICS as CHOICE_TOPICS
 from overworld.domains.world.fences.consumers import TOPICS as FENCE_TOPICS
 from overworld.domains.world.wiring import WorldParts
 from overworld.flows import (
@@ -121,7 +121,7 @@ async def compose(
         carry=domains.carry,
         quests=domains.quests,
         audit=platform.audit.trail,
-        fences=domains.world.fences.service,
+        world=domains.world,
         counted=hooks,
     )
     live = live_wiring.build(
@@ -277,7 +277,7 @@ def readers(house: House, *, game: Game, room_level: int) -> Sequence[tuple[str,
 
     return [
         ("revocations", sorted(REVOCATION_TOPICS), revoke),
-        ("visibility", sorted(VISIBILITY_TOPICS), house.world.on_events),
+        ("choices", sorted(CHOICE_TOPICS), house.world.on_events),
         ("fences", sorted(FENCE_TOPICS), follow_fences),
         ("placed", sorted(PLACED_TOPICS), house.gameplay.on_events),
         ("versions", sorted(versions_service.TOPICS), versions_service.versions_tail(house.versions)),

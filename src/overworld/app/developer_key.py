@@ -22,6 +22,7 @@ _SCOPES = frozenset(
         Scope.GAME_RELOAD,
         Scope.TRUST_DECIDE,
         Scope.TRUST_READ,
+        Scope.LOCATION_AUDIT,
         Scope.WEBHOOK_MANAGE,
         Scope.WORLD_READ,
         Scope.WORLD_REPLAY,

@@ -40,7 +40,7 @@ SHIPPED = Path(overworld.__file__).parent / "games"
 BYTES_MAX = 1 << 20
 CANONICAL_NOUNS = ("collectibles", "tools", "memberships", "inventory", "items", "quests", "leaderboard", "sync")
 TOP_PATHS = frozenset(
-    {"auth", "game", "ledger", "live", "location", "memberships", "realtime", "start", "tokens", "users"}
+    {"admin", "auth", "game", "ledger", "live", "location", "memberships", "realtime", "start", "tokens", "users"}
 )
 
 Slug = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_-]{0,31}$")]

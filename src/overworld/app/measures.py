@@ -35,6 +35,13 @@ _HOOKS = {
     "off": "Times that a hook was switched off for being slow.",
 }
 
+_HISTORY = {
+    "waiting": "Fixes that wait to be written to the history.",
+    "written": "Fixes written to it.",
+    "dropped": "Fixes lost because the queue was full, or the server ended.",
+    "late": "Fixes left out because their day is not kept.",
+}
+
 _WEBHOOKS = {
     "under_way": "Deliveries that this process is sending.",
     "delivered": "Deliveries that receivers took from this process.",
@@ -211,6 +218,9 @@ def _world(metrics: Metrics, house: House) -> None:
     _fences(metrics, house)
     metrics.gauge("overworld_world_events_waiting", "Movement events not written.", lambda: house.world.events.waiting)
     metrics.gauge("overworld_world_events_dropped", "Movement events dropped.", lambda: house.world.events.dropped)
+    if house.world.history is not None:
+        for name, meaning in _HISTORY.items():
+            metrics.gauge(f"overworld_history_{name}", meaning, partial(getattr, house.world.history.recorder, name))
 
 
 def _fences(metrics: Metrics, house: House) -> None:

@@ -43,6 +43,7 @@ class Scope:
     GAME_RELOAD = "game.reload"
     LEDGER_READ = "ledger.read"
     LEDGER_TRANSFER = "ledger.transfer"
+    LOCATION_AUDIT = "location.audit"
     LOCATION_READ = "location.read"
     LOCATION_WRITE = "location.write"
     REALTIME_CONNECT = "realtime.connect"

@@ -12,7 +12,6 @@ from overworld.domains.gameplay.quests.wiring import QuestParts
 from overworld.domains.gameplay.wiring import GameplayParts
 from overworld.domains.ledger.wiring import LedgerDomain, SendingParts
 from overworld.domains.world.fences.definition import declared
-from overworld.domains.world.fences.service import Fences
 from overworld.kernel.clock import Clock, to_us
 from overworld.kernel.ports import AuditTrail, Outbox, Tx
 from overworld.platform.postgres import Database, Schema
@@ -32,7 +31,7 @@ def build(
     carry: CarryParts,
     quests: QuestParts,
     audit: AuditTrail,
-    fences: Fences,
+    world: WorldParts,
     counted: Counted,
 ) -> Versions:
     """The versions of the game that a server runs; `counted` is what its hooks did."""

@@ -52,7 +52,7 @@ _GUEST = frozenset({Scope.ACCOUNT_SELF})
 _SCOPES: Mapping[Role, frozenset[str]] = MappingProxyType(
     {
         Role.PLAYER: _PLAYER,
-        Role.MODERATOR: _PLAYER | {Scope.TRUST_DECIDE, Scope.TRUST_READ, Scope.WORLD_READ},
+        Role.MODERATOR: _PLAYER | {Scope.LOCATION_AUDIT, Scope.TRUST_DECIDE, Scope.TRUST_READ, Scope.WORLD_READ},
         Role.ADVERTISER: _GUEST,
         Role.SPONSOR: _GUEST,
         Role.AUDITOR: _GUEST | {Scope.AUDIT_READ},
@@ -63,6 +63,7 @@ _SCOPES: Mapping[Role, frozenset[str]] = MappingProxyType(
             Scope.AUDIT_READ,
             Scope.GAME_PLACE,
             Scope.GAME_RELOAD,
+            Scope.LOCATION_AUDIT,
             Scope.TRUST_DECIDE,
             Scope.TRUST_READ,
             Scope.WEBHOOK_MANAGE,

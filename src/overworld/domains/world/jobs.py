@@ -21,16 +21,19 @@ _log = logging.getLogger(__name__)
 
 
 class Job(Struct, frozen=True):
-    """A step that runs every so often. When it fails that is logged, a bug with its traceback, and it goes on."""
+    """A step that runs every so often, and `at_once` too. A failure is logged, a bug with its traceback; it goes on."""
 
     name: str
     every_s: float
     step: Callable[[], Awaitable[None]]
+    at_once: bool = False
 
     async def run(self) -> None:
         """Runs the step until it is cancelled."""
+        pause_s = 0.0 if self.at_once else self.every_s
         while True:
-            await asyncio.sleep(self.every_s)
+            await asyncio.sleep(pause_s)
+            pause_s = self.every_s
             try:
                 await self.step()
             except Fault as fault:

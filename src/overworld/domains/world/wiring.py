@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from litestar.handlers import HTTPRouteHandler
 
-from overworld.domains.world.consumers import visibility_tail
+from overworld.domains.world.consumers import follow_choices
 from overworld.domains.world.engine.engine import Engine, warm
 from overworld.domains.world.fences import tracking
 from overworld.domains.world.fences import wiring as fences_wiring
 from overworld.domains.world.fences.wiring import FenceParts
+from overworld.domains.world.history.wiring import HistoryParts
 from overworld.domains.world.jobs import Job, jobs_of
 from overworld.domains.world.ports import NearbySource
 from overworld.domains.world.routes import routes
 from overworld.domains.world.service import FixSharing, Hiding, MovementEvents, World
+from overworld.domains.world.shares.wiring import SharesParts
 from overworld.domains.world.types import InterestRules, MovementRules, WorldSettings
 from overworld.kernel.clock import Clock
 from overworld.kernel.events import Envelope
@@ -53,10 +55,27 @@ class WorldParts:
         self.sharing = sharing
         self.hiding = hiding
         self.fences = fences
-        self.on_events: Callable[[Sequence[Envelope]], Awaitable[None]] = visibility_tail(hiding)
+        self.history: HistoryParts | None = None
+        self.shares: SharesParts | None = None
         self.jobs = tuple(jobs)
         self._settings = settings
         self._tasks: list[asyncio.Task[None]] = []
+
+    def join(self, *, history: HistoryParts, shares: SharesParts) -> None:
+        """Adds history and sharing, before the start; they ask domains that themselves ask the world."""
+        self.history, self.shares = history, shares
+        self.service.on_told = history.recorder.tell
+        self.routes += [*history.routes, *shares.routes]
+        self.jobs += (*history.jobs, *shares.jobs)
+
+    async def on_events(self, events: Sequence[Envelope]) -> None:
+        """Follows what players chose on other servers; for the log's tail."""
+        await follow_choices(
+            events,
+            hiding=self.hiding,
+            history=self.history.service if self.history else None,
+            stream=self.shares.stream if self.shares else None,
+        )
 
     async def load(self) -> None:
         """Reads who is invisible, and every fence. Raises: Fault."""
@@ -84,8 +103,12 @@ class WorldParts:
                 await self.events.write()
                 if self.sharing is not None:
                     await self.sharing.write()
+                if self.history is not None:
+                    await self.history.recorder.write()
         except (Fault, TimeoutError):
             self.events.dropped += self.events.waiting
+            if self.history is not None:
+                self.history.recorder.give_up()
 
 
 def build(

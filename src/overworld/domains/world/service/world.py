@@ -44,8 +44,8 @@ class World:
     `on_cells_changed` is called with the room cells in which players came, moved or left, each at most `interest_hz`
     times a second: those that somebody listens to (`listen`), or all while `tells_every_cell`. Packed frames of what is
     around a player come from `interest`. `on_crossed` after a pass with the players whose last fix lies in another
-    room cell than the one before. `tick`, `cadence` and `engine` are public for what is measured of them;
-    `expired` counts players who left for want of a fix.
+    room cell than the one before, and `on_told` with the pass, once what is told of it is chosen. `tick`, `cadence` and
+    `engine` are public for what is measured of them; `expired` counts players who left for want of a fix.
     """
 
     def __init__(
@@ -66,6 +66,7 @@ class World:
         self.expired = 0
         self.on_cells_changed: Callable[[Sequence[int]], None] = _nobody_listens
         self.on_crossed: Callable[[Sequence[UUID]], None] = _nobody_minds
+        self.on_told: Callable[[Pass], None] = _nobody_records
         self._events = events
         self._sharing = sharing
         self._clock = clock
@@ -329,6 +330,7 @@ class World:
     def _emit(self, batch: Pass) -> None:
         self._events.tell(self.engine.choose_told(batch))
         self._events.tell_observed()
+        self.on_told(batch)
         self._intake.tell(batch)
         crossed = self.engine.crossed(batch)
         if crossed:
@@ -398,3 +400,7 @@ def _nobody_listens(_cells: Sequence[int]) -> None:
 
 def _nobody_minds(_player_ids: Sequence[UUID]) -> None:
     """What `on_crossed` is until the socket asks to be told."""
+
+
+def _nobody_records(_batch: Pass) -> None:
+    """What `on_told` is until there is a history."""
