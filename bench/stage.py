@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from time import perf_counter
+from typing import Any
 from uuid import UUID
 
 import numpy as np
@@ -51,7 +52,7 @@ class Stage:
         self.told: dict[int, int] = {}
         self.engine.interest.on_frames = self._take
 
-    def entries(self, which: NDArray[np.int64], lat_deg: F64, lng_deg: F64, **more: F64) -> bytearray:
+    def entries(self, which: NDArray[np.int64], lat_deg: F64, lng_deg: F64, **more: NDArray[Any]) -> bytearray:
         """Packed fixes of players, made now, as they wait in an inbox; `more` are columns of `packed.POSITION`."""
         entry = np.zeros(which.size, _ENTRY)
         entry["slot"], entry["reporter"] = self.slots[which], 1
@@ -64,8 +65,8 @@ class Stage:
             entry[name] = column
         return bytearray(entry.tobytes())
 
-    def judge(self, inbox: bytearray, count: int) -> None:
-        """One verdict pass."""
+    def judge(self, inbox: bytearray, count: int) -> NDArray[Any]:
+        """One verdict pass; gives what it judged, rows of `JUDGED`, (n,)."""
         engine = self.engine
         with self._timed("ingest"):
             batch = engine.ingest(Batch(inbox, count, 1), now_us=self.now_us)
@@ -78,6 +79,7 @@ class Stage:
         with self._timed("verdicts"):
             engine.verdict_frames(batch)
         self.refused += int(np.count_nonzero(batch.judged["reason"]))
+        return batch.judged
 
     def publish(self) -> None:
         """One period: encode, and all slices."""

@@ -1,4 +1,4 @@
-"""The crowd that fair play is judged on is one of people: how they move, how receivers err, and what tools cannot do."""
+"""The crowd that fair play is judged on: how people move, how receivers err, and what tools cannot do."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from bench.prove.fairplay.receiver import Sensed
-from bench.prove.fairplay.travel import Path
+from bench.prove.fairplay.travel import Path, drawn
 from overworld.geo.columns import F64
 
 # Known waits between two places: kilometres and minutes, as lists for cheaters have them; between them a line.
@@ -83,7 +83,7 @@ def pretended(chance: Generator, path: Path, *, jitter_m: tuple[float, float] = 
     """
     shape = path.east_m.shape
     count = shape[0]
-    spread_m = chance.uniform(*jitter_m, count)[:, None]
+    spread_m = drawn(chance, jitter_m, count)[:, None]
     set_m = chance.choice([1.0, 3.0, 5.0, 10.0], count)[:, None]
     drawn_m = chance.uniform(3.0, 12.0, shape)
     return Sensed(

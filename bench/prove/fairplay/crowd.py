@@ -92,7 +92,7 @@ def shares(players: int, cheaters_share: float, hard_each: int) -> dict[str, int
 
 def crowd(*, players: int, cheaters_share: float, seed: int, hard_each: int = 0) -> Crowd:
     """So many players. The same arguments give the same crowd; a kind is made by its own draws."""
-    makers = {kind: maker for kind, (_, maker) in (HONEST | CHEATS).items()} | HARD
+    makers = {kind: maker for kind, (_, maker) in {**HONEST, **CHEATS}.items()} | dict(HARD)
     groups: list[Group] = []
     kinds: list[str] = []
     for number, (kind, wanted) in enumerate(shares(players, cheaters_share, hard_each).items()):

@@ -112,7 +112,8 @@ def clock_movers(place: Place) -> Group:
 
 def farms(place: Place) -> Group:
     """Accounts on one phone, five to twenty of them, that go one way: in one another's steps, or seconds apart."""
-    chance, sizes = place.chance, []
+    chance = place.chance
+    sizes: list[int] = []
     while sum(sizes) < place.count:
         sizes.append(int(chance.integers(5, 21)))
     sizes[-1] -= sum(sizes) - place.count

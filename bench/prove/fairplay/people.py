@@ -102,7 +102,7 @@ def families(place: Place) -> Group:
     leader = travel(chance, place.count, place.seconds, WALK)
     path = beside(chance, leader, rows)
     under = sense(chance, leader, STREET)
-    sensed = mix(chance, under, rows, leader, path, sense(chance, path, STREET))
+    sensed = mix(chance, rows, first=under, leader=leader, path=path, own=sense(chance, path, STREET))
     phone = place.phones()
     together = [column[rows] for column in (phone.lat_deg, phone.lng_deg)]
     starts_s = phone.starts_s[rows] + chance.uniform(0, 8, place.count)

@@ -117,27 +117,25 @@ def report(chance: Generator, phone: Phones, path: Path, sensed: Sensed, *, mock
     late_s = phone.jitter_s[:, None] * chance.random(shape)
     east = sensed.east_m + late_s * path.speed_m_s * np.sin(path.heading_rad)
     north = sensed.north_m + late_s * path.speed_m_s * np.cos(path.heading_rad)
-    sent = _choose(chance, phone, path, sensed.seen, east, north)
-    row, second = np.nonzero(sent)
+    told = Sensed(east, north, sensed.accuracy_m, sensed.seen)
+    row, second = np.nonzero(_choose(chance, phone, path, told))
     age_s = second + late_s[row, second]
     fixes = np.zeros(row.size, FIXES)
     fixes["player"] = phone.player[row]
     true_s = phone.starts_s[row] + phone.phase_s[row] + age_s
     ahead_s = np.where(age_s >= phone.step_at_s[row], phone.stepped_s[row], phone.clock_s[row])
     fixes["time_us"] = START_US + np.rint((true_s + ahead_s) * 1e6).astype(np.int64)
-    fixes["arrives_us"] = _arrivals(chance, phone, row, age_s, true_s)
+    fixes["arrives_us"] = _arrivals(chance, phone, row, age_s=age_s, true_s=true_s)
     _place(fixes, phone, row, east[row, second], north[row, second])
-    _describe(chance, fixes, phone, row, path, sensed, second)
+    _describe(chance, fixes, phone, row, accuracy_m=sensed.accuracy_m[row, second], step=_steps(path, row, second))
     fixes["flags"] = packed.FLAG_MOCK * mock
     return fixes
 
 
-def _choose(
-    chance: Generator, phone: Phones, path: Path, seen: NDArray[np.bool_], east: F64, north: F64
-) -> NDArray[np.bool_]:
-    """Which seconds each phone tells, (n, seconds). Places of phones that pin are changed to what they tell."""
-    count, seconds = seen.shape
-    sent = np.zeros(seen.shape, np.bool_)
+def _choose(chance: Generator, phone: Phones, path: Path, told: Sensed) -> NDArray[np.bool_]:
+    """Which seconds each phone tells, (n, seconds). The places of phones that pin are changed to what they tell."""
+    count, seconds = told.seen.shape
+    sent = np.zeros(told.seen.shape, np.bool_)
     last_east, last_north, rests_s = np.zeros(count), np.zeros(count), np.zeros(count)
     last_s = np.full(count, -np.inf)
     gap_s = np.zeros(count)
@@ -145,22 +143,20 @@ def _choose(
         rests = path.speed_m_s[:, second] < _REST_M_S
         rests_s = np.where(rests, rests_s + 1, 0)
         pinned = phone.pins & rests & np.isfinite(last_s)
-        east[:, second] = np.where(pinned, last_east, east[:, second])
-        north[:, second] = np.where(pinned, last_north, north[:, second])
-        moved_m = np.hypot(east[:, second] - last_east, north[:, second] - last_north)
+        east = told.east_m[:, second] = np.where(pinned, last_east, told.east_m[:, second])
+        north = told.north_m[:, second] = np.where(pinned, last_north, told.north_m[:, second])
         waited_s = second - last_s
         quiet = (rests_s > _REST_AFTER_S) & (waited_s < phone.rest_s)
-        goes = seen[:, second] & (waited_s >= gap_s) & ~quiet
-        goes &= (moved_m >= phone.filter_m) | (waited_s >= _SILENCE_S)
+        goes = told.seen[:, second] & (waited_s >= gap_s) & ~quiet
+        goes &= (np.hypot(east - last_east, north - last_north) >= phone.filter_m) | (waited_s >= _SILENCE_S)
         sent[:, second] = goes
-        last_east = np.where(goes, east[:, second], last_east)
-        last_north = np.where(goes, north[:, second], last_north)
+        last_east, last_north = np.where(goes, east, last_east), np.where(goes, north, last_north)
         last_s = np.where(goes, second, last_s)
         gap_s = np.where(goes, np.floor(phone.every_s * (1 + phone.spread * chance.random(count)) + 1e-9), gap_s)
     return sent
 
 
-def _arrivals(chance: Generator, phone: Phones, row: I64, age_s: F64, true_s: F64) -> I64:
+def _arrivals(chance: Generator, phone: Phones, row: I64, *, age_s: F64, true_s: F64) -> I64:
     """When the server has each fix, microseconds; never before the phone's fix that was sent before."""
     took_s = 0.04 + chance.exponential(0.06, row.size)
     began_s, ended_s = phone.stalled_at_s[row], phone.stalled_at_s[row] + phone.stalled_s[row]
@@ -182,17 +178,22 @@ def _place(fixes: NDArray[Any], phone: Phones, row: I64, east_m: F64, north_m: F
     fixes["lng_e7"] = np.rint(lng_deg * 1e7 / step) * step
 
 
+def _steps(path: Path, row: I64, second: I64) -> tuple[F64, F64]:
+    """How fast each went and which way, at some seconds."""
+    return path.speed_m_s[row, second], path.heading_rad[row, second]
+
+
 def _describe(
-    chance: Generator, fixes: NDArray[Any], phone: Phones, row: I64, path: Path, sensed: Sensed, second: I64
+    chance: Generator, fixes: NDArray[Any], phone: Phones, row: I64, *, accuracy_m: F64, step: tuple[F64, F64]
 ) -> None:
     """What phones say beside the place: how sure they are, how fast they go and where to."""
-    accuracy_m = np.clip(sensed.accuracy_m[row, second], 1.0, _ACCURACY_MAX_M)
+    accuracy_m = np.clip(accuracy_m, 1.0, _ACCURACY_MAX_M)
     stepped = _STEPS_M[np.minimum(np.searchsorted(_STEPS_M, accuracy_m), _STEPS_M.size - 1)]
     fixes["accuracy_dm"] = np.rint(10 * np.where(phone.coarse[row], stepped, accuracy_m))
-    speed = path.speed_m_s[row, second]
+    speed, way = step
     moves = speed >= _REST_M_S
     told = np.where(moves, np.abs(speed + phone.speed_error_m_s[row] * chance.standard_normal(row.size)), 0.0)
     fixes["speed_cm_s"] = np.where(phone.tells_speed[row], np.rint(100 * told), packed.UNKNOWN)
     spread = 30 * phone.speed_error_m_s[row] / np.maximum(speed, 0.3)
-    heading = np.degrees(path.heading_rad[row, second]) + spread * chance.standard_normal(row.size)
+    heading = np.degrees(way) + spread * chance.standard_normal(row.size)
     fixes["heading_cdeg"] = np.where(moves, np.rint(100 * (heading % 360.0)) % 36_000, packed.UNKNOWN)

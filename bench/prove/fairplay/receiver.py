@@ -15,7 +15,7 @@ from msgspec import Struct
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from bench.prove.fairplay.travel import Path
+from bench.prove.fairplay.travel import Path, drawn
 from overworld.geo.columns import F64
 
 _REFLECTION_M = 25.0  # one moves out of a reflection in about so many metres
@@ -57,7 +57,7 @@ class Sensed(Struct, frozen=True):
 def sense(chance: Generator, path: Path, sky: Sky) -> Sensed:
     """The places that receivers work out on their ways."""
     count, seconds = path.east_m.shape
-    error_m = chance.uniform(*sky.error_m, count)
+    error_m = drawn(chance, sky.error_m, count)
     east, north = (_wander(chance, path, error_m) for _ in range(2))
     told = error_m[:, None] * 1.4 * np.exp(_process(chance, count, seconds, np.full(count, 0.2), 30.0))
     told *= np.exp(0.25 * chance.standard_normal(count))[:, None]
@@ -68,7 +68,7 @@ def sense(chance: Generator, path: Path, sky: Sky) -> Sensed:
     return sensed
 
 
-def mix(chance: Generator, first: Sensed, rows: NDArray[np.int64], leader: Path, path: Path, own: Sensed) -> Sensed:
+def mix(chance: Generator, rows: NDArray[np.int64], *, first: Sensed, leader: Path, path: Path, own: Sensed) -> Sensed:
     """Receivers side by side: a part of each one's error is that of the first, for they are under the same sky."""
     share = chance.uniform(0.2, 0.7, rows.size)[:, None]
     kept = np.sqrt(1 - share**2)
@@ -95,7 +95,8 @@ def _wander(chance: Generator, path: Path, error_m: F64) -> F64:
     smooth = slow + quick
     for second in range(1, seconds):
         smooth[:, second] = 0.6 * smooth[:, second - 1] + 0.4 * smooth[:, second]
-    return smooth + white
+    wandered: F64 = smooth + white
+    return wandered
 
 
 def _process(chance: Generator, count: int, seconds: int, sd: F64, lasts_s: float) -> F64:

@@ -77,12 +77,17 @@ EXPRESS = Habits(
 )  # fmt: skip
 
 
+def drawn(chance: Generator, bounds: tuple[float, float], count: int) -> F64:
+    """So many draws, all between the bounds alike."""
+    return chance.uniform(bounds[0], bounds[1], count)
+
+
 def travel(chance: Generator, count: int, seconds: int, habits: Habits) -> Path:
     """The ways of so many travellers of a kind."""
     path = Path(*(np.zeros((count, seconds)) for _ in range(4)))
-    cruise = chance.uniform(*habits.cruise_m_s, count)
+    cruise = drawn(chance, habits.cruise_m_s, count)
     heading = chance.uniform(-math.pi, math.pi, count)
-    left_m = chance.uniform(*habits.leg_m, count) * chance.random(count)
+    left_m = drawn(chance, habits.leg_m, count) * chance.random(count)
     stops = chance.random(count) < habits.stop_share
     east, north, sway, pause_s = (np.zeros(count) for _ in range(4))
     speed = cruise * (chance.random(count) < 0.7)
@@ -100,12 +105,12 @@ def travel(chance: Generator, count: int, seconds: int, habits: Habits) -> Path:
         north = north + speed * np.cos(heading)
         left_m, pause_s = left_m - speed, np.maximum(0, pause_s - 1)
         done = left_m <= 0
-        pause_s = np.where(done & stops, chance.uniform(*habits.stop_s, count), pause_s)
+        pause_s = np.where(done & stops, drawn(chance, habits.stop_s, count), pause_s)
         speed = np.where(done & stops, 0.0, speed)
         side = np.where(chance.random(count) < 0.5, 1.0, -1.0) * (chance.random(count) >= habits.straight_share)
         heading = heading + np.where(done, side * habits.bend_rad, 0.0)
         stops = np.where(done, chance.random(count) < habits.stop_share, stops)
-        left_m = np.where(done, chance.uniform(*habits.leg_m, count), left_m)
+        left_m = np.where(done, drawn(chance, habits.leg_m, count), left_m)
     return path
 
 
