@@ -125,8 +125,7 @@ def farms(place: Place) -> Group:
         own = Place(chance=chance, first=place.first + at, count=size, seconds=place.seconds)
         fixes.append(_same_fixes(own) if number % 2 == 0 else _same_way(own))
     group = with_usual_life(place, np.concatenate(fixes), np.full(place.count, 30.0))
-    group.logins["device"][:] = place.first + firsts
-    group.logins["address"][:] = 1_000 + place.first + firsts
+    life.on_one_phone(group.logins, firsts)
     return group
 
 

@@ -14,10 +14,13 @@ from overworld.geo.columns import F64, I64
 CLAIMS = np.dtype([("player", "<u4"), ("at_us", "<i8")])
 """A claim that was made: whose, and when by the server's clock."""
 
-LOGINS = np.dtype([("player", "<u4"), ("device", "<u4"), ("address", "<u4"), ("at_us", "<i8")])
-"""Somebody signed in: on which device (by number), from which address (by number)."""
+LOGINS = np.dtype([("player", "<u4"), ("agent", "<u4"), ("address", "<u4"), ("at_us", "<i8")])
+"""Somebody signed in: what the app calls the phone, and from which address, both by number. Models are many people's."""
 
-_CARRIER_ADDRESSES = 60  # behind which a carrier has thousands of its customers
+_CARRIER_ADDRESSES = 1_500
+_CAMPUS_ADDRESSES = 20
+_OWN_ADDRESSES = 10_000
+_MODELS = 150
 _QUIET_SHARE = 0.25
 
 
@@ -69,13 +72,32 @@ def claims_after_hops(chance: Generator, player: I64, starts_s: F64, hops: NDArr
 
 
 def logins(chance: Generator, player: I64, starts_s: F64) -> NDArray[Any]:
-    """Each on a device of its own, shortly before it plays; half of them behind the address of a carrier."""
-    made = np.zeros(player.size, LOGINS)
-    made["player"], made["device"] = player, player
-    carried = chance.random(player.size) < 0.5
-    made["address"] = np.where(carried, chance.integers(0, _CARRIER_ADDRESSES, player.size), 1_000 + player)
-    made["at_us"] = START_US + np.rint((starts_s - chance.uniform(2, 20, player.size)) * 1e6).astype(np.int64)
+    """Each on a phone of its own, shortly before it plays.
+
+    Half are behind an address that a carrier gives to several of its customers, some behind that of a campus; few
+    models make most of the phones.
+    """
+    count = player.size
+    made = np.zeros(count, LOGINS)
+    made["player"] = player
+    common = 1.0 / np.arange(2, _MODELS + 2)
+    made["agent"] = chance.choice(_MODELS, count, p=common / common.sum())
+    way, carrier = chance.random(count), chance.integers(0, _CARRIER_ADDRESSES, count)
+    campus = _CARRIER_ADDRESSES + chance.integers(0, _CAMPUS_ADDRESSES, count)
+    made["address"] = np.where(way < 0.5, carrier, np.where(way < 0.54, campus, _OWN_ADDRESSES + player))
+    made["at_us"] = START_US + np.rint((starts_s - chance.uniform(2, 20, count)) * 1e6).astype(np.int64)
     return made
+
+
+def in_one_home(made: NDArray[Any], home: I64) -> None:
+    """Gives those of one number the address of their home."""
+    made["address"] = _OWN_ADDRESSES + home
+
+
+def on_one_phone(made: NDArray[Any], first: I64) -> None:
+    """Gives those of one number, a row of `made`, the same phone and address."""
+    made["agent"] = made["agent"][first]
+    made["address"] = _OWN_ADDRESSES + made["player"][first]
 
 
 def _claims(number: int, times_s: F64) -> NDArray[Any]:

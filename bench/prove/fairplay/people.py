@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from msgspec.structs import replace
 
+from bench.prove.fairplay import life
 from bench.prove.fairplay.group import Group, Place, with_usual_life
 from bench.prove.fairplay.phone import Phones, report
 from bench.prove.fairplay.receiver import CANYON, INDOORS, METRO, OPEN, STREET, Sensed, Sky, mix, sense
@@ -108,7 +109,7 @@ def families(place: Place) -> Group:
     starts_s = phone.starts_s[rows] + chance.uniform(0, 8, place.count)
     phone = replace(phone, lat_deg=together[0], lng_deg=together[1], starts_s=starts_s)
     group = _sent(place, phone, path, sensed)
-    group.logins["address"][:] = 1_000 + place.first + rows
+    life.in_one_home(group.logins, place.first + rows)
     return group
 
 
@@ -121,8 +122,7 @@ def sharing_a_device(place: Place) -> Group:
     starts_s = phone.starts_s[np.searchsorted(device, device)] + turn * (place.seconds + 60.0)
     path = travel(chance, place.count, place.seconds, WALK)
     group = _sent(place, replace(phone, starts_s=starts_s), path, sense(chance, path, STREET))
-    group.logins["device"][:] = place.first + device
-    group.logins["address"][:] = 1_000 + place.first + device
+    life.on_one_phone(group.logins, np.searchsorted(device, device))
     return group
 
 

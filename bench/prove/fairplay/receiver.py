@@ -114,7 +114,7 @@ def _reflect(chance: Generator, sensed: Sensed, sky: Sky) -> None:
     begins = np.argwhere(chance.random(sensed.seen.shape) < sky.bursts_hour / 3_600)
     for row, second in begins.tolist():
         until = second + int(chance.integers(2, 13))
-        away_m, way = chance.uniform(*sky.burst_m), chance.uniform(-math.pi, math.pi)
+        away_m, way = chance.uniform(sky.burst_m[0], sky.burst_m[1]), chance.uniform(-math.pi, math.pi)
         sensed.east_m[row, second:until] += away_m * math.sin(way)
         sensed.north_m[row, second:until] += away_m * math.cos(way)
         if chance.random() < 0.5:
