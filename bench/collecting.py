@@ -18,6 +18,7 @@ from bench import crowd
 from bench.own_postgres import Inside
 from overworld.app.doors import TrustEverybody
 from overworld.app.game import SHIPPED, Game, check
+from overworld.domains.accounts.audit.trail import Trail
 from overworld.domains.gameplay import wiring as gameplay_wiring
 from overworld.domains.gameplay.messages import ClaimCollectible, CollectibleToPlace, PlaceCollectibles
 from overworld.domains.gameplay.service import Gameplay
@@ -30,6 +31,7 @@ from overworld.domains.world.service import World
 from overworld.domains.world.types import WorldSettings
 from overworld.domains.world.wiring import build as build_world
 from overworld.geo import cells
+from overworld.kernel.audit import Staff
 from overworld.kernel.clock import SystemClock
 from overworld.kernel.ids import IdSource
 from overworld.kernel.money import HOUSE, AccountCode, AccountRef, Transfer, TransferCode
@@ -140,6 +142,7 @@ class City:
             last_fix=world,
             sight=world,
             trust=TrustEverybody(),
+            audit=Trail(clock=clock, ids=ids),
             collectibles=game.collectibles,
             progression=game.progression,
             currencies=game.currencies,
@@ -239,7 +242,9 @@ class City:
             )
             for _ in range(_PLACED_IN_CELL)
         )
-        await self.gameplay.placing.place(PlaceCollectibles(placed_by=HOUSE, items=items, key=str(self.ids())))
+        await self.gameplay.placing.place(
+            PlaceCollectibles(placed_by=HOUSE, staff=Staff(account_id=None), items=items, key=str(self.ids()))
+        )
 
     async def _fund(self) -> None:
         """Gives every campaign its budget, an even part in each stripe."""

@@ -19,7 +19,14 @@ def test_the_key_is_made_once_and_only_its_owner_may_read_it(tmp_path: Path):
 def test_only_the_key_itself_adds_scopes(tmp_path: Path):
     """A prefix, an empty string, or text beyond ASCII is just a wrong key."""
     keys = DeveloperKey.ensure(tmp_path)
-    assert keys.scopes(read(tmp_path)) == {"game.place", "game.reload", "world.read", "world.replay"}
+    assert keys.scopes(read(tmp_path)) == {
+        "audit.read",
+        "game.place",
+        "game.reload",
+        "webhook.manage",
+        "world.read",
+        "world.replay",
+    }
     for wrong in ("", read(tmp_path)[:-1], read(tmp_path) + "x", "owdev_ключ"):
         assert keys.scopes(wrong) == frozenset()
 

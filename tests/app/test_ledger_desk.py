@@ -80,6 +80,15 @@ async def test_minting_under_a_key_happens_once_and_is_no_gift(town: Town):
     assert (movement.code.label, movement.amount_minor, movement.note) == ("mint", 50, None)
     async with town.database.read() as tx:
         assert await tx.fetchval("SELECT note FROM ledger.note WHERE transfer_id = $1", movement.id) == "an outage"
+        [entry] = await tx.fetch("SELECT * FROM accounts.audit")
+    assert (entry["action"], entry["target"], entry["note"]) == ("ledger.mint", str(town.ada), "an outage")
+    assert (entry["actor_id"], "@" in entry["address"]) == (None, True)
+    verified = await overworld("audit", "verify", "--database", town.dsn)
+    assert (verified.code, verified.out) == (0, "0 entries, 1 wait to be sealed: all hold\n")
+    cut = await overworld("audit", "verify", "--head", f"7:{'0f' * 32}", "--database", town.dsn)
+    assert (cut.code, cut.out.splitlines()[0]) == (1, "the chain ends at 0, before the known entry 7")
+    wrong = await overworld("audit", "verify", "--head", "7", "--database", town.dsn)
+    assert (wrong.code, "accounts.bad_audit_head" in wrong.err) == (1, True)
 
 
 async def test_burning_takes_what_is_there_and_no_more(town: Town):

@@ -69,6 +69,7 @@ from overworld.platform.http.settings import LimitSettings
 from overworld.platform.observability import Metrics
 from overworld.platform.postgres import Database, idempotency, migrate
 from overworld.platform.postgres.idempotency import KeyReused
+from tests.audited import staff
 from tests.system.player import LJUBLJANA
 
 pytestmark = [
@@ -211,12 +212,14 @@ class Town:
             for lat in (LJUBLJANA[0], LJUBLJANA[0] + 0.001)
             for mode in ("shared", "personal")
         )
-        command = PlaceCollectibles(placed_by=self.players[0], items=items, key=f"placed in round {self._round}")
+        command = PlaceCollectibles(
+            placed_by=self.players[0], staff=staff(self.players[0]), items=items, key=f"placed in round {self._round}"
+        )
         answer = await server.gameplay.placing.place(command)
         self.placed = [one.id for one in answer.value.items]
 
     async def withdraw(self, server: House) -> None:
-        await server.gameplay.placing.withdraw(self.any(self.placed), by=self.players[0])
+        await server.gameplay.placing.withdraw(self.any(self.placed), by=self.players[0], staff=staff(self.players[0]))
 
     async def register(self, server: House, name: str = "") -> None:
         name = name or f"name-{self._round}-{self.chance.randrange(2)}"

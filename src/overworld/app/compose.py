@@ -27,6 +27,8 @@ from overworld.app.versions import routes as version_routes
 from overworld.app.versions import service as versions_service
 from overworld.app.versions import wiring as versions_wiring
 from overworld.app.versions.service import Current, Versions
+from overworld.domains.accounts.audit import wiring as audit_wiring
+from overworld.domains.accounts.audit.wiring import AuditParts
 from overworld.domains.accounts.consumers import TOPICS as REVOCATION_TOPICS
 from overworld.domains.accounts.membership.wiring import MembershipParts
 from overworld.domains.accounts.wiring import Accounts
@@ -78,6 +80,7 @@ class House(Struct, frozen=True, kw_only=True):
     sending: SendingParts
     accounts: Accounts
     membership: MembershipParts
+    audit: AuditParts
     log: EventLog
     loops: Loops
     collector: Collector
@@ -95,6 +98,7 @@ async def compose(
     """Builds the server on a migrated database."""
     current, hooks = Current(game), Counted()
     ids = IdSource(clock.now_us, urandom)
+    outbox = PostgresOutbox(ids=ids, game=current.digest)
     platform = Platform(
         settings=settings,
         game=game,
@@ -104,7 +108,8 @@ async def compose(
         ids=ids,
         keys=keys,
         limiter=MemoryLimiter(monotonic_s=clock.monotonic_s, buckets_max=settings.limits.buckets_max),
-        outbox=PostgresOutbox(ids=ids, game=current.digest),
+        outbox=outbox,
+        audit=audit_wiring.build(database=database, clock=clock, ids=ids, outbox=outbox),
     )
     domains = await domains_built(platform)
     versions = versions_wiring.build(
@@ -117,6 +122,7 @@ async def compose(
         gameplay=domains.gameplay,
         carry=domains.carry,
         quests=domains.quests,
+        audit=platform.audit.trail,
         counted=hooks,
     )
     live = live_wiring.build(
@@ -145,6 +151,7 @@ async def compose(
         sending=domains.sending,
         accounts=domains.accounts,
         membership=domains.membership,
+        audit=domains.audit,
         log=log,
         loops=Loops(),
         collector=Collector(monotonic_s=clock.monotonic_s),
@@ -256,6 +263,7 @@ def _health(database: Database, domains: Domains) -> HealthChecks:
     health = HealthChecks()
     health.add("database", partial(_answers, database))
     health.add("ledger", domains.ledger.auditor.check, needed=False)
+    health.add("audit", domains.audit.sealer.check, needed=False)
     return health
 
 

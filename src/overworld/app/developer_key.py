@@ -13,7 +13,16 @@ from overworld.kernel.refusals import Refusal
 FILE_NAME = "developer.key"
 _PREFIX = "owdev_"
 _LENGTH_MIN = 32
-_SCOPES = frozenset({Scope.GAME_PLACE, Scope.GAME_RELOAD, Scope.WORLD_READ, Scope.WORLD_REPLAY})
+_SCOPES = frozenset(
+    {
+        Scope.AUDIT_READ,
+        Scope.GAME_PLACE,
+        Scope.GAME_RELOAD,
+        Scope.WEBHOOK_MANAGE,
+        Scope.WORLD_READ,
+        Scope.WORLD_REPLAY,
+    }
+)
 
 
 class BadDeveloperKey(Refusal):
@@ -27,7 +36,7 @@ class BadDeveloperKey(Refusal):
 
 
 class DeveloperKey:
-    """Adds scopes to whoever presents the key: `game.place`, `game.reload`, `world.read`, `world.replay`."""
+    """Adds scopes to whoever presents the key: those of staff, and `world.replay`."""
 
     def __init__(self, key: str) -> None:
         self._key = key.encode()

@@ -18,6 +18,7 @@ from overworld.app.game import Game
 from overworld.app.settings import Settings
 from overworld.app.versions.service import Current
 from overworld.domains.accounts import wiring as accounts_wiring
+from overworld.domains.accounts.audit.wiring import AuditParts
 from overworld.domains.accounts.membership import wiring as membership_wiring
 from overworld.domains.accounts.membership.wiring import MembershipParts
 from overworld.domains.accounts.wiring import Accounts
@@ -58,6 +59,7 @@ class Domains(Struct, frozen=True, kw_only=True):
     boards: BoardsParts
     accounts: Accounts
     membership: MembershipParts
+    audit: AuditParts
     gateway: Gateway
     carry_routes: list[ControllerRouterHandler]
 
@@ -67,6 +69,7 @@ class Domains(Struct, frozen=True, kw_only=True):
         return [
             *self.accounts.routes,
             *self.membership.routes,
+            *self.audit.routes,
             *self.ledger.routes,
             *self.sending.routes,
             *self.world.routes,
@@ -90,6 +93,7 @@ class Platform(Struct, frozen=True, kw_only=True):
     keys: KeyScopes
     limiter: MemoryLimiter
     outbox: PostgresOutbox
+    audit: AuditParts
 
 
 async def build(platform: Platform) -> Domains:
@@ -145,6 +149,7 @@ async def build(platform: Platform) -> Domains:
         boards=_boards(platform, membership),
         accounts=accounts,
         membership=membership,
+        audit=platform.audit,
         gateway=gateway,
         carry_routes=_carry_routes(platform, carry=carry, accounts=accounts),
     )
@@ -160,6 +165,7 @@ async def _gameplay(platform: Platform, *, ledger: LedgerDomain, world: WorldPar
         last_fix=world.service,
         sight=world.service,
         trust=TrustEverybody(),
+        audit=platform.audit.trail,
         gear=carry.reading,
         collectibles=platform.game.collectibles,
         progression=platform.game.progression,
@@ -190,6 +196,7 @@ def _quests(platform: Platform, *, ledger: LedgerDomain, world: WorldParts, carr
         ledger=ledger.service,
         rewards=carry.rewards,
         last_fix=world.service,
+        audit=platform.audit.trail,
         currencies=ledger.service.currencies,
         fix_age_max_s=platform.settings.gameplay.fix_age_max_s,
         settings=platform.settings.quests,
@@ -203,6 +210,7 @@ def _carry_routes(platform: Platform, *, carry: CarryParts, accounts: Accounts) 
         ids=platform.ids,
         outbox=platform.outbox,
         directory=accounts.directory,
+        audit=platform.audit.trail,
         tools_alias=platform.game.routes.tools,
     )
 

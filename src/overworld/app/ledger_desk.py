@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from overworld.app.attached import attached
 from overworld.app.game import check, found
+from overworld.app.on_the_machine import recording, staff
 from overworld.app.plain_table import aligned
 from overworld.app.settings import Settings
 from overworld.domains.accounts.rules import account_id
@@ -108,7 +109,9 @@ async def _freeze(settings: Settings, name: str, *, currency: str | None, frozen
         if frozen and (await desk.directory.found([str(owner_id)]))[0] is not None:
             wanted = desk.ledger.currencies if currency is None else [currency]
             await desk.ledger.open([AccountRef(owner_id, code) for code in wanted])
-        count = await desk.ledger.freeze(owner_id, currency=currency, frozen=frozen)
+        action = "ledger.freeze" if frozen else "ledger.thaw"
+        did = staff().did(action, owner_id, after=frozen, note=currency or "")
+        count = await desk.ledger.freeze(owner_id, currency=currency, frozen=frozen, beside=recording(did))
     if not count:
         raise NoSuchPlayer("nothing is held under this id")
     return count
@@ -143,7 +146,8 @@ async def _move(settings: Settings, order: Order, *, code: TransferCode) -> Move
         transfer = Transfer(
             id=id_, debit=debit, credit=credit, amount_minor=_minor(order.amount, currency), code=code, reference=id_
         )
-        result = await desk.ledger.post_with_note(transfer, order.note, at=SystemClock().now())
+        did = staff().did(f"ledger.{code.label}", owner_id, after=transfer, note=order.note or "")
+        result = await desk.ledger.post_with_note(transfer, order.note, at=SystemClock().now(), beside=recording(did))
     if result.status in _REFUSED:
         raise _REFUSED[result.status](currency=currency.code)
     return Moved(id_, owner_id, currency.format(transfer.amount_minor), result.status is TransferStatus.EXISTS)

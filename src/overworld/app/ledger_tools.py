@@ -11,6 +11,7 @@ from tempfile import TemporaryDirectory
 from uuid import UUID
 
 from overworld.app.attached import attached
+from overworld.app.on_the_machine import recording, staff
 from overworld.app.settings import Settings
 from overworld.domains.ledger.audit import parquet
 from overworld.domains.ledger.audit import verify as verifier
@@ -104,7 +105,7 @@ def rotate_key(settings: Settings) -> str:
 
 async def _rotate_key(settings: Settings) -> str:
     async with _sealer(settings, "rotate-key") as sealer:
-        made = (await sealer.turn_key()).certificate
+        made = (await sealer.turn_key(beside=recording(staff().did("ledger.rotate_key", "ledger")))).certificate
     return f"key {made.number} signs from block {made.from_block} on: {made.public_key.hex()}"
 
 
@@ -115,7 +116,7 @@ def erase(settings: Settings, player_id: UUID) -> int:
 
 async def _erase(settings: Settings, player_id: UUID) -> int:
     async with _sealer(settings, "erase") as sealer:
-        return await sealer.forget(player_id)
+        return await sealer.forget(player_id, beside=recording(staff().did("ledger.erase", player_id)))
 
 
 @asynccontextmanager

@@ -186,6 +186,7 @@ async def _running(house: House, settings: Settings, game: Game) -> AsyncIterato
         await house.ledger.sealer.prepare()
         house.loops.run("ledger-sealer", house.ledger.sealer.run)
         house.loops.run("ledger-auditor", house.ledger.auditor.run)
+        house.loops.run("audit-sealer", house.audit.sealer.run)
         await house.accounts.load()
         await house.world.load()
         await house.gameplay.placing.load()

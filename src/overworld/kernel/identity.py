@@ -32,6 +32,7 @@ class Scope:
     """The scopes that routes and socket commands name. A role is a set of them; accounts says which."""
 
     ACCOUNT_SELF = "account.self"
+    AUDIT_READ = "audit.read"
     CHAT_READ = "chat.read"
     CHAT_WRITE = "chat.write"
     GAME_PLACE = "game.place"
@@ -43,6 +44,7 @@ class Scope:
     LOCATION_READ = "location.read"
     LOCATION_WRITE = "location.write"
     REALTIME_CONNECT = "realtime.connect"
+    WEBHOOK_MANAGE = "webhook.manage"
     WORLD_READ = "world.read"
     WORLD_REPLAY = "world.replay"
 

@@ -12,6 +12,7 @@ from uuid import UUID
 
 from msgspec import Struct
 
+from overworld.kernel.audit import AuditEntry
 from overworld.kernel.events import Event
 from overworld.kernel.identity import Principal
 from overworld.kernel.money import AccountRef, Funds, Transfer, TransferResult
@@ -47,6 +48,17 @@ class Outbox(Protocol):
         """Publishes the events when `tx` commits, all or none, in the order given: one row for the whole batch.
 
         An empty sequence writes nothing. One round trip.
+        """
+        ...
+
+
+class AuditTrail(Protocol):
+    """Keeps what staff do, for ever and so that a change would show."""
+
+    async def record(self, tx: Tx, entries: Sequence[AuditEntry]) -> None:
+        """Keeps the entries when `tx` commits, and only then: what was undone was not done.
+
+        It waits for nobody and locks nothing that others lock. An empty sequence writes nothing. One round trip.
         """
         ...
 

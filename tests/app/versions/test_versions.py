@@ -28,9 +28,11 @@ from overworld.kernel.refusals import Refusal
 from overworld.platform.eventlog import PostgresOutbox
 from overworld.platform.eventlog.store import read
 from overworld.platform.eventlog.types import START
+from tests.audited import KeptTrail, staff
 from tests.domains.gameplay.field import Fixes, OpenSight, Reputations
 
 ANNA = UUID(int=1)
+STAFF = staff(UUID(int=2))
 HOME = cells.cell_of(46.05, 14.5, 15)
 GAME = """\
 [game]
@@ -84,6 +86,7 @@ class Pond:
         self.clock = clock
         self.ids = ids
         self.folder = folder
+        self.audit = KeptTrail()
         self.write(GAME)
 
     def write(self, text: str, *, rules: str | None = None) -> None:
@@ -107,6 +110,7 @@ class Pond:
             last_fix=fixes,
             sight=OpenSight(),
             trust=Reputations(),
+            audit=self.audit,
             collectibles=game.collectibles,
             progression=game.progression,
             currencies=game.currencies,
@@ -139,6 +143,7 @@ class Pond:
             ledger=ledger.service,
             rewards=carry.rewards,
             last_fix=fixes,
+            audit=self.audit,
             currencies=ledger.service.currencies,
             fix_age_max_s=60,
         )
@@ -152,6 +157,7 @@ class Pond:
             gameplay=gameplay,
             carry=carry,
             quests=quests,
+            audit=self.audit,
             counted=Counted(),
         )
         await versions.begin()
@@ -189,19 +195,20 @@ async def test_a_reload_is_the_next_version_and_says_what_changed(pond):
     server = await pond.server()
     assert server.versions.number == 1
     pond.write(GAME.replace("daily_cap = 5", "daily_cap = 6"))
-    told = await server.versions.reload()
+    told = await server.versions.reload(STAFF)
     [change] = told.changes
     assert change == Change(key="collectibles.daily_cap", before="5", after="6", effect=Effect.AT_ONCE)
     assert (told.number, told.version) == (2, check(pond.folder).digest) == (server.versions.number, told.version)
-    again = await server.versions.reload()
+    again = await server.versions.reload(STAFF)
     assert (again.number, again.changes) == (2, [])
+    assert pond.audit.did == [("game.reload", server.current.game.name)], "what changes nothing is nothing done"
 
 
 async def test_what_spawns_changes_with_the_window_and_what_lay_there_is_paid_as_it_was(pond):
     server = await pond.server()
     before = await server.lying()
     pond.write(ANOTHER_SHELL)
-    told = await server.versions.reload()
+    told = await server.versions.reload(STAFF)
     assert told.spawns_from == "2026-06-01T12:30:00Z"
     assert await server.lying() == before and {spawn.kind.type for spawn in before} == {"shell"}
     assert (await server.collect(before[0])).amount == "2"
@@ -214,7 +221,7 @@ async def test_news_just_before_a_window_leaves_the_others_time_to_hear(pond, cl
     server = await pond.server()
     clock.advance(timedelta(minutes=29, seconds=57))
     pond.write(ANOTHER_SHELL)
-    told = await server.versions.reload()
+    told = await server.versions.reload(STAFF)
     assert told.spawns_from == "2026-06-01T13:00:00Z"
 
 
@@ -222,10 +229,10 @@ async def test_the_daily_cap_and_a_hook_are_in_force_at_once(pond):
     server = await pond.server()
     lying = await server.lying()
     pond.write(GAME, rules="def on_claim(claims):\n    return {'multiplier_bp': [30_000] * len(claims)}\n")
-    await server.versions.reload()
+    await server.versions.reload(STAFF)
     assert (await server.collect(lying[0])).amount == "6"
     pond.write(GAME.replace("daily_cap = 5", "daily_cap = 1"))
-    await server.versions.reload()
+    await server.versions.reload(STAFF)
     with pytest.raises(Refusal) as capped:
         await server.collect(lying[1], key="2")
     assert capped.value.code == "gameplay.cap_reached"
@@ -235,7 +242,7 @@ async def test_events_say_under_which_definition_they_happened(pond):
     server = await pond.server()
     first = server.current.digest()
     pond.write(ANOTHER_SHELL)
-    await server.versions.reload()
+    await server.versions.reload(STAFF)
     [news] = await pond.news()
     event = news.decode()
     assert isinstance(event, GameReloaded) and (event.number, event.digest) == (2, server.current.digest())
@@ -245,7 +252,7 @@ async def test_events_say_under_which_definition_they_happened(pond):
 async def test_other_servers_follow_the_news(pond):
     one, two = await pond.server(), await pond.server()
     pond.write(ANOTHER_SHELL)
-    await one.versions.reload()
+    await one.versions.reload(STAFF)
     news = await pond.news()
     await versions_tail(two.versions)(news)
     assert two.current.digest() == one.current.digest() and (two.versions.number, two.versions.behind) == (2, 0)
@@ -292,7 +299,7 @@ async def test_a_wrong_definition_changes_nothing(pond):
     digest, lying = server.current.digest(), await server.lying()
     pond.write(GAME.replace("weight = 3", "weight = -3"))
     with pytest.raises(BadDefinition) as refused:
-        await server.versions.reload()
+        await server.versions.reload(STAFF)
     assert "collectibles.types.shell.weight" in refused.value.public_fields()["errors"][0]
     assert (server.current.digest(), await server.lying(), server.versions.number) == (digest, lying, 1)
 
@@ -311,7 +318,7 @@ async def test_what_no_running_server_can_change_is_refused_whole(pond, old, new
     server = await pond.server()
     pond.write(GAME.replace(old, new).replace("levels = [10]", "levels = [20]"))
     with pytest.raises(NeedsRestart) as refused:
-        await server.versions.reload()
+        await server.versions.reload(STAFF)
     assert refused.value.public_fields() == {"keys": [key]} and server.versions.number == 1
 
 
@@ -321,7 +328,7 @@ async def test_a_currency_that_somebody_holds_does_not_vanish_and_keeps_its_scal
     await pond.give("stone", 150)
     pond.write(GAME.replace("[currencies.stone]\nscale = 2\n", other))
     with pytest.raises(StillHeld) as refused:
-        await server.versions.reload()
+        await server.versions.reload(STAFF)
     assert refused.value.public_fields() == {"held": {"stone": 1}, "owed": {}}
     with pytest.raises(StillHeld):
         await pond.server()
@@ -330,7 +337,7 @@ async def test_a_currency_that_somebody_holds_does_not_vanish_and_keeps_its_scal
 async def test_one_that_nobody_holds_may_vanish(pond):
     server = await pond.server()
     pond.write(GAME.replace("[currencies.stone]\nscale = 2\n", ""))
-    assert (await server.versions.reload()).number == 2
+    assert (await server.versions.reload(STAFF)).number == 2
     assert [one.code for one in server.current.game.currencies] == ["pearl"]
 
 
@@ -355,17 +362,17 @@ levels = [{ efficiency = "1.5" }]
         )
     pond.write(GAME)
     with pytest.raises(StillHeld) as refused:
-        await server.versions.reload()
+        await server.versions.reload(STAFF)
     assert refused.value.public_fields() == {"held": {"cookie": 2, "net": 1}, "owed": {}}
     pond.write(GAME + things.replace("[items.types.cake]\n", ""))
-    assert (await server.versions.reload()).number == 2, "of the cakes nothing is left"
+    assert (await server.versions.reload(STAFF)).number == 2, "of the cakes nothing is left"
 
 
 async def test_quests_of_a_new_version_can_be_begun(pond):
     quest = '[quests.shells]\ntitle = "Shells"\nobjectives = [{ kind = "collect", count = 3 }]\n'
     server, other = await pond.server(), await pond.server()
     pond.write(GAME + quest)
-    await server.versions.reload()
+    await server.versions.reload(STAFF)
     await other.versions.follow()
     assert [set(one.quests.catalogue.in_force) for one in (server, other)] == [{"shells"}, {"shells"}]
 
@@ -374,7 +381,7 @@ async def test_one_that_what_lies_there_pays_does_not(pond):
     server = await pond.server()
     pond.write(GAME.replace("[currencies.pearl]\nscale = 0\n", "").replace('"pearl"', '"stone"'))
     with pytest.raises(StillHeld) as refused:
-        await server.versions.reload()
+        await server.versions.reload(STAFF)
     assert refused.value.public_fields() == {"held": {}, "owed": {"pearl": 1}}
     await server.collect((await server.lying())[0])
 
@@ -382,8 +389,8 @@ async def test_one_that_what_lies_there_pays_does_not(pond):
 async def test_two_servers_that_begin_versions_at_once_count_on(pond):
     one, two = await pond.server(), await pond.server()
     pond.write(GAME.replace("daily_cap = 5", "daily_cap = 6"))
-    await one.versions.reload()
+    await one.versions.reload(STAFF)
     pond.write(GAME.replace("daily_cap = 5", "daily_cap = 7"))
-    assert (await two.versions.reload()).number == 3
+    assert (await two.versions.reload(STAFF)).number == 3
     await one.versions.follow()
     assert one.current.digest() == two.current.digest() and one.versions.number == 3

@@ -11,6 +11,7 @@ from overworld.domains.gameplay.types import CollectibleType
 from overworld.geo import cells
 from overworld.kernel.money import HOUSE, AccountCode, AccountRef, Transfer, TransferCode, TransferStatus
 from overworld.kernel.refusals import Refusal
+from tests.audited import staff
 from tests.domains.gameplay.field import HOME, RULES, code_of
 
 STAFF, CAMPAIGN, OTHER = (UUID(int=n) for n in (8, 9, 10))
@@ -25,7 +26,9 @@ async def place(field, server, *payers, mode="shared"):
         )
         for payer in payers
     ]
-    answer = await server.placing.place(PlaceCollectibles(placed_by=STAFF, items=tuple(items), key=str(field.ids())))
+    answer = await server.placing.place(
+        PlaceCollectibles(placed_by=STAFF, staff=staff(STAFF), items=tuple(items), key=str(field.ids()))
+    )
     return [told.id for told in answer.value.items]
 
 

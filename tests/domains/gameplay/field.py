@@ -32,6 +32,7 @@ from overworld.platform.eventlog import PostgresOutbox
 from overworld.platform.eventlog.store import read
 from overworld.platform.eventlog.types import START
 from overworld.platform.postgres.idempotency import SCHEMA as IDEMPOTENCY
+from tests.audited import KeptTrail
 
 SCHEMAS = (IDEMPOTENCY, EVENTLOG, LEDGER, SCHEMA)
 CURRENCIES = (Currency("coin"), Currency("gem", 2))
@@ -121,6 +122,7 @@ class Field:
         self.fixes = Fixes()
         self.trust = Reputations()
         self.sight = OpenSight()
+        self.audit = KeptTrail()
         self.ledger = Ledger(database=database, currencies={currency.code: currency for currency in CURRENCIES})
         self.outbox = PostgresOutbox(ids=ids)
         self.spawns = spawns_of(RULES)
@@ -159,6 +161,7 @@ class Field:
             last_fix=self.fixes,
             sight=self.sight,
             trust=self.trust,
+            audit=self.audit,
             collectibles=rules,
             progression=LEVELS,
             **options,

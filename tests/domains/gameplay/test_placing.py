@@ -21,12 +21,14 @@ from overworld.domains.gameplay.messages import (
 from overworld.domains.gameplay.placing import IN_CELL_MAX
 from overworld.domains.gameplay.types import CollectibleType, GameplaySettings
 from overworld.geo import cells
+from overworld.kernel.audit import digest_of
 from overworld.kernel.clock import rfc3339
 from overworld.kernel.money import HOUSE, AccountCode, AccountRef, Transfer, TransferCode, TransferStatus
 from overworld.kernel.refusals import Fault, Refusal
 from overworld.platform.eventlog.store import read
 from overworld.platform.eventlog.types import START
 from overworld.platform.postgres.idempotency import KeyReused
+from tests.audited import staff
 from tests.domains.gameplay.field import CURRENCIES, HOME, RULES, SECRET, CountingDatabase, code_of
 
 ANN, BEN, STAFF, CAMPAIGN = (UUID(int=n) for n in (1, 2, 8, 9))
@@ -42,7 +44,7 @@ def item(field, **changes):
 
 
 async def place(server, *items, key="k"):
-    answer = await server.placing.place(PlaceCollectibles(placed_by=STAFF, items=items, key=key))
+    answer = await server.placing.place(PlaceCollectibles(placed_by=STAFF, staff=staff(STAFF), items=items, key=key))
     return answer.value.items
 
 
@@ -179,12 +181,26 @@ async def test_what_is_withdrawn_is_collected_by_nobody_also_where_the_news_is_l
     await late.on_events(await news(field))
     assert await claim(field, late, ANN, told.id) == "ok"
     field.clock.advance(timedelta(seconds=1))
-    await server.placing.withdraw(told.id, by=STAFF)
+    await server.placing.withdraw(told.id, by=STAFF, staff=staff(STAFF))
     assert told.id not in await around(field, server, BEN) and told.id in await around(field, late, BEN)
     assert [await claim(field, one, BEN, told.id) for one in (server, late)] == ["expired", "expired"]
     await late.on_events(await news(field))
     assert told.id not in await around(field, late, BEN)
     assert await field.balance(BEN) == 0
+
+
+async def test_what_staff_place_and_take_back_stands_in_the_audit_log(field, server):
+    told = await place(server, item(field), item(field, mode="personal"), key="once")
+    await place(server, item(field), item(field, mode="personal"), key="once")
+    for _ in range(2):
+        await server.placing.withdraw(told[0].id, by=STAFF, staff=staff(STAFF))
+    placed, withdrawn = field.audit.entries[:2], field.audit.entries[2:]
+    assert [(entry.action, entry.target, entry.after) for entry in placed] == [
+        ("gameplay.place", one.id, digest_of(one)) for one in told
+    ]
+    assert [(entry.action, entry.target, entry.actor_id) for entry in withdrawn] == [
+        ("gameplay.withdraw", told[0].id, STAFF)
+    ]
 
 
 async def test_claims_in_flight_beside_a_withdrawal_are_before_it_or_after(field, server):
@@ -204,7 +220,7 @@ async def test_claims_in_flight_beside_a_withdrawal_are_before_it_or_after(field
     async def withdraw():
         while await paid(field) == 0:
             pass
-        await server.placing.withdraw(told.id, by=STAFF)
+        await server.placing.withdraw(told.id, by=STAFF, staff=staff(STAFF))
         withdrawn.set()
 
     withdrawn = asyncio.Event()
@@ -250,7 +266,7 @@ async def test_news_in_any_order_ends_the_same(field, server):
     late = await field.parts(WITH_TOKENS)
     [told] = await place(server, item(field))
     field.clock.advance(timedelta(seconds=1))
-    await server.placing.withdraw(told.id, by=STAFF)
+    await server.placing.withdraw(told.id, by=STAFF, staff=staff(STAFF))
     for one in reversed(await news(field)):
         await late.on_events([one])
         assert told.id not in await around(field, late)
@@ -262,7 +278,7 @@ async def test_news_in_any_order_ends_the_same(field, server):
 async def test_withdrawing_is_told_once_and_needs_something_that_was_placed(field, server):
     [told] = await place(server, item(field))
     for _ in range(2):
-        await server.placing.withdraw(told.id, by=STAFF)
+        await server.placing.withdraw(told.id, by=STAFF, staff=staff(STAFF))
     placed, withdrawn = [envelope.decode() for envelope in await news(field)]
     assert placed == CollectiblePlaced(
         collectible_id=told.id,
@@ -283,7 +299,7 @@ async def test_withdrawing_is_told_once_and_needs_something_that_was_placed(fiel
     forged = told.id[:-1] + ("A" if told.id[-1] != "A" else "B")
     for wrong in (field.shared()[0].id, forged, "x", ""):
         with pytest.raises(NotFound):
-            await server.placing.withdraw(wrong, by=STAFF)
+            await server.placing.withdraw(wrong, by=STAFF, staff=staff(STAFF))
 
 
 async def test_a_request_sent_twice_places_once(field, server):
@@ -371,10 +387,10 @@ async def test_many_are_read_at_the_start(field, server, monkeypatch):
     assert {one.id for one in told} <= await around(field, started)
 
 
-async def test_placing_asks_the_database_four_times_however_many_there_are(field):
+async def test_placing_asks_the_database_five_times_however_many_there_are(field):
     counting = CountingDatabase(field.database)
     server = await field.parts(WITH_TOKENS, database=counting)
     for key, count in (("1", 1), ("2", 100)):
         counting.statements = 0
         await place(server, *[item(field)] * count, key=key)
-        assert counting.statements == 4
+        assert counting.statements == 5

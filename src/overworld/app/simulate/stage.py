@@ -20,6 +20,7 @@ from overworld.app.game import Game
 from overworld.app.hooks.work import Counted, OnClaim
 from overworld.app.schemas import SCHEMAS
 from overworld.app.simulate.turns import BEGINS
+from overworld.domains.accounts.audit.trail import Trail
 from overworld.domains.accounts.membership import wiring as membership_wiring
 from overworld.domains.accounts.membership.service import Memberships
 from overworld.domains.accounts.store import insert_account
@@ -170,7 +171,7 @@ async def opened(game: Game, *, database: Database, seed: int) -> AsyncIterator[
     clock = FixedClock(BEGINS)
     ids = IdSource(clock.now_us, Random(f"ids-{seed}").randbytes)  # noqa: S311 - of a world that is thrown away
     outbox = PostgresOutbox(ids=ids, game=lambda: game.digest)
-    fixes = Fixes(clock)
+    fixes, trail = Fixes(clock), Trail(clock=clock, ids=ids)
     currencies, secret = {currency.code: currency for currency in game.currencies}, f"simulation {seed}"
     ledger = ledger_wiring.build(database=database, clock=clock, currencies=currencies)
     carry = await carry_wiring.build(
@@ -192,6 +193,7 @@ async def opened(game: Game, *, database: Database, seed: int) -> AsyncIterator[
         last_fix=fixes,
         sight=SeesAll(),
         trust=TrustEverybody(),
+        audit=trail,
         gear=carry.reading,
         rule=_rule_of(game, clock),
         collectibles=game.collectibles,
@@ -206,6 +208,7 @@ async def opened(game: Game, *, database: Database, seed: int) -> AsyncIterator[
         ledger=ledger.service,
         rewards=carry.rewards,
         last_fix=LastStood(fixes),
+        audit=trail,
         currencies=currencies,
         fix_age_max_s=GameplaySettings().fix_age_max_s,
     )

@@ -25,6 +25,6 @@ def routes(versions: Versions) -> list[HTTPRouteHandler]:
         """
         if Scope.GAME_RELOAD not in caller.scopes:
             raise Forbidden(scope=Scope.GAME_RELOAD) if caller.maybe is not None else Unauthenticated()
-        return await versions.reload()
+        return await versions.reload(caller.staff)
 
     return [game_reload]

@@ -18,9 +18,10 @@ from overworld.app.versions.changes import Gone, changes, removed
 from overworld.app.versions.errors import BadDefinition, NeedsRestart, StillHeld
 from overworld.app.versions.messages import Change, Effect, GameReloaded, Reloaded
 from overworld.app.versions.store import Row
+from overworld.kernel.audit import Staff
 from overworld.kernel.clock import Clock, from_us, rfc3339, to_us
 from overworld.kernel.events import Envelope
-from overworld.kernel.ports import Outbox, Tx
+from overworld.kernel.ports import AuditTrail, Outbox, Tx
 from overworld.kernel.refusals import Fault
 from overworld.platform.postgres import Database
 
@@ -30,6 +31,8 @@ SETTLES = timedelta(seconds=5)
 _KEPT_MAX = 16
 _AGAIN_S = 0.2
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_AT_THE_START = Staff(account_id=None, address="start")
+_BY_SIGNAL = Staff(account_id=None, address="signal")
 
 
 class Version(Struct, frozen=True, kw_only=True):
@@ -78,6 +81,7 @@ class Versions:
         database: Database,
         clock: Clock,
         outbox: Outbox,
+        audit: AuditTrail,
         held: Holdings,
         owed: Holdings,
         followers: Sequence[Callable[[Version], None]],
@@ -87,6 +91,7 @@ class Versions:
         self._database = database
         self._clock = clock
         self._outbox = outbox
+        self._audit = audit
         self._held = held
         self._owed = owed
         self._followers = followers
@@ -113,7 +118,7 @@ class Versions:
             row = kept[0] if kept else None
             if row is None or row.digest != wanted.digest:
                 before = _decoded(row, like=wanted) if row else None
-                row = await self._begun(tx, wanted, before=before, last=row, starting=True)
+                row = await self._begun(tx, wanted, before=before, last=row, staff=_AT_THE_START)
                 kept = [row, *kept]
         for one in reversed(kept):
             game = wanted if one is row else _decoded(one, like=wanted)
@@ -121,7 +126,7 @@ class Versions:
                 self._put(Version(number=one.number, game=game, spawns_from=one.spawns_from))
         await self._adopt()
 
-    async def reload(self) -> Reloaded:
+    async def reload(self, staff: Staff) -> Reloaded:
         """Reads the definition again and puts it in force, here now and elsewhere as soon as it is heard of.
 
         Raises: BadDefinition, NeedsRestart, StillHeld; Fault.
@@ -141,7 +146,7 @@ class Versions:
             async with self._database.transaction() as tx:
                 await store.lock(tx)
                 [last] = await store.latest(tx)
-                row = await self._begun(tx, wanted, before=before.game, last=last, starting=False)
+                row = await self._begun(tx, wanted, before=before.game, last=last, staff=staff)
             begun = Version(number=row.number, game=wanted, spawns_from=row.spawns_from)
             self._put(begun)
             await self._adopt()
@@ -173,11 +178,11 @@ class Versions:
         await self._adopt()
         log.warning("definition of another server in force", number=row.number, version=row.digest[:12])
 
-    async def _begun(self, tx: Tx, wanted: Game, *, before: Game | None, last: Row | None, starting: bool) -> Row:
+    async def _begun(self, tx: Tx, wanted: Game, *, before: Game | None, last: Row | None, staff: Staff) -> Row:
         """Keeps the next version, and tells everybody when there was one before."""
         at = self._clock.now()
         gone = removed(before.written, wanted.written) if before else None
-        await self._require_unheld(tx, gone, before=before, starting=starting)
+        await self._require_unheld(tx, gone, before=before, starting=staff is _AT_THE_START)
         at_once = last is None or before is None or bool(gone and gone.currencies) or not _same_windows(before, wanted)
         row = Row(
             number=last.number + 1 if last else 1,
@@ -191,6 +196,8 @@ class Versions:
         await store.add(tx, row)
         if last is not None:
             event = GameReloaded(name=row.name, number=row.number, digest=row.digest, spawns_from=row.spawns_from)
+            did = staff.did("game.reload", row.name, before=last.digest, after=row.digest, note=f"version {row.number}")
+            await self._audit.record(tx, [did])
             await self._outbox.append(tx, [event], at=at)
         return row
 
@@ -231,7 +238,7 @@ def reload_soon(versions: Versions) -> Callable[[], None]:
     async def run() -> None:
         log = structlog.get_logger("overworld.game")
         try:
-            await versions.reload()
+            await versions.reload(_BY_SIGNAL)
         except (BadDefinition, NeedsRestart, StillHeld, Fault) as refusal:
             log.warning("definition not reloaded", code=refusal.code, why=str(refusal), **refusal.public_fields())
 

@@ -12,7 +12,7 @@ from overworld.domains.gameplay.quests.wiring import QuestParts
 from overworld.domains.gameplay.wiring import GameplayParts
 from overworld.domains.ledger.wiring import LedgerDomain, SendingParts
 from overworld.kernel.clock import Clock, to_us
-from overworld.kernel.ports import Outbox, Tx
+from overworld.kernel.ports import AuditTrail, Outbox, Tx
 from overworld.platform.postgres import Database, Schema
 
 SCHEMA = Schema(name="game", folder=Path(__file__).parent / "schema")
@@ -29,6 +29,7 @@ def build(
     gameplay: GameplayParts,
     carry: CarryParts,
     quests: QuestParts,
+    audit: AuditTrail,
     counted: Counted,
 ) -> Versions:
     """The versions of the game that a server runs; `counted` is what its hooks did."""
@@ -61,6 +62,7 @@ def build(
         database=database,
         clock=clock,
         outbox=outbox,
+        audit=audit,
         held=held,
         owed=owed,
         followers=[put_in_force],

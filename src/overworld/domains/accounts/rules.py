@@ -54,9 +54,10 @@ _SCOPES: Mapping[Role, frozenset[str]] = MappingProxyType(
         Role.MODERATOR: _PLAYER | {Scope.WORLD_READ},
         Role.ADVERTISER: _GUEST,
         Role.SPONSOR: _GUEST,
-        Role.AUDITOR: _GUEST,
+        Role.AUDITOR: _GUEST | {Scope.AUDIT_READ},
         Role.GOVERNMENT: _GUEST,
-        Role.ADMIN: _PLAYER | {Scope.GAME_PLACE, Scope.GAME_RELOAD, Scope.WORLD_READ},
+        Role.ADMIN: _PLAYER
+        | {Scope.AUDIT_READ, Scope.GAME_PLACE, Scope.GAME_RELOAD, Scope.WEBHOOK_MANAGE, Scope.WORLD_READ},
         Role.DEVELOPER: _PLAYER | {Scope.WORLD_READ},
     }
 )

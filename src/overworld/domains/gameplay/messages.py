@@ -9,6 +9,7 @@ from uuid import UUID
 from msgspec import Meta, Struct
 
 from overworld.domains.gameplay.types import EXPERIENCE_MAX
+from overworld.kernel.audit import Staff
 from overworld.kernel.events import Event
 
 
@@ -93,9 +94,10 @@ class PlaceBody(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class PlaceCollectibles(Struct, frozen=True, kw_only=True):
-    """Somebody places collectibles. `key` is the idempotency key."""
+    """Somebody places collectibles. `key` is the idempotency key, `staff` who it is as the audit log names them."""
 
     placed_by: UUID
+    staff: Staff
     items: tuple[CollectibleToPlace, ...]
     key: str
 

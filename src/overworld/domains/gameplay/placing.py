@@ -26,10 +26,11 @@ from overworld.domains.gameplay.rules import placement
 from overworld.domains.gameplay.spawns import KEY_BYTES, NUMBER_BYTES, Spawns, cell_in, placed_key
 from overworld.domains.gameplay.types import Catalogue, Kind, Mode, Placement, Spawn
 from overworld.geo import cells
+from overworld.kernel.audit import Staff
 from overworld.kernel.clock import Clock, from_us, rfc3339, to_us
 from overworld.kernel.identity import Answer
 from overworld.kernel.ids import IdSource
-from overworld.kernel.ports import Outbox, Tx
+from overworld.kernel.ports import AuditTrail, Outbox, Tx
 from overworld.kernel.refusals import Busy, Refusal
 from overworld.platform.postgres import Database, run_again
 from overworld.platform.postgres.idempotency import Keyed, KeyTaken, keyed, recall, remember
@@ -61,6 +62,7 @@ class Placing:
         clock: Clock,
         ids: IdSource,
         outbox: Outbox,
+        audit: AuditTrail,
         spawns: Spawns,
         placed: Placed,
         catalogue: Catalogue,
@@ -70,6 +72,7 @@ class Placing:
         self._clock = clock
         self._ids = ids
         self._outbox = outbox
+        self._audit = audit
         self._spawns = spawns
         self._placed = placed
         self._placed_max = placed_max
@@ -83,7 +86,7 @@ class Placing:
     async def place(self, command: PlaceCollectibles) -> Answer[PlacedCollectibles]:
         """Places all of a request, or nothing; or the answer of an earlier try under the same key.
 
-        Four round trips, however many there are; nobody pays before somebody collects.
+        Five round trips, however many there are; nobody pays before somebody collects.
         Raises: KeyReused; BadPlacement, TooManyPlaced; Busy.
         """
         use = keyed(command.placed_by, command.key, operation="gameplay.place", body=command.items)
@@ -111,12 +114,14 @@ class Placing:
                 raise _NumberTaken
             spawns = self._spawns_of(judged)
             reply = PlacedCollectibles([_told(spawn) for spawn in spawns])
+            did = [command.staff.did("gameplay.place", one.id, after=one) for one in reply.items]
+            await self._audit.record(tx, did)
             await remember(tx, [(use, reply)], at=at)
             await self._outbox.append(tx, [_event(spawn, by=command.placed_by) for spawn in spawns], at=at)
         self._placed.put(spawns)
         return Answer(reply)
 
-    async def withdraw(self, id: str, *, by: UUID) -> None:
+    async def withdraw(self, id: str, *, by: UUID, staff: Staff) -> None:
         """Takes back what was placed: from then on nobody collects it. Doing it twice is doing it once.
 
         Raises: NotFound for an id that names nothing that was placed.
@@ -125,6 +130,7 @@ class Placing:
         async with self._database.transaction() as tx:
             if await store.withdraw(tx, key, at=at):
                 event = CollectibleWithdrawn(collectible_id=id, cell=cells.token(cell_in(key)), withdrawn_by=by)
+                await self._audit.record(tx, [staff.did("gameplay.withdraw", id)])
                 await self._outbox.append(tx, [event], at=at)
             kept = await store.placed(tx, [key])
         if not kept:

@@ -140,13 +140,15 @@ def _placing_routes(placing: Placing, names: Sequence[str]) -> list[ControllerRo
         What is left out of value, currency and mode is that of the type in the game's definition. Each is paid by the
         issuance of its currency or, with a `payer_id`, by the budget of that campaign.
         """
-        command = PlaceCollectibles(placed_by=caller.principal.account_id, items=data.items, key=idempotency_key or "")
+        command = PlaceCollectibles(
+            placed_by=caller.principal.account_id, staff=caller.staff, items=data.items, key=idempotency_key or ""
+        )
         return keyed_reply(await placing.place(command), status=201)
 
     @delete([f"/v1/game/{name}/{{id:str}}" for name in names], opt=needs(Scope.GAME_PLACE, refusals=(NotFound,)))
     async def collectible_withdraw(*, caller: Caller, id: IdPath) -> None:
         """Takes back what was placed and nobody should collect any more; what was collected stays collected."""
-        await placing.withdraw(id, by=caller.principal.account_id)
+        await placing.withdraw(id, by=caller.principal.account_id, staff=caller.staff)
 
     return [collectibles_place, collectible_withdraw]
 

@@ -26,7 +26,7 @@ from overworld.kernel.clock import Clock
 from overworld.kernel.events import Envelope
 from overworld.kernel.ids import IdSource
 from overworld.kernel.money import Currency
-from overworld.kernel.ports import LastFix, Ledger
+from overworld.kernel.ports import AuditTrail, LastFix, Ledger
 from overworld.platform.postgres import Database, Schema
 
 SCHEMA = Schema(name="gameplay", folder=Path(__file__).parent / "schema")
@@ -57,6 +57,7 @@ async def build(
     last_fix: LastFix,
     sight: Sight,
     trust: Trust,
+    audit: AuditTrail,
     collectibles: CollectibleRules,
     progression: ProgressionRules,
     currencies: Sequence[Currency],
@@ -105,6 +106,7 @@ async def build(
         clock=clock,
         ids=ids,
         outbox=outbox,
+        audit=audit,
         spawns=spawns,
         placed=placed,
         catalogue=catalogue_of(collectibles, progression, by_code),

@@ -1,10 +1,12 @@
-"""What the ledger needs from elsewhere, so that players can send each other something."""
+"""What the ledger needs from elsewhere, most of it so that players can send each other something."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 from uuid import UUID
+
+from overworld.kernel.ports import Tx
 
 
 class Directory(Protocol):
@@ -36,3 +38,11 @@ class Progress(Protocol):
     async def progress(self, account_ids: Sequence[UUID]) -> Sequence[Standing]:
         """The standings, aligned with `account_ids`; who never played has the first level. One round trip at most."""
         ...
+
+
+Beside = Callable[[Tx], Awaitable[None]]
+"""What somebody else writes in a transaction of the ledger that did something, and only then."""
+
+
+async def nothing(_tx: Tx) -> None:
+    """Nobody writes anything beside it."""

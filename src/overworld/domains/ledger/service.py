@@ -8,6 +8,7 @@ from uuid import UUID
 
 from overworld.domains.ledger import store
 from overworld.domains.ledger.errors import UnknownCurrency
+from overworld.domains.ledger.ports import Beside, nothing
 from overworld.domains.ledger.rules import accounts_named, decide, fault_in, spread
 from overworld.domains.ledger.types import Balance, Held, Holding, LedgerSettings, Movement
 from overworld.kernel.ids import derived_id, keyed_id
@@ -175,7 +176,9 @@ class Ledger:
         """Which references of exclusive transfers (collections) somebody has. One round trip, no lock."""
         return await store.taken(tx, references)
 
-    async def freeze(self, owner_id: UUID, *, currency: str | None = None, frozen: bool = True) -> int:
+    async def freeze(
+        self, owner_id: UUID, *, currency: str | None = None, frozen: bool = True, beside: Beside = nothing
+    ) -> int:
         """Stops everything in and out of the owner's open accounts, or lets it go on; gives how many there are.
 
         What was promised before may still be let go. Raises: UnknownCurrency.
@@ -183,14 +186,21 @@ class Ledger:
         if currency is not None and currency not in self.currencies:
             raise UnknownCurrency(currency=currency)
         async with self._database.transaction() as tx:
-            return await store.freeze(tx, owner_id, currency, frozen=frozen)
+            count = await store.freeze(tx, owner_id, currency, frozen=frozen)
+            if count:
+                await beside(tx)
+        return count
 
-    async def post_with_note(self, transfer: Transfer, note: str | None, *, at: datetime) -> TransferResult:
+    async def post_with_note(
+        self, transfer: Transfer, note: str | None, *, at: datetime, beside: Beside = nothing
+    ) -> TransferResult:
         """Posts one transfer in a transaction of its own, and keeps what was written beside it."""
         async with self._database.transaction() as tx:
             [result] = await self.post(tx, [transfer], at=at)
             if result.status is TransferStatus.CREATED and note is not None:
                 await store.keep_notes(tx, {transfer.id: note})
+            if result.status is TransferStatus.CREATED:
+                await beside(tx)
         return result
 
     async def expire(self, *, at: datetime) -> int:

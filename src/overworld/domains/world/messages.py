@@ -130,6 +130,52 @@ class MovementRejected(Event, frozen=True, kw_only=True):
         return str(self.player_id)
 
 
+class MovementObserved(Event, frozen=True, kw_only=True):
+    """How a player moved in one window of fixes, of at least 60 s of the track's own time by default.
+
+    It is a sample: a crash loses what is not written yet. `refused` counts by reason, with those that occurred alone.
+    Speeds, turns and `moved_m` are of steps between accepted fixes that are no rest; `straight_m` leads from the first
+    accepted fix to the last one. `speed_cv` and `interval_cv` are standard deviation over mean, 0 for fewer than three.
+    `noise_m` is what is left of the receiver's noise: the root mean square of how far three fixes in a row are off a
+    constant acceleration. `repeated` counts accepted fixes at exactly the place of the one before. `told_speed_gap_m_s`
+    is the root mean square of told less derived speed. `clock_offset_s` is the device's clock less the server's, at the
+    least delay seen; `clock_jumps` how often it changed by seconds. `shingles` name at most 8 exact stretches of moving
+    fixes: equal tracks have equal ones. What a window cannot tell is 0.
+    """
+
+    topic: ClassVar[str] = "events.movement.observed"
+
+    player_id: UUID
+    began_at: datetime
+    ended_at: datetime
+    fixes: int
+    accepted: int
+    refused: dict[str, int]
+    moved_m: float
+    straight_m: float
+    moving_s: float
+    speed_mean_m_s: float
+    speed_cv: float
+    turn_rms_deg: float
+    noise_m: float
+    interval_mean_s: float
+    interval_cv: float
+    accuracy_mean_m: float
+    accuracy_sd_m: float
+    repeated: int
+    told_speed_gap_m_s: float
+    clock_offset_s: float
+    clock_jumps: int
+    mode: str
+    cell: str
+    shingles: tuple[int, ...]
+    own_timeline: bool
+
+    @property
+    def key(self) -> str:
+        return str(self.player_id)
+
+
 class VisibilityChanged(Event, frozen=True, kw_only=True):
     """A player chose to be seen by others again, or no longer. Every server hears of it and reads the choice anew."""
 

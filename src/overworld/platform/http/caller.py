@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from overworld.kernel.audit import Staff
 from overworld.kernel.identity import Principal
 from overworld.kernel.refusals import Refusal
 from overworld.platform.http.errors import Unauthenticated
@@ -50,3 +51,14 @@ class Caller:
         if self.maybe is None:
             raise self._refusal or Unauthenticated()
         return self.maybe
+
+    @property
+    def staff(self) -> Staff:
+        """The caller as the audit log names somebody of the staff; the route has to ask for a scope of staff.
+
+        Raises: the verifier's refusal when a token was given and is no good.
+        """
+        if self.maybe is None and self._refusal is not None:
+            raise self._refusal
+        account_id = None if self.maybe is None else self.maybe.account_id
+        return Staff(account_id=account_id, address=self.address, trace_id=self.trace_id)

@@ -16,6 +16,7 @@ from overworld.kernel.identity import Principal, Scope
 from overworld.platform.http import HttpSettings, LimitSettings, build_http
 from overworld.platform.limiter import MemoryLimiter
 from overworld.platform.observability import Metrics
+from tests.audited import KeptTrail
 from tests.domains.gameplay.carry.camp import ANN, BEN, ITEMS, SECRET, WOODEN, kit
 
 
@@ -42,7 +43,12 @@ class NoKeys:
 
 
 @pytest.fixture
-async def client(camp):
+def trail() -> KeptTrail:
+    return KeptTrail()
+
+
+@pytest.fixture
+async def client(camp, trail):
     """A client of a server whose game calls tools picks; plays as Ann."""
     parts = await build(
         database=camp.database,
@@ -59,6 +65,7 @@ async def client(camp):
         ids=camp.ids,
         outbox=camp.outbox,
         directory=Names(),
+        audit=trail,
         tools_alias="picks",
     )
     app: Any = build_http(
@@ -124,7 +131,7 @@ async def test_tools_answer_under_both_names(camp, client, noun):
     assert (await post(client, f"{noun}/{WOODEN[BEN]}/equip", key="n")).status_code == 404
 
 
-async def test_staff_give_what_the_game_has_and_nobody_else_gives(camp, client):
+async def test_staff_give_what_the_game_has_and_nobody_else_gives(camp, client, trail):
     body = {"to": "ben", "items": {"crown": 1, "apple": 2}, "tools": ["golden"], "badges": ["early"]}
     given, again = [await post(client, "items", body, token="8") for _ in range(2)]
     assert given.status_code == 201 and again.json() == given.json()
@@ -145,6 +152,7 @@ async def test_staff_give_what_the_game_has_and_nobody_else_gives(camp, client):
         refused = await post(client, "items", wrong, key=f"{wrong}"[:99].replace(" ", ""), token="8")
         assert refused.json()["code"] == code, wrong
     assert await camp.held(BEN) == {"crown": 1, "apple": 2}
+    assert trail.did == [("gameplay.grant", str(BEN))], "once, and nothing of what was refused"
 
 
 async def test_badges_and_boosts_are_shown(camp, client):

@@ -25,6 +25,7 @@ from overworld.kernel.refusals import Refusal
 from overworld.platform.eventlog import PostgresOutbox
 from overworld.platform.eventlog.store import read
 from overworld.platform.eventlog.types import START
+from tests.audited import KeptTrail
 from tests.domains.gameplay.field import CURRENCIES, HOME, SCHEMAS, Fixes
 
 LAT, LNG = cells.centre_deg(HOME)
@@ -49,6 +50,7 @@ class Hall:
         self.clock = clock
         self.ids = ids
         self.fixes = Fixes()
+        self.audit = KeptTrail()
         self.outbox = PostgresOutbox(ids=ids)
         self.ledger = Ledger(database=database, currencies=BY_CODE)
         self._kit = kit_of(ItemRules(), ToolRules(), {}, currencies=BY_CODE, levels=LEVELS)
@@ -62,6 +64,7 @@ class Hall:
             ledger=self.ledger,
             rewards=Rewards(kit=self._kit, ledger=self.ledger, ids=self.ids),
             last_fix=self.fixes,
+            audit=self.audit,
             currencies=BY_CODE,
             fix_age_max_s=60,
         )

@@ -12,6 +12,7 @@ from overworld.domains.gameplay.quests.errors import BadQuest, NoSuchQuest, Ques
 from overworld.domains.gameplay.quests.messages import QuestBody
 from overworld.geo import cells
 from overworld.kernel.refusals import Refusal
+from tests.audited import staff
 from tests.domains.gameplay.field import HOME
 from tests.domains.gameplay.quests.hall import ANN, BEN, CID, LAT, LNG, STAFF, rules
 
@@ -221,20 +222,25 @@ async def test_a_community_quest_counts_its_zone_alone(hall):
 async def test_staff_make_and_assign_quests_that_every_server_learns_of(hall):
     one, other = [await hall.server(daily=DAILY) for _ in range(2)]
     body = QuestBody(id="hunt", quest=rules(TWO, starts="assigned"), players=(ANN, BEN))
-    made = await one.starting.make(body, by=STAFF)
+    made = await one.starting.make(body, by=STAFF, staff=staff(STAFF))
     assert made.assigned == 2
-    assert (await one.starting.make(body, by=STAFF)).assigned == 0
+    assert hall.audit.did == [
+        ("gameplay.make_quest", "hunt"),
+        ("gameplay.assign_quest", f"{ANN}"),
+        ("gameplay.assign_quest", f"{BEN}"),
+    ]
+    assert (await one.starting.make(body, by=STAFF, staff=staff(STAFF))).assigned == 0
     assert await hall.start(other, CID, "hunt") == "quest_locked"
     await other.folding.fold([hall.collects(ANN), hall.collects(ANN), hall.collects(CID)])
     assert (await hall.seen(other, ANN))["hunt"].met and "hunt" not in await hall.seen(other, CID)
     assert await hall.complete(other, ANN, "hunt") == "ok"
     with pytest.raises(QuestNameTaken):
-        await one.starting.make(QuestBody(id="daily", quest=DAILY), by=STAFF)
+        await one.starting.make(QuestBody(id="daily", quest=DAILY), by=STAFF, staff=staff(STAFF))
     with pytest.raises(NoSuchQuest):
-        await one.starting.make(QuestBody(id="nothing", players=(ANN,)), by=STAFF)
+        await one.starting.make(QuestBody(id="nothing", players=(ANN,)), by=STAFF, staff=staff(STAFF))
     worthless = rules({"kind": "collect", "value": "1", "currency": "shell"})
     with pytest.raises(BadQuest):
-        await one.starting.make(QuestBody(id="shells", quest=worthless), by=STAFF)
+        await one.starting.make(QuestBody(id="shells", quest=worthless), by=STAFF, staff=staff(STAFF))
 
 
 def _start(player_id, quest):

@@ -17,6 +17,7 @@ from overworld.domains.gameplay.quests.types import QuestSettings
 from overworld.kernel.events import Envelope
 from overworld.platform.eventlog import EventLog
 from overworld.platform.eventlog.settings import EventLogSettings
+from tests.audited import staff
 from tests.domains.gameplay.quests.hall import ANN, BEN, STAFF, rules
 
 TODAY = 20605
@@ -85,7 +86,7 @@ async def test_a_topic_that_staff_ask_for_is_read_from_then_on(hall):
         consumer = consumer_of(server, log)
         task = asyncio.create_task(consumer.run())
         assert LevelReached.topic not in consumer.topics
-        await server.starting.make(QuestBody(id="climb", quest=climb, players=(ANN,)), by=STAFF)
+        await server.starting.make(QuestBody(id="climb", quest=climb, players=(ANN,)), by=STAFF, staff=staff(STAFF))
         async with asyncio.timeout(20):
             while LevelReached.topic not in consumer.topics:  # noqa: ASYNC110
                 await asyncio.sleep(0.005)  # pace: a row that another task writes tells nobody

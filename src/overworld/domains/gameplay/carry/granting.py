@@ -9,10 +9,11 @@ from overworld.domains.gameplay.carry.messages import GrantBody, GrantItems, Gra
 from overworld.domains.gameplay.carry.types import Reward
 from overworld.domains.gameplay.ports import Directory
 from overworld.domains.gameplay.rewards import Grant, Rewards
+from overworld.kernel.audit import Staff
 from overworld.kernel.clock import Clock
 from overworld.kernel.identity import Answer
 from overworld.kernel.ids import IdSource
-from overworld.kernel.ports import Outbox
+from overworld.kernel.ports import AuditTrail, Outbox
 from overworld.kernel.refusals import Busy, Refusal
 from overworld.platform.postgres import Database, run_again
 from overworld.platform.postgres.idempotency import Keyed, KeyTaken, keyed, recall, remember
@@ -30,6 +31,7 @@ class Granting:
         clock: Clock,
         ids: IdSource,
         outbox: Outbox,
+        audit: AuditTrail,
         directory: Directory,
         rewards: Rewards,
     ) -> None:
@@ -37,6 +39,7 @@ class Granting:
         self._clock = clock
         self._ids = ids
         self._outbox = outbox
+        self._audit = audit
         self._directory = directory
         self._rewards = rewards
 
@@ -53,7 +56,7 @@ class Granting:
         grant = Grant(player_id=player_id, reward=_reward(command.body), reference=self._ids(), reason="staff")
         for _ in range(_RUNS_MAX):
             try:
-                answer = await run_again(partial(self._grant_once, grant, use))
+                answer = await run_again(partial(self._grant_once, grant, use, command.staff))
             except KeyTaken:
                 continue
             if isinstance(answer, Refusal):
@@ -61,7 +64,7 @@ class Granting:
             return answer
         raise Busy("others grant under the same key")
 
-    async def _grant_once(self, grant: Grant, use: Keyed) -> Answer[GrantReply] | Refusal:
+    async def _grant_once(self, grant: Grant, use: Keyed, staff: Staff) -> Answer[GrantReply] | Refusal:
         at = self._clock.now()
         async with self._database.transaction() as tx:
             [earlier] = await recall(tx, [use], answer=GrantReply)
@@ -70,6 +73,8 @@ class Granting:
             given = await self._rewards.grant(tx, [grant], at=at)
             [outcome] = given.outcomes
             reply = outcome if isinstance(outcome, Refusal) else GrantReply(player_id=grant.player_id, obtained=outcome)
+            if isinstance(reply, GrantReply):
+                await self._audit.record(tx, [staff.did("gameplay.grant", grant.player_id, after=reply)])
             await remember(tx, [(use, reply)], at=at)
             await self._outbox.append(tx, given.events, at=at)
         return reply if isinstance(reply, Refusal) else Answer(reply)

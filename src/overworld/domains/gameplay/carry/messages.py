@@ -9,6 +9,7 @@ from uuid import UUID
 from msgspec import Meta, Struct
 
 from overworld.domains.gameplay.carry.types import Count
+from overworld.kernel.audit import Staff
 from overworld.kernel.events import Event
 
 
@@ -172,6 +173,7 @@ class GrantItems(Struct, frozen=True, kw_only=True):
     """Somebody of the staff gives a player something. `key` is the idempotency key."""
 
     granted_by: UUID
+    staff: Staff
     body: GrantBody
     key: str
 

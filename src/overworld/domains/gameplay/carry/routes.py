@@ -110,7 +110,9 @@ def _item_routes(carry: Carry, reading: Reading, granting: Granting) -> list[Con
     )
     async def items_grant(*, caller: Caller, idempotency_key: str | None, data: GrantBody) -> Response[GrantReply]:
         """Gives a player items, tools and badges: all of it or, when something is refused, nothing."""
-        command = GrantItems(granted_by=caller.principal.account_id, body=data, key=idempotency_key or "")
+        command = GrantItems(
+            granted_by=caller.principal.account_id, staff=caller.staff, body=data, key=idempotency_key or ""
+        )
         return keyed_reply(await granting.grant(command), status=201)
 
     return [inventory, item_use, items_grant]

@@ -18,7 +18,7 @@ from overworld.domains.gameplay.rewards import Rewards
 from overworld.kernel.chance import keyed_digest
 from overworld.kernel.clock import Clock
 from overworld.kernel.ids import IdSource
-from overworld.kernel.ports import Ledger, Outbox
+from overworld.kernel.ports import AuditTrail, Ledger, Outbox
 from overworld.platform.postgres import Database
 
 _SECRET_BYTES = 32
@@ -43,11 +43,18 @@ class CarryParts(Struct, frozen=True, kw_only=True):
         ids: IdSource,
         outbox: Outbox,
         directory: Directory,
+        audit: AuditTrail,
         tools_alias: str | None = None,
     ) -> list[ControllerRouterHandler]:
         """The routes; they ask who is who of a domain that itself asks gameplay, so they come later."""
         granting = Granting(
-            database=database, clock=clock, ids=ids, outbox=outbox, directory=directory, rewards=self.rewards
+            database=database,
+            clock=clock,
+            ids=ids,
+            outbox=outbox,
+            audit=audit,
+            directory=directory,
+            rewards=self.rewards,
         )
         return routes(self.service, self.reading, granting, tools_alias=tools_alias)
 

@@ -117,7 +117,7 @@ def routes(*, showing: Showing, starting: Starting, completing: Completing) -> l
 
         The definition is written as in the game's. To whom it is assigned, it is whatever it asks of others.
         """
-        return await starting.make(data, by=caller.principal.account_id)
+        return await starting.make(data, by=caller.principal.account_id, staff=caller.staff)
 
     return [quests, quest_start, quest_complete, quest_history, quest_make]
 

@@ -27,9 +27,10 @@ from overworld.domains.gameplay.quests.errors import (
 from overworld.domains.gameplay.quests.messages import QuestBody, QuestCreated, QuestMade, QuestStarted, StartQuest
 from overworld.domains.gameplay.quests.rules import Definition, Window, begun, counting_from, missing, window_at
 from overworld.domains.gameplay.quests.types import Assignment, QuestRules, State
+from overworld.kernel.audit import Staff
 from overworld.kernel.clock import Clock, rfc3339, to_us
 from overworld.kernel.events import Event
-from overworld.kernel.ports import LastFix, Outbox, Tx
+from overworld.kernel.ports import AuditTrail, LastFix, Outbox, Tx
 from overworld.kernel.refusals import Busy
 from overworld.platform.postgres import Database, run_again
 
@@ -51,6 +52,7 @@ class Starting:
         outbox: Outbox,
         catalogue: Catalogue,
         last_fix: LastFix,
+        audit: AuditTrail,
         fix_age_max_s: int,
     ) -> None:
         self._database = database
@@ -58,6 +60,7 @@ class Starting:
         self._outbox = outbox
         self._catalogue = catalogue
         self._last_fix = last_fix
+        self._audit = audit
         self._fix_age_max_s = fix_age_max_s
 
     async def start(self, command: StartQuest) -> Assignment:
@@ -136,25 +139,27 @@ class Starting:
         ]
         await self._outbox.append(tx, told, at=at)
 
-    async def make(self, body: QuestBody, *, by: UUID) -> QuestMade:
+    async def make(self, body: QuestBody, *, by: UUID, staff: Staff) -> QuestMade:
         """Makes a quest, if its definition is given, and assigns it; the same again changes nothing.
 
         Raises: QuestNameTaken, BadQuest; NoSuchQuest, QuestNotOpen, QuestEnded; Busy.
         """
         if body.quest is not None:
-            await self._made(body.id, body.quest, by=by)
+            await self._made(body.id, body.quest, by=by, staff=staff)
         definition = await self._named(body.id)
         if not body.players:
             return QuestMade(id=body.id, number=definition.number, assigned=0)
         for _ in range(_RUNS_MAX):
             try:
-                assigned = await run_again(partial(self._assign_once, definition, sorted(set(body.players))))
+                assigned = await run_again(
+                    partial(self._assign_once, definition, sorted(set(body.players)), staff=staff)
+                )
             except _Overtaken:
                 continue
             return QuestMade(id=body.id, number=definition.number, assigned=assigned)
         raise Busy("others keep changing the same quest")
 
-    async def _made(self, name: str, rules: QuestRules, *, by: UUID) -> None:
+    async def _made(self, name: str, rules: QuestRules, *, by: UUID, staff: Staff) -> None:
         known = self._catalogue.in_force.get(name)
         if known is not None and not known.by_staff:
             raise QuestNameTaken(quest=name)
@@ -164,10 +169,11 @@ class Starting:
                 number = await self._catalogue.made(tx, name, rules, by=by, at=at)
             except (KeyError, ValueError) as error:
                 raise BadQuest(quest=name, field=str(error)) from error
+            await self._audit.record(tx, [staff.did("gameplay.make_quest", name, after=rules)])
             await self._outbox.append(tx, [QuestCreated(quest=name, number=number, made_by=by)], at=at)
         await self._catalogue.look()
 
-    async def _assign_once(self, definition: Definition, player_ids: Sequence[UUID]) -> int:
+    async def _assign_once(self, definition: Definition, player_ids: Sequence[UUID], *, staff: Staff) -> int:
         async with self._database.transaction() as tx:
             locked = await players.lock_players(tx, player_ids)
             at = self._clock.now()
@@ -181,6 +187,11 @@ class Starting:
                     level = locked[player_id].level
                     new.append(begun(definition, window, player_id=player_id, counts_from=at, level=level, at=at))
             if new:
+                did = [
+                    staff.did("gameplay.assign_quest", one.player_id, after=(one.quest, one.run), note=one.quest)
+                    for one in new
+                ]
+                await self._audit.record(tx, did)
                 await self._begin(tx, definition, new, at=at)
         return len(new)
 

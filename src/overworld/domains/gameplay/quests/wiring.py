@@ -18,7 +18,7 @@ from overworld.domains.gameplay.quests.types import QuestSettings
 from overworld.domains.gameplay.rewards import Rewards
 from overworld.kernel.clock import Clock
 from overworld.kernel.money import Currency
-from overworld.kernel.ports import LastFix, Ledger, Outbox
+from overworld.kernel.ports import AuditTrail, LastFix, Ledger, Outbox
 from overworld.platform.postgres import Database
 
 
@@ -47,6 +47,7 @@ def build(
     ledger: Ledger,
     rewards: Rewards,
     last_fix: LastFix,
+    audit: AuditTrail,
     currencies: Mapping[str, Currency],
     fix_age_max_s: int,
     settings: QuestSettings | None = None,
@@ -63,6 +64,7 @@ def build(
         outbox=outbox,
         catalogue=catalogue,
         last_fix=last_fix,
+        audit=audit,
         fix_age_max_s=fix_age_max_s,
     )
     completing = Completing(

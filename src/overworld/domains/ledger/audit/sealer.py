@@ -31,6 +31,7 @@ from overworld.domains.ledger.audit.keys import KeptKey, first_key, next_key, op
 from overworld.domains.ledger.audit.records import CURRENCY_BYTES, KEY_BYTES, Sides, currency_field, sides
 from overworld.domains.ledger.audit.tiles import Edge, TileId
 from overworld.domains.ledger.audit.types import Mark, Sealed, SealedAccounts, Taken, Waiting
+from overworld.domains.ledger.ports import Beside, nothing
 from overworld.domains.ledger.types import LedgerSettings
 from overworld.kernel.clock import Clock
 from overworld.kernel.money import HOUSE
@@ -107,7 +108,7 @@ class Sealer:
         self.state.blocks += -(-sealed // TRANSFERS_MAX)
         return sealed
 
-    async def turn_key(self) -> KeptKey:
+    async def turn_key(self, *, beside: Beside = nothing) -> KeptKey:
         """A new signing key, vouched for by the one before, which signs nothing more. Raises: LedgerKeyLocked."""
         async with self._database.transaction() as tx:
             await store.wait_for_turn(tx)
@@ -119,9 +120,10 @@ class Sealer:
                 else first_key(secret=secret, at=at)
             )
             await store.keep_signing_key(tx, key)
+            await beside(tx)
         return key
 
-    async def forget(self, owner_id: UUID) -> int:
+    async def forget(self, owner_id: UUID, *, beside: Beside = nothing) -> int:
         """Destroys the keys of an owner's accounts, and makes them a stranger's; gives how many they were.
 
         No sealed byte changes, and nobody can tell any more which of them were the owner's. The accounts are frozen, so
@@ -132,6 +134,8 @@ class Sealer:
         async with self._database.transaction() as tx:
             await store.wait_for_turn(tx)
             count = 0 if owner_id == HOUSE else await books.forget(tx, owner_id, stranger_id=stranger_id)
+            if count:
+                await beside(tx)
         if not count:
             raise NobodyToForget(owner_id=str(owner_id))
         return count

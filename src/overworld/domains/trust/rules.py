@@ -1,0 +1,292 @@
+"""Pure rules: what a window of movement, a row of claims or a sign-in says against a player.
+
+Each rule gives a `Sighting` or nothing. One sighting never lowers a gate: what a glitch, an urban canyon, a tunnel, a
+wrong clock, a flight or a resting phone looks like once is no evidence, and every kind but exact copies and told mock
+positions has to be seen in several windows before it weighs anything (`scoring.Trait.needs`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from uuid import UUID
+
+from msgspec import Struct
+
+from overworld.domains.trust.tracks import LIVE_US, Tracks, Walked
+from overworld.domains.trust.types import Kind, PlayerState, TrustRules, Window
+from overworld.geo import cells, sphere
+
+HOUR_US = 3_600_000_000
+FIXES_MIN = 15
+"""Fewer accepted fixes do not say how somebody moves."""
+
+_MOVING_MIN_S = 20.0
+_ON_FOOT_MAX_M_S = 4.0
+_SMOOTH_NOISE_M = 1.0
+_SMOOTH_SPEED_M_S = 1.0
+_STRAIGHT_TURN_DEG = 20.0
+_STRAIGHT_NOISE_M = 0.3
+_TELEPORTS_MIN = 5
+_BREAKS_MIN = 2
+_JUMPS_KEPT = 16
+_REFUSED_SHARE_MIN = 0.15
+_REFUSED_MIN = 8
+_MIXED_SHARE = 0.25
+_CLOCK_JUMPS_MIN = 4
+_COPIES_MIN = 2
+_COPIES_ALL = 4
+_REPLAY_AFTER_US = 300_000_000
+_RERUN_US = 5_000_000
+_FAR_M = 500_000.0
+_JUMP_MIN_M = 5_000.0
+_JUMP_MIN_M_S = 1_000 / 3.6
+_CLAIMS_GAP_MIN_S = 5.0
+_REGULAR_BY_COUNT = ((20, 1.0), (12, 0.5), (8, 0.2))
+_ACCOUNTS_FREE = 7
+_SPEED_REASONS = ("too_fast", "too_accelerated", "teleport", "altitude")
+
+
+class Sighting(Struct, frozen=True):
+    """One look that found something: `strength` scales the weight of its kind."""
+
+    kind: Kind
+    strength: float
+    reason: str
+    figures: dict[str, float]
+
+
+def sightings(window: Window, state: PlayerState, tracks: Tracks, *, rules: TrustRules) -> Iterator[Sighting]:
+    """All that a window says by itself and by the player's recent past, in the order of the kinds."""
+    yield from _refusals(window)
+    yield from _breaks(window, state)
+    yield from _two_places(window, state)
+    yield from _mock(window)
+    yield from _copies(window, tracks)
+    yield from _shape(window, rules)
+    yield from _clock(window)
+
+
+def is_clean(window: Window) -> bool:
+    """Whether a window shows somebody who moves and is believed: such windows give trust back."""
+    return window.moving_s >= _MOVING_MIN_S and window.accepted >= max(FIXES_MIN, 0.9 * window.fixes)
+
+
+def remember(window: Window, state: PlayerState) -> None:
+    """Notes in the state what later windows are compared with. Call it after `sightings`."""
+    state.windows += 1
+    teleports = window.refused.get("teleport", 0)
+    if teleports >= _TELEPORTS_MIN:
+        if state.jump_windows == 0:
+            state.jump_us = _recent((*state.jump_us, window.at_us), window.at_us)
+        state.jump_windows += 1
+    elif window.accepted >= 0.5 * window.fixes:
+        state.jump_windows = 0
+    if window.jumps and window.accepted < 0.5 * window.fixes:
+        state.jump_us = _recent((*state.jump_us, *[window.at_us] * min(window.jumps, _JUMPS_KEPT)), window.at_us)
+    if window.accepted >= 0.9 * window.fixes:
+        state.cell, state.ended_us = window.cell, window.ended_us
+    else:
+        state.cell = ""
+
+
+def _recent(times_us: tuple[int, ...], at_us: int) -> tuple[int, ...]:
+    return tuple(time_us for time_us in times_us if at_us - time_us < HOUR_US)[-_JUMPS_KEPT:]
+
+
+def _refusals(window: Window) -> Iterator[Sighting]:
+    """Many fixes at speeds nobody has, among others that are fine: a journey refuses all of a window, a glitch few."""
+    count = sum(window.refused.get(reason, 0) for reason in _SPEED_REASONS)
+    share = count / window.fixes if window.fixes else 0.0
+    if count >= _REFUSED_MIN and _REFUSED_SHARE_MIN <= share <= 1 - _REFUSED_SHARE_MIN:
+        yield Sighting(
+            Kind.MANY_REFUSALS,
+            min(1.0, 2 * share),
+            f"{count} of {window.fixes} positions were at speeds that nobody travels at",
+            {"refused": count, "fixes": window.fixes, "share": share},
+        )
+
+
+def _breaks(window: Window, state: PlayerState) -> Iterator[Sighting]:
+    """The track broke off, far away, more than once in an hour. Once is a journey, or a receiver that starts cold."""
+    teleports = window.refused.get("teleport", 0)
+    is_new = teleports >= _TELEPORTS_MIN and state.jump_windows == 0
+    jumps = window.jumps if window.accepted < 0.5 * window.fixes else 0
+    breaks = len(_recent(state.jump_us, window.at_us)) + is_new + jumps
+    if breaks >= _BREAKS_MIN and (teleports >= _TELEPORTS_MIN or jumps):
+        yield Sighting(
+            Kind.TELEPORTS,
+            0.7 if breaks == _BREAKS_MIN else 1.0,
+            f"jumped {breaks} times within an hour to places that could not be reached",
+            {"jumps": breaks, "teleports": teleports, "fixes": window.fixes},
+        )
+
+
+def _two_places(window: Window, state: PlayerState) -> Iterator[Sighting]:
+    """Fixes from two places by turns, or overlapping windows of which each is fine in a far cell of its own."""
+    teleports = window.refused.get("teleport", 0)
+    least = max(_REFUSED_MIN, _MIXED_SHARE * window.fixes)
+    if teleports >= least and window.accepted >= least:
+        figures: dict[str, float] = {"here": window.accepted, "there": teleports}
+        yield Sighting(Kind.TWO_PLACES, 1.0, "positions came from two far places by turns", figures)
+        return
+    overlaps = window.began_us < state.ended_us and bool(state.cell) and bool(window.cell)
+    if overlaps and state.cell[:4] != window.cell[:4] and window.accepted >= 0.9 * window.fixes:
+        apart_m = _cells_apart_m(state.cell, window.cell)
+        if apart_m > _FAR_M:
+            reason = f"was in two places {apart_m / 1000:,.0f} km apart at the same time"
+            yield Sighting(Kind.TWO_PLACES, 1.0, reason, {"apart_m": round(apart_m)})
+
+
+def _cells_apart_m(one: str, other: str) -> float:
+    return sphere.distance_between_m(*cells.centre_deg(cells.from_token(one)), *cells.centre_deg(cells.from_token(other)))
+
+
+def _mock(window: Window) -> Iterator[Sighting]:
+    count = window.refused.get("mock", 0)
+    if count:
+        yield Sighting(
+            Kind.MOCK_POSITIONS,
+            1.0 if count >= _REFUSED_MIN else 0.3,
+            f"the device itself said of {count} positions that they were made up",
+            {"mock": count, "fixes": window.fixes},
+        )
+
+
+def _copies(window: Window, tracks: Tracks) -> Iterator[Sighting]:
+    """Exact stretches that were walked before, by the player long enough ago or by somebody else."""
+    if not window.shingles:
+        return
+    mine = Walked(window.player_id, window.at_us)
+    own = others = 0
+    for shingle in window.shingles:
+        first = tracks.first(shingle, mine)
+        if first is mine:
+            continue
+        since_us = window.at_us - first.at_us
+        if first.player_id != window.player_id:
+            # A tester's track walked again, which its own time line says is the same walk.
+            others += not window.own_timeline or since_us <= _RERUN_US
+        elif since_us > _REPLAY_AFTER_US:
+            own += 1
+    whole = len(window.shingles)
+    if own >= _COPIES_MIN:
+        figures: dict[str, float] = {"copied": own, "stretches": whole}
+        yield Sighting(Kind.REPLAYED_TRACK, _copied(own), "walked an earlier track again, to the centimetre", figures)
+    if others >= _COPIES_MIN:
+        figures = {"copied": others, "stretches": whole}
+        yield Sighting(Kind.SHARED_TRACK, _copied(others), "walked another player's track to the centimetre", figures)
+
+
+def leaders(window: Window, tracks: Tracks) -> dict[UUID, int]:
+    """Who walked stretches of the window first, so shortly before that nobody can have copied them: how many each.
+
+    Call it before `sightings`. Those players belong together with the one of the window.
+    """
+    mine = Walked(window.player_id, window.at_us)
+    found: dict[UUID, int] = {}
+    for shingle in window.shingles:
+        first = tracks.known(shingle)
+        live_us = _RERUN_US if window.own_timeline else LIVE_US
+        if first is not None and first.player_id != mine.player_id and 0 <= mine.at_us - first.at_us <= live_us:
+            found[first.player_id] = found.get(first.player_id, 0) + 1
+    return {player_id: count for player_id, count in sorted(found.items()) if count >= _COPIES_MIN}
+
+
+def led(count: int) -> Sighting:
+    """What it says against a player that another walked their track while they did."""
+    return Sighting(
+        Kind.SHARED_TRACK,
+        _copied(count),
+        "another player walked the same track to the centimetre at the same time",
+        {"copied": count},
+    )
+
+
+def _copied(count: int) -> float:
+    return 1.0 if count >= _COPIES_ALL else 0.6
+
+
+def _shape(window: Window, rules: TrustRules) -> Iterator[Sighting]:
+    """Movement that no receiver and no legs make: without noise at one speed, or along a ruler on foot."""
+    if window.accepted < FIXES_MIN or window.moving_s < _MOVING_MIN_S or window.moved_m <= 0:
+        return
+    spread_m_s = window.speed_cv * window.speed_mean_m_s
+    smooth = 1 - max(window.noise_m / _SMOOTH_NOISE_M, spread_m_s / _SMOOTH_SPEED_M_S)
+    bent = 1 - window.straight_m / window.moved_m
+    straight = 1 - max(window.turn_rms_deg / _STRAIGHT_TURN_DEG, 100 * bent)
+    on_foot = window.speed_mean_m_s < _ON_FOOT_MAX_M_S and window.noise_m < _STRAIGHT_NOISE_M
+    if straight > rules.pattern_min and on_foot:
+        yield Sighting(
+            Kind.STRAIGHT_LINE,
+            1.0,
+            "moved along a perfectly straight line",
+            {"pattern": straight, "turn_rms_deg": window.turn_rms_deg, "moved_m": window.moved_m},
+        )
+    if smooth > rules.pattern_min:
+        yield Sighting(
+            Kind.TOO_SMOOTH,
+            1.0,
+            "moved at one speed, without the noise of a receiver",
+            {"pattern": smooth, "noise_m": window.noise_m, "speed_spread_m_s": spread_m_s},
+        )
+
+
+def _clock(window: Window) -> Iterator[Sighting]:
+    """A wrong clock is nobody's fault, and positions that waited in a tunnel come late: only a clock that keeps moving."""
+    if window.clock_jumps >= _CLOCK_JUMPS_MIN:
+        reason = f"the device's clock was set {window.clock_jumps} times within a window"
+        yield Sighting(Kind.CLOCK_GAMES, 1.0, reason, {"clock_jumps": window.clock_jumps})
+
+
+def jumped(last: tuple[int, float, float], recorded_us: int, lat_deg: float, lng_deg: float) -> float:
+    """How far a refused place is from the refused one before, in metres, when nobody gets there in time; else 0.
+
+    `last` is the time in microseconds and the degrees of the one before.
+    """
+    apart_m = sphere.distance_between_m(last[1], last[2], lat_deg, lng_deg)
+    elapsed_s = max(1.0, (recorded_us - last[0]) / 1e6)
+    return apart_m if apart_m > _JUMP_MIN_M and apart_m / elapsed_s > _JUMP_MIN_M_S else 0.0
+
+
+def of_jump(state: PlayerState, at_us: int, apart_m: float) -> Sighting | None:
+    """Notes a jump between refused places; what it says together with those of the last hour."""
+    state.jump_us = _recent((*state.jump_us, at_us), at_us)
+    count = len(state.jump_us)
+    if count < _BREAKS_MIN:
+        return None
+    return Sighting(
+        Kind.TELEPORTS,
+        0.7 if count == _BREAKS_MIN else 1.0,
+        f"jumped {count} times within an hour to places that could not be reached",
+        {"jumps": count, "apart_m": round(apart_m)},
+    )
+
+
+def of_claims(at_us: Sequence[int], *, rules: TrustRules) -> Sighting | None:
+    """Whether the intervals of claims are a machine's: their variance over their squared mean is next to nothing.
+
+    The fewer claims the less they may vary: 20 intervals are held to `rhythm_max`, 12 to half and 8 to a fifth of it.
+    """
+    gaps_s = [(after - before) / 1e6 for before, after in zip(at_us[:-1], at_us[1:], strict=True)]
+    count = len(gaps_s)
+    share = next((share for least, share in _REGULAR_BY_COUNT if count >= least), 0.0)
+    mean_s = sum(gaps_s) / count if count else 0.0
+    if not share or mean_s < _CLAIMS_GAP_MIN_S:
+        return None
+    relative = sum((gap_s - mean_s) ** 2 for gap_s in gaps_s) / count / mean_s**2
+    if relative >= share * rules.rhythm_max:
+        return None
+    return Sighting(
+        Kind.CLAIM_RHYTHM,
+        1.6 if relative < _REGULAR_BY_COUNT[-1][1] * rules.rhythm_max else 1.0,
+        f"collected {count + 1} times in a row as regularly as a machine, every {mean_s:.0f} s",
+        {"variance": relative, "mean_s": mean_s, "intervals": count},
+    )
+
+
+def of_accounts(count: int) -> Sighting | None:
+    """What it says that so many accounts sign in from one client at one address. Families share one."""
+    if count <= _ACCOUNTS_FREE:
+        return None
+    reason = f"{count} accounts sign in from the same device or place"
+    return Sighting(Kind.SHARED_DEVICE, min(1.0, count / 20), reason, {"accounts": count})
