@@ -18,6 +18,8 @@ _SCOPES = frozenset(
         Scope.AUDIT_READ,
         Scope.GAME_PLACE,
         Scope.GAME_RELOAD,
+        Scope.TRUST_DECIDE,
+        Scope.TRUST_READ,
         Scope.WEBHOOK_MANAGE,
         Scope.WORLD_READ,
         Scope.WORLD_REPLAY,

@@ -28,6 +28,7 @@ from overworld.domains.gameplay.quests.types import QuestName, QuestRules
 from overworld.domains.gameplay.sync.types import SyncRules
 from overworld.domains.gameplay.types import CollectibleRules, ProgressionRules
 from overworld.domains.ledger.types import TransferRules
+from overworld.domains.trust.types import TrustRules
 from overworld.domains.world.types import InterestRules, MovementRules
 from overworld.kernel.money import Currency
 
@@ -102,6 +103,7 @@ class GameFile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     memberships: Annotated[dict[Slug, MembershipRules], Meta(max_length=64)] = {}
     economy: EconomyRules = EconomyRules()
     leaderboards: Annotated[dict[Slug, BoardRules], Meta(max_length=32)] = {}
+    trust: TrustRules = TrustRules()
 
 
 class Game(Struct, frozen=True, kw_only=True):
@@ -128,6 +130,7 @@ class Game(Struct, frozen=True, kw_only=True):
     memberships: dict[str, MembershipRules]
     economy: EconomyRules
     leaderboards: dict[str, BoardRules]
+    trust: TrustRules
     digest: str
     file: Path
     written: GameFile
@@ -205,6 +208,7 @@ def assembled(written: GameFile, *, file: Path, hooks: Hooks) -> Game:
         digest=digest_of(written, hooks_digest=hooks.digest),
         economy=written.economy,
         leaderboards=written.leaderboards,
+        trust=written.trust,
         file=file,
         written=written,
         hooks=hooks,

@@ -31,6 +31,7 @@ from overworld.domains.gameplay.quests.types import QuestSettings
 from overworld.domains.gameplay.types import GameplaySettings
 from overworld.domains.ledger.types import LedgerSettings
 from overworld.domains.realtime.types import RealtimeSettings
+from overworld.domains.trust.types import TrustSettings
 from overworld.domains.world.types import WorldSettings
 from overworld.platform.eventlog.settings import EventLogSettings
 from overworld.platform.http.settings import HttpSettings, LimitSettings
@@ -69,6 +70,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     carry: CarrySettings = CarrySettings()
     quests: QuestSettings = QuestSettings()
     ledger: LedgerSettings = LedgerSettings()
+    trust: TrustSettings = TrustSettings()
     demo: DemoSettings = DemoSettings()
 
     def __post_init__(self) -> None:

@@ -44,6 +44,8 @@ class Scope:
     LOCATION_READ = "location.read"
     LOCATION_WRITE = "location.write"
     REALTIME_CONNECT = "realtime.connect"
+    TRUST_DECIDE = "trust.decide"
+    TRUST_READ = "trust.read"
     WEBHOOK_MANAGE = "webhook.manage"
     WORLD_READ = "world.read"
     WORLD_REPLAY = "world.replay"

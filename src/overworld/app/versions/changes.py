@@ -21,6 +21,7 @@ _EFFECTS = {
     "leaderboards": Effect.RESTART,
     "memberships": Effect.RESTART,
     "sync": Effect.RESTART,
+    "trust": Effect.RESTART,
     "collectibles.cell_level": Effect.RESTART,
     "collectibles.window_s": Effect.RESTART,
     "collectibles.mean_per_cell": Effect.WINDOW,
