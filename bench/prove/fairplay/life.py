@@ -15,7 +15,7 @@ CLAIMS = np.dtype([("player", "<u4"), ("at_us", "<i8")])
 """A claim that was made: whose, and when by the server's clock."""
 
 LOGINS = np.dtype([("player", "<u4"), ("agent", "<u4"), ("address", "<u4"), ("at_us", "<i8")])
-"""Somebody signed in: what the app calls the phone, and from which address, both by number. Models are many people's."""
+"""Somebody signed in: what the app calls the phone, and from which address, both by number."""
 
 _CARRIER_ADDRESSES = 1_500
 _CAMPUS_ADDRESSES = 20

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
+from ipaddress import IPv4Address
 from typing import Any, cast
 from uuid import UUID
 
@@ -30,6 +31,7 @@ from overworld.kernel.ports import Tx
 _PASS_US = 100_000
 _WRITE_US = 1_000_000
 _WAITING_MAX = 1_000_000
+_FIRST_ADDRESS = IPv4Address("8.0.0.0")
 
 
 class Occasion(Struct, frozen=True):
@@ -127,18 +129,18 @@ class World:
             yield int(at_us[i]), logins[i] if i < logins.size else claims[i - logins.size]
 
     def _beside_event(self, at_us: int, row: Any) -> Event | None:
-        player_id = UUID(int=int(row["player"]) + 1)
+        player = int(row["player"])
         if row.dtype.names == self.crowd.claims.dtype.names:
-            return self._claimed(at_us, int(row["player"]), player_id)
+            return self._claimed(at_us, player)
         return SignedIn(
-            account_id=player_id,
-            session_id=player_id,
+            account_id=player_id(player),
+            session_id=player_id(player),
             way=Way.DEVICE,
-            address=str(row["address"]),
-            user_agent=str(row["agent"]),
+            address=str(_FIRST_ADDRESS + int(row["address"])),
+            user_agent=f"Overworld/1.9 (phone {row['agent']})",
         )
 
-    def _claimed(self, at_us: int, player: int, player_id: UUID) -> Event | None:
+    def _claimed(self, at_us: int, player: int) -> Event | None:
         """What a claim at a moment comes to: it is paid where the last good fix is young and speaks for the player."""
         engine, slot = self.stage.engine, int(self.stage.slots[player])
         young_us = at_us - GameplaySettings().fix_age_max_s * 1_000_000
@@ -147,7 +149,7 @@ class World:
             return None
         self.earned[player] = at_us
         return CollectibleCollected(
-            player_id=player_id,
+            player_id=player_id(player),
             collectible_id=f"{player}-{at_us}",
             type="coin",
             currency="coin",
@@ -157,3 +159,13 @@ class World:
             lat_deg=float(engine.players.lat_deg[slot]),
             lng_deg=float(engine.players.lng_deg[slot]),
         )
+
+
+def player_id(number: int) -> UUID:
+    """Who has a number in the crowd, as `Stage` names them."""
+    return UUID(int=number + 1)
+
+
+def number_of(player_id: UUID) -> int:
+    """The number of a player in the crowd."""
+    return player_id.int - 1
