@@ -36,7 +36,7 @@ _ENTRY = np.dtype(
 
 class Stage:
     """The engine with its watchers; `now_us` is its clock. `period_s` has the seconds of each stage of the last period,
-    `told` the bytes for each watcher so far."""
+    `told` the bytes for each watcher so far, `observed` counts windows of how players moved."""
 
     def __init__(self, *, players: int, settings: WorldSettings, rules: InterestRules) -> None:
         warm(settings)
@@ -48,6 +48,7 @@ class Stage:
         self.now_us = START_US
         self.period_s = dict.fromkeys(STAGES, 0.0)
         self.refused = 0
+        self.observed = 0
         self.frames = 0
         self.told: dict[int, int] = {}
         self.engine.interest.on_frames = self._take
@@ -72,6 +73,7 @@ class Stage:
             batch = engine.ingest(Batch(inbox, count, 1), now_us=self.now_us)
         with self._timed("validate"):
             engine.validate(batch)
+            self.observed += engine.take_observed().slot.size
         with self._timed("move"):
             engine.move(batch)
         with self._timed("choose_told"):

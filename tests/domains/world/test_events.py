@@ -45,7 +45,8 @@ def log():
 
 @pytest.fixture
 async def told(open_field, log):
-    return open_field(database=log, outbox=log)
+    """Windows of how players moved are left out; `test_observing` has them."""
+    return open_field(database=log, outbox=log, observe_s=0)
 
 
 async def written(field, log):

@@ -134,13 +134,17 @@ class MovementObserved(Event, frozen=True, kw_only=True):
     """How a player moved in one window of fixes, of at least 60 s of the track's own time by default.
 
     It is a sample: a crash loses what is not written yet. `refused` counts by reason, with those that occurred alone.
-    Speeds, turns and `moved_m` are of steps between accepted fixes that are no rest; `straight_m` leads from the first
-    accepted fix to the last one. `speed_cv` and `interval_cv` are standard deviation over mean, 0 for fewer than three.
-    `noise_m` is what is left of the receiver's noise: the root mean square of how far three fixes in a row are off a
-    constant acceleration. `repeated` counts accepted fixes at exactly the place of the one before. `told_speed_gap_m_s`
-    is the root mean square of told less derived speed. `clock_offset_s` is the device's clock less the server's, at the
-    least delay seen; `clock_jumps` how often it changed by seconds. `shingles` name at most 8 exact stretches of moving
-    fixes: equal tracks have equal ones. What a window cannot tell is 0.
+    Steps are not from fix to fix: one ends where a player has come out of twice the accuracy around the place where
+    the step before ended, and none lasts over rest. `moved_m` and `moving_s` are their sums, `straight_m` leads over
+    all of them as the crow flies, `speed_mean_m_s`, `speed_cv` and `turn_rms_deg` are of them; `speed_cv` and
+    `interval_cv` are standard deviation over mean, 0 for fewer than three.
+    `noise_m` is what is left of the receiver's noise: the root mean square of the second difference of three places in
+    a row, about its mean; noise of s metres on both axes makes 3.5 s. `repeated` counts accepted fixes at exactly the
+    place of the one before. `told_speed_gap_m_s` is the root mean square of told speed less the smoothed one.
+    `clock_offset_s` is the device's clock less the server's, at the least delay seen; `clock_jumps` how often it was
+    set by seconds. `shingles` name at most 8 exact stretches of four fixes, each of which moved: equal tracks have
+    equal ones. `refused_streak` is the longest run of fixes refused for how the player would have moved. What a window
+    cannot tell is 0.
     """
 
     topic: ClassVar[str] = "events.movement.observed"
@@ -170,6 +174,7 @@ class MovementObserved(Event, frozen=True, kw_only=True):
     cell: str
     shingles: tuple[int, ...]
     own_timeline: bool
+    refused_streak: int = 0
 
     @property
     def key(self) -> str:

@@ -12,13 +12,20 @@ import math
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
-from overworld.domains.world.types import MovementRules, Reason
+from overworld.domains.world.types import MovementRules, Reason, TravelMode
 from overworld.geo.compiled import kernel
-from overworld.geo.kernels import metres_of_chord2
+from overworld.geo.kernels import EARTH_RADIUS_M, metres_of_chord2
 
 SECOND_US = 1_000_000
 KM_H = 1 / 3.6
+_US_S = 1e-6
+
+SMOOTHED_S = 5.0
+"""Over how long a player's velocity is smoothed: the time in which two thirds of a change have come through."""
+
+_SLOWER = 0.8  # of a mode's speed: above that nobody changes down into it, so that no one wavers at its edge
 
 OWN_TIMELINE = 1
 MOCK = 2
@@ -51,7 +58,8 @@ _PLACE = (("x", "<f8"), ("y", "<f8"), ("z", "<f8"), ("time_us", "<i8"), ("accura
 
 # What is remembered of a player to judge the next fix: the last good fix; the two older ones that speed is measured
 # from (`mark_`, and `next_` that takes its place); and the place refused fixes speak for (`new_`). `begins` says that
-# the last good fix is the first of its track.
+# the last good fix is the first of its track. `velocity_` is smoothed, in radii of the Earth a second, and `mode` is
+# the number of the game's travel mode that it makes, with its `acceleration_max_m_s2` (0 in a game without modes).
 TRACK = np.dtype(
     [
         *_PLACE,
@@ -59,15 +67,22 @@ TRACK = np.dtype(
         *((f"mark_{name}", kind) for name, kind in _PLACE),
         *((f"next_{name}", kind) for name, kind in _PLACE),
         *((f"new_{name}", kind) for name, kind in _PLACE),
+        *((f"velocity_{name}", "<f4") for name in ("x", "y", "z")),
+        ("acceleration_max_m_s2", "<f4"),
         ("new_since_us", "<i8"),
         ("new_count", "<i4"),
         ("refused_count", "<i4"),
         ("known", "<u1"),
         ("own_timeline", "<u1"),
         ("begins", "<u1"),
+        ("mode", "<u1"),
     ],
     align=True,
 )
+
+
+# A travel mode of the game, the slowest first: its speed in radii of the Earth a second, squared, and its acceleration.
+MODE = np.dtype([("speed_max2", "<f8"), ("acceleration_max_m_s2", "<f8")])
 
 
 class Limits(NamedTuple):
@@ -86,6 +101,11 @@ class Limits(NamedTuple):
     new_span_us: int
 
 
+def modes_of(rules: MovementRules) -> list[tuple[str, TravelMode]]:
+    """The game's travel modes with their names, the slowest first: as tracks number them."""
+    return sorted(rules.modes.items(), key=lambda item: item[1].speed_max_km_h)
+
+
 def limits_of(rules: MovementRules) -> Limits:
     """The same rules in metres, seconds and microseconds."""
     return Limits(
@@ -101,6 +121,14 @@ def limits_of(rules: MovementRules) -> Limits:
         new_fixes=rules.reanchor_fixes,
         new_span_us=int(rules.reanchor_s * SECOND_US),
     )
+
+
+def mode_columns(rules: MovementRules) -> NDArray[Any]:
+    """The game's travel modes as rows of `MODE`, in the order of `modes_of`, (n,)."""
+    rows = [
+        ((mode.speed_max_km_h * KM_H / EARTH_RADIUS_M) ** 2, mode.acceleration_max_m_s2) for _, mode in modes_of(rules)
+    ]
+    return np.array(rows, MODE)
 
 
 @kernel
@@ -121,7 +149,7 @@ def judge(fix: Any, x: float, y: float, z: float, now_us: int, limits: Limits, t
     reason = fault_of(fix, accuracy_m, now_us, limits, track)
     if reason == Reason.NONE and track.known != 0:
         speed_m_s, span_s = speed_to(x, y, z, fix.time_us, accuracy_m, track)
-        reason = movement_fault(speed_m_s, span_s, limits, track.speed_m_s)
+        reason = movement_fault(speed_m_s, span_s, limits, track)
         if reason == Reason.NONE:
             track.speed_m_s = speed_m_s
         elif has_settled(x, y, z, fix.time_us, accuracy_m, limits, track):
@@ -156,13 +184,16 @@ def fault_of(fix: Any, accuracy_m: float, now_us: int, limits: Limits, track: An
 
 
 @kernel
-def movement_fault(speed_m_s: float, span_s: float, limits: Limits, speed_before_m_s: float) -> int:
+def movement_fault(speed_m_s: float, span_s: float, limits: Limits, track: Any) -> int:
     """What is wrong with how the player would have moved. Braking is never a fault, however hard."""
+    acceleration_max_m_s2 = float(track.acceleration_max_m_s2)
+    if acceleration_max_m_s2 == 0.0:
+        acceleration_max_m_s2 = limits.acceleration_max_m_s2
     if speed_m_s > limits.teleport_m_s:
         return Reason.TELEPORT
     if speed_m_s > limits.speed_max_m_s:
         return Reason.TOO_FAST
-    if speed_m_s - speed_before_m_s > limits.acceleration_max_m_s2 * span_s:
+    if speed_m_s - track.speed_m_s > acceleration_max_m_s2 * span_s:
         return Reason.TOO_ACCELERATED
     return Reason.NONE
 
@@ -204,7 +235,16 @@ def go_on(x: float, y: float, z: float, time_us: int, accuracy_m: float, track: 
     track.begins = begins
     if begins:
         track.speed_m_s = 0.0
+        track.velocity_x = track.velocity_y = track.velocity_z = 0.0
+        track.mode = 0
         track.known = 1
+    else:
+        # An exponential mean over time, without its exponential: a new fix weighs span / (span + smoothed).
+        share = 1.0 / ((time_us - track.time_us) * _US_S + SMOOTHED_S)
+        kept = SMOOTHED_S * share
+        track.velocity_x = kept * track.velocity_x + share * (x - track.x)
+        track.velocity_y = kept * track.velocity_y + share * (y - track.y)
+        track.velocity_z = kept * track.velocity_z + share * (z - track.z)
     if begins or time_us - track.next_time_us >= SECOND_US:
         if begins:
             track.mark_x, track.mark_y, track.mark_z = x, y, z
@@ -218,6 +258,22 @@ def go_on(x: float, y: float, z: float, time_us: int, accuracy_m: float, track: 
     track.time_us, track.accuracy_m = time_us, accuracy_m
     track.new_count = 0
     track.refused_count = 0
+
+
+@kernel
+def take_mode(modes: NDArray[Any], track: Any) -> None:
+    """Gives a player whose fix was just accepted the mode that its smoothed velocity makes: the slowest that covers it.
+
+    The fastest when none does. A slower one than before is taken only well within its speed.
+    """
+    speed2 = track.velocity_x**2 + track.velocity_y**2 + track.velocity_z**2
+    mode = int(track.mode)
+    while mode < modes.size - 1 and speed2 > modes[mode].speed_max2:
+        mode += 1
+    while mode > 0 and speed2 < _SLOWER * _SLOWER * modes[mode - 1].speed_max2:
+        mode -= 1
+    track.mode = mode
+    track.acceleration_max_m_s2 = modes[mode].acceleration_max_m_s2
 
 
 @kernel
@@ -246,4 +302,4 @@ def has_settled(x: float, y: float, z: float, time_us: int, accuracy_m: float, l
     return bool(track.new_count >= limits.new_fixes and time_us - track.new_since_us >= limits.new_span_us)
 
 
-ALL = (judge, fault_of, movement_fault, speed_between, speed_to, go_on, has_settled)
+ALL = (judge, fault_of, movement_fault, speed_between, speed_to, go_on, take_mode, has_settled)

@@ -31,11 +31,27 @@ class Reason(IntEnum):
         return self.name.lower()
 
 
+MODES_MAX = 8
+"""Travel modes of a game, at most."""
+
+ModeName = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_-]{0,31}$")]
+
+
+class TravelMode(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One `[movement.modes.NAME]`: how fast this way of travelling gets, and whether players earn by it."""
+
+    speed_max_km_h: Annotated[float, Meta(gt=0, le=1_000)]
+    acceleration_max_m_s2: Annotated[float, Meta(gt=0, le=1_000)] = 20.0
+    earns: bool = True
+
+
 class MovementRules(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The `[movement]` of game.toml: how players of this game can move.
 
     A fix whose speed since the last good one is above `teleport_km_h` is a teleport, one above `speed_max_km_h` too
     fast. Who really moved goes on after `reanchor_fixes` consistent fixes over at least `reanchor_s` at the new place.
+    With `modes` a player travels by the slowest one that covers its smoothed speed, the fastest one when none does;
+    that mode's acceleration counts instead of the game's, and where it does not earn, no claim is judged by its fixes.
     """
 
     speed_max_km_h: Annotated[float, Meta(gt=0, le=1_000)] = 150.0
@@ -49,10 +65,16 @@ class MovementRules(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     age_max_s: Annotated[float, Meta(gt=0, le=86_400)] = 120.0
     reanchor_fixes: Annotated[int, Meta(ge=2, le=1_000)] = 5
     reanchor_s: Annotated[float, Meta(ge=0, le=86_400)] = 600.0
+    modes: Annotated[dict[ModeName, TravelMode], Meta(max_length=MODES_MAX)] = {}
 
     def __post_init__(self) -> None:
         if self.teleport_km_h < self.speed_max_km_h:
             raise ValueError("teleport_km_h must not be below speed_max_km_h")
+        speeds = [mode.speed_max_km_h for mode in self.modes.values()]
+        if max(speeds, default=0.0) > self.speed_max_km_h:
+            raise ValueError("no mode's speed_max_km_h may be above that of all movement")
+        if len(set(speeds)) < len(speeds):
+            raise ValueError("two modes have the same speed_max_km_h")
 
 
 class InterestRules(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -114,6 +136,9 @@ class WorldSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     rejected_every_s: Annotated[
         float, Meta(ge=0, le=86_400, description="least time between two `events.movement.rejected` of one player")
     ] = 10.0
+    observe_s: Annotated[
+        float, Meta(ge=0, le=3_600, description="least seconds of a window of `events.movement.observed`; 0: none")
+    ] = 60.0
     events_every_ms: Annotated[int, Meta(ge=10, le=60_000, description="how often movement events are written")] = 500
     events_waiting_max: Annotated[
         int, Meta(ge=1, le=1_000_000, description="movement events that may wait; more are counted and dropped")

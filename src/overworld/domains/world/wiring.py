@@ -94,7 +94,7 @@ def build(
     chosen = settings or WorldSettings()
     engine = Engine(settings=chosen, movement=rules or MovementRules(), interest=interest)
     events = MovementEvents(
-        players=engine.players, database=database, outbox=outbox, clock=clock, waiting_max=chosen.events_waiting_max
+        engine=engine, database=database, outbox=outbox, clock=clock, waiting_max=chosen.events_waiting_max
     )
     sharing = (
         FixSharing(engine=engine, database=database, clock=clock, kept_s=chosen.fix_kept_s)

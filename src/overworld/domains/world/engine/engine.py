@@ -14,10 +14,11 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 from overworld.domains.world import rules
-from overworld.domains.world.engine import cell_index, inbox, interest, motion, nearest, seeing, verdicts
+from overworld.domains.world.engine import cell_index, inbox, interest, motion, nearest, observing, seeing, verdicts
 from overworld.domains.world.engine.cell_index import NOWHERE, CellIndex
 from overworld.domains.world.engine.inbox import VerdictFrames
 from overworld.domains.world.engine.interest import Interest
+from overworld.domains.world.engine.observing import Closed, Observed
 from overworld.domains.world.engine.players import NO_SLOT, Players
 from overworld.domains.world.engine.search import CELLS_MAX, FIRST, Near, Search
 from overworld.domains.world.engine.verdicts import EXACT, JUDGED
@@ -31,8 +32,8 @@ from overworld.geo.sphere import distance_between_m
 from overworld.kernel.tick import Batch
 
 KERNELS = (
-    *geo_kernels.ALL, *rules.ALL, *cell_index.ALL, *inbox.ALL, *motion.ALL, *verdicts.ALL, *seeing.ALL, *nearest.ALL,
-    *interest.KERNELS,
+    *geo_kernels.ALL, *rules.ALL, *cell_index.ALL, *inbox.ALL, *motion.ALL, *observing.ALL, *verdicts.ALL, *seeing.ALL,
+    *nearest.ALL, *interest.KERNELS,
 )  # fmt: skip
 
 SLOTS_FIRST = 1_024
@@ -74,6 +75,12 @@ class Engine:
         self._settings = settings
         self._seen_level = EXACT if chosen.strangers == "exact" else settings.coarse_level
         self._limits = rules.limits_of(movement)
+        self._modes = rules.mode_columns(movement)
+        modes = rules.modes_of(movement)
+        self._mode_names = tuple(name for name, _ in modes) or ("",)
+        self._earns = np.array([mode.earns for _, mode in modes] or [True])
+        self._observe_us = int(settings.observe_s * SECOND_US)
+        self._closed = Closed()
         slots = min(SLOTS_FIRST, settings.players_max)
         self.index = CellIndex(players=slots)
         self.players = Players(slots=slots, players_max=settings.players_max, on_grow=self.index.grow_players)
@@ -90,9 +97,19 @@ class Engine:
         players = self.players
         verdicts.judge_batch(
             batch.fix, players.generation, players.seen_us, players.tracks, batch.now_us, self._settings.room_level,
-            self._limits, batch.judged, self.judged,
+            self._limits, self._modes, batch.judged, self.judged, self._observe_us,
+            players.trails, players.windows, self._closed.window, self._closed.slot, self._closed.used,
         )  # fmt: skip
         return batch
+
+    def take_observed(self) -> Observed:
+        """The windows that were closed since the last call: how players moved."""
+        return self._closed.take()
+
+    @property
+    def mode_names(self) -> tuple[str, ...]:
+        """The game's travel modes by their numbers in tracks and windows; one without a name where there are none."""
+        return self._mode_names
 
     def move(self, batch: Pass) -> Pass:
         """Moves who was accepted, in the index and in the columns of last fixes."""
@@ -141,10 +158,11 @@ class Engine:
         """Whether the last good fix still speaks for the player: not when refused ones agree on another place."""
         return int(self.players.tracks["new_count"][slot]) <= 1
 
-    def anchored(self, slots: Sequence[int] | I64) -> NDArray[np.bool_]:
-        """The same for many slots, aligned with them, (n,)."""
-        known: NDArray[np.bool_] = self.players.tracks["new_count"][slots] <= 1
-        return known
+    def earning(self, slots: Sequence[int] | I64) -> NDArray[np.bool_]:
+        """Whether players may earn where they are, aligned with `slots`, (n,): anchored, and in a mode that earns."""
+        tracks = self.players.tracks
+        earning: NDArray[np.bool_] = (tracks["new_count"][slots] <= 1) & self._earns[tracks["mode"][slots]]
+        return earning
 
     def present(self, cells: Sequence[int]) -> Seen:
         """Who is in some room cells; of a crowded cell only so many."""

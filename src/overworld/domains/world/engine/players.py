@@ -8,6 +8,7 @@ from uuid import UUID
 import numpy as np
 from numpy.typing import NDArray
 
+from overworld.domains.world.engine.observing import TRAIL, WINDOW
 from overworld.domains.world.rules import TRACK
 from overworld.geo.columns import F64, I32, I64, U8, U32
 
@@ -28,14 +29,14 @@ TOLD = np.dtype(
 
 
 _COLUMNS = (
-    "tracks", "told", "generation", "lat_deg", "lng_deg", "at_us", "room", "seen_us", "unshared", "reporters", "hidden",
-    "account",
+    "tracks", "told", "trails", "windows", "generation", "lat_deg", "lng_deg", "at_us", "room", "seen_us", "unshared",
+    "reporters", "hidden", "account",
 )  # fmt: skip
 _ACCOUNT_WORDS = 8
 
 
 class Players:
-    """The slots. `tracks` and `told` are records; the columns are aligned with them, (slots,).
+    """The slots. `tracks`, `told`, `trails` and `windows` are records; the columns are aligned with them, (slots,).
 
     `lat_deg`, `lng_deg` and `at_us` tell the last accepted fix, `at_us` by the server's clock (0 when there is none);
     `room` the room cell it lies in, as bits (0 when there is none); `seen_us` when a fix last came, accepted or not;
@@ -46,6 +47,8 @@ class Players:
     def __init__(self, *, slots: int = 1_024, players_max: int = 1_000_000, on_grow: Callable[[int], None]) -> None:
         self.tracks: NDArray[np.void] = np.zeros(slots, TRACK)
         self.told: NDArray[np.void] = np.zeros(slots, TOLD)
+        self.trails: NDArray[np.void] = np.zeros(slots, TRAIL)
+        self.windows: NDArray[np.void] = np.zeros(slots, WINDOW)
         self.generation: U32 = np.zeros(slots, np.uint32)
         self.lat_deg: F64 = np.zeros(slots)
         self.lng_deg: F64 = np.zeros(slots)
@@ -116,6 +119,8 @@ class Players:
         self.generation[slot] += 1
         self.tracks[slot] = np.zeros((), TRACK)
         self.told[slot] = np.zeros((), TOLD)
+        self.trails[slot] = np.zeros((), TRAIL)
+        self.windows[slot] = np.zeros((), WINDOW)
         self.at_us[slot] = self.room[slot] = self.seen_us[slot] = self.unshared[slot] = 0
         self.hidden[slot] = 0
 

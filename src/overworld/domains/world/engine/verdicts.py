@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 
 from overworld.domains.world.engine.cell_index import NOWHERE, Cells, change_cell, find, note_change, unseat
 from overworld.domains.world.engine.motion import motion_of
+from overworld.domains.world.engine.observing import close, is_due, observe, when_of
 from overworld.domains.world.engine.shown import note_fix
-from overworld.domains.world.rules import Limits, judge
+from overworld.domains.world.rules import Limits, judge, take_mode
 from overworld.domains.world.types import Reason
-from overworld.geo.columns import F64, I64, U8, U32
+from overworld.geo.columns import F64, I32, I64, U8, U32
 from overworld.geo.compiled import kernel
 from overworld.geo.kernels import cell_at_xyz, centre_xyz, metres_of_chord2, unit_xyz
 
@@ -52,17 +53,14 @@ word as `amount`."""
 
 @kernel
 def judge_batch(
-    fix: NDArray[Any],
-    generation: U32,
-    seen_us: I64,
-    tracks: NDArray[Any],
-    now_us: int,
-    room_level: int,
-    limits: Limits,
-    judged: NDArray[Any],
-    counts: I64,
-) -> None:
-    """Fills `judged` but for `crosses`, `tell` and `amount`, counts the reasons, and moves the players' tracks on."""
+    fix: NDArray[Any], generation: U32, seen_us: I64, tracks: NDArray[Any], now_us: int, room_level: int,
+    limits: Limits, modes: NDArray[Any], judged: NDArray[Any], counts: I64, observe_us: int, trails: NDArray[Any],
+    windows: NDArray[Any], closed: NDArray[Any], whose: I32, used: I64,
+) -> None:  # fmt: skip
+    """Fills `judged` but for `crosses`, `tell` and `amount`, counts the reasons, and moves the players' tracks on.
+
+    With `observe_us` above 0 it adds each fix to its player's window too, and closes windows as long as that.
+    """
     for i in range(fix.size):
         slot = fix[i].slot
         if generation[slot] != fix[i].generation:
@@ -72,12 +70,26 @@ def judge_batch(
         seen_us[slot] = now_us
         x, y, z = unit_xyz(fix[i].lat_deg, fix[i].lng_deg)
         judged[i].x, judged[i].y, judged[i].z = x, y, z
-        reason = judge(fix[i], x, y, z, now_us, limits, tracks[slot])
+        track = tracks[slot]
+        before_x, before_y, before_z, before_us = track.x, track.y, track.z, track.time_us
+        reason = judge(fix[i], x, y, z, now_us, limits, track)
         judged[i].reason = reason
         counts[reason] += 1
         if reason == Reason.NONE:
-            judged[i].begins = tracks[slot].begins
+            judged[i].begins = track.begins
+            if modes.size > 0:
+                take_mode(modes, track)
             judged[i].cell = np.uint64(cell_at_xyz(x, y, z, room_level))
+        if observe_us > 0:
+            when_us = when_of(fix[i], reason, now_us, trails[slot])
+            if is_due(fix[i], when_us, observe_us, windows[slot]):
+                close(slot, trails, windows, closed, whose, used)
+            observe(
+                fix[i], reason, x, y, z, now_us, when_us, before_x, before_y, before_z, before_us, track, trails[slot],
+                windows[slot],
+            )  # fmt: skip
+            if reason == Reason.NONE:
+                windows[slot].cell = np.int64(judged[i].cell)
 
 
 @kernel

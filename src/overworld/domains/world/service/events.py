@@ -8,10 +8,10 @@ from collections import deque
 from itertools import islice
 from typing import NamedTuple
 
-from overworld.domains.world.engine.engine import Pass
-from overworld.domains.world.engine.players import Players
+from overworld.domains.world.engine.engine import Engine, Pass
 from overworld.domains.world.engine.verdicts import TELL_MOVED
-from overworld.domains.world.messages import LocationUpdated, MovementRejected
+from overworld.domains.world.messages import LocationUpdated, MovementObserved, MovementRejected
+from overworld.domains.world.service.observed import events_of
 from overworld.domains.world.types import Reason
 from overworld.geo import cells as geo_cells
 from overworld.kernel.clock import Clock, from_us
@@ -42,14 +42,15 @@ class MovementEvents:
     They are samples of what is in memory only: a crash loses those not yet written, as it loses the positions.
     """
 
-    def __init__(self, *, players: Players, database: Database, outbox: Outbox, clock: Clock, waiting_max: int) -> None:
+    def __init__(self, *, engine: Engine, database: Database, outbox: Outbox, clock: Clock, waiting_max: int) -> None:
         self.dropped = 0
-        self._players = players
+        self._engine = engine
+        self._players = engine.players
         self._database = database
         self._outbox = outbox
         self._clock = clock
         self._waiting_max = waiting_max
-        self._waiting: deque[LocationUpdated | MovementRejected] = deque()
+        self._waiting: deque[LocationUpdated | MovementRejected | MovementObserved] = deque()
         self._writing = asyncio.Lock()
 
     @property
@@ -80,6 +81,17 @@ class MovementEvents:
         )
         self._waiting.extend(
             self._event(_Row(*row)) for row in zip(*(column.tolist() for column in columns), strict=True)
+        )
+
+    def tell_observed(self) -> None:
+        """Queues the windows that were closed since the last call: how players moved."""
+        observed = self._engine.take_observed()
+        room = min(observed.slot.size, self._waiting_max - len(self._waiting))
+        self.dropped += observed.slot.size - room + observed.lost
+        if room == 0:
+            return
+        self._waiting.extend(
+            events_of(observed.first(room), player_id=self._players.id, mode_names=self._engine.mode_names)
         )
 
     async def write(self) -> None:

@@ -36,7 +36,7 @@ class FixSharing:
             lat_deg=players.lat_deg[slots].tolist(),
             lng_deg=players.lng_deg[slots].tolist(),
             at_us=players.at_us[slots].tolist(),
-            anchored=self._engine.anchored(slots).tolist(),
+            anchored=self._engine.earning(slots).tolist(),
         )
         players.unshared[slots] = 0
         try:

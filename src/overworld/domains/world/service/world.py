@@ -129,10 +129,10 @@ class World:
         """The last fix of a player accepted by this process, if it is younger than 5 minutes.
 
         None also while the player's refused fixes speak for another place: until it is settled which one is true,
-        nothing is earned in either.
+        nothing is earned in either. And none while the player travels in a mode by which nothing is earned.
         """
         slot = self.engine.players.slot(player_id)
-        if slot == NO_SLOT or not self.engine.is_anchored(slot):
+        if slot == NO_SLOT or not self.engine.earning([slot])[0]:
             return None
         return self._kept_fix(slot)
 
@@ -324,6 +324,7 @@ class World:
 
     def _emit(self, batch: Pass) -> None:
         self._events.tell(self.engine.choose_told(batch))
+        self._events.tell_observed()
         self._intake.tell(batch)
         crossed = self.engine.crossed(batch)
         if crossed:
@@ -353,7 +354,7 @@ class World:
         slots: I64 = np.array([players.slot(player_id) for player_id in player_ids], np.int64)
         at_us = players.at_us[slots]
         since_us = max(1, self._clock.now_us() - self._settings.fix_kept_s * SECOND_US)
-        known = (slots != NO_SLOT) & (at_us >= since_us) & self.engine.anchored(slots)
+        known = (slots != NO_SLOT) & (at_us >= since_us) & self.engine.earning(slots)
         return FixColumns(
             known=known.tolist(),
             lat_deg=players.lat_deg[slots].tolist(),
