@@ -27,6 +27,7 @@ from bench.own_postgres import Inside, own_postgres
 from bench.prove.outcome import say
 from bench.report import Report
 from bench.rounds import Json, RoundCount, Rounds, Seconds, cpu_us, measure, spans
+from overworld.app.doors import TrustEverybody
 from overworld.domains.gameplay.carry.deciding import Done
 from overworld.domains.gameplay.carry.kit import kit_of
 from overworld.domains.gameplay.carry.messages import Change, UpgradeTool, UseItem
@@ -162,6 +163,7 @@ class _Camp:
             ledger=Ledger(database=database, currencies=currencies),
             kit=kit_of(_ITEMS, _TOOLS, {}, currencies=currencies, levels=()),
             key=b"bench",
+            trust=TrustEverybody(),
             settings=CarrySettings(),
         )
 

@@ -28,6 +28,7 @@ from bench.own_postgres import Inside, own_postgres
 from bench.prove.outcome import say
 from bench.report import Report
 from bench.rounds import Json, RoundCount, Rounds, Seconds, cpu_us, measure, spans
+from overworld.app.doors import TrustEverybody
 from overworld.app.quest_loops import consumer_of
 from overworld.domains.gameplay.carry.types import Kit
 from overworld.domains.gameplay.messages import CollectibleCollected
@@ -377,6 +378,7 @@ async def _parts(inside: Inside, wanted: _Wanted) -> AsyncIterator[tuple[QuestPa
         rewards=Rewards(kit=Kit(), ledger=ledger, ids=ids),
         last_fix=_Nowhere(),
         currencies={},
+        trust=TrustEverybody(),
         fix_age_max_s=60,
     )
     await parts.catalogue.adopt(_QUESTS | (_SHARED if wanted.shared else {}), at=clock.now())

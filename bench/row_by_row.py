@@ -19,6 +19,7 @@ from overworld.domains.gameplay.types import BARE
 from overworld.kernel.clock import from_us
 from overworld.kernel.identity import Answer
 from overworld.kernel.refusals import Refusal
+from overworld.kernel.standing import UNSUSPECTED
 from overworld.platform.postgres.idempotency import Kept, recalled
 
 CONNECTIONS = 64
@@ -63,7 +64,7 @@ class RowByRow:
             player_ids=[command.player_id],
             memberships=[command.memberships],
             fixes=await city.world.get([command.player_id]),
-            trust=[1.0],
+            standings=[UNSUSPECTED],
             worn=[BARE],
         )
         [attempt] = attempted([spawn], claimants, now_us=at_us, terms=self._terms)
@@ -116,7 +117,7 @@ class RowByRow:
     def _replayed(self, claim: Claim, row: Any) -> Answer[Collected]:
         memo = row["total"] << 10 | row["reached"]
         known = Known(claim.id, claim.reference, claim.player_id, row["paid"], row["holds"], memo)
-        outcome = replayed(claim, known)
+        outcome = replayed(claim, known, is_reduced=False)
         if isinstance(outcome, Refusal):
             raise outcome
         return outcome

@@ -13,6 +13,7 @@ from overworld.domains.gameplay.messages import ClaimCollectible, Collected, Col
 from overworld.domains.gameplay.service import Gameplay
 from overworld.kernel.identity import Answer, Principal
 from overworld.kernel.ids import IdSource
+from overworld.kernel.standing import UNSUSPECTED
 from overworld.platform.http.errors import KeyRequired
 
 WON = Collected(collectible_id="c", type="gold", amount="20", currency="coin", balance="21", experience=21, level=1)
@@ -75,4 +76,4 @@ async def test_collect_on_the_socket_needs_a_request_id(ids: IdSource):
 
 
 async def test_everybody_is_trusted_until_somebody_judges_players(ids: IdSource):
-    assert await TrustEverybody().scores([ids(), ids()]) == [1.0, 1.0]
+    assert await TrustEverybody().standings([ids(), ids()]) == [UNSUSPECTED, UNSUSPECTED]

@@ -71,7 +71,7 @@ class LedgerAndLog:
 
     async def collections(self, tx: Tx) -> AsyncIterator[Collection]:
         """Every collection that was ever paid, of everybody."""
-        await tx.execute(_COLLECTIONS, TransferCode.COLLECT)
+        await tx.execute(_COLLECTIONS, TransferCode.COLLECT, TransferCode.RELEASE)
         while rows := await tx.fetch(f"FETCH {_ROWS_AT_ONCE} FROM collections"):
             for row in rows:
                 yield Collection(row["owner_id"], row["currency"], row["amount"], row["at"])
@@ -92,7 +92,7 @@ _COLLECTIONS = """
 DECLARE collections NO SCROLL CURSOR FOR
 SELECT account.owner_id, account.currency, transfer.amount, transfer.at
 FROM ledger.transfer JOIN ledger.account ON account.id = transfer.credit_id
-WHERE transfer.code = $1 AND transfer.kind = 0"""
+WHERE transfer.code = $1 AND transfer.kind = 0 OR transfer.code = $2 AND transfer.kind = 2"""
 
 _LOGGED = """
 DECLARE logged NO SCROLL CURSOR FOR

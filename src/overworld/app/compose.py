@@ -50,6 +50,7 @@ from overworld.flows import (
     levels_to_sockets,
     quests_to_sockets,
     revocations_to_sockets,
+    rewards_to_sockets,
     transfers_to_sockets,
 )
 from overworld.kernel.clock import Clock
@@ -254,6 +255,11 @@ def readers(house: House, *, game: Game, room_level: int) -> Sequence[tuple[str,
             transfers_to_sockets.TransfersToSockets(house.gateway).handle,
         ),
         ("quests-told", sorted(quests_to_sockets.TOPICS), quests_to_sockets.QuestsToSockets(house.gateway).handle),
+        (
+            "held-rewards-told",
+            sorted(rewards_to_sockets.TOPICS),
+            rewards_to_sockets.RewardsToSockets(house.gateway).handle,
+        ),
         ("inventories", sorted(carried_to_sockets.TOPICS), carried_to_sockets.CarriedToSockets(house.gateway).handle),
         ("leaderboards", sorted(STANDINGS_TOPICS), boards.handle),
     ]

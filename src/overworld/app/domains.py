@@ -27,6 +27,7 @@ from overworld.domains.gameplay.boards import wiring as boards_wiring
 from overworld.domains.gameplay.boards.wiring import BoardsParts
 from overworld.domains.gameplay.carry import wiring as carry_wiring
 from overworld.domains.gameplay.carry.wiring import CarryParts
+from overworld.domains.gameplay.ports import Trust
 from overworld.domains.gameplay.quests import wiring as quests_wiring
 from overworld.domains.gameplay.quests.wiring import QuestParts
 from overworld.domains.gameplay.sync import wiring as sync_wiring
@@ -108,12 +109,13 @@ async def build(platform: Platform) -> Domains:
         rules=game.movement,
         interest=game.interest,
     )
-    carry = await _carry(platform, ledger)
-    gameplay = await _gameplay(platform, ledger=ledger, world=world, carry=carry)
-    quests = _quests(platform, ledger=ledger, world=world, carry=carry)
+    trust = TrustEverybody()
+    carry = await _carry(platform, ledger, trust)
+    gameplay = await _gameplay(platform, ledger=ledger, world=world, carry=carry, trust=trust)
+    quests = _quests(platform, ledger=ledger, world=world, carry=carry, trust=trust)
     membership = _membership(platform, ledger)
     accounts = _accounts(platform, membership=membership, gameplay=gameplay)
-    sending = _sending(platform, ledger=ledger, gameplay=gameplay, accounts=accounts)
+    sending = _sending(platform, ledger=ledger, gameplay=gameplay, accounts=accounts, trust=trust)
     gateway = realtime_wiring.build(
         settings=settings.realtime,
         verifier=accounts.verifier,
@@ -155,7 +157,9 @@ async def build(platform: Platform) -> Domains:
     )
 
 
-async def _gameplay(platform: Platform, *, ledger: LedgerDomain, world: WorldParts, carry: CarryParts) -> GameplayParts:
+async def _gameplay(
+    platform: Platform, *, ledger: LedgerDomain, world: WorldParts, carry: CarryParts, trust: Trust
+) -> GameplayParts:
     return await gameplay_wiring.build(
         database=platform.database,
         clock=platform.clock,
@@ -164,7 +168,7 @@ async def _gameplay(platform: Platform, *, ledger: LedgerDomain, world: WorldPar
         ledger=ledger.service,
         last_fix=world.service,
         sight=world.service,
-        trust=TrustEverybody(),
+        trust=trust,
         audit=platform.audit.trail,
         gear=carry.reading,
         collectibles=platform.game.collectibles,
@@ -175,7 +179,7 @@ async def _gameplay(platform: Platform, *, ledger: LedgerDomain, world: WorldPar
     )
 
 
-async def _carry(platform: Platform, ledger: LedgerDomain) -> CarryParts:
+async def _carry(platform: Platform, ledger: LedgerDomain, trust: Trust) -> CarryParts:
     return await carry_wiring.build(
         database=platform.database,
         clock=platform.clock,
@@ -183,12 +187,15 @@ async def _carry(platform: Platform, ledger: LedgerDomain) -> CarryParts:
         outbox=platform.outbox,
         ledger=ledger.service,
         kit=platform.game.kit,
+        trust=trust,
         secret=platform.settings.gameplay.spawn_key,
         settings=platform.settings.carry,
     )
 
 
-def _quests(platform: Platform, *, ledger: LedgerDomain, world: WorldParts, carry: CarryParts) -> QuestParts:
+def _quests(
+    platform: Platform, *, ledger: LedgerDomain, world: WorldParts, carry: CarryParts, trust: Trust
+) -> QuestParts:
     return quests_wiring.build(
         database=platform.database,
         clock=platform.clock,
@@ -198,6 +205,7 @@ def _quests(platform: Platform, *, ledger: LedgerDomain, world: WorldParts, carr
         last_fix=world.service,
         audit=platform.audit.trail,
         currencies=ledger.service.currencies,
+        trust=trust,
         fix_age_max_s=platform.settings.gameplay.fix_age_max_s,
         settings=platform.settings.quests,
     )
@@ -285,14 +293,16 @@ def _boards(platform: Platform, membership: MembershipParts) -> BoardsParts:
     )
 
 
-def _sending(platform: Platform, *, ledger: LedgerDomain, gameplay: GameplayParts, accounts: Accounts) -> SendingParts:
+def _sending(
+    platform: Platform, *, ledger: LedgerDomain, gameplay: GameplayParts, accounts: Accounts, trust: Trust
+) -> SendingParts:
     return ledger_wiring.build_sending(
         database=platform.database,
         clock=platform.clock,
         ledger=ledger.service,
         outbox=platform.outbox,
         directory=accounts.directory,
-        trust=TrustEverybody(),
+        trust=trust,
         progress=gameplay.service,
         currencies=ledger.service.currencies,
         rules=platform.game.transfers,

@@ -18,6 +18,7 @@ from overworld.domains.world.service import World
 from overworld.kernel.clock import Clock
 from overworld.kernel.identity import Answer, Principal, Scope
 from overworld.kernel.ports import Tx
+from overworld.kernel.standing import UNSUSPECTED, Standing
 from overworld.platform.eventlog.store import has_passed
 from overworld.platform.http.errors import KeyRequired
 
@@ -97,9 +98,9 @@ class CollectiblesAround:
 class TrustEverybody:
     """What stands in for the judgement of players until there is one: everybody is trusted fully."""
 
-    async def scores(self, player_ids: Sequence[UUID]) -> Sequence[float]:
-        """1 for each of them."""
-        return [1.0] * len(player_ids)
+    async def standings(self, player_ids: Sequence[UUID]) -> Sequence[Standing]:
+        """Unsuspected, each of them."""
+        return [UNSUSPECTED] * len(player_ids)
 
 
 class CollectAction:

@@ -145,6 +145,7 @@ class Game(Struct, frozen=True, kw_only=True):
             self.badges,
             currencies={currency.code: currency for currency in self.currencies},
             levels=self.progression.levels,
+            reduced_share=self.collectibles.reduced_share,
         )
 
 

@@ -33,6 +33,7 @@ from overworld.domains.gameplay.boards import scoring
 from overworld.domains.realtime.errors import PortTaken
 from overworld.domains.realtime.tls import ServerTls, TlsUnusable
 from overworld.domains.realtime.types import RealtimeSettings
+from overworld.flows import trust_to_rewards
 from overworld.kernel.clock import SystemClock
 from overworld.kernel.refusals import Refusal
 from overworld.platform.http import KeyScopes
@@ -176,6 +177,10 @@ async def _running(house: House, settings: Settings, game: Game) -> AsyncIterato
         house.loops.run("eventlog-maintenance", house.log.keep_maintained)
         await house.versions.begin()
         quest_loops.run(house.loops, quests=house.quests, log=house.log, clock=house.clock)
+        decided = trust_to_rewards.TrustToRewards(house.gameplay.held)
+        of_trust = house.log.consumer(trust_to_rewards.NAME, topics=trust_to_rewards.TOPICS, handle=decided.handle)
+        house.loops.run("held-rewards", of_trust.run)
+        house.loops.run("held-rewards-due", house.gameplay.releasing.run)
         answers = partial(old_answers, house.database, clock=house.clock)
         sessions = partial(house.accounts.sessions.forget_ended, rows_max=ROWS_MAX)
         house.loops.run("ledger-expiry", house.ledger.expiry.run)

@@ -61,7 +61,10 @@ class FixVerdict(Struct, frozen=True, kw_only=True):
 
 
 class Collected(Struct, frozen=True, kw_only=True):
-    """What a claim brought. Amounts are decimal strings in `currency`."""
+    """What a claim brought. Amounts are decimal strings in `currency`.
+
+    `reduced`: the amount is a share of what it would be. `held`: it waits for a review, and is not in the balance yet.
+    """
 
     collectible_id: str
     type: str
@@ -70,6 +73,8 @@ class Collected(Struct, frozen=True, kw_only=True):
     balance: str
     experience: int
     level: int
+    reduced: bool = False
+    held: bool = False
 
 
 class Acted(Struct, Generic[T], frozen=True):

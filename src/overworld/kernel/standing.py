@@ -16,6 +16,10 @@ class Gate(StrEnum):
     REFUSED = "refused"
 
 
+WITHHELD = frozenset({Gate.REVIEW, Gate.REFUSED})
+"""Where nothing is given at once."""
+
+
 class Standing(Struct, frozen=True):
     """A player's reputation, 0 to 1, and the gate that the game's rules, or somebody's decision, make of it."""
 

@@ -134,6 +134,7 @@ class Pond:
             outbox=outbox,
             ledger=ledger.service,
             kit=game.kit,
+            trust=Reputations(),
             secret="a secret of the tests",
         )
         quests = quests_wiring.build(
@@ -145,6 +146,7 @@ class Pond:
             last_fix=fixes,
             audit=self.audit,
             currencies=ledger.service.currencies,
+            trust=Reputations(),
             fix_age_max_s=60,
         )
         versions = build(

@@ -9,6 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from overworld.domains.gameplay.claims import Claims
+from overworld.domains.gameplay.held.messages import RewardReleased
 from overworld.domains.gameplay.messages import ClaimCollectible, CollectibleCollected
 from overworld.domains.gameplay.rules import spawn_table
 from overworld.domains.gameplay.spawns import Spawns
@@ -27,6 +28,7 @@ from overworld.geo import cells
 from overworld.kernel.money import Currency
 from overworld.kernel.ports import FixColumns
 from overworld.kernel.refusals import Refusal
+from overworld.kernel.standing import Gate, Standing
 from overworld.platform.eventlog import SCHEMA as EVENTLOG
 from overworld.platform.eventlog import PostgresOutbox
 from overworld.platform.eventlog.store import read
@@ -51,6 +53,15 @@ RULES = CollectibleRules(
 LEVELS = ProgressionRules(experience_per_unit=10, levels=(50, 100, 1000))
 
 
+_HELD_WRONGLY = """
+SELECT format('held %s in state %s: %s, settled by %s', coalesce(held.transfer_id, promise.id), state, promise.kind,
+    settling.kind) AS id
+FROM gameplay.held FULL JOIN (SELECT * FROM ledger.transfer WHERE kind = 1) AS promise ON promise.id = transfer_id
+LEFT JOIN ledger.transfer AS settling ON settling.pending_id = promise.id
+WHERE held.transfer_id IS NULL OR promise.id IS NULL OR promise.amount <> held.amount
+    OR settling.kind IS DISTINCT FROM (CASE state WHEN 2 THEN 2 WHEN 3 THEN 3 END)"""
+
+
 class Fixes:
     """Where players stand; implements the kernel's `LastFix`."""
 
@@ -68,9 +79,10 @@ class Reputations:
 
     def __init__(self) -> None:
         self.of: dict[UUID, float] = {}
+        self.gates: dict[UUID, Gate] = {}
 
-    async def scores(self, player_ids):
-        return [self.of.get(player_id, 1.0) for player_id in player_ids]
+    async def standings(self, player_ids):
+        return [Standing(self.of.get(one, 1.0), self.gates.get(one, Gate.NORMAL)) for one in player_ids]
 
 
 class OpenSight:
@@ -196,7 +208,14 @@ class Field:
     async def events(self) -> list[Any]:
         """Every event of the log, in its order."""
         async with self.database.read() as tx:
-            topics = frozenset({"events.collectible.collected", "events.level.reached"})
+            topics = frozenset(
+                {
+                    "events.collectible.collected",
+                    "events.level.reached",
+                    "events.reward.released",
+                    "events.reward.denied",
+                }
+            )
             batches = await read(tx, after=START, topics=topics, batches_max=10_000)
         return [envelope.decode() for batch in batches for envelope in batch.events]
 
@@ -211,16 +230,19 @@ class Field:
         async with self.database.read() as tx:
             found = await self.ledger.invariants(tx)
             payments = await tx.fetch(
-                "SELECT owner_id, amount, memo >> 10 AS experience, balance FROM ledger.transfer t"
+                "SELECT owner_id, amount FROM ledger.transfer t"
                 " JOIN ledger.account a ON a.id = t.credit_id WHERE t.code = 1 AND memo IS NOT NULL"
             )
+            found += [row["id"] for row in await tx.fetch(_HELD_WRONGLY)]
             earned = {row["id"]: row for row in await tx.fetch("SELECT * FROM gameplay.player")}
-        told = [event for event in await self.events() if isinstance(event, CollectibleCollected)]
+        events = await self.events()
+        told = [event for event in events if isinstance(event, CollectibleCollected)]
+        given = told + [event for event in events if isinstance(event, RewardReleased)]
         paid = Counter((row["owner_id"], row["amount"]) for row in payments)
         published = Counter((event.player_id, event.amount_minor) for event in told)
         found += [f"paid {paid}, told {published}"] * (paid != published)
         for player_id, player in earned.items():
-            experience = sum(event.experience for event in told if event.player_id == player_id)
+            experience = sum(event.experience for event in given if event.player_id == player_id)
             found += [f"{player_id} has {player}, told {experience}"] * (
                 player["experience"] != min(experience, EXPERIENCE_MAX) and player["experience"] < EXPERIENCE_MAX
             )

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from overworld.domains.gameplay.rules import multiplied
+from overworld.domains.gameplay.amounts import multiplied
 from overworld.domains.gameplay.types import Worn
 from overworld.kernel.money import AMOUNT_MINOR_MAX
 from tests.domains.gameplay.field import RULES

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from overworld.domains.gameplay.amounts import paid_minor
 from overworld.domains.gameplay.errors import Expired, LowTrust, NotFound, OutOfReach, StalePosition
 from overworld.domains.gameplay.rules import (
     Attempt,
@@ -21,7 +22,6 @@ from overworld.domains.gameplay.rules import (
     days_of,
     decide,
     level_of,
-    paid_minor,
     spawn_table,
     terms_of,
 )
@@ -31,6 +31,7 @@ from overworld.geo.sphere import destination_deg
 from overworld.kernel.money import AMOUNT_MINOR_MAX, Currency
 from overworld.kernel.ports import FixColumns
 from overworld.kernel.refusals import Refusal
+from overworld.kernel.standing import Gate, Standing
 from tests.domains.gameplay.field import CURRENCIES, HOME, LEVELS, RULES, spawns_of
 
 BY_CODE = {currency.code: currency for currency in CURRENCIES}
@@ -108,7 +109,9 @@ def test_settings_do_not_tell_the_secret_of_the_spawns():
     assert "hush" not in repr(GameplaySettings(spawn_key="hush"))
 
 
-def attempts(wanted, *, now_us, rules=RULES, trust=1.0, memberships=(), known=True, place=None, age_us=0):
+def attempts(
+    wanted, *, now_us, rules=RULES, trust=1.0, gate=Gate.NORMAL, memberships=(), known=True, place=None, age_us=0
+):
     """What one player's claims come to, who stands at the first of what it wants."""
     n = len(wanted)
     lat_deg, lng_deg = place or (wanted[0].lat_deg, wanted[0].lng_deg)
@@ -116,7 +119,7 @@ def attempts(wanted, *, now_us, rules=RULES, trust=1.0, memberships=(), known=Tr
         player_ids=[UUID(int=1)] * n,
         memberships=[tuple(memberships)] * n,
         fixes=FixColumns([known] * n, [lat_deg] * n, [lng_deg] * n, [now_us - age_us] * n),
-        trust=[trust] * n,
+        standings=[Standing(trust, gate)] * n,
         worn=[BARE] * n,
     )
     return attempted(wanted, claimants, now_us=now_us, terms=terms_of(rules, age_max_s=60))
@@ -143,7 +146,7 @@ def test_every_claim_of_a_batch_is_judged_as_if_it_were_alone(faults):
         player_ids=[UUID(int=n) for n in range(len(faults))],
         memberships=[()] * len(faults),
         fixes=FixColumns(*([column[i] for column in columns] for i in range(4))),
-        trust=[fault["trust"] for fault in faults],
+        standings=[Standing(fault["trust"], Gate.NORMAL) for fault in faults],
         worn=[BARE] * len(faults),
     )
     wanted = [column[4] for column in columns]

@@ -24,6 +24,7 @@ from overworld.kernel.identity import Answer
 from overworld.kernel.ids import IdSource
 from overworld.kernel.money import Transfer, TransferKind
 from overworld.kernel.refusals import Refusal
+from overworld.kernel.standing import Gate, Standing
 from overworld.platform.eventlog import SCHEMA as EVENTLOG
 from overworld.platform.eventlog import PostgresOutbox
 from overworld.platform.postgres.idempotency import SCHEMA as IDEMPOTENCY
@@ -46,14 +47,15 @@ class People:
 
     def __init__(self) -> None:
         self.trust: dict[UUID, float] = {}
+        self.gates: dict[UUID, Gate] = {}
         self.levels: dict[UUID, int] = {}
 
     async def found(self, names: Sequence[str]) -> list[UUID | None]:
         known = NAMES | {str(player_id): player_id for player_id in NAMES.values()}
         return [known.get(name) for name in names]
 
-    async def scores(self, player_ids: Sequence[UUID]) -> list[float]:
-        return [self.trust.get(player_id, 1.0) for player_id in player_ids]
+    async def standings(self, player_ids: Sequence[UUID]) -> list[Standing]:
+        return [Standing(self.trust.get(one, 1.0), self.gates.get(one, Gate.NORMAL)) for one in player_ids]
 
     async def progress(self, account_ids: Sequence[UUID]) -> list[Level]:
         return [Level(self.levels.get(account_id, 1)) for account_id in account_ids]

@@ -37,6 +37,7 @@ from overworld.geo.sphere import destination_deg
 from overworld.kernel.clock import to_us
 from overworld.kernel.ports import FixColumns
 from overworld.kernel.refusals import Refusal
+from overworld.kernel.standing import Gate, Standing
 
 NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
 _NOON_US = to_us(NOON)
@@ -101,7 +102,7 @@ def _claimant(given: Collector, spawn: Spawn) -> Claimants:
         player_ids=[_PLAYER],
         memberships=[given.memberships],
         fixes=FixColumns([given.has_fix], [lat_deg], [lng_deg], [fix_us]),
-        trust=[given.trust],
+        standings=[Standing(given.trust, Gate.NORMAL)],
         worn=[BARE],
     )
 

@@ -181,6 +181,7 @@ async def opened(game: Game, *, database: Database, seed: int) -> AsyncIterator[
         outbox=outbox,
         ledger=ledger.service,
         kit=game.kit,
+        trust=TrustEverybody(),
         secret=secret,
         settings=CarrySettings(lanes=1),
     )
@@ -210,6 +211,7 @@ async def opened(game: Game, *, database: Database, seed: int) -> AsyncIterator[
         last_fix=LastStood(fixes),
         audit=trail,
         currencies=currencies,
+        trust=TrustEverybody(),
         fix_age_max_s=GameplaySettings().fix_age_max_s,
     )
     await quests.catalogue.adopt(game.quests, at=clock.now())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
@@ -24,6 +25,7 @@ from overworld.kernel.money import (
     Funds,
     Transfer,
     TransferCode,
+    TransferKind,
 )
 from overworld.kernel.refusals import Refusal
 from overworld.platform.postgres.idempotency import Keyed, KeyReused
@@ -52,7 +54,7 @@ class Claim(Struct, frozen=True, gc=False):
 
 
 class Known(NamedTuple):
-    """A transfer that was made under a claim's id before."""
+    """A transfer that was made under a claim's id before. Of one that is held the memo is negative."""
 
     id: UUID
     reference: UUID
@@ -75,8 +77,9 @@ def wallet_of(player_id: UUID, spawn: Spawn) -> AccountRef:
     return AccountRef(player_id, spawn.kind.currency.code)
 
 
-def transfer_of(claim: Claim, win: Win) -> Transfer:
-    """What moves when a claim wins."""
+def transfer_of(claim: Claim, win: Win, *, expires_at: datetime) -> Transfer:
+    """What moves when a claim wins; what is held is promised, until then at most."""
+    progress = win.experience << _LEVEL_BITS | win.level
     return Transfer(
         id=claim.id,
         debit=payer_of(win.spawn),
@@ -84,7 +87,9 @@ def transfer_of(claim: Claim, win: Win) -> Transfer:
         amount_minor=win.amount_minor,
         code=TransferCode.COLLECT,
         reference=claim.reference,
-        memo=win.experience << _LEVEL_BITS | win.level,
+        memo=~progress if win.is_held else progress,
+        kind=TransferKind.PENDING if win.is_held else TransferKind.POSTED,
+        expires_at=expires_at if win.is_held else None,
     )
 
 
@@ -110,11 +115,21 @@ class Till:
         if self._funds[wallet].posted_minor + self._moved_minor[wallet] + amount_minor > AMOUNT_MINOR_MAX:
             return WalletFull(collectible_id=spawn.id, currency=wallet.currency)
         self._moved_minor[payer] -= amount_minor
-        self._moved_minor[wallet] += amount_minor
+        if not attempt.is_held:
+            self._moved_minor[wallet] += amount_minor
         return None
 
 
-def collected(spawn: Spawn, *, amount_minor: int, balance_minor: int, experience: int, level: int) -> Collected:
+def collected(
+    spawn: Spawn,
+    *,
+    amount_minor: int,
+    balance_minor: int,
+    experience: int,
+    level: int,
+    is_reduced: bool = False,
+    is_held: bool = False,
+) -> Collected:
     """The answer to a claim that won."""
     kind = spawn.kind
     return Collected(
@@ -125,26 +140,34 @@ def collected(spawn: Spawn, *, amount_minor: int, balance_minor: int, experience
         balance=kind.currency.format(balance_minor),
         experience=experience,
         level=level,
+        reduced=is_reduced,
+        held=is_held,
     )
 
 
-def replayed(claim: Claim, known: Known) -> Outcome:
+def replayed(claim: Claim, known: Known, *, is_reduced: bool) -> Outcome:
     """The answer of an earlier win under the claim's key, as it was given; `KeyReused` when that was for another."""
     if known.reference != claim.reference or known.owner_id != claim.player_id:
         return KeyReused()
     if known.balance_minor is None or known.memo is None:
         raise RuntimeError(f"transfer {known.id} has a claim's id and was made by something else")
+    is_held = known.memo < 0
+    progress = ~known.memo if is_held else known.memo
     answer = collected(
         claim.spawn,
         amount_minor=known.amount_minor,
         balance_minor=known.balance_minor,
-        experience=known.memo >> _LEVEL_BITS,
-        level=known.memo & ((1 << _LEVEL_BITS) - 1),
+        experience=progress >> _LEVEL_BITS,
+        level=progress & ((1 << _LEVEL_BITS) - 1),
+        is_reduced=is_reduced,
+        is_held=is_held,
     )
     return Answer(answer, replayed=True)
 
 
-def collection_event(player_id: UUID, spawn: Spawn, amount_minor: int) -> CollectibleCollected:
+def collection_event(
+    player_id: UUID, spawn: Spawn, amount_minor: int, *, is_held: bool = False
+) -> CollectibleCollected:
     """That a player took a collectible."""
     return CollectibleCollected(
         player_id=player_id,
@@ -153,10 +176,11 @@ def collection_event(player_id: UUID, spawn: Spawn, amount_minor: int) -> Collec
         mode=spawn.kind.mode,
         currency=spawn.kind.currency.code,
         amount_minor=amount_minor,
-        experience=spawn.kind.experience,
+        experience=0 if is_held else spawn.kind.experience,
         cell=cells.token(spawn.cell),
         lat_deg=spawn.lat_deg,
         lng_deg=spawn.lng_deg,
+        held=is_held,
     )
 
 
@@ -164,7 +188,7 @@ def events_of(wins: Iterable[Win]) -> list[Event]:
     """What wins are told as: each collection, and after it the level it lifted its player to."""
     events: list[Event] = []
     for win in wins:
-        events.append(collection_event(win.player_id, win.spawn, win.amount_minor))
+        events.append(collection_event(win.player_id, win.spawn, win.amount_minor, is_held=win.is_held))
         if win.level > win.level_before:
             events.append(
                 LevelReached(

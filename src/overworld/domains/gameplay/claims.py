@@ -7,7 +7,7 @@ decide item by item, it changes nothing and the batch goes the exact way (`exact
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from functools import partial
 from uuid import UUID
 
@@ -75,9 +75,7 @@ class Claims:
         self._gear = gear
         self._players_known: dict[UUID, None] = {}
         self._worn_known: dict[UUID, Worn] = {}
-        self._exact = ExactClaims(
-            database=database, outbox=outbox, ledger=ledger, daily_cap=rules.daily_cap, levels=levels, gear=gear
-        )
+        self._exact = ExactClaims(database=database, outbox=outbox, ledger=ledger, gear=gear)
         self.exact_batches = 0
         self.put_in_force(rules, levels=levels, rule=rule)
 
@@ -88,7 +86,7 @@ class Claims:
         self._terms = terms_of(rules, age_max_s=self._fix_age_max_s)
         self._rule = rule
         self._worn_known.clear()  # a tool may multiply by something else now
-        self._exact.put_in_force(daily_cap=rules.daily_cap, levels=levels)
+        self._exact.put_in_force(daily_cap=rules.daily_cap, levels=levels, hold_for=timedelta(days=rules.hold_days))
 
     async def run(self, commands: Sequence[ClaimCollectible], *, stripe: int = 0) -> list[Outcome]:
         """The outcome of each claim, (n,). One round trip where nobody is new here and nothing is rare.
@@ -111,7 +109,7 @@ class Claims:
             player_ids=player_ids,
             memberships=[command.memberships for command in commands],
             fixes=await self._last_fix.get(player_ids),
-            trust=await self._trust.scores(player_ids),
+            standings=await self._trust.standings(player_ids),
             worn=await self._worn(player_ids, now_us=at_us),
         )
         wanted = [self._find(command.collectible_id) for command in commands]
@@ -144,9 +142,7 @@ class Claims:
 
     async def _carried_out(self, claims: Sequence[Claim], *, at: datetime, stripe: int) -> list[Outcome]:
         """The outcomes, (n,); no id comes twice. Who has a claim that needs the exact way goes it with all of them."""
-        slow = {
-            claim.player_id for claim in claims if claim.spawn.kind.cooldown_s and isinstance(claim.attempt, Attempt)
-        } | _on_several_days(claims)
+        slow = {claim.player_id for claim in claims if _is_rare(claim)} | _on_several_days(claims)
         fast = [claim for claim in claims if claim.player_id not in slow] if slow else claims
         outcomes = await self._at_once(fast, at=at, stripe=stripe) if fast else []
         if outcomes is not None and not slow:
@@ -224,6 +220,7 @@ class Claims:
             payer_at=[account_at[payer] + 1 for _, payer in legs],
             amounts_minor=amounts_minor,
             gains=[claim.spawn.kind.experience for claim, _ in wins],
+            reduced=[attempt.is_reduced for _, attempt in wins],
             events=self._outbox.encoded(events, at=at),
             placed_keys=[claim.spawn.key for claim, _ in wins if is_placed(claim.spawn.key)],
             refused_ids=[claim.id for claim, _ in lost],
@@ -293,6 +290,7 @@ class Claims:
                     balance_minor=balance_minor,
                     experience=experience,
                     level=level,
+                    is_reduced=claim.attempt.is_reduced,
                 )
                 answers.append(Answer(answer))
             elif status == store.CAP_REACHED:
@@ -327,7 +325,7 @@ def _earlier(claim: Claim, judged: Judged) -> Outcome:
     """What was answered under the claim's key before."""
     known = judged.known.get(claim.id)
     if known is not None:
-        return replayed(claim, known)
+        return replayed(claim, known, is_reduced=claim.id in judged.reduced)
     outcome = recalled(claim.use, judged.kept[claim.id.bytes], answer=Collected)
     return outcome if isinstance(outcome, Refusal) else Answer(outcome, replayed=True)
 
@@ -339,6 +337,12 @@ def _of(claim: Claim, first: Claim, outcomes: Mapping[tuple[UUID, UUID], Outcome
         return own
     earlier = repeated(claim.use, first=first.use, outcome=outcomes[first.id, first.reference])
     return earlier if isinstance(earlier, Refusal) else Answer(earlier.value, replayed=True)
+
+
+def _is_rare(claim: Claim) -> bool:
+    """Whether a claim needs the exact way: who takes it waits for the next, or for the reward."""
+    attempt = claim.attempt
+    return isinstance(attempt, Attempt) and (attempt.is_held or claim.spawn.kind.cooldown_s > 0)
 
 
 def _on_several_days(claims: Sequence[Claim]) -> set[UUID]:

@@ -32,14 +32,15 @@ class StalePosition(Refusal):
 
 
 class LowTrust(Refusal):
-    """The player is not trusted enough to collect.
+    """The player is not trusted enough to be given anything.
 
-    How much trust they have, and how much it takes, stays in our logs.
+    How much trust they have, and how much it takes, stays in our logs. A quest that is met stays so, and a box closed:
+    both can be had later, under the same key too.
     """
 
     code = "gameplay.low_trust"
     status = 403
-    public = ("collectible_id",)
+    public = ("collectible_id", "quest", "item_id")
 
 
 class OutOfReach(Refusal):

@@ -1,12 +1,13 @@
 """Claims in the way that can answer everything: read under lock, decide one by one in Python, write.
 
-Locks, in this order: the players by id, the ledger's accounts and transfers, the keys' answers, the outbox.
+Locks, in this order: the players by id, what is held of them, the ledger's accounts and transfers, the keys' answers,
+the outbox.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 
 from overworld.domains.gameplay import store
@@ -22,6 +23,8 @@ from overworld.domains.gameplay.claim import (
     wallet_of,
 )
 from overworld.domains.gameplay.errors import NOT_KEPT, Expired
+from overworld.domains.gameplay.held import store as held
+from overworld.domains.gameplay.held.types import PROMISE_OUTLIVES, hold_of
 from overworld.domains.gameplay.messages import Collected
 from overworld.domains.gameplay.ports import Gear
 from overworld.domains.gameplay.rules import Attempt, Decision, Wait, Win, decide
@@ -53,21 +56,18 @@ class ExactClaims:
         database: Database,
         outbox: Outbox,
         ledger: Ledger,
-        daily_cap: int,
-        levels: Sequence[int],
         gear: Gear | None,
     ) -> None:
         self._database = database
         self._outbox = outbox
         self._ledger = ledger
-        self._daily_cap = daily_cap
-        self._levels = levels
         self._gear = gear
 
-    def put_in_force(self, *, daily_cap: int, levels: Sequence[int]) -> None:
-        """Decides by these from now on."""
+    def put_in_force(self, *, daily_cap: int, levels: Sequence[int], hold_for: timedelta) -> None:
+        """Decides by these from now on; to be called before the first claim."""
         self._daily_cap = daily_cap
         self._levels = levels
+        self._hold_for = hold_for
 
     async def run(self, claims: Sequence[Claim], *, at: datetime, stripe: int) -> list[Outcome]:
         """The outcome of each claim, (n,); no id may come twice.
@@ -134,7 +134,11 @@ class ExactClaims:
         await store.update_players(tx, list(decision.players.values()))
         if decision.waits:
             await store.wait(tx, decision.waits)
-        results = await self._ledger.post(tx, [transfer_of(*pair) for pair in wins], at=at, stripe=stripe)
+        await store.keep_reduced(tx, [claim.id for claim, win in wins if win.is_reduced])
+        expires_at = at + self._hold_for
+        await held.keep(tx, [hold_of(*pair, at=at, expires_at=expires_at) for pair in wins if pair[1].is_held])
+        transfers = [transfer_of(*pair, expires_at=expires_at + PROMISE_OUTLIVES) for pair in wins]
+        results = await self._ledger.post(tx, transfers, at=at, stripe=stripe)
         statuses = [result.status for result in results]
         if any(status is not TransferStatus.CREATED for status in statuses):
             raise _why_not(statuses)
@@ -160,6 +164,8 @@ def _collected(win: Win, balance_minor: int) -> Collected:
         balance_minor=balance_minor,
         experience=win.experience,
         level=win.level,
+        is_reduced=win.is_reduced,
+        is_held=win.is_held,
     )
 
 
@@ -167,10 +173,11 @@ async def _earlier(tx: Tx, claims: Sequence[Claim]) -> list[Outcome | None]:
     """What was answered under each key before, aligned, (n,): a win by its transfer, a refusal as it was kept."""
     won = await store.known(tx, [claim.id for claim in claims])
     kept = await recall(tx, [claim.use for claim in claims], answer=Collected)
+    reduced = await store.reduced(tx, list(won)) if won else set()
     outcomes: list[Outcome | None] = []
     for claim, refusal in zip(claims, kept, strict=True):
         if claim.id in won:
-            outcomes.append(replayed(claim, won[claim.id]))
+            outcomes.append(replayed(claim, won[claim.id], is_reduced=claim.id in reduced))
         else:
             outcomes.append(refusal if isinstance(refusal, Refusal) else None)
     return outcomes

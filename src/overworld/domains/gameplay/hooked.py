@@ -80,7 +80,7 @@ def claims_seen(
     now = zip(fixes.lat_deg, fixes.lng_deg, [now_us] * len(attempts), strict=True)
     then = as_of or [None] * len(attempts)
     places = [(was.lat_deg, was.lng_deg, was.at_us) if was else here for here, was in zip(now, then, strict=True)]
-    known = zip(attempts, claimants.memberships, places, claimants.trust, strict=True)
+    known = zip(attempts, claimants.memberships, places, claimants.standings, strict=True)
     return columns_of(
         [
             (
@@ -91,12 +91,12 @@ def claims_seen(
                 distance_between_m(lat_deg, lng_deg, one.spawn.lat_deg, one.spawn.lng_deg),
                 one.spawn.lat_deg,
                 one.spawn.lng_deg,
-                trust,
+                standing.score,
                 memberships,
                 is_placed(one.spawn.key),
                 at_us,
             )
-            for one, memberships, (lat_deg, lng_deg, at_us), trust in known
+            for one, memberships, (lat_deg, lng_deg, at_us), standing in known
             if isinstance(one, Attempt)
         ]
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from overworld.domains.gameplay.claims import Claims
+from overworld.domains.gameplay.held.service import HeldRewards
 from overworld.domains.gameplay.placing import Placing
 from overworld.domains.gameplay.ports import ClaimRule
 from overworld.domains.gameplay.rules import catalogue_of, spawn_table
@@ -16,10 +17,11 @@ from overworld.kernel.money import Currency
 class DefinitionInForce:
     """Everything in gameplay that a definition decides."""
 
-    def __init__(self, *, spawns: Spawns, claims: Claims, placing: Placing) -> None:
+    def __init__(self, *, spawns: Spawns, claims: Claims, placing: Placing, held: HeldRewards) -> None:
         self._spawns = spawns
         self._claims = claims
         self._placing = placing
+        self._held = held
 
     def put(
         self,
@@ -38,3 +40,4 @@ class DefinitionInForce:
         self._spawns.begin(table, window=self._spawns.window_at(spawns_from_us))
         self._claims.put_in_force(collectibles, levels=progression.levels, rule=rule)
         self._placing.put_in_force(catalogue_of(collectibles, progression, currencies))
+        self._held.put_in_force(currencies, levels=progression.levels)

@@ -38,8 +38,12 @@ class CollectBody(Struct, frozen=True, forbid_unknown_fields=True):
     """The body of a claim over HTTP: nothing. What is collected stands in the path, who collects in the token."""
 
 
-class Collected(Struct, frozen=True, kw_only=True):
-    """The reply to a claim that won: what was paid, a member's bonus included, and where the player now stands."""
+class Collected(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The reply to a claim that won: what was paid, a member's bonus included, and where the player now stands.
+
+    `reduced`: the amount is a share of what it would be, for want of trust. `held`: the collectible is the player's, and
+    its amount and experience wait for a review; neither is in what is shown. Where they are not true they are left out.
+    """
 
     collectible_id: str
     type: str
@@ -48,6 +52,8 @@ class Collected(Struct, frozen=True, kw_only=True):
     balance: str
     experience: int
     level: int
+    reduced: bool = False
+    held: bool = False
 
 
 class CollectibleSeen(Struct, frozen=True, kw_only=True):
@@ -163,7 +169,10 @@ class CollectibleWithdrawn(Event, frozen=True, kw_only=True):
 
 
 class CollectibleCollected(Event, frozen=True, kw_only=True):
-    """A player took a collectible and was paid `amount_minor`. `cell` is the token of its spawn cell."""
+    """A player took a collectible and was paid `amount_minor`. `cell` is the token of its spawn cell.
+
+    When it is `held`, the amount is promised only, and the experience not given: both come with its release.
+    """
 
     topic: ClassVar[str] = "events.collectible.collected"
 
@@ -177,6 +186,7 @@ class CollectibleCollected(Event, frozen=True, kw_only=True):
     lat_deg: float
     lng_deg: float
     mode: str = "shared"
+    held: bool = False
 
     @property
     def key(self) -> str:

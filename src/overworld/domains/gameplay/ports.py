@@ -12,6 +12,7 @@ from overworld.domains.gameplay.hooked import ClaimColumns, Verdict
 from overworld.domains.gameplay.types import Worn
 from overworld.kernel.events import Event
 from overworld.kernel.ports import Outbox, Tx
+from overworld.kernel.standing import Standing
 
 
 class EncodingOutbox(Outbox, Protocol):
@@ -55,8 +56,8 @@ class Sight(Protocol):
 class Trust(Protocol):
     """How far players are to be trusted."""
 
-    async def scores(self, player_ids: Sequence[UUID]) -> Sequence[float]:
-        """The reputations, 0 to 1, aligned with `player_ids`. One round trip at most, none in a single process."""
+    async def standings(self, player_ids: Sequence[UUID]) -> Sequence[Standing]:
+        """The standings, aligned with `player_ids`. No round trip when all are known in this process, one at most."""
         ...
 
 

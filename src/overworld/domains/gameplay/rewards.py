@@ -33,6 +33,7 @@ from overworld.domains.gameplay.carry.messages import Obtained
 from overworld.domains.gameplay.carry.pack import Pack, sides_of
 from overworld.domains.gameplay.carry.types import Kit, Prize, Reward
 from overworld.domains.gameplay.purse import Purse
+from overworld.domains.gameplay.types import WHOLE_BP
 from overworld.kernel.events import Event
 from overworld.kernel.ids import IdSource
 from overworld.kernel.money import AccountRef, Transfer, TransferResult, TransferStatus
@@ -43,12 +44,16 @@ __all__ = ["Given", "Grant", "Reward", "Rewards", "require_posted"]
 
 
 class Grant(Struct, frozen=True, kw_only=True):
-    """A reward for a player. `reference` names what it is for; `reason` says so in a word, for the events."""
+    """A reward for a player. `reference` names what it is for; `reason` says so in a word, for the events.
+
+    Of its tokens `share_bp` parts of 10,000 are given.
+    """
 
     player_id: UUID
     reward: Reward
     reference: UUID
     reason: str
+    share_bp: int = WHOLE_BP
 
 
 class Given(Struct, frozen=True, kw_only=True):
@@ -88,7 +93,7 @@ class Rewards:
             purse = Purse(await self._ledger.locked(tx, accounts) if accounts else {})
         pack = Pack(kit, loaded, purse=purse, ids=self._ids, at=at)
         outcomes = [
-            pack.give(player_id, prize, reference=grant.reference, reason=grant.reason)
+            pack.give(player_id, prize, reference=grant.reference, reason=grant.reason, share_bp=grant.share_bp)
             if isinstance(prize, Prize)
             else prize
             for grant, (player_id, prize) in zip(grants, prizes, strict=True)

@@ -16,6 +16,7 @@ import numpy as np
 from msgspec import Struct
 from msgspec.structs import replace
 
+from overworld.domains.gameplay.amounts import multiplied, paid_minor, share_bp_of, shared_minor
 from overworld.domains.gameplay.errors import (
     AlreadyCollected,
     BadPlacement,
@@ -48,9 +49,10 @@ from overworld.domains.gameplay.types import (
 from overworld.geo import cells
 from overworld.geo.sphere import distance_between_m
 from overworld.kernel.clock import from_us, rfc3339
-from overworld.kernel.money import AMOUNT_MINOR_MAX, Currency
+from overworld.kernel.money import Currency
 from overworld.kernel.ports import FixColumns
 from overworld.kernel.refusals import Refusal
+from overworld.kernel.standing import Gate, Standing
 
 Wait = tuple[UUID, str]
 """Who has to wait, and for which type."""
@@ -67,7 +69,8 @@ _EPOCH_ORDINAL = date(1970, 1, 1).toordinal()
 class Attempt(Struct, frozen=True, gc=False):
     """A claim that nothing speaks against but the player's day and other takers.
 
-    It would pay `bare_minor` to empty hands, and counts on `day`. `at_us` is when it was made, if that was not now.
+    It would pay `bare_minor` to empty hands, and counts on `day`. `at_us` is when it was made, if that was not now. Of
+    what it would pay `share_bp` is paid, and when it `is_held`, not at once.
     """
 
     player_id: UUID
@@ -76,11 +79,19 @@ class Attempt(Struct, frozen=True, gc=False):
     day: date
     worn: Worn = BARE
     at_us: int | None = None
+    share_bp: int = WHOLE_BP
+    is_held: bool = False
 
     @property
     def amount_minor(self) -> int:
-        """What it pays with what the player carries."""
-        return self.bare_minor if self.worn is BARE else multiplied(self.bare_minor, self.worn)
+        """What it pays with what the player carries, as far as they are trusted."""
+        whole_minor = self.bare_minor if self.worn is BARE else multiplied(self.bare_minor, self.worn)
+        return whole_minor if self.share_bp == WHOLE_BP else shared_minor(whole_minor, self.share_bp)
+
+    @property
+    def is_reduced(self) -> bool:
+        """Whether it pays a share alone."""
+        return self.share_bp != WHOLE_BP
 
     @property
     def reference(self) -> UUID:
@@ -94,7 +105,7 @@ class Claimants(Struct, frozen=True, kw_only=True):
     player_ids: Sequence[UUID]
     memberships: Sequence[tuple[str, ...]]
     fixes: FixColumns
-    trust: Sequence[float]
+    standings: Sequence[Standing]
     worn: Sequence[Worn]
 
 
@@ -104,6 +115,7 @@ class Terms(Struct, frozen=True, kw_only=True):
     reach_m: float
     age_max_s: int
     trust_min: float
+    reduced_bp: int
     is_local_day: bool
     bonuses: Mapping[str, tuple[int, int]]
 
@@ -117,6 +129,8 @@ class Win(Struct, frozen=True, kw_only=True):
     experience: int
     level: int
     level_before: int
+    is_reduced: bool = False
+    is_held: bool = False
 
 
 class Decision(Struct, frozen=True):
@@ -198,6 +212,7 @@ def terms_of(rules: CollectibleRules, *, age_max_s: int) -> Terms:
         reach_m=rules.reach_m,
         age_max_s=age_max_s,
         trust_min=rules.trust_min,
+        reduced_bp=share_bp_of(rules.reduced_share),
         is_local_day=rules.day == "local",
         bonuses={name: Decimal(share).as_integer_ratio() for name, share in rules.member_bonus.items()},
     )
@@ -209,30 +224,33 @@ def attempted(
     """What claims come to before the players' days and other takers are looked at, aligned with them, (n,).
 
     Refused are, in this order: NotFound and Expired, StalePosition, LowTrust, OutOfReach; before a collectible opens
-    nobody may learn that it will. Refusals given stay as they are.
+    nobody may learn that it will. Refusals given stay as they are. A gate decides how much of a reward is paid, and when.
     """
     fixes, age_max_us = claimants.fixes, terms.age_max_s * 1_000_000
     reach_m, trust_min, bonuses = terms.reach_m, terms.trust_min, terms.bonuses
     days = days_of(fixes, now_us=now_us, terms=terms)
-    known = zip(fixes.known, fixes.lat_deg, fixes.lng_deg, fixes.at_us, claimants.trust, claimants.worn, strict=True)
+    known = zip(
+        fixes.known, fixes.lat_deg, fixes.lng_deg, fixes.at_us, claimants.standings, claimants.worn, strict=True
+    )
     asked = zip(wanted, claimants.player_ids, claimants.memberships, known, days, strict=True)
     outcomes: list[Attempt | Refusal] = []
-    for spawn, player_id, memberships, (has_fix, lat_deg, lng_deg, at_us, trust, worn), day in asked:
+    for spawn, player_id, memberships, (has_fix, lat_deg, lng_deg, at_us, standing, worn), day in asked:
         if not isinstance(spawn, Spawn):
             outcomes.append(spawn)
         elif not spawn.opens_us <= now_us < spawn.closes_us:
             outcomes.append(_closed(spawn, now_us=now_us))
         elif not has_fix or now_us - at_us > age_max_us:
             outcomes.append(StalePosition(collectible_id=spawn.id, age_max_s=terms.age_max_s))
-        elif not trust >= trust_min:
-            outcomes.append(LowTrust(collectible_id=spawn.id, trust=trust, trust_min=trust_min))
+        elif standing.gate is Gate.REFUSED or not standing.score >= trust_min:
+            outcomes.append(_distrusted(spawn, standing, trust_min))
         else:
             distance_m = distance_between_m(lat_deg, lng_deg, spawn.lat_deg, spawn.lng_deg)
             if distance_m <= reach_m:
                 bare_minor = spawn.kind.value_minor
                 if memberships and bonuses:
                     bare_minor = paid_minor(bare_minor, memberships, bonuses)
-                outcomes.append(Attempt(player_id, spawn, bare_minor, day, worn))
+                attempt = Attempt(player_id, spawn, bare_minor, day, worn)
+                outcomes.append(attempt if standing.gate is Gate.NORMAL else _gated(attempt, standing.gate, terms))
             else:
                 outcomes.append(OutOfReach(collectible_id=spawn.id, reach_m=reach_m, distance_m=distance_m))
     return outcomes
@@ -246,33 +264,28 @@ def attempted_as_of(
         player_ids=claimants.player_ids[i : i + 1],
         memberships=claimants.memberships[i : i + 1],
         fixes=FixColumns([True], [as_of.lat_deg], [as_of.lng_deg], [as_of.at_us]),
-        trust=claimants.trust[i : i + 1],
+        standings=claimants.standings[i : i + 1],
         worn=claimants.worn[i : i + 1],
     )
     [outcome] = attempted([spawn], alone, now_us=as_of.at_us, terms=terms)
     return replace(outcome, at_us=as_of.at_us) if isinstance(outcome, Attempt) else outcome
 
 
+def _distrusted(spawn: Spawn, standing: Standing, trust_min: float) -> Refusal:
+    return LowTrust(collectible_id=spawn.id, trust=standing.score, trust_min=trust_min, gate=standing.gate)
+
+
+def _gated(attempt: Attempt, gate: Gate, terms: Terms) -> Attempt:
+    """The attempt of a player who is not at the normal gate, nor refused."""
+    if gate is Gate.REDUCED:
+        return replace(attempt, share_bp=terms.reduced_bp)
+    return replace(attempt, is_held=True)
+
+
 def _closed(spawn: Spawn, *, now_us: int) -> Refusal:
     if now_us < spawn.opens_us:
         return NotFound()
     return Expired(collectible_id=spawn.id, expired_at=rfc3339(from_us(spawn.closes_us)))
-
-
-def paid_minor(value_minor: int, memberships: Iterable[str], bonuses: Mapping[str, tuple[int, int]]) -> int:
-    """What a collectible pays to who has some memberships: the one with the largest bonus counts, parts are dropped.
-
-    Never more than one transfer can move.
-    """
-    shares = [bonuses[name] for name in memberships if name in bonuses]
-    bonus_minor = max((value_minor * part // whole for part, whole in shares), default=0)
-    return min(value_minor + bonus_minor, AMOUNT_MINOR_MAX) if bonus_minor else value_minor
-
-
-def multiplied(bare_minor: int, worn: Worn) -> int:
-    """What a claim pays to who carries something, parts dropped: at least 1, at most what one transfer can move."""
-    paid = bare_minor * worn.tool_bp * worn.boost_bp // (WHOLE_BP * WHOLE_BP)
-    return min(max(paid, 1), AMOUNT_MINOR_MAX)
 
 
 def day_of(now_us: int, lng_deg: float = 0.0) -> date:
@@ -348,7 +361,7 @@ def decide(
             gone.add(attempt.reference)
             if kind.cooldown_s:
                 until_us[wait] = begun[wait] = made_us + kind.cooldown_s * 1_000_000
-            now[player.id] = credited(player, kind.experience, levels)
+            now[player.id] = credited(player, 0 if attempt.is_held else kind.experience, levels)
             outcomes.append(_win(attempt, before=player, after=now[player.id]))
     changed = {player.id: player for player in now.values() if player is not players[player.id]}
     return Decision(outcomes, changed, begun)
@@ -371,14 +384,14 @@ def _on_day(player: Player, today: date) -> Player:
 
 def credited(player: Player, experience: int, levels: Sequence[int]) -> Player:
     """The player after one more collectible; a level once reached stays."""
+    wiser = experienced(player, experience, levels)
+    return replace(wiser, collected_on_day=player.collected_on_day + 1, collected=player.collected + 1)
+
+
+def experienced(player: Player, experience: int, levels: Sequence[int]) -> Player:
+    """The player with more experience; a level once reached stays."""
     total = min(player.experience + experience, EXPERIENCE_MAX)
-    return replace(
-        player,
-        experience=total,
-        level=max(player.level, level_of(total, levels)),
-        collected_on_day=player.collected_on_day + 1,
-        collected=player.collected + 1,
-    )
+    return replace(player, experience=total, level=max(player.level, level_of(total, levels)))
 
 
 def _win(attempt: Attempt, *, before: Player, after: Player) -> Win:
@@ -389,6 +402,8 @@ def _win(attempt: Attempt, *, before: Player, after: Player) -> Win:
         experience=after.experience,
         level=after.level,
         level_before=before.level,
+        is_reduced=attempt.is_reduced,
+        is_held=attempt.is_held,
     )
 
 

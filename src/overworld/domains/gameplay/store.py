@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from datetime import date, datetime
 from typing import Any
 from uuid import UUID
@@ -72,7 +73,8 @@ class Batch(Struct, frozen=True, kw_only=True):
     """Claims as columns, for `gameplay.claim`: those that may win, (n,), and those refused already, (m,).
 
     `players` and `accounts` are ascending and distinct, with the sums of the batch beside them; the `_at` of a claim
-    are places in them, from 1. No id comes twice. A refusal with the code None is not kept.
+    are places in them, from 1. No id comes twice. A refusal with the code None is not kept. `reduced` says which of those
+    that may win are paid a share alone.
     """
 
     ids: list[UUID]
@@ -83,6 +85,7 @@ class Batch(Struct, frozen=True, kw_only=True):
     payer_at: list[int]
     amounts_minor: list[int]
     gains: list[int]
+    reduced: list[bool]
     events: list[bytes]
     placed_keys: list[bytes]
     refused_ids: list[UUID]
@@ -108,7 +111,8 @@ class Batch(Struct, frozen=True, kw_only=True):
 
 class Judged(Struct, frozen=True, kw_only=True):
     """What became of a batch: for each claim that could win, (n,), how it ended and its player's progress and balance
-    after it; for each refused one, (m,), whether an earlier answer was found. Those are in `known` and `kept`, by ids.
+    after it; for each refused one, (m,), whether an earlier answer was found. Those are in `known` and `kept`, by ids;
+    `reduced` says which of the known were paid a share alone.
     """
 
     statuses: list[int]
@@ -118,11 +122,23 @@ class Judged(Struct, frozen=True, kw_only=True):
     refused_statuses: list[int]
     known: dict[UUID, Known]
     kept: dict[bytes, Kept]
+    reduced: AbstractSet[UUID] = frozenset()
 
 
-_CLAIM = """
+_JUDGED = """
 SELECT * FROM gameplay.claim($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20,
     $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31)"""
+_WITH_REDUCED = """
+SELECT *, CASE WHEN known_ids <> '{}' THEN gameplay.reduced_among(known_ids) ELSE '{}' END AS reduced_ids FROM judged"""
+
+_CLAIM = f"WITH judged AS MATERIALIZED ({_JUDGED}) {_WITH_REDUCED}"
+
+_CLAIM_REDUCED = f"""
+WITH judged AS MATERIALIZED ({_JUDGED}), marked AS (
+    INSERT INTO gameplay.reduced (transfer_id)
+    SELECT claim.id FROM judged, unnest($1::uuid[], judged.statuses, $32::bool[]) AS claim (id, status, is_reduced)
+    WHERE claim.status = 0 AND claim.is_reduced
+) {_WITH_REDUCED}"""  # noqa: S608
 
 
 async def claim(tx: Tx, batch: Batch) -> Judged:
@@ -131,8 +147,9 @@ async def claim(tx: Tx, batch: Batch) -> Judged:
     Raises: CheckViolation where it cannot decide item by item; UniqueViolation when another
     transaction claimed some of the same meanwhile. Then nothing is done.
     """
+    marks = [batch.reduced] if any(batch.reduced) else []
     row = await tx.fetchrow(
-        _CLAIM,
+        _CLAIM_REDUCED if marks else _CLAIM,
         batch.ids,
         batch.references,
         batch.collectible_ids,
@@ -164,6 +181,7 @@ async def claim(tx: Tx, batch: Batch) -> Judged:
         batch.level_event,
         batch.event_id,
         batch.at,
+        *marks,
     )
     known: dict[UUID, Known] = {}
     kept: dict[bytes, Kept] = {}
@@ -181,7 +199,25 @@ async def claim(tx: Tx, batch: Batch) -> Judged:
         refused_statuses=row["r_statuses"],
         known=known,
         kept=kept,
+        reduced=frozenset(row["reduced_ids"]),
     )
+
+
+_KEEP_REDUCED = "INSERT INTO gameplay.reduced (transfer_id) SELECT unnest($1::uuid[])"
+
+
+async def keep_reduced(tx: Tx, ids: Sequence[UUID]) -> None:
+    """Remembers which transfers of this transaction paid a share alone. One round trip, none without any."""
+    if ids:
+        await tx.execute(_KEEP_REDUCED, ids)
+
+
+_REDUCED = "SELECT gameplay.reduced_among($1::uuid[])"
+
+
+async def reduced(tx: Tx, ids: Sequence[UUID]) -> set[UUID]:
+    """Which transfers paid a share alone. One round trip."""
+    return set(await tx.fetchval(_REDUCED, ids))
 
 
 _MARK = UUID(int=2**128 - 1)

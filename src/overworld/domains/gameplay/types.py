@@ -71,7 +71,8 @@ class CollectibleRules(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """The `[collectibles]` of game.toml.
 
     The daily cap counts the days of `day`: `utc`, or `local` for the solar days of the level-5 cell a player is in.
-    Who is trusted less than `trust_min` collects nothing. `member_bonus` says, for each membership, which share of
+    Who is trusted less than `trust_min` collects nothing; a `reduced_share` is paid to who is trusted less than fully, and
+    what is held for review comes after `hold_days` unless somebody decides before. `member_bonus` says, for each membership, which share of
     a collectible's value comes on top: "0.25" is a quarter. With `near_land` nothing spawns more than 30 km off the
     land of the bundled map.
     """
@@ -83,6 +84,8 @@ class CollectibleRules(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     daily_cap: Annotated[int, Meta(ge=1, le=1_000_000)] = 500
     day: Literal["utc", "local"] = "utc"
     trust_min: Annotated[float, Meta(ge=0, le=1)] = 0.3
+    reduced_share: Annotated[float, Meta(gt=0, le=1)] = 0.5
+    hold_days: Annotated[int, Meta(ge=1, le=365)] = 14
     member_bonus: Annotated[dict[str, Share], Meta(max_length=64)] = {}
     near_land: bool = True
     types: Annotated[dict[str, CollectibleType], Meta(min_length=1, max_length=64)]
@@ -109,6 +112,9 @@ class GameplaySettings(Secretive, frozen=True, kw_only=True, forbid_unknown_fiel
     fix_age_max_s: Annotated[int, Meta(ge=1, le=300, description="Oldest position a claim is judged by.")] = 60
     nearby_radius_max_m: Annotated[float, Meta(gt=0, le=3_000, description="Widest radius of a nearby query.")] = 3_000
     region_level: Annotated[int, Meta(ge=4, le=14, description="S2 level of the regions that have leaderboards.")] = 10
+    held_look_s: Annotated[
+        float, Meta(gt=0, le=3_600, description="How often to look for held rewards that are to be given.")
+    ] = 30.0
     cells_cached_max: Annotated[int, Meta(ge=1, le=1_000_000, description="Spawn cells kept in memory.")] = 32_768
     placed_max: Annotated[
         int, Meta(ge=1, le=10_000_000, description="Most placed collectibles that are open or will be.")

@@ -12,6 +12,9 @@ from msgspec import Struct
 from overworld.domains.gameplay import store
 from overworld.domains.gameplay.claims import Claims
 from overworld.domains.gameplay.consumers import placed_tail
+from overworld.domains.gameplay.held.jobs import Releasing
+from overworld.domains.gameplay.held.routes import routes as held_routes
+from overworld.domains.gameplay.held.service import HeldRewards
 from overworld.domains.gameplay.in_force import DefinitionInForce
 from overworld.domains.gameplay.land import Land
 from overworld.domains.gameplay.placed import Placed
@@ -37,11 +40,13 @@ class GameplayParts(Struct, frozen=True, kw_only=True):
     """What gameplay contributes to the app.
 
     Call `placing.load()` before the ports open, after `on_events` is fed, and `service.close()` when shutting down,
-    before the database closes.
+    before the database closes. Run `releasing` in every process.
     """
 
     service: Gameplay
     placing: Placing
+    held: HeldRewards
+    releasing: Releasing
     definition: DefinitionInForce
     on_events: Callable[[Sequence[Envelope]], Awaitable[None]]
     routes: list[ControllerRouterHandler]
@@ -112,12 +117,23 @@ async def build(
         catalogue=catalogue_of(collectibles, progression, by_code),
         placed_max=chosen.placed_max,
     )
+    held = HeldRewards(
+        database=database,
+        clock=clock,
+        outbox=outbox,
+        ledger=ledger,
+        trust=trust,
+        currencies=by_code,
+        levels=progression.levels,
+    )
     return GameplayParts(
         service=service,
         placing=placing,
-        definition=DefinitionInForce(spawns=spawns, claims=claims, placing=placing),
+        held=held,
+        releasing=Releasing(held, every_s=chosen.held_look_s),
+        definition=DefinitionInForce(spawns=spawns, claims=claims, placing=placing, held=held),
         on_events=placed_tail(placing),
-        routes=routes(service, placing, alias=alias),
+        routes=[*routes(service, placing, alias=alias), *held_routes(held)],
     )
 
 

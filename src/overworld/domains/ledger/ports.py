@@ -7,6 +7,7 @@ from typing import Protocol
 from uuid import UUID
 
 from overworld.kernel.ports import Tx
+from overworld.kernel.standing import Standing
 
 
 class Directory(Protocol):
@@ -20,12 +21,12 @@ class Directory(Protocol):
 class Trust(Protocol):
     """How far players are to be trusted."""
 
-    async def scores(self, player_ids: Sequence[UUID]) -> Sequence[float]:
-        """The reputations, 0 to 1, aligned with `player_ids`. One round trip at most, none in a single process."""
+    async def standings(self, player_ids: Sequence[UUID]) -> Sequence[Standing]:
+        """The standings, aligned with `player_ids`. No round trip when all are known in this process, one at most."""
         ...
 
 
-class Standing(Protocol):
+class Advance(Protocol):
     """How far a player has come."""
 
     @property
@@ -35,8 +36,8 @@ class Standing(Protocol):
 class Progress(Protocol):
     """How far players have come; another domain keeps it."""
 
-    async def progress(self, account_ids: Sequence[UUID]) -> Sequence[Standing]:
-        """The standings, aligned with `account_ids`; who never played has the first level. One round trip at most."""
+    async def progress(self, account_ids: Sequence[UUID]) -> Sequence[Advance]:
+        """Where they are, aligned with `account_ids`; who never played has the first level. One round trip at most."""
         ...
 
 

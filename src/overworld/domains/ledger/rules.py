@@ -58,14 +58,18 @@ def fault_in(transfer: Transfer) -> TransferStatus | None:
         return TransferStatus.ACCOUNTS_SAME
     if transfer.debit.currency != transfer.credit.currency:
         return TransferStatus.CURRENCY_MISMATCH
-    is_posted = transfer.kind is TransferKind.POSTED
     if (
         (transfer.pending_id is not None) != (transfer.kind in _SETTLES)
         or (transfer.expires_at is not None) != (transfer.kind is TransferKind.PENDING)
-        or (not is_posted and transfer.code in EXCLUSIVE_CODES)
+        or (transfer.kind in _SETTLES and transfer.code in EXCLUSIVE_CODES)
     ):
         return TransferStatus.MALFORMED
     return None
+
+
+def settling_code(code: TransferCode) -> TransferCode:
+    """The code of what settles a promise of a code."""
+    return TransferCode.RELEASE if code in EXCLUSIVE_CODES else code
 
 
 def decide(transfers: Sequence[Transfer], books: Books, *, at: datetime) -> Decision:

@@ -47,6 +47,7 @@ from overworld.kernel.identity import Answer
 from overworld.kernel.money import AccountRef, Currency, Transfer, TransferCode, TransferStatus
 from overworld.kernel.ports import Outbox, Tx
 from overworld.kernel.refusals import Busy, Refusal
+from overworld.kernel.standing import WITHHELD, Standing
 from overworld.platform.postgres import Database, run_again
 from overworld.platform.postgres.idempotency import Keyed, KeyReused, KeyTaken, keyed, recall, remember, repeated
 
@@ -182,14 +183,16 @@ class Sending:
         """The commands as far as they can be judged without a lock, (n,)."""
         payers = [command.from_id for command in commands]
         found = await self._directory.found([command.body.to for command in commands])
-        scores = await self._trust.scores(payers)
+        standings = await self._trust.standings(payers)
         levels = [self._level_min] * len(payers)
         if self._level_min > 1:
             levels = [one.level for one in await self._progress.progress(payers)]
         ids = await self._ledger.transfer_ids([(command.from_id, command.key) for command in commands])
-        return [self._gift(*one) for one in zip(commands, ids, found, scores, levels, strict=True)]
+        return [self._gift(*one) for one in zip(commands, ids, found, standings, levels, strict=True)]
 
-    def _gift(self, command: SendTokens, gift_id: UUID, to_id: UUID | None, trust: float, level: int) -> Gift | Refusal:
+    def _gift(
+        self, command: SendTokens, gift_id: UUID, to_id: UUID | None, standing: Standing, level: int
+    ) -> Gift | Refusal:
         asked = command.body
         currency = self._currencies.get(asked.currency)
         if currency is None:
@@ -211,17 +214,17 @@ class Sending:
             reference=UUID(bytes=digest),
             refusal=None,
         )
-        return replace(gift, refusal=self._refusal(gift, to_id, trust, level))
+        return replace(gift, refusal=self._refusal(gift, to_id, standing, level))
 
-    def _refusal(self, gift: Gift, to_id: UUID | None, trust: float, level: int) -> Refusal | None:
+    def _refusal(self, gift: Gift, to_id: UUID | None, standing: Standing, level: int) -> Refusal | None:
         if gift.currency.code not in self._limits:
             return NotSendable(currency=gift.currency.code)
         if to_id is None:
             return NoSuchPlayer()
         if to_id == gift.from_id:
             return ToOneself()
-        if trust < self._trust_min:
-            return LowTrust(trust=trust, trust_min=self._trust_min)
+        if standing.score < self._trust_min or standing.gate in WITHHELD:
+            return LowTrust(trust=standing.score, trust_min=self._trust_min, gate=standing.gate)
         return LevelTooLow(level_min=self._level_min) if level < self._level_min else None
 
     async def _run_once(self, gifts: Sequence[Gift], *, at: datetime) -> list[Outcome]:

@@ -9,7 +9,7 @@ from uuid import UUID
 from overworld.domains.ledger import store
 from overworld.domains.ledger.errors import UnknownCurrency
 from overworld.domains.ledger.ports import Beside, nothing
-from overworld.domains.ledger.rules import accounts_named, decide, fault_in, spread
+from overworld.domains.ledger.rules import accounts_named, decide, fault_in, settling_code, spread
 from overworld.domains.ledger.types import Balance, Held, Holding, LedgerSettings, Movement
 from overworld.kernel.ids import derived_id, keyed_id
 from overworld.kernel.money import (
@@ -220,7 +220,7 @@ class Ledger:
                     debit=payer,
                     credit=payee,
                     amount_minor=promise.amount_minor,
-                    code=promise.code,
+                    code=settling_code(promise.code),
                     reference=promise.reference,
                     kind=TransferKind.VOID_PENDING,
                     pending_id=promise.id,

@@ -41,6 +41,7 @@ from overworld.platform.eventlog import PostgresOutbox
 from overworld.platform.eventlog.store import read
 from overworld.platform.eventlog.types import START
 from overworld.platform.postgres.idempotency import SCHEMA as IDEMPOTENCY
+from tests.domains.gameplay.field import Reputations
 
 SCHEMAS = (IDEMPOTENCY, EVENTLOG, LEDGER, SCHEMA)
 COIN, GEM = Currency("coin"), Currency("gem", 2)
@@ -106,6 +107,7 @@ class Camp:
         self.database = database
         self.clock = clock
         self.ids = ids
+        self.trust = Reputations()
         self.ledger = Ledger(database=database, currencies=CURRENCIES)
         self.outbox = PostgresOutbox(ids=ids)
         self.first = self.carry()
@@ -122,6 +124,7 @@ class Camp:
             ledger=Ledger(database=database or self.database, currencies=CURRENCIES),
             kit=game or kit(),
             key=SECRET,
+            trust=self.trust,
             settings=CarrySettings(),
         )
 

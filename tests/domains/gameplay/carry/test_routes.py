@@ -57,6 +57,7 @@ async def client(camp, trail):
         outbox=camp.outbox,
         ledger=camp.ledger,
         kit=kit(),
+        trust=camp.trust,
         secret=SECRET.decode(),
     )
     routes = parts.routes(

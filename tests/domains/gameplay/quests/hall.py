@@ -26,7 +26,7 @@ from overworld.platform.eventlog import PostgresOutbox
 from overworld.platform.eventlog.store import read
 from overworld.platform.eventlog.types import START
 from tests.audited import KeptTrail
-from tests.domains.gameplay.field import CURRENCIES, HOME, SCHEMAS, Fixes
+from tests.domains.gameplay.field import CURRENCIES, HOME, SCHEMAS, Fixes, Reputations
 
 LAT, LNG = cells.centre_deg(HOME)
 BY_CODE = {currency.code: currency for currency in CURRENCIES}
@@ -51,6 +51,7 @@ class Hall:
         self.ids = ids
         self.fixes = Fixes()
         self.audit = KeptTrail()
+        self.trust = Reputations()
         self.outbox = PostgresOutbox(ids=ids)
         self.ledger = Ledger(database=database, currencies=BY_CODE)
         self._kit = kit_of(ItemRules(), ToolRules(), {}, currencies=BY_CODE, levels=LEVELS)
@@ -66,6 +67,7 @@ class Hall:
             last_fix=self.fixes,
             audit=self.audit,
             currencies=BY_CODE,
+            trust=self.trust,
             fix_age_max_s=60,
         )
         await parts.catalogue.adopt(quests, at=self.clock.now())

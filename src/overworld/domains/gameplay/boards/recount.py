@@ -14,8 +14,8 @@ from overworld.domains.gameplay.boards import store
 from overworld.domains.gameplay.boards.messages import LeaderboardRebuilt
 from overworld.domains.gameplay.boards.ports import Books, Collection
 from overworld.domains.gameplay.boards.rules import Calendar, Tally
+from overworld.domains.gameplay.boards.scoring import is_given
 from overworld.domains.gameplay.boards.types import EXPERIENCE, Board, Key, Placed, Score
-from overworld.domains.gameplay.messages import CollectibleCollected
 from overworld.kernel.clock import Clock
 from overworld.kernel.ports import Outbox, Tx
 from overworld.platform.postgres import Database
@@ -103,7 +103,7 @@ class Recount:
         logged: Counter[UUID] = Counter()
         async for envelope, is_counted in self._books.logged(tx):
             event = envelope.decode()
-            if not isinstance(event, CollectibleCollected):
+            if not is_given(event):
                 continue
             if not is_counted:
                 pending[Collection(event.player_id, event.currency, event.amount_minor, envelope.at)] += 1

@@ -19,6 +19,7 @@ from overworld.domains.gameplay.boards.types import (
     Window,
     turns_of,
 )
+from overworld.domains.gameplay.held.messages import RewardReleased
 from overworld.domains.gameplay.messages import CollectibleCollected
 from overworld.geo import cells
 from overworld.kernel.clock import to_us
@@ -88,8 +89,8 @@ class Tally:
         """The windows concerned, by board and start."""
         return self._piles.keys()
 
-    def add(self, event: CollectibleCollected, at: datetime) -> None:
-        """Counts an event that happened at a time."""
+    def add(self, event: CollectibleCollected | RewardReleased, at: datetime) -> None:
+        """Counts what was given at a time."""
         at_us = to_us(at)
         for board in self._boards:
             if board.counts == EXPERIENCE:

@@ -1,24 +1,26 @@
-"""How the log becomes scores: the handler of the fold, which counts every collection once."""
+"""How the log becomes scores: the handler of the fold, which counts every collection once, when its reward is given."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 from collections.abc import Iterable, Sequence
+from typing import TypeGuard
 from uuid import UUID
 
 from overworld.domains.gameplay.boards import store
 from overworld.domains.gameplay.boards.messages import LeaderboardScored
 from overworld.domains.gameplay.boards.rules import Calendar, Tally
 from overworld.domains.gameplay.boards.types import WORLD, Key, Score
+from overworld.domains.gameplay.held.messages import RewardReleased
 from overworld.domains.gameplay.messages import CollectibleCollected
 from overworld.geo import cells
 from overworld.kernel.clock import Clock
-from overworld.kernel.events import Envelope
+from overworld.kernel.events import Envelope, Event
 from overworld.kernel.ports import Outbox, Tx
 
 NAME = "leaderboards"
-TOPICS = (CollectibleCollected.topic,)
+TOPICS = (CollectibleCollected.topic, RewardReleased.topic)
 
 _AT_ONCE = 128
 """So many events are added up, or told, before others get their turn."""
@@ -46,7 +48,7 @@ class Scoring:
         tally = Tally(self._calendar, region_level=self._region_level)
         for i, envelope in enumerate(envelopes):
             event = envelope.decode()
-            if isinstance(event, CollectibleCollected):
+            if is_given(event):
                 tally.add(event, envelope.at)
             if i % _AT_ONCE == _AT_ONCE - 1:
                 await asyncio.sleep(0)
@@ -60,6 +62,11 @@ class Scoring:
         changed = await store.add(tx, gains)
         self.added += len(changed)
         await self._outbox.append(tx, told(changed), at=self._clock.now())
+
+
+def is_given(event: Event) -> TypeGuard[CollectibleCollected | RewardReleased]:
+    """Whether something was given that counts: what is held counts when it is released."""
+    return isinstance(event, RewardReleased) or (isinstance(event, CollectibleCollected) and not event.held)
 
 
 def told(changed: Iterable[tuple[Key, UUID, Score]]) -> list[LeaderboardScored]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from uuid import UUID
 
@@ -59,11 +60,14 @@ from overworld.domains.gameplay.carry.types import (
     ToolKind,
     basis_points,
 )
+from overworld.domains.gameplay.errors import LowTrust
 from overworld.domains.gameplay.purse import Move
+from overworld.domains.gameplay.types import WHOLE_BP
 from overworld.kernel.clock import from_us
 from overworld.kernel.ids import IdSource
 from overworld.kernel.money import Transfer, TransferCode
 from overworld.kernel.refusals import Refusal
+from overworld.kernel.standing import WITHHELD, Gate
 
 
 class Done(Struct, frozen=True, kw_only=True):
@@ -82,10 +86,14 @@ class _Effect(Struct, frozen=True, kw_only=True):
 
 
 class Deciding:
-    """Decides changes over one pack. What is refused has changed nothing. `key` decides what chance does."""
+    """Decides changes over one pack. What is refused has changed nothing. `key` decides what chance does.
 
-    def __init__(self, pack: Pack, *, key: bytes, ids: IdSource) -> None:
+    `gates` has those who open something.
+    """
+
+    def __init__(self, pack: Pack, *, key: bytes, ids: IdSource, gates: Mapping[UUID, Gate]) -> None:
         self._pack = pack
+        self._gates = gates
         self._kit = pack.kit
         self._key = key
         self._ids = ids
@@ -112,6 +120,9 @@ class Deciding:
         if isinstance(found, Refusal):
             return found
         item, kind, effects = found
+        gate = self._gates.get(player_id, Gate.NORMAL)
+        if kind.drops and gate in WITHHELD:
+            return LowTrust(item_id=item.name, gate=gate)
         drop = self._drop(item, kind)
         if isinstance(drop, Refusal):
             return drop
@@ -119,7 +130,8 @@ class Deciding:
         prize = replace(prize, experience=prize.experience + effects.experience)
         pack.put_item(replace(item, count=item.count - effects.consume, used=item.used + 1))
         use_id, first = self._ids(), len(pack.events)
-        obtained = pack.give(player_id, prize, reference=use_id, reason=f"use:{kind.type}")
+        share_bp = self._kit.reduced_bp if gate is Gate.REDUCED else WHOLE_BP
+        obtained = pack.give(player_id, prize, reference=use_id, reason=f"use:{kind.type}", share_bp=share_bp)
         if isinstance(obtained, Refusal):
             pack.put_item(item)
             return obtained

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from msgspec.structs import replace
 
+from overworld.domains.gameplay.amounts import share_bp_of
 from overworld.domains.gameplay.carry.types import (
     BadgeRules,
     ItemKind,
@@ -28,6 +29,7 @@ def kit_of(
     *,
     currencies: Mapping[str, Currency],
     levels: tuple[int, ...],
+    reduced_share: float = 0.5,
 ) -> Kit:
     """The kit of a checked definition.
 
@@ -40,6 +42,7 @@ def kit_of(
         starter=tools.starter,
         currencies=currencies,
         levels=levels,
+        reduced_bp=share_bp_of(reduced_share),
     )
     with_drops = {name: _filled(kind, without_drops) for name, kind in without_drops.items.items()}
     return replace(without_drops, items=with_drops)

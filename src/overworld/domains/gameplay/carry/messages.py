@@ -132,8 +132,11 @@ class Payment(Struct, frozen=True, kw_only=True):
     balance: str
 
 
-class Obtained(Struct, frozen=True, kw_only=True):
-    """What somebody was given. `items` are what they hold of each afterwards; `level` is theirs afterwards."""
+class Obtained(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What somebody was given. `items` are what they hold of each afterwards; `level` is theirs afterwards.
+
+    `reduced`: the tokens are a share of what they would be, for want of trust. It is left out where it is not true.
+    """
 
     tokens: list[Payment]
     items: list[ItemSeen]
@@ -141,6 +144,7 @@ class Obtained(Struct, frozen=True, kw_only=True):
     badges: list[str]
     experience: int
     level: int
+    reduced: bool = False
 
 
 class Used(Struct, frozen=True, kw_only=True):

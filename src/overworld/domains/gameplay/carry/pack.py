@@ -10,6 +10,7 @@ from uuid import UUID
 from msgspec import Struct
 from msgspec.structs import replace
 
+from overworld.domains.gameplay.amounts import shared_minor
 from overworld.domains.gameplay.carry.errors import SoldOut, StackFull
 from overworld.domains.gameplay.carry.messages import BadgeEarned, ItemGranted, Obtained, Payment, ToolGranted
 from overworld.domains.gameplay.carry.rules import experienced, starter_id
@@ -26,6 +27,7 @@ from overworld.domains.gameplay.carry.types import (
 )
 from overworld.domains.gameplay.messages import LevelReached
 from overworld.domains.gameplay.purse import Move, Purse
+from overworld.domains.gameplay.types import WHOLE_BP
 from overworld.kernel.clock import to_us
 from overworld.kernel.events import Event
 from overworld.kernel.ids import IdSource, derived_id
@@ -133,11 +135,16 @@ class Pack:
                 return item_type
         return None
 
-    def give(self, player_id: UUID, prize: Prize, *, reference: UUID, reason: str) -> Obtained | Refusal:
-        """Gives a player all of a prize, or nothing of it.
+    def give(
+        self, player_id: UUID, prize: Prize, *, reference: UUID, reason: str, share_bp: int = WHOLE_BP
+    ) -> Obtained | Refusal:
+        """Gives a player all of a prize, a share of its tokens, or nothing of it.
 
         Refused are, in this order: SoldOut, StackFull, WalletFrozen, WalletFull.
         """
+        is_reduced = share_bp != WHOLE_BP and bool(prize.tokens)
+        if is_reduced:
+            prize = replace(prize, tokens=tuple((code, shared_minor(minor, share_bp)) for code, minor in prize.tokens))
         refusal = self._cannot_hold(player_id, prize)
         if refusal is None:
             refusal = self.purse.move([Move(*sides_of(player_id, code), minor) for code, minor in prize.tokens])
@@ -155,6 +162,7 @@ class Pack:
             badges=badges,
             experience=bearer.experience,
             level=bearer.level,
+            reduced=is_reduced,
         )
 
     def _cannot_hold(self, player_id: UUID, prize: Prize) -> Refusal | None:

@@ -46,7 +46,7 @@ from overworld.domains.gameplay.carry.messages import (
 )
 from overworld.domains.gameplay.carry.reading import Reading
 from overworld.domains.gameplay.carry.service import Carry
-from overworld.domains.gameplay.errors import WalletFrozen, WalletFull
+from overworld.domains.gameplay.errors import LowTrust, WalletFrozen, WalletFull
 from overworld.kernel.identity import Scope
 from overworld.platform.http import (
     Caller,
@@ -62,7 +62,7 @@ from overworld.platform.http.errors import BadCursor
 from overworld.platform.http.paging import LIMIT_DEFAULT
 from overworld.platform.postgres.idempotency import KeyReused
 
-USE_REFUSALS = (NoSuchItem, NotUsable, LevelTooLow, NotWorn, SoldOut, StackFull, WalletFrozen, WalletFull)
+USE_REFUSALS = (NoSuchItem, NotUsable, LevelTooLow, NotWorn, LowTrust, SoldOut, StackFull, WalletFrozen, WalletFull)
 TOOL_REFUSALS = (NoSuchTool, LevelTooLow)
 
 ItemPath = Annotated[str, Parameter(max_length=64, description="The type of a stack, or the id of a unique item.")]

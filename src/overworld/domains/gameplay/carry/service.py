@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from typing import TypeVar
@@ -23,6 +23,8 @@ from overworld.domains.gameplay.carry.messages import (
 )
 from overworld.domains.gameplay.carry.pack import Loaded, Pack, instance_named, sides_of, with_starter
 from overworld.domains.gameplay.carry.types import Bearer, CarrySettings, Item, Kit, Prize, Tool
+from overworld.domains.gameplay.errors import LowTrust
+from overworld.domains.gameplay.ports import Trust
 from overworld.domains.gameplay.purse import Purse
 from overworld.domains.gameplay.rewards import accounts_of, require_posted, wanted_for
 from overworld.kernel.batch import GroupCommit, Lanes
@@ -32,6 +34,7 @@ from overworld.kernel.ids import IdSource
 from overworld.kernel.money import AccountRef
 from overworld.kernel.ports import Ledger, Outbox, Tx
 from overworld.kernel.refusals import Busy, Refusal
+from overworld.kernel.standing import Gate
 from overworld.platform.postgres import Database, run_again
 from overworld.platform.postgres.idempotency import Keyed, KeyTaken, first_uses, keyed, recall, remember, repeated
 
@@ -61,6 +64,7 @@ class Carry:
         ledger: Ledger,
         kit: Kit,
         key: bytes,
+        trust: Trust,
         settings: CarrySettings,
     ) -> None:
         self.kit = kit
@@ -70,6 +74,7 @@ class Carry:
         self._outbox = outbox
         self._ledger = ledger
         self._key = key
+        self._trust = trust
         self._settings = settings
         self.lanes = Lanes[Change, Answer[Done]](settings.lanes, make=self._lane, key=lambda command: command.player_id)
 
@@ -85,8 +90,8 @@ class Carry:
     async def use(self, command: UseItem) -> Answer[Used]:
         """What using an item came to; or the answer of an earlier try under the same key.
 
-        Raises: KeyReused; NoSuchItem, NotUsable, LevelTooLow, NotWorn, SoldOut, StackFull, WalletFrozen, WalletFull;
-        Busy.
+        Raises: KeyReused; NoSuchItem, NotUsable, LevelTooLow, NotWorn, LowTrust of what is opened, SoldOut, StackFull,
+        WalletFrozen, WalletFull; Busy.
         """
         done = await self.lanes.submit(command)
         return Answer(_given(done.value.used), replayed=done.replayed)
@@ -110,14 +115,23 @@ class Carry:
         Whatever is raised, the same changes may be run again. Raises: Busy when others keep using the same keys.
         """
         uses = [_use(change) for change in changes]
+        gates = await self._gates(changes)
         for _ in range(_RUNS_MAX):
             try:
-                return await run_again(partial(self._run_once, changes, uses, stripe))
+                return await run_again(partial(self._run_once, changes, uses, gates, stripe))
             except KeyTaken:
                 continue
         raise Busy("others keep using the same keys")
 
-    async def _run_once(self, changes: Sequence[Change], uses: Sequence[Keyed], stripe: int) -> list[Outcome]:
+    async def _gates(self, changes: Sequence[Change]) -> dict[UUID, Gate]:
+        """At which gates they stand who use something."""
+        users = list({change.player_id for change in changes if isinstance(change, UseItem)})
+        standings = await self._trust.standings(users) if users else []
+        return {player_id: standing.gate for player_id, standing in zip(users, standings, strict=True)}
+
+    async def _run_once(
+        self, changes: Sequence[Change], uses: Sequence[Keyed], gates: Mapping[UUID, Gate], stripe: int
+    ) -> list[Outcome]:
         at, first = self._clock.now(), first_uses(uses)
         async with self._database.transaction() as tx:
             bearers = await store.lock_bearers(tx, {change.player_id for change in changes})
@@ -126,11 +140,12 @@ class Carry:
             decided: dict[int, Done | Refusal] = {}
             if fresh:
                 pack = await self._pack(tx, [changes[i] for i in fresh], bearers, at=at)
-                deciding = Deciding(pack, key=self._key, ids=self._ids)
+                deciding = Deciding(pack, key=self._key, ids=self._ids, gates=gates)
                 decided = {i: deciding.decide(changes[i]) for i in fresh}
                 await store.save(tx, pack)
                 require_posted(await self._ledger.post(tx, pack.transfers, at=at, stripe=stripe))
-                await remember(tx, [(uses[i], outcome) for i, outcome in decided.items()], at=at)
+                kept = [(uses[i], outcome) for i, outcome in decided.items() if not isinstance(outcome, LowTrust)]
+                await remember(tx, kept, at=at)
                 await self._outbox.append(tx, pack.events, at=at)
         return [self._outcome(i, uses, first, earlier, decided) for i in range(len(changes))]
 

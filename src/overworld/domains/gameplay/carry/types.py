@@ -187,7 +187,10 @@ class ItemKind(Struct, frozen=True, kw_only=True):
 
 
 class Kit(Struct, frozen=True, kw_only=True):
-    """All that a game has to carry, worked out, with its currencies by code and its levels."""
+    """All that a game has to carry, worked out, with its currencies by code and its levels.
+
+    Of the tokens in a reward `reduced_bp` parts of 10,000 are given to who is trusted less.
+    """
 
     items: Mapping[str, ItemKind] = {}
     tools: Mapping[str, ToolKind] = {}
@@ -195,6 +198,7 @@ class Kit(Struct, frozen=True, kw_only=True):
     starter: str | None = None
     currencies: Mapping[str, Currency] = {}
     levels: tuple[int, ...] = ()
+    reduced_bp: int = WHOLE_BP // 2
 
     def prize(self, reward: Reward) -> Prize:
         """A reward of this game, worked out.

@@ -13,7 +13,7 @@ from overworld.domains.gameplay.carry.reading import Reading
 from overworld.domains.gameplay.carry.routes import routes
 from overworld.domains.gameplay.carry.service import Carry
 from overworld.domains.gameplay.carry.types import CarrySettings, Kit
-from overworld.domains.gameplay.ports import Directory
+from overworld.domains.gameplay.ports import Directory, Trust
 from overworld.domains.gameplay.rewards import Rewards
 from overworld.kernel.chance import keyed_digest
 from overworld.kernel.clock import Clock
@@ -67,6 +67,7 @@ async def build(
     outbox: Outbox,
     ledger: Ledger,
     kit: Kit,
+    trust: Trust,
     secret: str = "",
     settings: CarrySettings | None = None,
 ) -> CarryParts:
@@ -79,6 +80,7 @@ async def build(
         ledger=ledger,
         kit=kit,
         key=keyed_digest(secret.encode() if secret else await _kept_secret(database), b"carry"),
+        trust=trust,
         settings=settings or CarrySettings(),
     )
     return CarryParts(

@@ -14,6 +14,8 @@ from msgspec.structs import replace
 
 from overworld.domains.gameplay import store as players
 from overworld.domains.gameplay.carry.messages import Obtained
+from overworld.domains.gameplay.errors import LowTrust
+from overworld.domains.gameplay.ports import Trust
 from overworld.domains.gameplay.quests import store
 from overworld.domains.gameplay.quests.catalogue import Catalogue
 from overworld.domains.gameplay.quests.errors import NoSuchQuest, QuestEnded, QuestNotMet, QuestUnpaid
@@ -21,13 +23,14 @@ from overworld.domains.gameplay.quests.messages import CompleteQuest, QuestCompl
 from overworld.domains.gameplay.quests.rules import Definition
 from overworld.domains.gameplay.quests.types import Assignment, QuestSettings, State, Total
 from overworld.domains.gameplay.rewards import Grant, Rewards, require_posted
-from overworld.domains.gameplay.types import reference_of
+from overworld.domains.gameplay.types import WHOLE_BP, reference_of
 from overworld.kernel.batch import GroupCommit, Lanes
 from overworld.kernel.clock import Clock
 from overworld.kernel.events import Event
 from overworld.kernel.identity import Answer
 from overworld.kernel.ports import Ledger, Outbox, Tx
 from overworld.kernel.refusals import Busy, Refusal
+from overworld.kernel.standing import WITHHELD, Gate
 from overworld.platform.postgres import Database, run_again
 from overworld.platform.postgres.idempotency import (
     Keyed,
@@ -40,6 +43,7 @@ from overworld.platform.postgres.idempotency import (
 )
 
 Outcome = Answer[QuestDone] | Refusal
+Gates = Mapping[UUID, Gate]
 
 REASON = "quest"
 _RUNS_MAX = 16
@@ -61,6 +65,7 @@ class Completing:
         ledger: Ledger,
         rewards: Rewards,
         catalogue: Catalogue,
+        trust: Trust,
         settings: QuestSettings,
     ) -> None:
         self._database = database
@@ -69,6 +74,7 @@ class Completing:
         self._ledger = ledger
         self._rewards = rewards
         self._catalogue = catalogue
+        self._trust = trust
         self._settings = settings
         self.lanes = Lanes[CompleteQuest, Answer[QuestDone]](
             settings.lanes, make=self._lane, key=lambda command: command.player_id
@@ -87,7 +93,7 @@ class Completing:
         """What was given for a quest that is met; or the answer of an earlier try under the same key.
 
         Of several runs that are met, the oldest is completed.
-        Raises: KeyReused; NoSuchQuest, QuestNotMet, QuestEnded, QuestUnpaid; Busy.
+        Raises: KeyReused; NoSuchQuest, QuestNotMet, QuestEnded, LowTrust, QuestUnpaid; Busy.
         """
         return await self.lanes.submit(command)
 
@@ -101,9 +107,11 @@ class Completing:
             keyed(command.player_id, command.key, operation="gameplay.quest.complete", body=command.quest)
             for command in commands
         ]
+        standings = await self._trust.standings([command.player_id for command in commands])
+        gates = {command.player_id: one.gate for command, one in zip(commands, standings, strict=True)}
         for _ in range(_RUNS_MAX):
             try:
-                return await run_again(partial(self._run_once, commands, uses, stripe=stripe))
+                return await run_again(partial(self._run_once, commands, uses, gates, stripe=stripe))
             except _Unknown:
                 await self._catalogue.look()
             except KeyTaken:
@@ -111,7 +119,7 @@ class Completing:
         raise Busy("others keep using the same keys")
 
     async def _run_once(
-        self, commands: Sequence[CompleteQuest], uses: Sequence[Keyed], *, stripe: int
+        self, commands: Sequence[CompleteQuest], uses: Sequence[Keyed], gates: Gates, *, stripe: int
     ) -> list[Outcome]:
         async with self._database.transaction() as tx:
             await players.lock_players(tx, sorted({command.player_id for command in commands}))
@@ -121,9 +129,10 @@ class Completing:
             fresh = [i for i, known in enumerate(earlier) if known is None and first[i] == i]
             decided: dict[int, Outcome] = {}
             if fresh:
-                outcomes, told = await self._decide(tx, [commands[i] for i in fresh], at, stripe)
+                outcomes, told = await self._decide(tx, [commands[i] for i in fresh], gates, at, stripe)
                 decided = dict(zip(fresh, outcomes, strict=True))
-                await remember(tx, [(uses[i], _kept(outcome)) for i, outcome in decided.items()], at=at)
+                kept = [(uses[i], _kept(one)) for i, one in decided.items() if not isinstance(one, LowTrust)]
+                await remember(tx, kept, at=at)
                 await self._outbox.append(tx, told, at=at)
         return [
             _replayed(known) if known is not None else decided[i] if first[i] == i else _again(uses, first, decided, i)
@@ -131,7 +140,7 @@ class Completing:
         ]
 
     async def _decide(
-        self, tx: Tx, commands: Sequence[CompleteQuest], at: datetime, stripe: int
+        self, tx: Tx, commands: Sequence[CompleteQuest], gates: Gates, at: datetime, stripe: int
     ) -> tuple[list[Outcome], list[Event]]:
         """The outcome of each, and what is to be told of them."""
         wanted = {(command.player_id, command.quest) for command in commands}
@@ -141,11 +150,13 @@ class Completing:
         chosen: list[tuple[Assignment, Definition] | Refusal] = []
         for command in commands:
             key = (command.player_id, command.quest)
-            if ready.get(key):
+            if ready.get(key) and gates[command.player_id] in WITHHELD:
+                chosen.append(LowTrust(quest=command.quest, gate=gates[command.player_id]))
+            elif ready.get(key):
                 chosen.append(ready[key].pop(0))
             else:
                 chosen.append(self._unready(command, last.get(key), ended=key in ready))
-        return await self._given(tx, chosen, at=at, stripe=stripe)
+        return await self._given(tx, chosen, gates, at=at, stripe=stripe)
 
     async def _ready(
         self, tx: Tx, hands: Sequence[Assignment]
@@ -179,13 +190,22 @@ class Completing:
         return QuestEnded(quest=command.quest, state=state.wire)
 
     async def _given(
-        self, tx: Tx, chosen: Sequence[tuple[Assignment, Definition] | Refusal], *, at: datetime, stripe: int
+        self,
+        tx: Tx,
+        chosen: Sequence[tuple[Assignment, Definition] | Refusal],
+        gates: Gates,
+        *,
+        at: datetime,
+        stripe: int,
     ) -> tuple[list[Outcome], list[Event]]:
         """Gives what the chosen have earned; the outcomes are aligned with them."""
         met = [one for one in chosen if not isinstance(one, Refusal)]
         if not met:
             return [one for one in chosen if isinstance(one, Refusal)], []
-        given = await self._rewards.grant(tx, [_grant(*one) for one in met], at=at)
+        reduced_bp = self._rewards.kit.reduced_bp
+        shares = [reduced_bp if gates[one.player_id] is Gate.REDUCED else WHOLE_BP for one, _ in met]
+        grants = [_grant(*one, share_bp=share_bp) for one, share_bp in zip(met, shares, strict=True)]
+        given = await self._rewards.grant(tx, grants, at=at)
         paid = [one for one, got in zip(met, given.outcomes, strict=True) if not isinstance(got, Refusal)]
         if paid:
             await store.end(tx, [one for one, _ in paid], state=State.COMPLETED, at=at)
@@ -196,9 +216,15 @@ class Completing:
         return outcomes, [*(_completed(*one) for one in paid), *given.events]
 
 
-def _grant(one: Assignment, definition: Definition) -> Grant:
+def _grant(one: Assignment, definition: Definition, *, share_bp: int) -> Grant:
     name = b"quest\x00" + one.player_id.bytes + f"{one.run}\x00{one.quest}".encode()
-    return Grant(player_id=one.player_id, reward=definition.rules.rewards, reference=reference_of(name), reason=REASON)
+    return Grant(
+        player_id=one.player_id,
+        reward=definition.rules.rewards,
+        reference=reference_of(name),
+        reason=REASON,
+        share_bp=share_bp,
+    )
 
 
 def _completed(one: Assignment, definition: Definition) -> QuestCompleted:

@@ -9,6 +9,7 @@ from litestar.params import Parameter
 from litestar.response import Response
 from litestar.types import ControllerRouterHandler
 
+from overworld.domains.gameplay.errors import LowTrust
 from overworld.domains.gameplay.quests.completing import Completing
 from overworld.domains.gameplay.quests.errors import (
     BadQuest,
@@ -83,7 +84,7 @@ def routes(*, showing: Showing, starting: Starting, completing: Completing) -> l
         opt=needs(
             Scope.GAME_PLAY,
             key_required=True,
-            refusals=(KeyReused, NoSuchQuest, QuestNotMet, QuestEnded, QuestUnpaid),
+            refusals=(KeyReused, NoSuchQuest, QuestNotMet, QuestEnded, LowTrust, QuestUnpaid),
         ),
         status_code=200,
     )

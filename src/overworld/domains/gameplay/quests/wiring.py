@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from litestar.types import ControllerRouterHandler
 from msgspec import Struct
 
+from overworld.domains.gameplay.ports import Trust
 from overworld.domains.gameplay.quests.catalogue import Catalogue
 from overworld.domains.gameplay.quests.completing import Completing
 from overworld.domains.gameplay.quests.ending import Ending
@@ -49,6 +50,7 @@ def build(
     last_fix: LastFix,
     audit: AuditTrail,
     currencies: Mapping[str, Currency],
+    trust: Trust,
     fix_age_max_s: int,
     settings: QuestSettings | None = None,
 ) -> QuestParts:
@@ -74,6 +76,7 @@ def build(
         ledger=ledger,
         rewards=rewards,
         catalogue=catalogue,
+        trust=trust,
         settings=chosen,
     )
     return QuestParts(
