@@ -29,7 +29,7 @@ from overworld.kernel.events import Event
 from overworld.kernel.ports import Tx
 
 _PASS_US = 100_000
-_WRITE_US = 1_000_000
+_WRITE_US = 500_000
 _WAITING_MAX = 1_000_000
 _FIRST_ADDRESS = IPv4Address("8.0.0.0")
 
@@ -68,7 +68,7 @@ class World:
         self._clock = FixedClock(from_us(START_US))
         self._kept = _Kept()
         self._events = MovementEvents(
-            players=self.stage.engine.players,
+            engine=self.stage.engine,
             database=cast(Any, self._kept),
             outbox=self._kept,
             clock=self._clock,
@@ -96,6 +96,7 @@ class World:
 
     async def _written(self, at_us: int) -> AsyncIterator[Occasion]:
         self._clock.advance(timedelta(microseconds=at_us - self._clock.now_us()))
+        self._events.tell_observed()
         await self._events.write()
         taken, self._kept.events = self._kept.events, []
         for event in taken:
@@ -144,7 +145,7 @@ class World:
         """What a claim at a moment comes to: it is paid where the last good fix is young and speaks for the player."""
         engine, slot = self.stage.engine, int(self.stage.slots[player])
         young_us = at_us - GameplaySettings().fix_age_max_s * 1_000_000
-        if engine.players.at_us[slot] < young_us or not engine.is_anchored(slot):
+        if engine.players.at_us[slot] < young_us or not engine.earning([slot])[0]:
             self.claims_refused += 1
             return None
         self.earned[player] = at_us
