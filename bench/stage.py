@@ -11,7 +11,7 @@ from uuid import UUID
 import numpy as np
 from numpy.typing import NDArray
 
-from overworld.domains.world.engine.engine import Engine, Pass, warm
+from overworld.domains.world.engine.engine import Engine, warm
 from overworld.domains.world.types import InterestRules, MovementRules, WorldSettings
 from overworld.geo.columns import F64, I64
 from overworld.kernel import packed
@@ -66,8 +66,8 @@ class Stage:
             entry[name] = column
         return bytearray(entry.tobytes())
 
-    def judge(self, inbox: bytearray, count: int) -> Pass:
-        """One verdict pass, and what became of its fixes."""
+    def judge(self, inbox: bytearray, count: int) -> None:
+        """One verdict pass."""
         engine = self.engine
         with self._timed("ingest"):
             batch = engine.ingest(Batch(inbox, count, 1), now_us=self.now_us)
@@ -81,7 +81,6 @@ class Stage:
         with self._timed("verdicts"):
             engine.verdict_frames(batch)
         self.refused += int(np.count_nonzero(batch.judged["reason"]))
-        return batch
 
     def publish(self) -> None:
         """One period: encode, and all slices."""

@@ -27,6 +27,7 @@ from overworld.kernel import packed
 from overworld.kernel.clock import FixedClock, from_us
 from overworld.kernel.events import Event
 from overworld.kernel.ports import Tx
+from overworld.kernel.tick import Batch
 
 _PASS_US = 100_000
 _WRITE_US = 500_000
@@ -117,7 +118,9 @@ class World:
                 taken["lng_e7"] / 1e7,
                 **{name: taken[name] for name in names},
             )
-            batch = self.stage.judge(inbox, last - first)
+            engine = self.stage.engine
+            batch = engine.ingest(Batch(inbox, last - first, 1), now_us=at_us)
+            engine.choose_told(engine.move(engine.validate(batch)))
             self.accepted[first:last] = batch.judged["reason"] == 0
             yield at_us, batch
             first = last
