@@ -90,12 +90,14 @@ def _wander(chance: Generator, path: Path, error_m: F64) -> F64:
     for second in range(1, seconds):
         fresh = np.sqrt(1 - keeps[:, second] ** 2) * 0.6 * error_m * chance.standard_normal(count)
         quick[:, second] = keeps[:, second] * quick[:, second - 1] + fresh
-    white = chance.uniform(0.02, 0.4, count)[:, None] * chance.standard_normal((count, seconds))
-    # The filter of the receiver takes the sharpest of it away: a mean over about three seconds.
+    # A receiver carries its place on by the Doppler speed, which is good to a few cm/s, and corrects it slowly by the
+    # ranges: from one second to the next it errs by centimetres or decimetres, however far off it is.
     smooth = slow + quick
+    held = np.exp(-1 / np.exp(chance.uniform(math.log(1.5), math.log(15), count)))
     for second in range(1, seconds):
-        smooth[:, second] = 0.6 * smooth[:, second - 1] + 0.4 * smooth[:, second]
-    wandered: F64 = smooth + white
+        smooth[:, second] = held * smooth[:, second - 1] + (1 - held) * smooth[:, second]
+    white_m = np.exp(chance.uniform(math.log(0.02), math.log(0.4), count))
+    wandered: F64 = smooth + white_m[:, None] * chance.standard_normal((count, seconds))
     return wandered
 
 

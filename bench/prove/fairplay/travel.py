@@ -92,10 +92,11 @@ def travel(chance: Generator, count: int, seconds: int, habits: Habits) -> Path:
     east, north, sway, pause_s = (np.zeros(count) for _ in range(4))
     speed = cruise * (chance.random(count) < 0.7)
     keeps = math.exp(-1 / _SWAY_S)
+    steady = habits.sway * chance.uniform(0.2, 1.4, count)  # some hold their speed, or have it held for them
     for second in range(seconds):
         path.east_m[:, second], path.north_m[:, second] = east, north
         path.speed_m_s[:, second], path.heading_rad[:, second] = speed, heading
-        sway = keeps * sway + habits.sway * math.sqrt(1 - keeps**2) * chance.standard_normal(count)
+        sway = keeps * sway + steady * math.sqrt(1 - keeps**2) * chance.standard_normal(count)
         corner = np.where(stops, 0.0, habits.corner_m_s)
         wanted = np.minimum(cruise * (1 + sway), np.sqrt(corner**2 + 2 * habits.brake_m_s2 * np.maximum(left_m, 0)))
         wanted = np.where(pause_s > 0, 0.0, wanted)
