@@ -14,6 +14,7 @@ from bench.prove.fairplay import fakers, people
 from bench.prove.fairplay.group import Group, Place
 
 PLAYS_S = 600
+RECORDED = "recorded"
 _GROUP_MAX = 1_000
 
 HONEST: Mapping[str, tuple[float, Callable[[Place], Group]]] = {
@@ -32,6 +33,7 @@ HONEST: Mapping[str, tuple[float, Callable[[Place], Group]]] = {
     "treadmill": (0.015, people.on_treadmills),
     "frozen": (0.015, people.frozen),
     "wrong_clock": (0.002, people.with_a_wrong_clock),
+    RECORDED: (0.002, people.recorded),
 }
 """What share of the honest players each kind has; walkers are also what is left over."""
 
@@ -85,7 +87,7 @@ def shares(players: int, cheaters_share: float, hard_each: int) -> dict[str, int
     counts = {kind: max(1, round(cheaters * share)) for kind, (share, _) in CHEATS.items()}
     counts |= dict.fromkeys(HARD, hard_each)
     honest = players - sum(counts.values())
-    made = {kind: round(honest * share) for kind, (share, _) in HONEST.items()}
+    made = {kind: max(1, round(honest * share)) for kind, (share, _) in HONEST.items()}
     made["walker"] += honest - sum(made.values())
     return made | counts
 
@@ -95,12 +97,16 @@ def crowd(*, players: int, cheaters_share: float, seed: int, hard_each: int = 0)
     makers = {kind: maker for kind, (_, maker) in {**HONEST, **CHEATS}.items()} | dict(HARD)
     groups: list[Group] = []
     kinds: list[str] = []
+    records: list[NDArray[Any]] = []
     for number, (kind, wanted) in enumerate(shares(players, cheaters_share, hard_each).items()):
         made = 0
         while made < wanted:
             count = min(_GROUP_MAX, wanted - made)
             chance = np.random.default_rng([seed, number, made])
-            group = makers[kind](Place(chance=chance, first=len(kinds), count=count, seconds=PLAYS_S))
+            place = Place(chance=chance, first=len(kinds), count=count, seconds=PLAYS_S, records=records)
+            group = makers[kind](place)
+            if kind == RECORDED:
+                records += [group.fixes[group.fixes["player"] == player] for player in place.players.tolist()]
             kinds += [kind] * count
             made += count
             groups.append(group)

@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from bench.prove.fairplay import cheats, life
 from bench.prove.fairplay.group import Group, Place, with_usual_life
 from bench.prove.fairplay.phone import report
-from bench.prove.fairplay.receiver import OPEN, STREET, sense
-from bench.prove.fairplay.travel import CYCLE, RUN, WALK, Path, travel
+from bench.prove.fairplay.receiver import STREET, sense
+from bench.prove.fairplay.travel import CYCLE, WALK, Path, travel
 
 _M_E7 = 1e7 / 111_195.0
-_RECORDED_BY = 3  # players who play one file back
+_LATER_S = (30.0, 900.0)
 
 
 def teleporters(place: Place) -> Group:
@@ -40,7 +40,7 @@ def noisy_joysticks(place: Place) -> Group:
 
 
 def replayers(place: Place) -> Group:
-    """They play back what others recorded, place for place."""
+    """They play back what honest players of the crowd recorded, place for place, half a minute to 15 minutes later."""
     return _playing(place, paces=(1.0, 1.0))
 
 
@@ -62,7 +62,7 @@ def interpolating_replayers(place: Place) -> Group:
     """A file with a point every eight fixes, walked on straight lines from point to point."""
     records = _records(place)
     parts = [
-        cheats.between(place.chance, record, player, later_s=float(place.chance.uniform(0, 20)))
+        cheats.between(place.chance, record, player, later_s=_later_s(place.chance))
         for player, record in zip(place.players.tolist(), records, strict=True)
     ]
     return _played(place, parts)
@@ -169,31 +169,27 @@ def _steps(place: Place) -> Path:
 
 
 def _records(place: Place) -> list[NDArray[Any]]:
-    """The file that each plays back: each file was recorded by somebody who really went, and is shared by three."""
-    chance, seconds = place.chance, place.seconds
-    files = -(-place.count // _RECORDED_BY)
-    lent = Place(chance=chance, first=0, count=files, seconds=seconds)
-    phone = replace(lent.phones(), filter_m=np.zeros(files), stalled_at_s=np.full(files, np.inf))
-    phone = replace(phone, clock_s=np.zeros(files), step_at_s=np.full(files, np.inf), rest_s=np.ones(files))
-    path = travel(chance, files, seconds, RUN if chance.random() < 0.5 else CYCLE)
-    quiet = replace(OPEN, cold_share=0.0, stale_share=0.0, tunnels_hour=0.0)
-    rows = report(chance, phone, path, sense(chance, path, quiet))
-    return [rows[rows["player"] == number // _RECORDED_BY] for number in range(place.count)]
+    """The track that each plays back: one of those that others recorded."""
+    return [place.records[i] for i in place.chance.integers(0, len(place.records), place.count).tolist()]
+
+
+def _later_s(chance: Generator) -> float:
+    """How long after the one who really went: from right behind to when that one has long finished."""
+    return float(chance.uniform(*_LATER_S))
 
 
 def _playing(place: Place, *, paces: tuple[float, float]) -> Group:
     chance = place.chance
     parts = [
-        cheats.replayed(
-            chance, record, player, later_s=float(chance.uniform(0, 20)), pace=float(chance.uniform(*paces))
-        )
+        cheats.replayed(chance, record, player, later_s=_later_s(chance), pace=float(chance.uniform(*paces)))
         for player, record in zip(place.players.tolist(), _records(place), strict=True)
     ]
     return _played(place, parts)
 
 
 def _played(place: Place, parts: list[NDArray[Any]]) -> Group:
-    return with_usual_life(place, np.concatenate(parts), np.full(place.count, 30.0))
+    starts_s = np.array([(int(part["time_us"][0]) - START_US) / 1e6 for part in parts])
+    return with_usual_life(place, np.concatenate(parts), starts_s)
 
 
 def _walked(place: Place) -> tuple[Group, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -23,12 +24,16 @@ _STARTS_S = 60.0
 
 
 class Place(Struct, frozen=True):
-    """Room for a kind in the crowd: its draws, the numbers of its players from `first` on, how long they play."""
+    """Room for a kind in the crowd: its draws, the numbers of its players from `first` on, how long they play.
+
+    `records` are tracks of honest players of the crowd, rows of `FIXES`, that others got hold of.
+    """
 
     chance: Generator
     first: int
     count: int
     seconds: int
+    records: Sequence[NDArray[Any]] = ()
 
     @property
     def players(self) -> I64:

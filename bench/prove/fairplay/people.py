@@ -30,6 +30,15 @@ def walkers(place: Place) -> Group:
     return _on_the_way(place, WALK, STREET)
 
 
+def recorded(place: Place) -> Group:
+    """Runners and cyclists who show their tracks to everybody, who may copy them."""
+    half = place.count // 2
+    first = Place(chance=place.chance, first=place.first, count=place.count - half, seconds=place.seconds)
+    second = Place(chance=place.chance, first=place.first + first.count, count=half, seconds=place.seconds)
+    groups = [_on_the_way(first, RUN, OPEN)] + [_on_the_way(second, CYCLE, OPEN)] * (half > 0)
+    return Group(*(np.concatenate(rows) for rows in zip(*((g.fixes, g.claims, g.logins) for g in groups), strict=True)))
+
+
 def between_towers(place: Place) -> Group:
     """On foot where hardly any satellite is seen directly, and in and out of lifts."""
     return _on_the_way(place, WALK, CANYON)
