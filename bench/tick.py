@@ -58,8 +58,9 @@ def tick(
     """A period of the live world, in process: verdicts on many fixes, and frames for all who watch.
 
     Walkers all over a city of 10 km by 10 km. In each period of 50 ms the next of them send a packed fix, which is
-    read, judged, observed, moved and answered; then all that changed is encoded, and each watcher gets the frame of its cell and
-    the eight around it. `ms_p50` is the whole of it, `stages_ms` its parts. Geofences, the score of trust and sockets are not in it.
+    read, judged, observed, moved and answered; then all that changed is encoded, and each watcher gets the frame of
+    its cell and the eight around it. `ms_p50` is the whole of it, `stages_ms` its parts. Geofences, the score of trust
+    and sockets are not in it.
     For cost over the number of players run it with `--entities 1000` to `--entities 1000000`.
 
     Parameters

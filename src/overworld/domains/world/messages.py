@@ -140,11 +140,13 @@ class MovementObserved(Event, frozen=True, kw_only=True):
     `interval_cv` are standard deviation over mean, 0 for fewer than three.
     `noise_m` is what is left of the receiver's noise: the root mean square of the second difference of three places in
     a row, about its mean; noise of s metres on both axes makes 3.5 s. `repeated` counts accepted fixes at exactly the
-    place of the one before. `told_speed_gap_m_s` is the root mean square of told speed less the smoothed one.
+    place of the one before; `smooth_share` is the share of those three that lie within 5 cm of a line, evenly: no
+    receiver does that. `told_speed_gap_m_s` is the root mean square of told speed less the smoothed one.
     `clock_offset_s` is the device's clock less the server's, at the least delay seen; `clock_jumps` how often it was
     set by seconds. `shingles` name at most 8 exact stretches of four fixes, each of which moved: equal tracks have
-    equal ones. `refused_streak` is the longest run of fixes refused for how the player would have moved. What a window
-    cannot tell is 0.
+    equal ones. `refused_streak` is the longest run of fixes refused for how the player would have moved, and `leaps`
+    counts two fixes in a row, accepted or not, over 1 km apart and faster than a teleport. What a window cannot tell
+    is 0.
     """
 
     topic: ClassVar[str] = "events.movement.observed"
@@ -175,6 +177,8 @@ class MovementObserved(Event, frozen=True, kw_only=True):
     shingles: tuple[int, ...]
     own_timeline: bool
     refused_streak: int = 0
+    smooth_share: float = 0.0
+    leaps: int = 0
 
     @property
     def key(self) -> str:

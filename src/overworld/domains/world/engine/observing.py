@@ -28,6 +28,8 @@ CLOSED_MAX = 4_096
 _GAP_S = 120.0  # fixes farther apart are no step
 _REST_S = 30.0  # who has not come out of its accuracy in that time rests
 _BEND_S = 30.0  # three fixes that take longer say nothing of noise
+_SMOOTH_M = 0.05  # of a second difference: a receiver's noise is above, the grid of the wire below
+_LEAP_M = 1_000.0  # more than a reflection
 _JUMP_US = 5 * SECOND_US
 _DRIFT_US = SECOND_US // 10
 _US_S = 1e-6
@@ -38,17 +40,19 @@ _SHINGLES_OF = 8  # one in so many is kept
 _MIX_LAT, _MIX_LNG, _MIX = -0x61C8864680B583EB, -0x4B47D0C5E1B0A2CB, -0x40A7B892E31B1A47
 _BITS_16, _BITS_32, _BITS_53 = (1 << 16) - 1, (1 << 32) - 1, (1 << 53) - 1
 
-# What links a player's next fix to those before: when the last one was that can be believed, and what time the last
-# one told; `level_us`, by how much the device's clock is ahead at the least delay seen; the last `step_` and how long
-# it took (0: none); the way since the last place that was out of the accuracy of the one before (`leg_`), and the leg
-# before it (`way_`, 0 m: none); 16 bits of each of the last four moved places, and how many there are; how many fixes
-# were refused in a row (`streak`); for how long the track goes on without a gap (`age_s`).
+# What links a player's next fix to those before: when the last one was whose time can be believed, and where (`at_`,
+# good to half a metre), accepted or not; what time the last one told; `level_us`, by how much the device's clock is
+# ahead at the least delay seen; the last `step_` and how long it took (0: none); the way since the last place that was
+# out of the accuracy of the one before (`leg_`), and the leg before it (`way_`, 0 m: none); 16 bits of each of the last
+# four moved places, and how many there are; how many fixes were refused in a row (`streak`); for how long the track
+# goes on without a gap (`age_s`).
 TRAIL = np.dtype(
     [
         ("when_us", "<i8"),
         ("told_us", "<i8"),
         ("level_us", "<i8"),
         ("places", "<i8"),
+        *((f"at_{name}", "<f4") for name in ("x", "y", "z")),
         *((f"step_{name}", "<f4") for name in ("x", "y", "z", "s")),
         *((f"leg_{name}", "<f4") for name in ("x", "y", "z", "s")),
         *((f"way_{name}", "<f4") for name in ("x", "y", "z", "m")),
@@ -60,7 +64,8 @@ TRAIL = np.dtype(
 )
 
 # The sums of a window; a field that ends in 2 is of squares. `judged` counts by reason, 0 being accepted; `bend_` is of
-# second differences, `gap_` of told less smoothed speeds, `straight_` of legs.
+# second differences, and `smooth` counts those that are nearly none; `gap_` is of told less smoothed speeds,
+# `straight_` of legs.
 WINDOW = np.dtype(
     [
         ("began_us", "<i8"),
@@ -72,10 +77,12 @@ WINDOW = np.dtype(
         ("intervals", "<u4"),
         ("accuracies", "<u4"),
         ("bends", "<u4"),
+        ("smooth", "<u4"),
         ("gaps", "<u4"),
         ("legs", "<u4"),
         ("turns", "<u4"),
         ("jumps", "<u2"),
+        ("leaps", "<u2"),
         ("streak_max", "<u2"),
         ("interval_s", "<f8"),
         ("interval_s2", "<f8"),
@@ -92,7 +99,8 @@ WINDOW = np.dtype(
         *((f"straight_{name}", "<f4") for name in ("x", "y", "z")),
         ("mode", "<u1"),
         ("own_timeline", "<u1"),
-        ("shingles", "<u2"),
+        ("shingles", "<u1"),
+        ("spare", "<u1"),
         ("judged", "<u4", (REASONS,)),
         ("shingle", "<i8", (SHINGLES_MAX,)),
     ]
@@ -178,7 +186,8 @@ def close(slot: int, trails: NDArray[Any], windows: NDArray[Any], closed: NDArra
 @kernel
 def observe(
     fix: Any, reason: int, x: float, y: float, z: float, now_us: int, when_us: int,
-    before_x: float, before_y: float, before_z: float, before_us: int, track: Any, trail: Any, window: Any,
+    before_x: float, before_y: float, before_z: float, before_us: int, teleport_m_s: float, track: Any, trail: Any,
+    window: Any,
 ) -> None:  # fmt: skip
     """Adds a judged fix to its player's window. `before_` is the last good fix before it; `track` is judged already."""
     own_timeline = fix.flags & OWN_TIMELINE
@@ -193,7 +202,7 @@ def observe(
     if own_timeline == 0:
         note_clock(fix.time_us, now_us, trail, window)
     if is_timed(reason):
-        note_interval(when_us, trail, window)
+        note_interval(when_us, x, y, z, teleport_m_s, trail, window)
     if reason == Reason.NONE:
         trail.streak = 0
         note_accuracy(fix.accuracy_m, window)
@@ -231,13 +240,19 @@ def note_clock(time_us: int, now_us: int, trail: Any, window: Any) -> None:
 
 
 @kernel
-def note_interval(when_us: int, trail: Any, window: Any) -> None:
+def note_interval(when_us: int, x: float, y: float, z: float, teleport_m_s: float, trail: Any, window: Any) -> None:
+    """The time between two fixes whose time can be believed, and whether nothing travels from one to the other."""
     interval_s = (when_us - trail.when_us) * _US_S
-    if trail.known != 0 and 0.0 < interval_s <= _GAP_S:
-        window.intervals += 1
-        window.interval_s += interval_s
-        window.interval_s2 += interval_s * interval_s
+    if trail.known != 0 and interval_s > 0.0:
+        if interval_s <= _GAP_S:
+            window.intervals += 1
+            window.interval_s += interval_s
+            window.interval_s2 += interval_s * interval_s
+        away_m2 = ((x - trail.at_x) ** 2 + (y - trail.at_y) ** 2 + (z - trail.at_z) ** 2) * EARTH_RADIUS_M**2
+        if away_m2 > _LEAP_M * _LEAP_M and away_m2 > (teleport_m_s * interval_s) ** 2:
+            window.leaps += 1
     trail.when_us = when_us
+    trail.at_x, trail.at_y, trail.at_z = x, y, z
 
 
 @kernel
@@ -293,7 +308,10 @@ def note_bend(
     window.bend_x += bend_x
     window.bend_y += bend_y
     window.bend_z += bend_z
-    window.bend_m2 += bend_x * bend_x + bend_y * bend_y + bend_z * bend_z
+    bend_m2 = bend_x * bend_x + bend_y * bend_y + bend_z * bend_z
+    window.bend_m2 += bend_m2
+    if bend_m2 < _SMOOTH_M * _SMOOTH_M:
+        window.smooth += 1
 
 
 @kernel

@@ -85,8 +85,8 @@ def judge_batch(
             if is_due(fix[i], when_us, observe_us, windows[slot]):
                 close(slot, trails, windows, closed, whose, used)
             observe(
-                fix[i], reason, x, y, z, now_us, when_us, before_x, before_y, before_z, before_us, track, trails[slot],
-                windows[slot],
+                fix[i], reason, x, y, z, now_us, when_us, before_x, before_y, before_z, before_us,
+                limits.teleport_m_s, track, trails[slot], windows[slot],
             )  # fmt: skip
             if reason == Reason.NONE:
                 windows[slot].cell = np.int64(judged[i].cell)

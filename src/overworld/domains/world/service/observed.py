@@ -25,6 +25,8 @@ def events_of(
     observed: Observed, *, player_id: Callable[[int], UUID], mode_names: Sequence[str]
 ) -> list[MovementObserved]:
     """One event for each window, in their order."""
+    if observed.slot.size == 0:
+        return []
     figures = {name: column.tolist() for name, column in _figures(observed.window).items()}
     return [
         MovementObserved(
@@ -58,6 +60,7 @@ def _figures(window: NDArray[Any]) -> dict[str, NDArray[Any]]:
         "speed_cv": _ratio(speed_sd, speed_mean),
         "turn_rms_deg": np.degrees(np.sqrt(_ratio(window["turn2"], window["turns"]))),
         "noise_m": _noise_m(window),
+        "smooth_share": np.where(window["bends"] >= _DEVIATES_FROM, _ratio(window["smooth"], window["bends"]), 0.0),
         "interval_mean_s": interval_mean,
         "interval_cv": _ratio(interval_sd, interval_mean),
         "accuracy_mean_m": accuracy_mean,
@@ -72,6 +75,7 @@ def _figures(window: NDArray[Any]) -> dict[str, NDArray[Any]]:
         "repeated": window["repeated"],
         "clock_jumps": window["jumps"],
         "refused_streak": window["streak_max"],
+        "leaps": window["leaps"],
     }
 
 
