@@ -41,6 +41,7 @@ from overworld.domains.gameplay.sync.wiring import SyncParts
 from overworld.domains.gameplay.wiring import GameplayParts
 from overworld.domains.ledger.wiring import LedgerDomain, SendingParts
 from overworld.domains.realtime.gateway import Gateway
+from overworld.domains.trust.wiring import TrustParts
 from overworld.domains.world.consumers import TOPICS as VISIBILITY_TOPICS
 from overworld.domains.world.wiring import WorldParts
 from overworld.flows import (
@@ -52,6 +53,7 @@ from overworld.flows import (
     revocations_to_sockets,
     rewards_to_sockets,
     transfers_to_sockets,
+    trust_to_sockets,
 )
 from overworld.kernel.clock import Clock
 from overworld.kernel.events import Envelope
@@ -82,6 +84,7 @@ class House(Struct, frozen=True, kw_only=True):
     accounts: Accounts
     membership: MembershipParts
     audit: AuditParts
+    trust: TrustParts
     log: EventLog
     loops: Loops
     collector: Collector
@@ -153,6 +156,7 @@ async def compose(
         accounts=domains.accounts,
         membership=domains.membership,
         audit=domains.audit,
+        trust=domains.trust,
         log=log,
         loops=Loops(),
         collector=Collector(monotonic_s=clock.monotonic_s),
@@ -236,6 +240,12 @@ def readers(house: House, *, game: Game, room_level: int) -> Sequence[tuple[str,
         await end_sockets.handle(envelopes)
 
     levels = levels_to_sockets.LevelsToSockets(house.gateway)
+    tell_standing = trust_to_sockets.TrustToSockets(house.gateway)
+
+    async def know_standings(envelopes: Sequence[Envelope]) -> None:
+        """What is given away follows it first; then its player hears of it."""
+        await house.trust.standings.on_events(envelopes)
+        await tell_standing.handle(envelopes)
 
     async def show_collected(envelopes: Sequence[Envelope]) -> None:
         """One reader for all: each one of its own would read every batch of claims again."""
@@ -262,6 +272,7 @@ def readers(house: House, *, game: Game, room_level: int) -> Sequence[tuple[str,
         ),
         ("inventories", sorted(carried_to_sockets.TOPICS), carried_to_sockets.CarriedToSockets(house.gateway).handle),
         ("leaderboards", sorted(STANDINGS_TOPICS), boards.handle),
+        ("standings", sorted(trust_to_sockets.TOPICS), know_standings),
     ]
 
 

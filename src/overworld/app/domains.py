@@ -12,7 +12,6 @@ from overworld.app.doors import (
     CellViews,
     CollectAction,
     CollectiblesAround,
-    TrustEverybody,
 )
 from overworld.app.game import Game
 from overworld.app.settings import Settings
@@ -37,6 +36,9 @@ from overworld.domains.ledger import wiring as ledger_wiring
 from overworld.domains.ledger.wiring import LedgerDomain, SendingParts
 from overworld.domains.realtime import wiring as realtime_wiring
 from overworld.domains.realtime.gateway import Gateway
+from overworld.domains.trust import wiring as trust_wiring
+from overworld.domains.trust.standings import Standings
+from overworld.domains.trust.wiring import TrustParts
 from overworld.domains.world import wiring as world_wiring
 from overworld.domains.world.wiring import WorldParts
 from overworld.kernel.clock import Clock
@@ -61,6 +63,7 @@ class Domains(Struct, frozen=True, kw_only=True):
     accounts: Accounts
     membership: MembershipParts
     audit: AuditParts
+    trust: TrustParts
     gateway: Gateway
     carry_routes: list[ControllerRouterHandler]
 
@@ -71,6 +74,7 @@ class Domains(Struct, frozen=True, kw_only=True):
             *self.accounts.routes,
             *self.membership.routes,
             *self.audit.routes,
+            *self.trust.routes,
             *self.ledger.routes,
             *self.sending.routes,
             *self.world.routes,
@@ -109,13 +113,13 @@ async def build(platform: Platform) -> Domains:
         rules=game.movement,
         interest=game.interest,
     )
-    trust = TrustEverybody()
-    carry = await _carry(platform, ledger, trust)
-    gameplay = await _gameplay(platform, ledger=ledger, world=world, carry=carry, trust=trust)
-    quests = _quests(platform, ledger=ledger, world=world, carry=carry, trust=trust)
+    standings = trust_wiring.build_standings(database=platform.database, settings=settings.trust)
+    carry = await _carry(platform, ledger, standings)
+    gameplay = await _gameplay(platform, ledger=ledger, world=world, carry=carry, trust=standings)
+    quests = _quests(platform, ledger=ledger, world=world, carry=carry, trust=standings)
     membership = _membership(platform, ledger)
     accounts = _accounts(platform, membership=membership, gameplay=gameplay)
-    sending = _sending(platform, ledger=ledger, gameplay=gameplay, accounts=accounts, trust=trust)
+    sending = _sending(platform, ledger=ledger, gameplay=gameplay, accounts=accounts, trust=standings)
     gateway = realtime_wiring.build(
         settings=settings.realtime,
         verifier=accounts.verifier,
@@ -152,6 +156,7 @@ async def build(platform: Platform) -> Domains:
         accounts=accounts,
         membership=membership,
         audit=platform.audit,
+        trust=_trust(platform, accounts=accounts, standings=standings),
         gateway=gateway,
         carry_routes=_carry_routes(platform, carry=carry, accounts=accounts),
     )
@@ -277,6 +282,20 @@ def _ledger(platform: Platform) -> LedgerDomain:
         clock=platform.clock,
         currencies={currency.code: currency for currency in platform.game.currencies},
         settings=platform.settings.ledger,
+    )
+
+
+def _trust(platform: Platform, *, accounts: Accounts, standings: Standings) -> TrustParts:
+    return trust_wiring.build(
+        database=platform.database,
+        clock=platform.clock,
+        ids=platform.ids,
+        outbox=platform.outbox,
+        audit=platform.audit.trail,
+        directory=accounts.directory,
+        standings=standings,
+        rules=platform.game.trust,
+        settings=platform.settings.trust,
     )
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from overworld.domains.trust.types import Kind
 from overworld.domains.world.service import World
 from overworld.domains.world.types import Reason
 from overworld.kernel.batch import Lanes
+from overworld.kernel.standing import Gate
 from overworld.platform.observability import Metrics
 from overworld.platform.postgres import Database
 
@@ -57,6 +59,7 @@ def register(metrics: Metrics, *, house: House) -> None:
     _world(metrics, house)
     _ledger(metrics, house)
     _leaderboards(metrics, house)
+    _trust(metrics, house)
     _sockets(metrics, house)
     _collections(metrics, house.collector)
     _game(metrics, house)
@@ -126,6 +129,33 @@ def _leaderboards(metrics: Metrics, house: House) -> None:
         "overworld_leaderboard_archived", "Windows whose results this process kept.", lambda: boards.archive.archived
     )
     metrics.gauge("overworld_leaderboard_sets", "Ranked sets held in memory.", lambda: boards.service.standings.sets)
+
+
+def _trust(metrics: Metrics, house: House) -> None:
+    trust = house.trust
+    metrics.gauge(
+        "overworld_trust_windows", "Windows of movement that this process judged.", lambda: trust.folding.windows
+    )
+    metrics.gauge("overworld_trust_cached", "Players whose standing is in memory.", trust.standings.__len__)
+    for kind in Kind:
+        metrics.gauge(
+            "overworld_trust_evidence",
+            "Evidence that this process found, by kind.",
+            partial(trust.folding.found.__getitem__, kind),
+            labels={"kind": kind.value},
+        )
+    for gate in Gate:
+        if gate is not Gate.NORMAL:
+            metrics.gauge(
+                "overworld_trust_players",
+                "Players at each gate but the normal one, at the last look.",
+                partial(_standing_at, house, gate),
+                labels={"gate": gate.value},
+            )
+
+
+def _standing_at(house: House, gate: Gate) -> float:
+    return float(house.trust.recovery.players.get(gate, 0))
 
 
 def _promises(metrics: Metrics, house: House) -> None:

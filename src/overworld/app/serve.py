@@ -33,7 +33,8 @@ from overworld.domains.gameplay.boards import scoring
 from overworld.domains.realtime.errors import PortTaken
 from overworld.domains.realtime.tls import ServerTls, TlsUnusable
 from overworld.domains.realtime.types import RealtimeSettings
-from overworld.flows import trust_to_rewards
+from overworld.domains.trust import folding as trust_folding
+from overworld.flows import facts_to_trust, trust_to_rewards
 from overworld.kernel.clock import SystemClock
 from overworld.kernel.refusals import Refusal
 from overworld.platform.http import KeyScopes
@@ -185,7 +186,12 @@ async def _running(house: House, settings: Settings, game: Game) -> AsyncIterato
         sessions = partial(house.accounts.sessions.forget_ended, rows_max=ROWS_MAX)
         house.loops.run("ledger-expiry", house.ledger.expiry.run)
         devices = partial(house.sync.service.forget_devices, rows_max=ROWS_MAX)
-        house.loops.run("upkeep", partial(throw_away, answers, sessions, devices))
+        suspicions = partial(house.trust.service.forget, rows_max=ROWS_MAX)
+        house.loops.run("upkeep", partial(throw_away, answers, sessions, devices, suspicions))
+        facts = facts_to_trust.FactsToTrust(house.trust.folding)
+        judging = house.log.fold(trust_folding.NAME, topics=facts_to_trust.TOPICS, apply=facts.apply)
+        house.loops.run("trust", judging.run)
+        house.loops.run("trust-recovery", house.trust.recovery.run)
         house.loops.run("leaderboard-turning", house.boards.turning.run)
         house.loops.run("leaderboard-moves", house.boards.moves.run)
         await house.ledger.sealer.prepare()

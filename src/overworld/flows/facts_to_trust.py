@@ -93,9 +93,7 @@ def _claimed(envelope: Envelope) -> Claimed:
 
 def _came(envelope: Envelope) -> SignedIn:
     event = _signed_in(envelope.data)
-    return SignedIn(
-        player_id=event.account_id, at_us=to_us(envelope.at), place=_place(event.address, event.user_agent)
-    )
+    return SignedIn(player_id=event.account_id, at_us=to_us(envelope.at), place=_place(event.address, event.user_agent))
 
 
 def _place(address: str, user_agent: str) -> bytes | None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator, MutableMapping
+from typing import TypeVar
 from uuid import UUID
 
 from msgspec import Struct
@@ -39,6 +40,8 @@ CLAIMS_BETWEEN = 8
 """After a row of regular claims so many more have to come before they are looked at again."""
 
 _PLAYERS_MAX = 200_000
+
+V = TypeVar("V")
 
 
 class Places:
@@ -161,9 +164,7 @@ def _window(
     scoring.next_window(state)
     for leader_id, count in rule.leaders(window, tracks).items():
         leader = states[leader_id]
-        evidence = scoring.marked(
-            leader, rule.led(count), player_id=leader_id, at_us=window.at_us, rules=rules
-        )
+        evidence = scoring.marked(leader, rule.led(count), player_id=leader_id, at_us=window.at_us, rules=rules)
         leader.gate = scoring.gate_at(leader, window.at_us, rules)
         if evidence is not None:
             yield evidence
@@ -192,7 +193,7 @@ def _of_anomaly(anomaly: Anomaly, rules: TrustRules) -> Sighting:
     )
 
 
-def _make_room(kept: MutableMapping[UUID, object], count_max: int) -> None:
+def _make_room(kept: MutableMapping[UUID, V], count_max: int) -> None:
     """Forgets who came first when there are too many."""
     if len(kept) >= count_max:
         del kept[next(iter(kept))]

@@ -57,9 +57,7 @@ UPDATE trust.appeal SET answered_at = $2, decision_id = $3 WHERE player_id = $1 
 async def decide(tx: Tx, row: DecisionRow) -> None:
     """Keeps a decision, and answers the player's open appeal by it; two round trips. Holds the player's lock."""
     gate = None if row.gate is None else row.gate.value
-    await tx.execute(
-        _ADD_DECISION, row.id, row.player_id, row.decision, gate, row.until, row.note, row.by_id, row.at
-    )
+    await tx.execute(_ADD_DECISION, row.id, row.player_id, row.decision, gate, row.until, row.note, row.by_id, row.at)
     await tx.execute(_ANSWER, row.player_id, row.at, row.id)
 
 

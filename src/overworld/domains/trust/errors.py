@@ -6,7 +6,7 @@ from overworld.kernel.refusals import Refusal
 
 
 class NoSuchPlayer(Refusal):
-    """There is no player with this id or username."""
+    """There is no player with this id."""
 
     code = "trust.no_such_player"
     status = 404

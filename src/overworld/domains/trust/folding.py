@@ -16,7 +16,6 @@ from overworld.domains.trust import store
 from overworld.domains.trust.core import Heard, Places, Recent, assess, heard
 from overworld.domains.trust.model import VERSION, Model
 from overworld.domains.trust.standing import settle
-from overworld.domains.trust.store import Row
 from overworld.domains.trust.tracks import Tracks
 from overworld.domains.trust.types import Evidence, Fact, Kind, PlayerState, SignedIn, TrustRules, Window
 from overworld.kernel.clock import Clock, from_us
@@ -58,9 +57,7 @@ class Folding:
             await store.save_model(tx, VERSION, seen=model.seen, state=model.saved(), at=self._clock.now())
         self.windows += len(windows)
 
-    async def _take(
-        self, tx: Tx, said: Sequence[Window | Heard], tracks: Tracks, model: Model | None
-    ) -> None:
+    async def _take(self, tx: Tx, said: Sequence[Window | Heard], tracks: Tracks, model: Model | None) -> None:
         rows = await store.lock(tx, _concerned(said, tracks))
         states = {player_id: row.state for player_id, row in rows.items()}
         found, last_us = await self._assessed(said, states, tracks=tracks, model=model)

@@ -20,7 +20,19 @@ from overworld.domains.trust.types import Window
 VERSION = 1
 """Of the features and the trees. A new version begins to learn anew; the old one's evidence keeps its number."""
 
-FEATURES = ("noise", "speed", "spread", "turn", "bend", "rhythm", "accuracy", "accuracy_spread", "rest", "refused", "told")
+FEATURES = (
+    "noise",
+    "speed",
+    "spread",
+    "turn",
+    "bend",
+    "rhythm",
+    "accuracy",
+    "accuracy_spread",
+    "rest",
+    "refused",
+    "told",
+)
 TREES = 15
 HEIGHT = 8
 LEARNS_FROM = 512
@@ -94,7 +106,11 @@ class Model:
         from river.anomaly import HalfSpaceTrees  # noqa: PLC0415  # takes a second, and only servers need it
 
         self._trees: Any = HalfSpaceTrees(
-            n_trees=TREES, height=HEIGHT, window_size=LEARNS_FROM, limits=dict.fromkeys(FEATURES, (0.0, 1.0)), seed=_SEED
+            n_trees=TREES,
+            height=HEIGHT,
+            window_size=LEARNS_FROM,
+            limits=dict.fromkeys(FEATURES, (0.0, 1.0)),
+            seed=_SEED,
         )
         self._medians = [0.5] * len(FEATURES)
         self._bins = [0] * _BINS

@@ -30,7 +30,7 @@ from overworld.platform.http import Caller, CursorQuery, LimitQuery, Page, decod
 from overworld.platform.http.errors import BadCursor
 from overworld.platform.http.paging import LIMIT_DEFAULT
 
-PlayerPath = Annotated[str, Parameter(min_length=1, max_length=64, description="A player's id or username.")]
+PlayerPath = Annotated[UUID, Parameter(description="A player's account id.")]
 GateQuery = Annotated[Gate | None, Parameter(description="Only players at this gate; any but the normal if left out.")]
 AppealedQuery = Annotated[bool, Parameter(description="Only players whose appeal waits for an answer.")]
 
@@ -70,7 +70,7 @@ def routes(trust: Trust) -> list[ControllerRouterHandler]:
         more = encode_cursor(shown[-1].since, shown[-1].player_id) if len(found) > limit else None
         return Page([suspect(row) for row in shown], more)
 
-    @get("/v1/admin/trust/{player:str}", opt=needs(Scope.TRUST_READ, refusals=(NoSuchPlayer, BadCursor)))
+    @get("/v1/admin/trust/{player:uuid}", opt=needs(Scope.TRUST_READ, refusals=(NoSuchPlayer, BadCursor)))
     async def admin_trust_of(
         *, caller: Caller, player: PlayerPath, limit: LimitQuery = LIMIT_DEFAULT, cursor: CursorQuery = None
     ) -> TrustOfPlayer:
@@ -79,12 +79,11 @@ def routes(trust: Trust) -> list[ControllerRouterHandler]:
         The call is written into the audit log.
         """
         before = None if cursor is None else _id_in(cursor)
-        player_id = await trust.player_id(player)
-        seen, more = await trust.of_player(player_id, staff=caller.staff, before=before, limit=limit)
+        seen, more = await trust.of_player(player, staff=caller.staff, before=before, limit=limit)
         return seen if more is None else replace(seen, cursor=encode_cursor(more))
 
     @post(
-        "/v1/admin/trust/{player:str}/decide",
+        "/v1/admin/trust/{player:uuid}/decide",
         opt=needs(Scope.TRUST_DECIDE, refusals=(NoSuchPlayer, BadDecision)),
         status_code=200,
     )
@@ -94,7 +93,7 @@ def routes(trust: Trust) -> list[ControllerRouterHandler]:
         An open appeal is answered by it, with `note`, which the player reads. For the days of grace evidence of the
         kinds that were dismissed does not count again. The decision is written into the audit log.
         """
-        command = Decide(player_id=await trust.player_id(player), by_id=caller.principal.account_id, body=data)
+        command = Decide(player_id=player, by_id=caller.principal.account_id, body=data)
         return await trust.decide(command, staff=caller.staff)
 
     return [users_me_standing, users_me_standing_appeal, admin_trust, admin_trust_of, admin_trust_decide]

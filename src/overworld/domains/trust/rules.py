@@ -7,7 +7,8 @@ positions has to be seen in several windows before it weighs anything (`scoring.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
+from itertools import pairwise
 from uuid import UUID
 
 from msgspec import Struct
@@ -138,7 +139,9 @@ def _two_places(window: Window, state: PlayerState) -> Iterator[Sighting]:
 
 
 def _cells_apart_m(one: str, other: str) -> float:
-    return sphere.distance_between_m(*cells.centre_deg(cells.from_token(one)), *cells.centre_deg(cells.from_token(other)))
+    return sphere.distance_between_m(
+        *cells.centre_deg(cells.from_token(one)), *cells.centre_deg(cells.from_token(other))
+    )
 
 
 def _mock(window: Window) -> Iterator[Sighting]:
@@ -232,7 +235,7 @@ def _shape(window: Window, rules: TrustRules) -> Iterator[Sighting]:
 
 
 def _clock(window: Window) -> Iterator[Sighting]:
-    """A wrong clock is nobody's fault, and positions that waited in a tunnel come late: only a clock that keeps moving."""
+    """A clock that keeps moving. A wrong one is nobody's fault, and positions that waited in a tunnel come late."""
     if window.clock_jumps >= _CLOCK_JUMPS_MIN:
         reason = f"the device's clock was set {window.clock_jumps} times within a window"
         yield Sighting(Kind.CLOCK_GAMES, 1.0, reason, {"clock_jumps": window.clock_jumps})
@@ -262,12 +265,12 @@ def of_jump(state: PlayerState, at_us: int, apart_m: float) -> Sighting | None:
     )
 
 
-def of_claims(at_us: Sequence[int], *, rules: TrustRules) -> Sighting | None:
+def of_claims(at_us: Iterable[int], *, rules: TrustRules) -> Sighting | None:
     """Whether the intervals of claims are a machine's: their variance over their squared mean is next to nothing.
 
     The fewer claims the less they may vary: 20 intervals are held to `rhythm_max`, 12 to half and 8 to a fifth of it.
     """
-    gaps_s = [(after - before) / 1e6 for before, after in zip(at_us[:-1], at_us[1:], strict=True)]
+    gaps_s = [(after - before) / 1e6 for before, after in pairwise(at_us)]
     count = len(gaps_s)
     share = next((share for least, share in _REGULAR_BY_COUNT if count >= least), 0.0)
     mean_s = sum(gaps_s) / count if count else 0.0

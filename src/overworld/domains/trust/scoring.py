@@ -185,7 +185,7 @@ def by_score(score: float, rules: TrustRules) -> Gate:
 
 
 def _worst(state: PlayerState, at_us: int, rules: TrustRules, *, speaks_from: float) -> int:
-    """The worst gate that the evidence supports: any when two things corroborate each other, else what each may alone."""
+    """The worst gate that the evidence supports: any when two things corroborate each other, else what each may."""
     levels = {kind: level_at(kind, mark, at_us, rules) for kind, mark in state.marks.items()}
     speaking = {TRAITS[kind].group for kind, level in levels.items() if level >= speaks_from}
     if len(speaking) > 1:

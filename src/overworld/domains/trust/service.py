@@ -58,7 +58,7 @@ class Trust:
         outbox: Outbox,
         audit: AuditTrail,
         directory: Directory,
-        held: Standings,
+        standings: Standings,
         rules: TrustRules,
         settings: TrustSettings,
     ) -> None:
@@ -68,13 +68,13 @@ class Trust:
         self._outbox = outbox
         self._audit = audit
         self._directory = directory
-        self._held = held
+        self._standings = standings
         self._rules = rules
         self._settings = settings
 
     async def standings(self, player_ids: Sequence[UUID]) -> Sequence[Standing]:
         """The standings, aligned. One round trip at most, none for players known in this process."""
-        return await self._held.standings(player_ids)
+        return await self._standings.standings(player_ids)
 
     async def mine(self, player_id: UUID) -> MyStanding:
         """A player's standing in plain words. Two round trips."""
@@ -100,10 +100,11 @@ class Trust:
 
     def _reasons(self, row: Row, at: datetime) -> list[ReasonSeen]:
         """What still weighs, the heaviest first."""
-        levels = [(level, mark.kind, mark.seen_at) for mark in self._marks(row, at) if (level := mark.level) >= SHOWN_FROM]
+        marks = sorted(self._marks(row, at), key=lambda mark: (-mark.level, mark.kind))
         return [
-            ReasonSeen(kind=kind, text=REASONS[kind], at=seen_at)
-            for _, kind, seen_at in sorted(levels, key=lambda one: (-one[0], one[1]))
+            ReasonSeen(kind=mark.kind, text=REASONS[mark.kind], at=mark.seen_at)
+            for mark in marks
+            if mark.level >= SHOWN_FROM
         ]
 
     def _marks(self, row: Row, at: datetime) -> list[MarkSeen]:
@@ -132,17 +133,14 @@ class Trust:
 
         return await self._under_lock(command.player_id, run)
 
-    async def player_id(self, name: str) -> UUID:
-        """Whom an id or a username means. Raises: NoSuchPlayer."""
-        [found] = await self._directory.found([name])
-        if found is None:
-            raise NoSuchPlayer
-        return found
-
     async def of_player(
         self, player_id: UUID, *, staff: Staff, before: UUID | None, limit: int
     ) -> tuple[TrustOfPlayer, UUID | None]:
-        """Everything about a player, with a page of the evidence; and where the next one begins. Staff leave a trace."""
+        """Everything about a player, with a page of the evidence; and where the next one begins. Staff leave a trace.
+
+        Raises: NoSuchPlayer.
+        """
+        await self._require(player_id)
         at = self._clock.now()
         async with self._database.transaction() as tx:
             row = await store.read(tx, player_id)
@@ -176,10 +174,11 @@ class Trust:
     async def decide(self, command: Decide, *, staff: Staff) -> MyStanding:
         """Does what staff decided, and answers an open appeal by it. Gives what the player reads now.
 
-        Raises: BadDecision.
+        Raises: BadDecision; NoSuchPlayer.
         """
         body = command.body
         _check(body, self._clock.now())
+        await self._require(command.player_id)
 
         async def run(tx: Tx, row: Row, at: datetime) -> MyStanding:
             before = (row.gate, row.score)
@@ -199,7 +198,9 @@ class Trust:
             )
             await store.write(tx, [row])
             await desk_store.decide(tx, kept)
-            did = staff.did(f"trust.{body.decision}", row.id, before=before, after=(row.gate, row.score), note=body.note)
+            did = staff.did(
+                f"trust.{body.decision}", row.id, before=before, after=(row.gate, row.score), note=body.note
+            )
             await self._audit.record(tx, [did])
             await self._outbox.append(tx, events, at=at)
             return self._shown(row, await desk_store.appeals(tx, row.id, limit=1))
@@ -245,6 +246,11 @@ class Trust:
         """How many players stand at each gate but the normal one."""
         async with self._database.read() as tx:
             return await store.counts(tx)
+
+    async def _require(self, player_id: UUID) -> None:
+        """Raises: NoSuchPlayer."""
+        if (await self._directory.found([str(player_id)]))[0] is None:
+            raise NoSuchPlayer
 
     async def _under_lock(self, player_id: UUID, run: Callable[[Tx, Row, datetime], Awaitable[R]]) -> R:
         """Runs something with a player's row, locked and as of now."""

@@ -1,4 +1,4 @@
-"""What becomes of a player's row when their state has changed: score, gate in force, when it changes next, who hears."""
+"""What becomes of a player's row when their state has changed: score, gate in force, when it changes next."""
 
 from __future__ import annotations
 

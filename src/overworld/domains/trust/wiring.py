@@ -26,11 +26,11 @@ class TrustParts(Struct, frozen=True, kw_only=True):
     """What trust contributes to the app.
 
     Run `folding` as the one fold named `folding.NAME`, behind what translates other domains' events into its facts,
-    and `recovery` in every process; feed `held.on_events` from the log's tail.
+    and `recovery` in every process; feed `standings.on_events` from the log's tail.
     """
 
     service: Trust
-    held: Standings
+    standings: Standings
     folding: Folding
     recovery: Recovery
     routes: list[ControllerRouterHandler]
@@ -44,15 +44,14 @@ def build(
     outbox: Outbox,
     audit: AuditTrail,
     directory: Directory,
-    held: Standings | None = None,
+    standings: Standings,
     rules: TrustRules,
     settings: TrustSettings,
 ) -> TrustParts:
     """Trust for a checked game definition, on a migrated database.
 
-    `held` comes from `standings` where others had to be given that door before the directory was there.
+    `standings` comes from `build_standings`: others are given that door before the directory is there.
     """
-    held = held or standings(database=database, settings=settings)
     service = Trust(
         database=database,
         clock=clock,
@@ -60,19 +59,19 @@ def build(
         outbox=outbox,
         audit=audit,
         directory=directory,
-        held=held,
+        standings=standings,
         rules=rules,
         settings=settings,
     )
     return TrustParts(
         service=service,
-        held=held,
+        standings=standings,
         folding=Folding(clock=clock, ids=ids, outbox=outbox, rules=rules),
         recovery=Recovery(service, every_s=settings.recover_every_s),
         routes=routes(service),
     )
 
 
-def standings(*, database: Database, settings: TrustSettings) -> Standings:
+def build_standings(*, database: Database, settings: TrustSettings) -> Standings:
     """The door that tells where players stand."""
     return Standings(database=database, cached_max=settings.standings_cached_max)

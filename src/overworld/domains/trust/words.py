@@ -11,7 +11,7 @@ from overworld.kernel.standing import Gate
 MEANINGS: Mapping[Gate, str] = MappingProxyType(
     {
         Gate.NORMAL: "Everything counts as it should.",
-        Gate.REDUCED: "You can play on, but what you collect pays less for now, because some of your play looked unusual.",
+        Gate.REDUCED: "You can play on, but what you collect pays less for now: some of your play looked unusual.",
         Gate.REVIEW: "You can play on, but what you collect is held back until somebody has looked at your play.",
         Gate.REFUSED: "You cannot collect anything for now, because your play looks as if your position were made up.",
     }
