@@ -14,6 +14,7 @@ from bench.prove.fairplay.group import Group, Place, with_usual_life
 from bench.prove.fairplay.phone import report
 from bench.prove.fairplay.receiver import STREET, sense
 from bench.prove.fairplay.travel import CYCLE, WALK, Path, travel
+from bench.stage import START_US
 
 _M_E7 = 1e7 / 111_195.0
 _LATER_S = (30.0, 900.0)

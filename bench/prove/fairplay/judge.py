@@ -12,6 +12,7 @@ from msgspec import Struct, field
 
 from bench.prove.fairplay.crowd import Crowd
 from bench.prove.fairplay.features import Features
+from bench.prove.fairplay.logged import Found, in_short
 from bench.prove.fairplay.world import Occasion, World, number_of, player_id
 from bench.stage import START_US
 from overworld.domains.trust.core import Core
@@ -33,7 +34,7 @@ class Judged(Struct):
 
     world: World
     suspected_us: dict[int, int] = field(default_factory=dict)
-    evidence: dict[int, Counter[str]] = field(default_factory=dict)
+    evidence: dict[int, list[Found]] = field(default_factory=dict)
     features: Features = field(default_factory=Features)
     facts: Counter[str] = field(default_factory=Counter)
     digest: str = ""
@@ -83,7 +84,7 @@ class _Core:
         made, player = self._made, number_of(evidence.player_id)
         standing = self._core.standing(evidence.player_id, at_us=at_us)
         self._digest.update(f"{player} {evidence.kind} {at_us} {standing.score!r} {standing.gate}\n".encode())
-        made.evidence.setdefault(player, Counter())[evidence.kind] += 1
+        made.evidence.setdefault(player, []).append(in_short(evidence))
         if standing.gate is not Gate.NORMAL:
             made.suspected_us.setdefault(player, at_us)
 

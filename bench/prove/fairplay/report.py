@@ -44,7 +44,7 @@ def _of_kind(judged: Judged, kind: str, numbers: list[int]) -> OfKind:
     evidence: Counter[str] = Counter()
     for number in numbers:
         if number in judged.suspected_us:
-            evidence.update(set(judged.evidence[number]))
+            evidence.update({kind for kind, *_ in judged.evidence[number]})
     middle = round(float(np.median(after_s)), 1) if after_s else None
     return OfKind(kind, len(numbers), len(after_s), middle, dict(evidence.most_common()))
 

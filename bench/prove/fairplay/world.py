@@ -57,14 +57,15 @@ class _Kept:
 
 
 class World:
-    """An engine with a crowd in it. `accepted` tells of each of the crowd's fixes whether it was, (n,)."""
+    """An engine with a crowd in it. `accepted` tells of each of the crowd's fixes whether it was, (n,); `paid_us` when
+    claims of a player, by number, were paid."""
 
     def __init__(self, crowd: Crowd) -> None:
         self.crowd = crowd
         self.accepted: NDArray[np.bool_] = np.zeros(crowd.fixes.size, np.bool_)
         settings = WorldSettings(players_max=max(1_024, len(crowd.kinds)))
         self.stage = Stage(players=len(crowd.kinds), settings=settings, rules=InterestRules())
-        self.earned = np.zeros(len(crowd.kinds), np.int64)
+        self.paid_us: dict[int, list[int]] = {}
         self.claims_refused = 0
         self._clock = FixedClock(from_us(START_US))
         self._kept = _Kept()
@@ -151,7 +152,7 @@ class World:
         if engine.players.at_us[slot] < young_us or not engine.earning([slot])[0]:
             self.claims_refused += 1
             return None
-        self.earned[player] = at_us
+        self.paid_us.setdefault(player, []).append(at_us)
         return CollectibleCollected(
             player_id=player_id(player),
             collectible_id=f"{player}-{at_us}",
