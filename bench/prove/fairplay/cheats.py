@@ -109,7 +109,8 @@ def replayed(chance: Generator, record: NDArray[Any], player: int, *, later_s: f
 def between(chance: Generator, record: NDArray[Any], player: int, *, later_s: float) -> NDArray[Any]:
     """A record played back by a tool that moves on straight lines between every eighth of its points, each second."""
     kept = record[::8]
-    told_us = np.arange(int(kept["time_us"][0]), int(kept["time_us"][-1]), 1_000_000)
+    first_us = int(kept["time_us"][0]) + int(chance.integers(0, 1_000_000))  # a second of its own
+    told_us = np.arange(first_us, int(kept["time_us"][-1]), 1_000_000)
     copy = np.resize(record, told_us.size)
     copy["player"] = player
     for name in ("lat_e7", "lng_e7"):

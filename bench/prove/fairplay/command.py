@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
-from bench.prove.fairplay.crowd import HARD, Crowd, crowd, why_hard
+from bench.prove.fairplay.crowd import HARD, crowd, why_hard
 from bench.prove.fairplay.flights import flights
 from bench.prove.fairplay.journeys import prove_flights, prove_tracks
 from bench.prove.fairplay.judge import Judged, judge
@@ -70,8 +70,11 @@ def fairplay(
 async def _prove(
     players: int, cheaters: float, *, logged: int, tracks: int, flyers: int, windows: Path | None, seed: int
 ) -> Outcome:
-    outcome = await detect(crowd(players=players, cheaters_share=cheaters, seed=seed, hard_each=_HARD_EACH), windows)
-    parts = [outcome]
+    whole = crowd(players=players, cheaters_share=cheaters, seed=seed, hard_each=_HARD_EACH)
+    judged = await judge(whole)
+    if windows is not None:
+        await asyncio.to_thread(windows.write_text, "\n".join(judged.features.lines()) + "\n")
+    parts = [detected(judged, again=await judge(whole))]
     if logged:
         async with own_database() as database:
             parts.append(await through_the_log(players=logged, seed=seed, database=database))
@@ -85,18 +88,14 @@ async def _prove(
     return Outcome(figures, [fault for part in parts for fault in part.faults])
 
 
-async def detect(whole: Crowd, windows: Path | None = None) -> Outcome:
-    """Who of a crowd is suspected, kind by kind, and that it is so each time."""
-    judged = await judge(whole)
-    again = await judge(whole)
+def detected(judged: Judged, *, again: Judged) -> Outcome:
+    """Who of a crowd was suspected, kind by kind, and that it was so both times."""
     honest, cheats, hard = split(by_kind(judged))
     for title, kinds in (("honest", honest), ("cheaters", cheats), ("hard kinds", hard)):
         for line in table(title, kinds):
             say(line)
     for kind in HARD:
         say(f"  {kind}: {why_hard(kind)}")
-    if windows is not None:
-        windows.write_text("\n".join(judged.features.lines()) + "\n")
     found = faults(honest, cheats)
     if judged.digest != again.digest:
         found.append(f"the same crowd was judged twice, to {judged.digest} and to {again.digest}")

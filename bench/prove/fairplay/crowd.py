@@ -42,8 +42,9 @@ CHEATS: Mapping[str, tuple[float, Callable[[Place], Group]]] = {
     "teleporter_waits": (0.11, fakers.patient_teleporters),
     "joystick": (0.12, fakers.joysticks),
     "joystick_jitter": (0.11, fakers.noisy_joysticks),
-    "replayer": (0.11, fakers.replayers),
-    "replayer_warped": (0.10, fakers.warped_replayers),
+    "replayer": (0.10, fakers.replayers),
+    "replayer_warped": (0.06, fakers.warped_replayers),
+    "replayer_between": (0.05, fakers.interpolating_replayers),
     "interval_bot": (0.12, fakers.interval_bots),
     "account_farm": (0.12, fakers.farms),
     "mock_app": (0.05, fakers.mock_apps),
@@ -53,7 +54,6 @@ CHEATS: Mapping[str, tuple[float, Callable[[Place], Group]]] = {
 
 HARD: Mapping[str, Callable[[Place], Group]] = {
     "replayer_noise": fakers.noisy_replayers,
-    "replayer_between": fakers.interpolating_replayers,
     "teleporter_closed": fakers.teleporters_unseen_on_the_way,
     "random_bot": fakers.random_bots,
 }
@@ -61,7 +61,6 @@ HARD: Mapping[str, Callable[[Place], Group]] = {
 
 _WHY_HARD = {
     "replayer_noise": "a track with fresh noise is what two people on one path send; it must stay normal",
-    "replayer_between": "nobody else sent these very places; only its straight lines at an even pace speak",
     "teleporter_closed": "the app is closed until the way could have been driven: so does who takes a train",
     "random_bot": "a real walk, and claims at exponential intervals: so does a busy player",
 }
