@@ -10,7 +10,7 @@ import pytest
 from overworld.app.game import GameErrors, check, found
 from overworld.domains.ledger.rules import limits_of
 from overworld.domains.ledger.types import SendLimits
-from overworld.domains.world.types import InterestRules
+from overworld.domains.world.types import InterestRules, TravelMode
 from overworld.kernel.money import Currency
 
 GOOD = """\
@@ -47,6 +47,15 @@ def errors_of(folder: Path, text: str) -> list[str]:
     with pytest.raises(GameErrors) as refused:
         check(written(folder, text))
     return [str(error) for error in refused.value.errors]
+
+
+def test_a_game_names_its_travel_modes(tmp_path):
+    modes = "[movement.modes.walk]\nspeed_max_km_h = 12\n[movement.modes.car]\nspeed_max_km_h = 130\nearns = false\n"
+    game = check(written(tmp_path, GOOD.replace("[routes]", f"{modes}[routes]")))
+    assert game.movement.modes == {
+        "walk": TravelMode(speed_max_km_h=12),
+        "car": TravelMode(speed_max_km_h=130, earns=False),
+    }
 
 
 def test_ore_has_the_documented_defaults():
@@ -222,6 +231,11 @@ def test_everything_wrong_is_found_at_once_with_its_line(tmp_path):
         ("[currencies.pearl]\nscale = 2", "[currencies]", "line 8: currencies: has 0 entries; allowed: at least 1"),
         ("[currencies.pearl]\nscale = 2", "[currencies]\npearl = 2", "line 9: currencies.pearl: must be a table"),
         ("[routes]", "[movement]\nspeed_max_km_h = 900\nteleport_km_h = 800\n[routes]", "line 5: movement: teleport_"),
+        (
+            "[routes]",
+            "[movement.modes.car]\nspeed_max_km_h = 200\n[routes]",
+            "line 5: movement: no mode's speed_max_km_h may be above that of all movement",
+        ),
         (
             "[routes]",
             "[interest]\nvisible_max = 0\n[routes]",

@@ -12,6 +12,7 @@ from overworld.app.doors import (
     CellViews,
     CollectAction,
     CollectiblesAround,
+    TrustProgress,
 )
 from overworld.app.game import Game
 from overworld.app.settings import Settings
@@ -293,6 +294,7 @@ def _trust(platform: Platform, *, accounts: Accounts, standings: Standings) -> T
         outbox=platform.outbox,
         audit=platform.audit.trail,
         directory=accounts.directory,
+        progress=TrustProgress(),
         standings=standings,
         rules=platform.game.trust,
         settings=platform.settings.trust,

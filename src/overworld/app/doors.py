@@ -13,13 +13,15 @@ from overworld.domains.gameplay.boards.scoring import NAME as BOARDS
 from overworld.domains.gameplay.boards.scoring import TOPICS as BOARDS_TOPICS
 from overworld.domains.gameplay.messages import ClaimCollectible
 from overworld.domains.gameplay.service import Gameplay
+from overworld.domains.trust.folding import NAME as TRUST
 from overworld.domains.world.messages import EntityNearby
 from overworld.domains.world.service import World
+from overworld.flows.facts_to_trust import TOPICS as TRUST_TOPICS
 from overworld.kernel.clock import Clock
 from overworld.kernel.identity import Answer, Principal, Scope
 from overworld.kernel.ports import Tx
 from overworld.kernel.standing import UNSUSPECTED, Standing
-from overworld.platform.eventlog.store import has_passed
+from overworld.platform.eventlog.store import has_passed, read_until
 from overworld.platform.http.errors import KeyRequired
 
 
@@ -46,6 +48,14 @@ class BoardsProgress:
     async def has_passed(self, tx: Tx, before: datetime) -> bool:
         """Whether everything is counted that happened before a time."""
         return await has_passed(tx, BOARDS, topics=frozenset(BOARDS_TOPICS), before=before)
+
+
+class TrustProgress:
+    """How far the fold of the log into standings has come."""
+
+    async def judged_until(self, tx: Tx, now: datetime) -> datetime | None:
+        """Until when everything is judged that happened."""
+        return await read_until(tx, TRUST, topics=frozenset(TRUST_TOPICS), now=now)
 
 
 class CollectibleAround(EntityNearby, frozen=True, kw_only=True):

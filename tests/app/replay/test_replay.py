@@ -15,7 +15,18 @@ from tests.app.replay.test_gpx import GOOD, TRACKS, gpx, point
 pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
 
 FILES = sorted(TRACKS.glob("*.gpx"))
-FIELDS = ["file", "fixes", "sent", "accepted", "refused", "metres", "coins_seen", "coins_collected", "earned"]
+FIELDS = [
+    "file",
+    "fixes",
+    "sent",
+    "accepted",
+    "refused",
+    "metres",
+    "coins_seen",
+    "coins_collected",
+    "earned",
+    "standing",
+]
 LAKE = "cerknicko-jezero.gpx"
 QUICKLY = ("--speed", "1000000")
 SHORT = TRACKS / "track_with_speed.gpx"

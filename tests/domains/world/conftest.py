@@ -49,13 +49,14 @@ def warm_kernels():
 def open_field():
     """Makes a field, with other settings or parts if asked."""
 
-    def made(*, database: Any = None, outbox: Any = None, sources=(), **settings) -> Field:
+    def made(*, database: Any = None, outbox: Any = None, sources=(), rules=None, **settings) -> Field:
         clock = FixedClock(START)
         parts = build(
             database=database,
             clock=clock,
             outbox=outbox,
             settings=WorldSettings(**settings),
+            rules=rules,
             sources=sources,
         )
         return Field(parts, clock)

@@ -16,6 +16,7 @@ from rich.table import Table
 
 from overworld.app.replay.walk import Walked
 from overworld.client import Api, Page
+from overworld.kernel.standing import Gate
 
 _PAGE = 200
 
@@ -50,7 +51,7 @@ async def ledger_faults(api: Api, walked: Walked, *, moved: Mapping[str, Decimal
     expected = {currency: amount for currency, amount in due.items() if amount}
     faults = [f"balance is {held}, it should be {expected}"] if held != expected else []
     posted = Counter((line.amount, line.currency) for line in await _history(api) if line.code == "collect")
-    noted = Counter((one.amount, one.currency) for one in walked.collected)
+    noted = Counter((one.amount, one.currency) for one in walked.collected if not one.held)
     return faults + [
         f"{amount} {currency}: collected {noted[amount, currency]} times, posted {posted[amount, currency]} times"
         for amount, currency in sorted(posted | noted)
@@ -92,6 +93,7 @@ def _columns(noun: str) -> dict[str, Any]:
         "refused": lambda w: ", ".join(f"{n} {reason}" for reason, n in sorted(w.refused.items())) or "0",
         "walked": lambda w: f"{w.metres:,.0f} m",
         f"{noun}": lambda w: f"{len(w.collected)} of {len(w.seen)}",
+        "standing": lambda w: w.standing.value,
         "earned": lambda w: ", ".join(f"{amount} {code}" for code, amount in sorted(w.earned.items())) or "0",
     }
 
@@ -108,6 +110,7 @@ def total(walks: Sequence[Walked]) -> Walked:
         whole.seen |= walked.seen
         whole.collected += walked.collected
         whole.claims_refused += walked.claims_refused
+        whole.standing = max(whole.standing, walked.standing, key=list(Gate).index)
     return whole
 
 
@@ -123,6 +126,7 @@ def as_json(walked: Walked, *, noun: str) -> dict[str, Any]:
         f"{noun}_seen": len(walked.seen),
         f"{noun}_collected": len(walked.collected),
         "earned": {currency: str(amount) for currency, amount in walked.earned.items()},
+        "standing": walked.standing.value,
     }
 
 

@@ -17,6 +17,7 @@ from overworld.app.console import OutConsole
 from overworld.app.link import KeyNotHonoured, Link
 from overworld.app.replay.gpx import BadTrack, Track, read_track
 from overworld.app.replay.report import ledger_faults, table, write_json
+from overworld.app.replay.standing import standing_after
 from overworld.app.replay.walk import Walk, Walked
 from overworld.client import Closed, Refused, Unreachable
 
@@ -90,6 +91,7 @@ async def _walk_all(tracks: Sequence[Track], *, server: str, key: str, speed: fl
 async def _walk(track: Track, *, server: str, key: str, speed: float, moved: Callable[[], None]) -> Replayed:
     async with Link(server, key=key) as link:
         walked = await Walk(track, link, speed=speed, moved=moved).run()
+        walked.standing = await standing_after(link.api)
         return Replayed(walked, link.start.game.collectibles, await ledger_faults(link.api, walked))
 
 

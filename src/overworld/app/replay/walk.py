@@ -15,6 +15,7 @@ from overworld.app.replay.gpx import Track, TrackPoint
 from overworld.client import Collected, CollectibleCollected, CollectiblesNearby, Event, Fix, Refused
 from overworld.geo import cells, sphere
 from overworld.kernel.clock import from_us
+from overworld.kernel.standing import Gate
 
 _ACCURACY_M = 10.0
 _SNAPSHOT_WAIT_S = 5.0
@@ -32,12 +33,15 @@ class Walked(Struct, kw_only=True):
     seen: set[str] = field(default_factory=set)
     collected: list[Collected] = field(default_factory=list)
     claims_refused: Counter[str] = field(default_factory=Counter)
+    standing: Gate = Gate.NORMAL
 
     @property
     def earned(self) -> dict[str, Decimal]:
-        """What was collected, by currency."""
+        """What was collected, by currency; what is held for review is not earned yet."""
         total: dict[str, Decimal] = {}
         for one in self.collected:
+            if one.held:
+                continue
             total[one.currency] = total.get(one.currency, Decimal(0)) + Decimal(one.amount)
         return total
 

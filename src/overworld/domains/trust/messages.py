@@ -113,7 +113,8 @@ class AppealSeen(Struct, frozen=True, kw_only=True):
 class MyStanding(Struct, frozen=True, kw_only=True):
     """Where a player stands: the gate, what it means, why, and until when if nothing more happens.
 
-    `until` is null at the normal gate. `decided` says that somebody set the gate, whose words are in `note`.
+    `until` is null at the normal gate. `decided` says that somebody set the gate, whose words are in `note`. It is as
+    of `at`, with all that had happened by `judged_until`; that is null on a server that has not begun to judge.
     """
 
     gate: Gate
@@ -124,6 +125,8 @@ class MyStanding(Struct, frozen=True, kw_only=True):
     note: str | None
     may_appeal: bool
     appeal: AppealSeen | None
+    at: datetime
+    judged_until: datetime | None
 
 
 class MarkSeen(Struct, frozen=True, kw_only=True):

@@ -27,6 +27,8 @@ _SMOOTH_NOISE_M = 1.0
 _SMOOTH_SPEED_M_S = 1.0
 _STRAIGHT_TURN_DEG = 20.0
 _STRAIGHT_NOISE_M = 0.3
+_STRAIGHT_MIN_M = 40.0
+_STEPS_MIN = 3
 _TELEPORTS_MIN = 5
 _BREAKS_MIN = 2
 _JUMPS_KEPT = 16
@@ -214,11 +216,13 @@ def _shape(window: Window, rules: TrustRules) -> Iterator[Sighting]:
     if window.accepted < FIXES_MIN or window.moving_s < _MOVING_MIN_S or window.moved_m <= 0:
         return
     spread_m_s = window.speed_cv * window.speed_mean_m_s
-    smooth = 1 - max(window.noise_m / _SMOOTH_NOISE_M, spread_m_s / _SMOOTH_SPEED_M_S)
+    # Places that are sent twice tell no noise.
+    smooth = 1 - max(window.noise_m / _SMOOTH_NOISE_M, spread_m_s / _SMOOTH_SPEED_M_S) if window.noise_m > 0 else 0.0
     bent = 1 - window.straight_m / window.moved_m
     straight = 1 - max(window.turn_rms_deg / _STRAIGHT_TURN_DEG, 100 * bent)
-    on_foot = window.speed_mean_m_s < _ON_FOOT_MAX_M_S and window.noise_m < _STRAIGHT_NOISE_M
-    if straight > rules.pattern_min and on_foot:
+    long_enough = window.moved_m >= max(_STRAIGHT_MIN_M, _STEPS_MIN * 2 * window.accuracy_mean_m)
+    on_foot = window.speed_mean_m_s < _ON_FOOT_MAX_M_S and 0 < window.noise_m < _STRAIGHT_NOISE_M
+    if straight > rules.pattern_min and on_foot and long_enough:
         yield Sighting(
             Kind.STRAIGHT_LINE,
             1.0,

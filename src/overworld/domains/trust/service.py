@@ -9,7 +9,7 @@ from typing import TypeVar
 from uuid import UUID
 
 from overworld.domains.trust import desk_store, scoring, store
-from overworld.domains.trust.desk_store import AppealRow, DecisionRow, SuspectRow
+from overworld.domains.trust.desk_store import DecisionRow, SuspectRow
 from overworld.domains.trust.errors import AlreadyAppealed, BadDecision, NoSuchPlayer, NothingToAppeal
 from overworld.domains.trust.messages import (
     Appeal,
@@ -23,7 +23,7 @@ from overworld.domains.trust.messages import (
     TrustDecided,
     TrustOfPlayer,
 )
-from overworld.domains.trust.ports import Directory
+from overworld.domains.trust.ports import Directory, Progress
 from overworld.domains.trust.showing import appeal_seen, decision_seen, evidence_seen
 from overworld.domains.trust.standing import ends_at, settle
 from overworld.domains.trust.standings import Standings
@@ -58,6 +58,7 @@ class Trust:
         outbox: Outbox,
         audit: AuditTrail,
         directory: Directory,
+        progress: Progress,
         standings: Standings,
         rules: TrustRules,
         settings: TrustSettings,
@@ -68,6 +69,7 @@ class Trust:
         self._outbox = outbox
         self._audit = audit
         self._directory = directory
+        self._progress = progress
         self._standings = standings
         self._rules = rules
         self._settings = settings
@@ -77,14 +79,13 @@ class Trust:
         return await self._standings.standings(player_ids)
 
     async def mine(self, player_id: UUID) -> MyStanding:
-        """A player's standing in plain words. Two round trips."""
+        """A player's standing in plain words. Three round trips."""
         async with self._database.read() as tx:
-            row = await store.read(tx, player_id)
-            appeals = await desk_store.appeals(tx, player_id, limit=1)
-        return self._shown(row, appeals)
+            return await self._shown(tx, await store.read(tx, player_id))
 
-    def _shown(self, row: Row, appeals: Sequence[AppealRow]) -> MyStanding:
+    async def _shown(self, tx: Tx, row: Row) -> MyStanding:
         at = self._clock.now()
+        appeals = await desk_store.appeals(tx, row.id, limit=1)
         is_normal = row.gate is Gate.NORMAL
         latest = appeals[0] if appeals else None
         return MyStanding(
@@ -96,6 +97,8 @@ class Trust:
             note=None if row.decided is None else row.decided.note,
             may_appeal=not is_normal and (latest is None or latest.answered_at is not None),
             appeal=None if latest is None else appeal_seen(latest),
+            at=at,
+            judged_until=await self._progress.judged_until(tx, at),
         )
 
     def _reasons(self, row: Row, at: datetime) -> list[ReasonSeen]:
@@ -203,7 +206,7 @@ class Trust:
             )
             await self._audit.record(tx, [did])
             await self._outbox.append(tx, events, at=at)
-            return self._shown(row, await desk_store.appeals(tx, row.id, limit=1))
+            return await self._shown(tx, row)
 
         return await self._under_lock(command.player_id, run)
 

@@ -116,6 +116,7 @@ class Window(Struct, frozen=True, kw_only=True, gc=False):
     cell: str = ""
     shingles: tuple[int, ...] = ()
     own_timeline: bool = False
+    refused_streak: int = 0
 
 
 class Refused(Struct, frozen=True, kw_only=True, gc=False):

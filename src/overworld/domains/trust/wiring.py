@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from overworld.domains.trust.folding import Folding
 from overworld.domains.trust.jobs import Recovery
-from overworld.domains.trust.ports import Directory
+from overworld.domains.trust.ports import Directory, Progress
 from overworld.domains.trust.routes import routes
 from overworld.domains.trust.service import Trust
 from overworld.domains.trust.standings import Standings
@@ -44,6 +44,7 @@ def build(
     outbox: Outbox,
     audit: AuditTrail,
     directory: Directory,
+    progress: Progress,
     standings: Standings,
     rules: TrustRules,
     settings: TrustSettings,
@@ -59,6 +60,7 @@ def build(
         outbox=outbox,
         audit=audit,
         directory=directory,
+        progress=progress,
         standings=standings,
         rules=rules,
         settings=settings,

@@ -54,7 +54,8 @@ FIX = np.dtype(
     ]
 )
 
-_PLACE = (("x", "<f8"), ("y", "<f8"), ("z", "<f8"), ("time_us", "<i8"), ("accuracy_m", "<f8"))
+_PLACES = ("", "mark_", "next_", "new_")
+_PLACE = (("x", "<f8"), ("y", "<f8"), ("z", "<f8"), ("time_us", "<i8"))
 
 # What is remembered of a player to judge the next fix: the last good fix; the two older ones that speed is measured
 # from (`mark_`, and `next_` that takes its place); and the place refused fixes speak for (`new_`). `begins` says that
@@ -62,11 +63,9 @@ _PLACE = (("x", "<f8"), ("y", "<f8"), ("z", "<f8"), ("time_us", "<i8"), ("accura
 # the number of the game's travel mode that it makes, with its `acceleration_max_m_s2` (0 in a game without modes).
 TRACK = np.dtype(
     [
-        *_PLACE,
+        *((f"{which}{name}", kind) for which in _PLACES for name, kind in _PLACE),
         ("speed_m_s", "<f8"),
-        *((f"mark_{name}", kind) for name, kind in _PLACE),
-        *((f"next_{name}", kind) for name, kind in _PLACE),
-        *((f"new_{name}", kind) for name, kind in _PLACE),
+        *((f"{which}accuracy_m", "<f4") for which in _PLACES),
         *((f"velocity_{name}", "<f4") for name in ("x", "y", "z")),
         ("acceleration_max_m_s2", "<f4"),
         ("new_since_us", "<i8"),

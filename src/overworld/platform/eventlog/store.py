@@ -188,6 +188,22 @@ async def has_passed(tx: Tx, consumer: str, *, topics: frozenset[str], before: d
     return passed
 
 
+_UNREAD_SINCE = """
+SELECT outbox.at FROM eventlog.cursor
+LEFT JOIN LATERAL (
+    SELECT at FROM eventlog.outbox
+    WHERE topics && $2 AND (outbox.stamp, outbox.id) > (cursor.stamp, cursor.id)
+    ORDER BY outbox.stamp, outbox.id LIMIT 1
+) AS outbox ON true
+WHERE consumer = $1"""
+
+
+async def read_until(tx: Tx, consumer: str, *, topics: frozenset[str], now: datetime) -> datetime | None:
+    """Until when a consumer has read all that is committed of some topics; None before it has begun."""
+    row = await tx.fetchrow(_UNREAD_SINCE, consumer, sorted(topics))
+    return None if row is None else row["at"] or now
+
+
 _LAG = """
 SELECT cursor.consumer, cursor.moved_at, unread.batches_behind, unread.oldest_at,
        (SELECT count(*) FROM eventlog.dead_letter WHERE dead_letter.consumer = cursor.consumer) AS dead_letters
