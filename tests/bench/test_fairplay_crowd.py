@@ -89,7 +89,7 @@ def test_who_walks_together_stays_together_but_not_in_one_place():
 
 
 def test_a_replayed_track_names_the_very_places_of_an_honest_one_after_it(small):
-    whose = {}
+    whose: dict[tuple[int, int], str] = {}
     for row in small.fixes:
         kind = small.kinds[row["player"]]
         if kind in {"recorded", "replayer", "replayer_warped"}:

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from hashlib import sha256
 from random import Random
+from typing import cast
 
 import numpy as np
 from msgspec import Struct, field
@@ -24,6 +25,8 @@ from overworld.kernel.events import enclose
 from overworld.kernel.ids import IdSource
 from overworld.kernel.ports import Tx
 from overworld.kernel.standing import Gate, Standing
+
+_NO_TX = cast(Tx, None)  # the core needs none
 
 
 class Judged(Struct):
@@ -102,7 +105,7 @@ async def judge(crowd: Crowd, *, keep: Callable[[Occasion], None] | None = None)
             keep(occasion)
         if isinstance(occasion.event, MovementObserved):
             made.features.add(crowd.kinds[number_of(occasion.event.player_id)], occasion.event)
-        await door.apply(None, [enclose(occasion.event, id=ids(), at=from_us(occasion.at_us))])
+        await door.apply(_NO_TX, [enclose(occasion.event, id=ids(), at=from_us(occasion.at_us))])
     made.digest = core.digest()
     made.standings = core.standings(len(crowd.kinds), at_us=made.world.stage.now_us)
     return made

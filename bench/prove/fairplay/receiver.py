@@ -84,7 +84,7 @@ def _wander(chance: Generator, path: Path, error_m: F64) -> F64:
     """One axis of the lasting error, metres, (n, seconds)."""
     count, seconds = path.east_m.shape
     slow = _process(chance, count, seconds, 0.75 * error_m, 60.0)
-    keeps = np.exp(-1 / chance.uniform(10, 40, count)[:, None] - path.speed_m_s / _REFLECTION_M)
+    keeps = np.exp(-1 / drawn(chance, (10, 40), count)[:, None] - path.speed_m_s / _REFLECTION_M)
     quick = np.zeros((count, seconds))
     quick[:, 0] = error_m * 0.6 * chance.standard_normal(count)
     for second in range(1, seconds):
