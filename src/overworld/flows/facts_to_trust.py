@@ -13,14 +13,13 @@ from msgspec import Struct
 
 from overworld.domains.accounts.messages import SignedIn as AccountSignedIn
 from overworld.domains.gameplay.messages import CollectibleCollected
-from overworld.domains.trust.types import Claimed, Fact, Refused, SignedIn, Window
-from overworld.domains.world.messages import MovementObserved, MovementRejected
+from overworld.domains.trust.types import Claimed, Fact, SignedIn, Window
+from overworld.domains.world.messages import MovementObserved
 from overworld.kernel.clock import to_us
 from overworld.kernel.events import Envelope
 from overworld.kernel.ports import Tx
 
 _PLACE_BYTES = 16
-_FAST = frozenset({"teleport", "too_fast"})
 _SIGNED = 1 << 64
 _SAME = tuple(sorted(set(MovementObserved.__struct_fields__) & set(Window.__struct_fields__) - {"shingles"}))
 
@@ -41,7 +40,6 @@ class _Claim(Struct):
 
 _claim = msgspec.json.Decoder(_Claim).decode
 _observed = msgspec.json.Decoder(MovementObserved).decode
-_rejected = msgspec.json.Decoder(MovementRejected).decode
 _signed_in = msgspec.json.Decoder(AccountSignedIn).decode
 
 
@@ -53,7 +51,7 @@ class FactsToTrust:
 
     async def apply(self, tx: Tx, envelopes: Sequence[Envelope]) -> None:
         """Takes events in their order."""
-        facts = [fact for one in envelopes if (read := _READ.get(one.topic)) and (fact := read(one)) is not None]
+        facts = [read(one) for one in envelopes if (read := _READ.get(one.topic)) is not None]
         if facts:
             await self._folding.apply(tx, facts)
 
@@ -72,19 +70,6 @@ def window(event: MovementObserved, at_us: int) -> Window:
 
 def _window(envelope: Envelope) -> Window:
     return window(_observed(envelope.data), to_us(envelope.at))
-
-
-def _refused(envelope: Envelope) -> Refused | None:
-    event = _rejected(envelope.data)
-    if event.reason not in _FAST:
-        return None
-    return Refused(
-        player_id=event.player_id,
-        at_us=to_us(envelope.at),
-        recorded_us=to_us(event.recorded_at),
-        lat_deg=event.lat_deg,
-        lng_deg=event.lng_deg,
-    )
 
 
 def _claimed(envelope: Envelope) -> Claimed:
@@ -112,9 +97,8 @@ def _signed(number: int) -> int:
     return number - _SIGNED if number >= _SIGNED >> 1 else number
 
 
-_READ: Mapping[str, Callable[[Envelope], Fact | None]] = {
+_READ: Mapping[str, Callable[[Envelope], Fact]] = {
     MovementObserved.topic: _window,
-    MovementRejected.topic: _refused,
     CollectibleCollected.topic: _claimed,
     AccountSignedIn.topic: _came,
 }

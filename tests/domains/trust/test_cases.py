@@ -10,9 +10,10 @@ from random import Random
 from uuid import UUID
 
 import pytest
+from msgspec.structs import replace
 
 from overworld.domains.trust.core import Core
-from overworld.domains.trust.types import Claimed, Fact, Refused, SignedIn, Window
+from overworld.domains.trust.types import Claimed, Fact, SignedIn, Window
 from overworld.kernel.standing import Gate
 from tests.domains.trust.court import ANN, BEN, LJUBLJANA, MINUTE_US, NOON_US, SEOUL, away, mocked, smooth, window
 
@@ -49,9 +50,9 @@ def canyon(minute: int) -> Window:
 
 
 def tunnel(minute: int) -> Window:
-    """What waited comes late, all at once, and the clock seems to jump."""
+    """What waited comes late, all at once."""
     if minute % 10 < 4:
-        return window(ANN, minute, fixes=20, accepted=8, refused={"time_stale": 10, "inaccurate": 2}, clock_jumps=2)
+        return window(ANN, minute, fixes=20, accepted=8, refused={"time_stale": 10, "inaccurate": 2})
     return walk(minute)
 
 
@@ -60,7 +61,6 @@ def flight() -> Iterable[Fact]:
     yield from (window(ANN, minute) for minute in range(60))
     for minute in range(180, 191):
         yield window(ANN, minute, accepted=0, refused={"too_fast": 60}, refused_streak=60, moving_s=0)
-        yield Refused(player_id=ANN, at_us=at(minute), recorded_us=at(minute), lat_deg=35.68, lng_deg=139.7)
     yield from (window(ANN, minute, cell=SEOUL) for minute in range(191, 250))
 
 
@@ -76,14 +76,9 @@ def flights_every_five_minutes() -> Iterable[Fact]:
 
 
 def teleports() -> Iterable[Fact]:
-    """A new city every two minutes: never long enough in one place to be believed."""
+    """Somewhere else every other minute: never long enough in one place to be believed."""
     yield window(ANN, 0)
-    for minute in range(1, 12):
-        yield away(ANN, minute)
-        for second in (0, 20, 40):
-            there = (minute // 2 * 17 % 60, minute // 2 * 41 % 180)
-            when_us = at(minute) + second * 1_000_000
-            yield Refused(player_id=ANN, at_us=when_us, recorded_us=when_us, lat_deg=there[0], lng_deg=there[1])
+    yield from (replace(away(ANN, minute), leaps=minute % 2) for minute in range(1, 12))
 
 
 def two_continents() -> Iterable[Fact]:
@@ -121,7 +116,10 @@ def farm(player_id: UUID) -> Play:
         for minute in range(10):
             for account in (ANN, BEN, UUID(int=9)):
                 shift = 0.01 * account.int
-                yield window(account, minute + shift, shingles=tuple(range(10 * minute, 10 * minute + 6)))
+                ages_s = tuple(5.0 * k - 0.6 * account.int for k in range(6))
+                yield window(
+                    account, minute + shift, shingles=tuple(range(10 * minute, 10 * minute + 6)), shingle_ages_s=ages_s
+                )
 
     assert player_id in (ANN, BEN)
     return play
@@ -178,7 +176,9 @@ HONEST: dict[str, Play] = {
     "resting phone": minutes(rest),
     "one glitch": lambda: [window(ANN, 0, accepted=57, refused={"teleport": 3}), *minutes(walk)()],
     "clock ahead": minutes(lambda minute: window(ANN, minute, accepted=0, refused={"time_future": 60}, moving_s=0)),
-    "clock back": minutes(lambda minute: window(ANN, minute, accepted=30, refused={"time_order": 30}, clock_jumps=1)),
+    "clock back": minutes(
+        lambda minute: window(ANN, minute, accepted=30, refused={"time_order": 30}, clock_jumps=minute == 5)
+    ),
     "wrong clock": minutes(lambda minute: window(ANN, minute, clock_offset_s=-75.0)),
     "duplicate": minutes(lambda minute: window(ANN, minute, fixes=120, accepted=60, refused={"time_order": 60})),
     "exactly one fix a second": minutes(lambda minute: window(ANN, minute, interval_cv=0.0)),
@@ -206,7 +206,7 @@ CHEATS: dict[str, tuple[Play, int, Gate]] = {
     "the same on two servers": (two_continents_on_two_servers, 12, REFUSED),
     "who leads a farm": (farm(ANN), 10, REFUSED),
     "regular-interval bot": (rhythm(0.05), 40, REVIEW),
-    "clock games": (minutes(lambda minute: window(ANN, minute, clock_jumps=6), 20), 20, REDUCED),
+    "clock games": (minutes(lambda minute: window(ANN, minute, clock_jumps=1), 10), 10, REDUCED),
 }
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from overworld.domains.trust import scoring
 from overworld.domains.trust.core import Core
 from overworld.domains.trust.rules import Sighting, of_accounts, of_claims
-from overworld.domains.trust.types import Claimed, Kind, Mark, PlayerState, Refused, TrustRules, Window
+from overworld.domains.trust.types import Claimed, Kind, Mark, PlayerState, SignedIn, TrustRules, Window
 from overworld.kernel.standing import Gate
 from tests.domains.trust.court import ANN, LJUBLJANA, MINUTE_US, NOON_US, SEOUL, window
 
@@ -44,6 +44,8 @@ windows = st.builds(
     noise_m=figures,
     accuracy_mean_m=figures,
     clock_jumps=counts,
+    leaps=counts,
+    smooth_share=shares,
     cell=st.sampled_from(["", LJUBLJANA, SEOUL]),
     shingles=st.lists(st.integers(0, 30), max_size=8, unique=True).map(tuple),
     own_timeline=st.booleans(),
@@ -52,12 +54,10 @@ facts = st.one_of(
     windows,
     st.builds(Claimed, player_id=st.just(ANN), at_us=st.integers(NOON_US, NOON_US + 10**10)),
     st.builds(
-        Refused,
-        player_id=st.just(ANN),
+        SignedIn,
+        player_id=st.sampled_from([ANN, UUID(int=2)]),
         at_us=st.integers(NOON_US, NOON_US + 10**10),
-        recorded_us=st.integers(NOON_US, NOON_US + 10**10),
-        lat_deg=st.floats(-90, 90),
-        lng_deg=st.floats(-180, 180),
+        place=st.sampled_from([b"x", b"y", None]),
     ),
 )
 

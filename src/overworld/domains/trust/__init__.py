@@ -9,7 +9,7 @@ Invariants: a score is what the log's facts leave of 1, each taken once, worn of
 the same order give the same scores; no single sighting lowers a gate, `review` and `refused` take several that agree;
 every gate but the normal one ends by itself; nobody is at one without being told, and why.
 
-Facts in, translated by flows: how players move (`events.movement.observed`, `events.movement.rejected`), claim
+Facts in, translated by flows: how players move (`events.movement.observed`), claim
 (`events.collectible.collected`) and sign in (`events.auth.login`). Events out: `events.trust.changed`,
 `events.trust.decided`, `events.trust.appealed`.
 """

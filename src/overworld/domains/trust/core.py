@@ -1,7 +1,7 @@
 """The pure core: facts in, states and evidence out. No database, no clock: a proof drives it as a server does.
 
     core = Core(rules=TrustRules())
-    for fact in facts:            # Window, Refused, Claimed, SignedIn, in the order in which they happened
+    for fact in facts:            # Window, Claimed, SignedIn, in the order in which they happened
         core.take(fact)
     core.standing(player_id, at_us=now_us)
 
@@ -28,7 +28,6 @@ from overworld.domains.trust.types import (
     Fact,
     Kind,
     PlayerState,
-    Refused,
     SignedIn,
     TrustRules,
     Window,
@@ -64,16 +63,15 @@ class Places:
 
 
 class Recent:
-    """What is kept of players in memory alone: times of claims, and the last place that was refused.
+    """What is kept of players in memory alone: the times of their claims.
 
-    A restart forgets it, which puts off what it would show. Hearing a fact twice changes nothing.
+    A restart forgets them, which puts off what they would show. Hearing one twice changes nothing.
     """
 
     def __init__(self, *, players_max: int = _PLAYERS_MAX) -> None:
         self._players_max = players_max
         self._claims: dict[UUID, deque[int]] = {}
         self._looked: dict[UUID, int] = {}
-        self._refused: dict[UUID, tuple[int, float, float]] = {}
 
     def claimed(self, claim: Claimed, rules: TrustRules) -> Sighting | None:
         """What the row of claims says with this one."""
@@ -96,36 +94,22 @@ class Recent:
             self._looked[claim.player_id] = CLAIMS_BETWEEN
         return sighting
 
-    def jumped(self, refused: Refused) -> float:
-        """How far the refused place is from the one before, where nobody can have gone in between; else 0."""
-        last = self._refused.get(refused.player_id)
-        if last is None:
-            _make_room(self._refused, self._players_max)
-        elif refused.recorded_us <= last[0]:
-            return 0.0
-        self._refused[refused.player_id] = (refused.recorded_us, refused.lat_deg, refused.lng_deg)
-        return 0.0 if last is None else rule.jumped(last, refused.recorded_us, refused.lat_deg, refused.lng_deg)
-
 
 class Heard(Struct, frozen=True):
-    """What facts came to that alone say nothing: regular claims, many accounts in a place, or a jump of `apart_m`."""
+    """What facts came to that alone say nothing: regular claims, or many accounts in a place."""
 
     player_id: UUID
     at_us: int
-    sighting: Sighting | None = None
-    apart_m: float = 0.0
+    sighting: Sighting
 
 
 def heard(fact: Fact, *, recent: Recent, places: Places, rules: TrustRules) -> Window | Heard | None:
-    """What a fact has to say to `assess`: most claims, refusals and sign-ins nothing. Needs no state of the player.
+    """What a fact has to say to `assess`: most claims and sign-ins nothing. Needs no state of the player.
 
     `places` has to hold what is known of the place of a sign-in.
     """
     if isinstance(fact, Window):
         return fact
-    if isinstance(fact, Refused):
-        apart_m = recent.jumped(fact)
-        return Heard(fact.player_id, fact.at_us, apart_m=apart_m) if apart_m else None
     sighting = recent.claimed(fact, rules) if isinstance(fact, Claimed) else rule.of_accounts(places.count(fact))
     return None if sighting is None else Heard(fact.player_id, fact.at_us, sighting)
 
@@ -148,10 +132,7 @@ def assess(
         return
     player_id, at_us = fact.player_id, fact.at_us
     state = states[player_id]
-    found = fact.sighting or rule.of_jump(state, at_us, fact.apart_m)
-    if found is None:
-        return
-    evidence = scoring.marked(state, found, player_id=player_id, at_us=at_us, rules=rules)
+    evidence = scoring.marked(state, fact.sighting, player_id=player_id, at_us=at_us, rules=rules)
     state.gate = scoring.gate_at(state, at_us, rules)
     if evidence is not None:
         yield evidence

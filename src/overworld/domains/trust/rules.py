@@ -18,7 +18,7 @@ from overworld.domains.trust.types import Kind, PlayerState, TrustRules, Window
 from overworld.geo import cells, sphere
 
 HOUR_US = 3_600_000_000
-FIXES_MIN = 15
+FIXES_MIN = 5
 """Fewer accepted fixes do not say how somebody moves."""
 
 _MOVING_MIN_S = 20.0
@@ -29,20 +29,22 @@ _STRAIGHT_TURN_DEG = 20.0
 _STRAIGHT_NOISE_M = 0.3
 _STRAIGHT_MIN_M = 40.0
 _STEPS_MIN = 3
+_SMOOTH_SHARE = 0.66
+_EQUAL_M_S = 0.15
+_EQUAL_STEPS = 8
+_ACCURACY_M = 10.0
 _TELEPORTS_MIN = 5
 _BREAKS_MIN = 2
-_JUMPS_KEPT = 16
+_BREAKS_KEPT = 16
 _REFUSED_SHARE_MIN = 0.15
 _REFUSED_MIN = 8
 _MIXED_SHARE = 0.25
-_CLOCK_JUMPS_MIN = 4
+_MIXED_MIN = 3
 _COPIES_MIN = 2
 _COPIES_ALL = 4
 _REPLAY_AFTER_US = 300_000_000
 _RERUN_US = 5_000_000
 _FAR_M = 500_000.0
-_JUMP_MIN_M = 5_000.0
-_JUMP_MIN_M_S = 1_000 / 3.6
 _CLAIMS_GAP_MIN_S = 5.0
 _REGULAR_BY_COUNT = ((20, 1.0), (12, 0.5), (8, 0.2))
 _ACCOUNTS_FREE = 7
@@ -77,23 +79,21 @@ def is_clean(window: Window) -> bool:
 def remember(window: Window, state: PlayerState) -> None:
     """Notes in the state what later windows are compared with. Call it after `sightings`."""
     state.windows += 1
-    teleports = window.refused.get("teleport", 0)
-    if teleports >= _TELEPORTS_MIN:
-        if state.jump_windows == 0:
-            state.jump_us = _recent((*state.jump_us, window.at_us), window.at_us)
-        state.jump_windows += 1
+    recent = tuple(time_us for time_us in state.break_us if window.at_us - time_us < HOUR_US)
+    state.break_us = (*recent, window.at_us)[-_BREAKS_KEPT:] if _breaks_off(window, state) else recent
+    if window.refused.get("teleport", 0) >= _TELEPORTS_MIN:
+        state.broken = True
     elif window.accepted >= 0.5 * window.fixes:
-        state.jump_windows = 0
-    if window.jumps and window.accepted < 0.5 * window.fixes:
-        state.jump_us = _recent((*state.jump_us, *[window.at_us] * min(window.jumps, _JUMPS_KEPT)), window.at_us)
-    if window.accepted >= 0.9 * window.fixes:
-        state.cell, state.ended_us = window.cell, window.ended_us
-    else:
-        state.cell = ""
+        state.broken = False
+    is_fine = window.accepted >= 0.9 * window.fixes
+    state.cell, state.ended_us = (window.cell, window.ended_us) if is_fine else ("", state.ended_us)
 
 
-def _recent(times_us: tuple[int, ...], at_us: int) -> tuple[int, ...]:
-    return tuple(time_us for time_us in times_us if at_us - time_us < HOUR_US)[-_JUMPS_KEPT:]
+def _breaks_off(window: Window, state: PlayerState) -> bool:
+    """Whether the track breaks off in a window, or goes from one lost place to another. To come back is no break."""
+    if state.broken:
+        return window.leaps > 0 and window.accepted <= 0.1 * window.fixes
+    return window.refused.get("teleport", 0) >= _TELEPORTS_MIN
 
 
 def _refusals(window: Window) -> Iterator[Sighting]:
@@ -111,23 +111,22 @@ def _refusals(window: Window) -> Iterator[Sighting]:
 
 def _breaks(window: Window, state: PlayerState) -> Iterator[Sighting]:
     """The track broke off, far away, more than once in an hour. Once is a journey, or a receiver that starts cold."""
-    teleports = window.refused.get("teleport", 0)
-    is_new = teleports >= _TELEPORTS_MIN and state.jump_windows == 0
-    jumps = window.jumps if window.accepted < 0.5 * window.fixes else 0
-    breaks = len(_recent(state.jump_us, window.at_us)) + is_new + jumps
-    if breaks >= _BREAKS_MIN and (teleports >= _TELEPORTS_MIN or jumps):
+    if not _breaks_off(window, state):
+        return
+    breaks = 1 + sum(window.at_us - time_us < HOUR_US for time_us in state.break_us)
+    if breaks >= _BREAKS_MIN:
         yield Sighting(
             Kind.TELEPORTS,
-            0.7 if breaks == _BREAKS_MIN else 1.0,
+            min(1.3, 0.7 + 0.3 * (breaks - _BREAKS_MIN)),
             f"jumped {breaks} times within an hour to places that could not be reached",
-            {"jumps": breaks, "teleports": teleports, "fixes": window.fixes},
+            {"jumps": breaks, "refused": window.refused.get("teleport", 0), "fixes": window.fixes},
         )
 
 
 def _two_places(window: Window, state: PlayerState) -> Iterator[Sighting]:
     """Fixes from two places by turns, or overlapping windows of which each is fine in a far cell of its own."""
     teleports = window.refused.get("teleport", 0)
-    least = max(_REFUSED_MIN, _MIXED_SHARE * window.fixes)
+    least = max(_MIXED_MIN, _MIXED_SHARE * window.fixes)
     if teleports >= least and window.accepted >= least:
         figures: dict[str, float] = {"here": window.accepted, "there": teleports}
         yield Sighting(Kind.TWO_PLACES, 1.0, "positions came from two far places by turns", figures)
@@ -157,21 +156,22 @@ def _mock(window: Window) -> Iterator[Sighting]:
         )
 
 
+def stretches(window: Window) -> Iterator[tuple[int, Walked]]:
+    """The exact stretches of a window, and that its player walked each when."""
+    ages_s = window.shingle_ages_s or (0.0,) * len(window.shingles)
+    for shingle, age_s in zip(window.shingles, ages_s, strict=True):
+        yield shingle, Walked(window.player_id, window.began_us + int(age_s * 1e6), window.at_us)
+
+
 def _copies(window: Window, tracks: Tracks) -> Iterator[Sighting]:
     """Exact stretches that were walked before, by the player long enough ago or by somebody else."""
-    if not window.shingles:
-        return
-    mine = Walked(window.player_id, window.at_us)
     own = others = 0
-    for shingle in window.shingles:
-        first = tracks.first(shingle, mine)
-        if first is mine:
-            continue
-        since_us = window.at_us - first.at_us
+    for shingle, walked in stretches(window):
+        first = tracks.first(shingle, walked)
         if first.player_id != window.player_id:
             # A tester's track walked again, which its own time line says is the same walk.
-            others += not window.own_timeline or since_us <= _RERUN_US
-        elif since_us > _REPLAY_AFTER_US:
+            others += not window.own_timeline or walked.told_us - first.told_us <= _RERUN_US
+        elif walked.at_us - first.at_us > _REPLAY_AFTER_US:
             own += 1
     whole = len(window.shingles)
     if own >= _COPIES_MIN:
@@ -183,16 +183,16 @@ def _copies(window: Window, tracks: Tracks) -> Iterator[Sighting]:
 
 
 def leaders(window: Window, tracks: Tracks) -> dict[UUID, int]:
-    """Who walked stretches of the window first, so shortly before that nobody can have copied them: how many each.
+    """Who walked stretches of the window so shortly before that nobody can have copied them: how many each.
 
     Call it before `sightings`. Those players belong together with the one of the window.
     """
-    mine = Walked(window.player_id, window.at_us)
     found: dict[UUID, int] = {}
-    for shingle in window.shingles:
+    for shingle, walked in stretches(window):
         first = tracks.known(shingle)
-        live_us = _RERUN_US if window.own_timeline else LIVE_US
-        if first is not None and first.player_id != mine.player_id and 0 <= mine.at_us - first.at_us <= live_us:
+        if first is None or first.player_id == window.player_id or abs(walked.at_us - first.at_us) > LIVE_US:
+            continue
+        if not window.own_timeline or walked.told_us - first.told_us <= _RERUN_US:
             found[first.player_id] = found.get(first.player_id, 0) + 1
     return {player_id: count for player_id, count in sorted(found.items()) if count >= _COPIES_MIN}
 
@@ -212,61 +212,60 @@ def _copied(count: int) -> float:
 
 
 def _shape(window: Window, rules: TrustRules) -> Iterator[Sighting]:
-    """Movement that no receiver and no legs make: without noise at one speed, or along a ruler on foot."""
+    """Movement that no receiver and no legs make: without noise, at exactly one speed, or along a ruler on foot."""
     if window.accepted < FIXES_MIN or window.moving_s < _MOVING_MIN_S or window.moved_m <= 0:
         return
-    spread_m_s = window.speed_cv * window.speed_mean_m_s
-    # Places that are sent twice tell no noise.
-    smooth = 1 - max(window.noise_m / _SMOOTH_NOISE_M, spread_m_s / _SMOOTH_SPEED_M_S) if window.noise_m > 0 else 0.0
-    bent = 1 - window.straight_m / window.moved_m
-    straight = 1 - max(window.turn_rms_deg / _STRAIGHT_TURN_DEG, 100 * bent)
-    long_enough = window.moved_m >= max(_STRAIGHT_MIN_M, _STEPS_MIN * 2 * window.accuracy_mean_m)
-    on_foot = window.speed_mean_m_s < _ON_FOOT_MAX_M_S and 0 < window.noise_m < _STRAIGHT_NOISE_M
-    if straight > rules.pattern_min and on_foot and long_enough:
+    straight = _straightness(window)
+    if straight > rules.pattern_min:
         yield Sighting(
             Kind.STRAIGHT_LINE,
             1.0,
             "moved along a perfectly straight line",
             {"pattern": straight, "turn_rms_deg": window.turn_rms_deg, "moved_m": window.moved_m},
         )
+    smooth = _smoothness(window)
     if smooth > rules.pattern_min:
         yield Sighting(
             Kind.TOO_SMOOTH,
             1.0,
-            "moved at one speed, without the noise of a receiver",
-            {"pattern": smooth, "noise_m": window.noise_m, "speed_spread_m_s": spread_m_s},
+            "moved without the noise of a receiver, or at exactly one speed",
+            {
+                "pattern": smooth,
+                "noise_m": window.noise_m,
+                "smooth_share": window.smooth_share,
+                "speed_spread_m_s": window.speed_cv * window.speed_mean_m_s,
+            },
         )
 
 
+def _straightness(window: Window) -> float:
+    """Up to 1 for a ruler; 0 for who is quick, or has a receiver's noise: roads and rails are straight too."""
+    long_enough = window.moved_m >= max(_STRAIGHT_MIN_M, _STEPS_MIN * _step_m(window))
+    if not (long_enough and window.speed_mean_m_s < _ON_FOOT_MAX_M_S and 0 < window.noise_m < _STRAIGHT_NOISE_M):
+        return 0.0
+    return 1 - max(window.turn_rms_deg / _STRAIGHT_TURN_DEG, 100 * (1 - window.straight_m / window.moved_m))
+
+
+def _smoothness(window: Window) -> float:
+    """Up to 1 for places that lie evenly on lines, have next to no noise at one speed, or steps of equal speed."""
+    spread_m_s = window.speed_cv * window.speed_mean_m_s
+    even = min(1.0, window.smooth_share / _SMOOTH_SHARE)
+    # Places that are sent twice tell no noise.
+    still = 1 - max(window.noise_m / _SMOOTH_NOISE_M, spread_m_s / _SMOOTH_SPEED_M_S) if window.noise_m > 0 else 0.0
+    equal = 1 - spread_m_s / _EQUAL_M_S if window.moved_m >= _EQUAL_STEPS * _step_m(window) else 0.0
+    return max(even, still, equal)
+
+
+def _step_m(window: Window) -> float:
+    """How long a step is at least, as the world has them: out of twice the accuracy."""
+    return 2 * (window.accuracy_mean_m or _ACCURACY_M)
+
+
 def _clock(window: Window) -> Iterator[Sighting]:
-    """A clock that keeps moving. A wrong one is nobody's fault, and positions that waited in a tunnel come late."""
-    if window.clock_jumps >= _CLOCK_JUMPS_MIN:
-        reason = f"the device's clock was set {window.clock_jumps} times within a window"
+    """A clock that keeps being set. A wrong one is nobody's fault, and to set it right once is none either."""
+    if window.clock_jumps:
+        reason = "the device's clock was set again and again while playing"
         yield Sighting(Kind.CLOCK_GAMES, 1.0, reason, {"clock_jumps": window.clock_jumps})
-
-
-def jumped(last: tuple[int, float, float], recorded_us: int, lat_deg: float, lng_deg: float) -> float:
-    """How far a refused place is from the refused one before, in metres, when nobody gets there in time; else 0.
-
-    `last` is the time in microseconds and the degrees of the one before.
-    """
-    apart_m = sphere.distance_between_m(last[1], last[2], lat_deg, lng_deg)
-    elapsed_s = max(1.0, (recorded_us - last[0]) / 1e6)
-    return apart_m if apart_m > _JUMP_MIN_M and apart_m / elapsed_s > _JUMP_MIN_M_S else 0.0
-
-
-def of_jump(state: PlayerState, at_us: int, apart_m: float) -> Sighting | None:
-    """Notes a jump between refused places; what it says together with those of the last hour."""
-    state.jump_us = _recent((*state.jump_us, at_us), at_us)
-    count = len(state.jump_us)
-    if count < _BREAKS_MIN:
-        return None
-    return Sighting(
-        Kind.TELEPORTS,
-        0.7 if count == _BREAKS_MIN else 1.0,
-        f"jumped {count} times within an hour to places that could not be reached",
-        {"jumps": count, "apart_m": round(apart_m)},
-    )
 
 
 def of_claims(at_us: Iterable[int], *, rules: TrustRules) -> Sighting | None:

@@ -55,14 +55,14 @@ class Trait(Struct, frozen=True):
 TRAITS: Mapping[Kind, Trait] = MappingProxyType(
     {
         Kind.MANY_REFUSALS: Trait("jumps", 0.06, 2 * HOUR_S, 0.28, Gate.NORMAL, needs=3),
-        Kind.TELEPORTS: Trait("jumps", 0.15, 6 * HOUR_S, 0.8, Gate.REFUSED),
+        Kind.TELEPORTS: Trait("jumps", 0.2, 6 * HOUR_S, 0.8, Gate.REFUSED),
         Kind.TWO_PLACES: Trait("jumps", 0.2, 12 * HOUR_S, 0.9, Gate.REFUSED, needs=3),
         Kind.MOCK_POSITIONS: Trait("mock", 0.15, 12 * HOUR_S, 0.9, Gate.REFUSED),
         Kind.REPLAYED_TRACK: Trait("copies", 0.2, DAY_S, 0.9, Gate.REFUSED),
         Kind.SHARED_TRACK: Trait("copies", 0.2, DAY_S, 0.9, Gate.REFUSED),
         Kind.STRAIGHT_LINE: Trait("shape", 0.12, 2 * HOUR_S, 0.6, Gate.REVIEW, needs=3),
         Kind.TOO_SMOOTH: Trait("shape", 0.12, 2 * HOUR_S, 0.6, Gate.REVIEW, needs=3),
-        Kind.CLOCK_GAMES: Trait("clock", 0.08, 2 * HOUR_S, 0.4, Gate.REDUCED, needs=3),
+        Kind.CLOCK_GAMES: Trait("clock", 0.12, 2 * HOUR_S, 0.4, Gate.REDUCED, needs=4),
         Kind.CLAIM_RHYTHM: Trait("rhythm", 0.2, 6 * HOUR_S, 0.6, Gate.REVIEW),
         Kind.SHARED_DEVICE: Trait("device", 0.05, DAY_S, 0.15, Gate.NORMAL),
         Kind.ANOMALY: Trait("shape", 0.04, HOUR_S, 0.28, Gate.REDUCED, needs=3),

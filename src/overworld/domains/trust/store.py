@@ -183,9 +183,10 @@ def _evidence(row: Any) -> Evidence:
     )
 
 
-_SHINGLES = "SELECT hash, player_id, at FROM trust.shingle WHERE hash = ANY($1::bigint[])"
+_SHINGLES = "SELECT hash, player_id, walked_at, at FROM trust.shingle WHERE hash = ANY($1::bigint[])"
 _ADD_SHINGLES = """
-INSERT INTO trust.shingle (hash, player_id, at) SELECT * FROM unnest($1::bigint[], $2::uuid[], $3::timestamptz[])
+INSERT INTO trust.shingle (hash, player_id, walked_at, at)
+SELECT * FROM unnest($1::bigint[], $2::uuid[], $3::timestamptz[], $4::timestamptz[])
 ON CONFLICT (hash) DO NOTHING"""
 
 
@@ -194,7 +195,7 @@ async def shingles(tx: Tx, hashes: Sequence[int]) -> dict[int, Walked]:
     if not hashes:
         return {}
     rows = await tx.fetch(_SHINGLES, hashes)
-    return {row["hash"]: Walked(row["player_id"], to_us(row["at"])) for row in rows}
+    return {row["hash"]: Walked(row["player_id"], to_us(row["walked_at"]), to_us(row["at"])) for row in rows}
 
 
 async def add_shingles(tx: Tx, new: Mapping[int, Walked]) -> None:
@@ -207,6 +208,7 @@ async def add_shingles(tx: Tx, new: Mapping[int, Walked]) -> None:
         [shingle for shingle, _ in rows],
         [walked.player_id for _, walked in rows],
         [from_us(walked.at_us) for _, walked in rows],
+        [from_us(walked.told_us) for _, walked in rows],
     )
 
 

@@ -7,15 +7,16 @@ from uuid import UUID
 
 from msgspec import Struct
 
-LIVE_US = 120_000_000
-"""Within so long after the first, nobody can have copied a track: whoever walks it then belongs together."""
+LIVE_US = 5_000_000
+"""Within so long nobody can have copied a track: whoever walks it at the same time belongs together."""
 
 
 class Walked(Struct, frozen=True, gc=False):
-    """The first who walked a stretch, and when by the server's clock."""
+    """The first who walked a stretch: when on the track's own time, and when the server was told."""
 
     player_id: UUID
     at_us: int
+    told_us: int
 
 
 class Tracks:

@@ -85,8 +85,7 @@ class Window(Struct, frozen=True, kw_only=True, gc=False):
     """How a player moved in one window of fixes, of a minute or more; what a window cannot tell is 0.
 
     `began_us`, `ended_us` are the track's own time, `at_us` the server's when it was told, in microseconds since 1970.
-    `jumps` counts places of refused fixes that fit neither the track nor the refused place before. The other fields
-    are those of the world's `MovementObserved`.
+    The other fields are those of the world's `MovementObserved`.
     """
 
     player_id: UUID
@@ -111,22 +110,14 @@ class Window(Struct, frozen=True, kw_only=True, gc=False):
     told_speed_gap_m_s: float = 0.0
     clock_offset_s: float = 0.0
     clock_jumps: int = 0
-    jumps: int = 0
     mode: str = ""
     cell: str = ""
     shingles: tuple[int, ...] = ()
     own_timeline: bool = False
     refused_streak: int = 0
-
-
-class Refused(Struct, frozen=True, kw_only=True, gc=False):
-    """Where a fix would have been that was refused for its speed; a sample, one in some seconds."""
-
-    player_id: UUID
-    at_us: int
-    recorded_us: int
-    lat_deg: float
-    lng_deg: float
+    smooth_share: float = 0.0
+    leaps: int = 0
+    shingle_ages_s: tuple[float, ...] = ()
 
 
 class Claimed(Struct, frozen=True, kw_only=True, gc=False):
@@ -144,7 +135,7 @@ class SignedIn(Struct, frozen=True, kw_only=True, gc=False):
     place: bytes | None
 
 
-Fact = Window | Refused | Claimed | SignedIn
+Fact = Window | Claimed | SignedIn
 
 
 class Evidence(Struct, frozen=True, kw_only=True):
@@ -175,18 +166,17 @@ class Mark(Struct, frozen=True, array_like=True):
 class PlayerState(Struct, array_like=True):
     """What is kept of a player from window to window; a few hundred bytes.
 
-    `sightings` has a bit for each of the last windows, the newest lowest. `jump_us` are the times at which the track
-    broke off for a while, `jump_windows` how long the present break has lasted. `spared` are the kinds of evidence that
+    `sightings` has a bit for each of the last windows, the newest lowest. `break_us` are the times at which the track
+    broke off in the last hour, `broken` whether it is broken off now. `spared` are the kinds of evidence that
     count for nothing until an instant, because staff dismissed them.
     """
 
     marks: dict[Kind, Mark] = field(default_factory=dict)
     sightings: dict[Kind, int] = field(default_factory=dict)
     gate: Gate = Gate.NORMAL
-    jump_us: tuple[int, ...] = ()
-    jump_windows: int = 0
+    break_us: tuple[int, ...] = ()
+    broken: bool = False
     cell: str = ""
     ended_us: int = 0
     windows: int = 0
     spared: dict[Kind, int] = field(default_factory=dict)
-    model_us: int = 0

@@ -144,9 +144,9 @@ class MovementObserved(Event, frozen=True, kw_only=True):
     receiver does that. `told_speed_gap_m_s` is the root mean square of told speed less the smoothed one.
     `clock_offset_s` is the device's clock less the server's, at the least delay seen; `clock_jumps` how often it was
     set by seconds. `shingles` name at most 8 exact stretches of four fixes, each of which moved: equal tracks have
-    equal ones. `refused_streak` is the longest run of fixes refused for how the player would have moved, and `leaps`
-    counts two fixes in a row, accepted or not, over 1 km apart and faster than a teleport. What a window cannot tell
-    is 0.
+    equal ones; `shingle_ages_s` says, aligned, how long after `began_at` each ended. `refused_streak` is the longest
+    run of fixes refused for how the player would have moved, and `leaps` counts two fixes in a row, accepted or not,
+    over 1 km apart and faster than a teleport. What a window cannot tell is 0.
     """
 
     topic: ClassVar[str] = "events.movement.observed"
@@ -179,6 +179,7 @@ class MovementObserved(Event, frozen=True, kw_only=True):
     refused_streak: int = 0
     smooth_share: float = 0.0
     leaps: int = 0
+    shingle_ages_s: tuple[float, ...] = ()
 
     @property
     def key(self) -> str:

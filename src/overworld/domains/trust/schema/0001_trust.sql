@@ -69,8 +69,11 @@ CREATE UNIQUE INDEX appeal_open ON trust.appeal (player_id) WHERE answered_at IS
 CREATE TABLE trust.shingle (
     hash bigint PRIMARY KEY,
     player_id uuid NOT NULL,
+    walked_at timestamptz NOT NULL,
     at timestamptz NOT NULL
 );
+
+COMMENT ON COLUMN trust.shingle.walked_at IS 'in the time of the track';
 
 CREATE INDEX shingle_at ON trust.shingle (at);
 

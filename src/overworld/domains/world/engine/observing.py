@@ -103,6 +103,7 @@ WINDOW = np.dtype(
         ("spare", "<u1"),
         ("judged", "<u4", (REASONS,)),
         ("shingle", "<i8", (SHINGLES_MAX,)),
+        ("shingle_us", "<i8", (SHINGLES_MAX,)),
     ]
 )
 
@@ -292,7 +293,7 @@ def note_step(
         if trail.step_s > 0.0 and both_s <= _BEND_S:
             note_bend(dx_m, dy_m, dz_m, 2.0 * trail.step_s / both_s, 2.0 * span_s / both_s, trail, window)
         trail.step_x, trail.step_y, trail.step_z, trail.step_s = dx_m, dy_m, dz_m, span_s
-        note_place(fix.lat_deg, fix.lng_deg, trail, window)
+        note_place(fix.lat_deg, fix.lng_deg, fix.time_us, trail, window)
     note_leg(dx_m, dy_m, dz_m, span_s, 2.0 * track.accuracy_m, trail, window)
 
 
@@ -348,7 +349,7 @@ def add_leg(x: float, y: float, z: float, leg_m: float, leg_s: float, trail: Any
 
 
 @kernel
-def note_place(lat_deg: float, lng_deg: float, trail: Any, window: Any) -> None:
+def note_place(lat_deg: float, lng_deg: float, time_us: int, trail: Any, window: Any) -> None:
     """Keeps a signature of the last four moved places, if theirs is one of those that are kept.
 
     That is decided by the places alone, so two equal tracks choose the same, whatever came before.
@@ -366,6 +367,7 @@ def note_place(lat_deg: float, lng_deg: float, trail: Any, window: Any) -> None:
     mixed ^= mixed >> 32 & _BITS_32
     if mixed % _SHINGLES_OF == 0:
         window.shingle[window.shingles] = mixed >> 3 & _BITS_53
+        window.shingle_us[window.shingles] = time_us
         window.shingles += 1
 
 

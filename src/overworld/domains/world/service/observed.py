@@ -37,6 +37,9 @@ def events_of(
             mode=mode_names[int(row["mode"])],
             cell=geo_cells.token(int(row["cell"]) & _BITS_64) if row["cell"] else "",
             shingles=tuple(row["shingle"][: int(row["shingles"])].tolist()),
+            shingle_ages_s=tuple(
+                ((row["shingle_us"][: int(row["shingles"])] - row["began_us"]) / 1e6).round(_DIGITS).tolist()
+            ),
             own_timeline=bool(row["own_timeline"]),
             **dict(zip(figures, values, strict=True)),
         )
