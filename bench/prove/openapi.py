@@ -49,6 +49,8 @@ STAFF_ONLY = frozenset(
         "/v1/game/items",
         "/v1/game/quests",
         "/v1/game/reload",
+        "/v1/admin/trust",
+        *(f"/v1/admin/trust/{{player}}{rest}" for rest in ("", "/decide")),
     ]
 )
 # To a schema 2.0 is an integer; bodies are decoded strictly, and a client that writes 2.0 does not mean a count.
@@ -186,6 +188,11 @@ class Player:
                 action = LJUBLJANA | {"action": "collect", "target": "x", "at": now, "monotonic_ms": 1}
                 actions = [action | {"request_id": uuid4().hex}]
                 body = {"device": "phone", "boot": "1", "sent_at": now, "sent_monotonic_ms": 1, "actions": actions}
+            case "/v1/users/me/standing/appeal":
+                self._suspected()
+                body = {"text": "I ride a train to work"}
+            case "/v1/admin/trust/{player}/decide":
+                body = {"decision": "clear", "note": "A train, indeed."}
             case "/v1/tokens/transfer":
                 self._collect()
                 body = {"to": self._friend, "currency": "coin", "amount": "1"}
@@ -194,6 +201,14 @@ class Player:
     def headers_for(self, path: str) -> dict[str, str]:
         """What a request to a path brings along; the developer key where only staff get in."""
         return self.headers | ({"Overworld-Key": self._key} if path in STAFF_ONLY else {})
+
+    def _suspected(self) -> None:
+        """Has staff set the player's gate, so that there is something to appeal against."""
+        until = datetime.now(UTC) + timedelta(hours=1)
+        body = {"decision": "set", "gate": "review", "until": until.isoformat(), "note": "We are looking."}
+        path = "/v1/admin/trust/{player}/decide"
+        answer = self._client.post(path.format(player=self.id), json=body, headers=self.headers_for(path))
+        answer.raise_for_status()
 
     def _collect(self) -> None:
         """Takes what lies under the player's feet, where `truths` has put them."""
@@ -250,6 +265,7 @@ class Player:
         self._post("/v1/auth/device", {"device_id": self._name})
         other = next(each for each in self._get("/v1/auth/sessions", {}) if not each["current"])
         names = {"id": coin, "name": "founders", "session_id": other["id"], "Idempotency-Key": self._name}
+        names["player"] = self.id
         return place | VIEW | names | {"radius_m": 500} | {"number": 0, "from": 0, "to": 0, "transfer": self._transfer}
 
     def _stand(self) -> tuple[str, dict[str, Any]]:

@@ -136,7 +136,7 @@ class Operation(Struct, frozen=True):
         """An address with something in its path that is not there."""
         known = 10**9 if self.path.startswith("/v1/live/") else "A" * 32
         return self.path.format(
-            id=known, item_id="nothing", tool_id=uuid4(), session_id=uuid4(), number=10**9, name="nobody"
+            id=known, item_id="nothing", tool_id=uuid4(), session_id=uuid4(), player=uuid4(), number=10**9, name="nobody"
         )
 
 
@@ -201,6 +201,13 @@ def example(path: str) -> dict[str, Any]:
         "/v1/auth/logout": {"all": False},
         "/v1/location/update": fix | {"altitude_m": 300, "speed_m_s": 1, "heading_deg": 90},
         "/v1/location/visibility": {"visible": True},
+        "/v1/users/me/standing/appeal": {"text": "I ride a train to work"},
+        "/v1/admin/trust/{player}/decide": {
+            "decision": "set",
+            "note": "We are looking.",
+            "gate": "reduced",
+            "until": "2036-06-01T12:00:00Z",
+        },
         "/v1/tokens/transfer": {"to": "nobody", "currency": "coin", "amount": "1", "note": "hello"},
         "/v1/memberships/{name}/apply": {},
         "/v1/genesis/apply": {},

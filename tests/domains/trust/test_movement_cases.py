@@ -27,4 +27,4 @@ def test_who_is_marked_leaves_the_normal_gate_and_who_is_not_never_does(name):
         if case.standing == NORMAL:
             assert set(seen) == {Gate.NORMAL}, (marks, player_id)
         else:
-            assert seen[-1] is not Gate.NORMAL, (marks, [e for e in told][-3:])
+            assert seen[-1] is not Gate.NORMAL, (marks, told[-3:])

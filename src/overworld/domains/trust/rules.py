@@ -29,12 +29,17 @@ _STRAIGHT_TURN_DEG = 20.0
 _STRAIGHT_NOISE_M = 0.3
 _STRAIGHT_MIN_M = 40.0
 _STEPS_MIN = 3
-_SMOOTH_SHARE = 0.66
+_SMOOTH_SHARE = 0.5
 _EQUAL_M_S = 0.15
 _EQUAL_STEPS = 8
 _ACCURACY_M = 10.0
 _TELEPORTS_MIN = 5
 _BREAKS_MIN = 2
+_BROKEN_MIN = 3
+_BROKEN_SHARE = 0.3
+_FINE = 0.9
+_HALF = 0.5
+_LOST = 0.1
 _BREAKS_KEPT = 16
 _REFUSED_SHARE_MIN = 0.15
 _REFUSED_MIN = 8
@@ -81,19 +86,32 @@ def remember(window: Window, state: PlayerState) -> None:
     state.windows += 1
     recent = tuple(time_us for time_us in state.break_us if window.at_us - time_us < HOUR_US)
     state.break_us = (*recent, window.at_us)[-_BREAKS_KEPT:] if _breaks_off(window, state) else recent
-    if window.refused.get("teleport", 0) >= _TELEPORTS_MIN:
+    state.doubtful = state.broken and window.leaps > 0 and _LOST < window.accepted / max(1, window.fixes) <= _HALF
+    if _is_off(window):
         state.broken = True
-    elif window.accepted >= 0.5 * window.fixes:
+    elif window.accepted >= _HALF * window.fixes:
         state.broken = False
-    is_fine = window.accepted >= 0.9 * window.fixes
+    is_fine = window.accepted >= _FINE * window.fixes
     state.cell, state.ended_us = (window.cell, window.ended_us) if is_fine else ("", state.ended_us)
 
 
 def _breaks_off(window: Window, state: PlayerState) -> bool:
-    """Whether the track breaks off in a window, or goes from one lost place to another. To come back is no break."""
+    """Whether the track breaks off in a window, or goes from one lost place to another.
+
+    To come back is no break: a window that may be a return (`doubtful`) counts when the next one is not fine.
+    """
+    if state.doubtful and window.accepted < _FINE * window.fixes:
+        return True
     if state.broken:
-        return window.leaps > 0 and window.accepted <= 0.1 * window.fixes
-    return window.refused.get("teleport", 0) >= _TELEPORTS_MIN
+        return window.leaps > 0 and window.accepted <= _LOST * window.fixes
+    return _is_off(window)
+
+
+def _is_off(window: Window) -> bool:
+    """Whether much of a window is too far from the track for any journey."""
+    fast = window.refused.get("teleport", 0) + window.refused.get("too_fast", 0)
+    leapt = window.leaps > 0 and fast >= max(_BROKEN_MIN, _BROKEN_SHARE * window.fixes)
+    return leapt or window.refused.get("teleport", 0) >= _TELEPORTS_MIN
 
 
 def _refusals(window: Window) -> Iterator[Sighting]:
@@ -174,10 +192,10 @@ def _copies(window: Window, tracks: Tracks) -> Iterator[Sighting]:
         elif walked.at_us - first.at_us > _REPLAY_AFTER_US:
             own += 1
     whole = len(window.shingles)
-    if own >= _COPIES_MIN:
+    if own:
         figures: dict[str, float] = {"copied": own, "stretches": whole}
         yield Sighting(Kind.REPLAYED_TRACK, _copied(own), "walked an earlier track again, to the centimetre", figures)
-    if others >= _COPIES_MIN:
+    if others:
         figures = {"copied": others, "stretches": whole}
         yield Sighting(Kind.SHARED_TRACK, _copied(others), "walked another player's track to the centimetre", figures)
 
@@ -208,7 +226,8 @@ def led(count: int) -> Sighting:
 
 
 def _copied(count: int) -> float:
-    return 1.0 if count >= _COPIES_ALL else 0.6
+    """A single stretch may be chance where receivers tell places coarsely; four are none."""
+    return 1.0 if count >= _COPIES_ALL else 0.6 if count >= _COPIES_MIN else 0.3
 
 
 def _shape(window: Window, rules: TrustRules) -> Iterator[Sighting]:

@@ -167,8 +167,8 @@ class PlayerState(Struct, array_like=True):
     """What is kept of a player from window to window; a few hundred bytes.
 
     `sightings` has a bit for each of the last windows, the newest lowest. `break_us` are the times at which the track
-    broke off in the last hour, `broken` whether it is broken off now. `spared` are the kinds of evidence that
-    count for nothing until an instant, because staff dismissed them.
+    broke off in the last hour, `broken` whether it is broken off now, `doubtful` whether it may just have come back.
+    `spared` are the kinds of evidence that count for nothing until an instant, because staff dismissed them.
     """
 
     marks: dict[Kind, Mark] = field(default_factory=dict)
@@ -176,6 +176,7 @@ class PlayerState(Struct, array_like=True):
     gate: Gate = Gate.NORMAL
     break_us: tuple[int, ...] = ()
     broken: bool = False
+    doubtful: bool = False
     cell: str = ""
     ended_us: int = 0
     windows: int = 0
