@@ -136,7 +136,13 @@ class Operation(Struct, frozen=True):
         """An address with something in its path that is not there."""
         known = 10**9 if self.path.startswith("/v1/live/") else "A" * 32
         return self.path.format(
-            id=known, item_id="nothing", tool_id=uuid4(), session_id=uuid4(), player=uuid4(), number=10**9, name="nobody"
+            id=known,
+            item_id="nothing",
+            tool_id=uuid4(),
+            session_id=uuid4(),
+            player=uuid4(),
+            number=10**9,
+            name="nobody",
         )
 
 

@@ -8,7 +8,6 @@ from bench.prove.fairplay.command import through_the_log
 from bench.prove.fairplay.crowd import CHEATS, crowd
 from bench.prove.fairplay.flights import flights
 from bench.prove.fairplay.journeys import prove_flights, prove_tracks
-from bench.prove.fairplay.judge import judge
 from bench.prove.fairplay.report import OfKind, by_kind, faults, split
 from bench.prove.fairplay.tracks import variants
 from overworld.app.schemas import SCHEMAS
@@ -18,9 +17,17 @@ from overworld.platform.postgres import Database
 pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module"), pytest.mark.usefixtures("untraced")]
 
 
-async def test_cheaters_are_found_in_ten_minutes_and_the_honest_are_left_alone():
-    """The whole crowd is large enough to ask for 95 % of each kind; this one for nearly all of them together."""
-    judged = await judge(crowd(players=200, cheaters_share=0.3, seed=7))
+async def test_cheaters_are_found_the_honest_are_left_alone_and_the_fold_finds_what_the_core_does(empty_database):
+    """The whole crowd is large enough to ask for 95 % of each kind; this one for as much of all of them together."""
+    async with empty_database() as dsn:
+        database = await Database.open(dsn, application="fairplay")
+        try:
+            await postgres.migrate(database, SCHEMAS)
+            judged, logged = await through_the_log(crowd(players=180, cheaters_share=0.3, seed=7), database=database)
+        finally:
+            await database.close()
+    assert logged.faults == []
+    assert logged.figures["logged_evidence"] > 50
     honest, cheats, _ = split(by_kind(judged))
     assert {one.kind: one.suspected for one in honest if one.suspected} == {}
     assert {one.kind for one in cheats} == set(CHEATS)
@@ -38,18 +45,6 @@ async def test_who_flies_once_plays_on_and_who_does_so_every_five_minutes_does_n
     outcome = await prove_flights(flights(each=2, seed=7))
     assert outcome.faults == []
     assert (outcome.figures["flown_play_on"], outcome.figures["flown_too_often_suspected"]) == (2, 2)
-
-
-async def test_the_fold_on_a_database_finds_what_the_core_finds(empty_database):
-    async with empty_database() as dsn:
-        database = await Database.open(dsn, application="fairplay")
-        try:
-            await postgres.migrate(database, SCHEMAS)
-            outcome = await through_the_log(players=60, seed=7, database=database)
-        finally:
-            await database.close()
-    assert outcome.faults == []
-    assert outcome.figures["logged_evidence"] > 10
 
 
 async def test_one_cheater_in_ten_missed_or_one_honest_in_a_hundred_suspected_is_a_fault():

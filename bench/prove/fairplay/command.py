@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
-from bench.prove.fairplay.crowd import HARD, crowd, why_hard
+from bench.prove.fairplay.crowd import HARD, Crowd, crowd, why_hard
 from bench.prove.fairplay.flights import flights
 from bench.prove.fairplay.journeys import prove_flights, prove_tracks
 from bench.prove.fairplay.judge import Judged, judge
@@ -22,6 +22,7 @@ from overworld.app.simulate.stage import own_database
 from overworld.platform.postgres import Database
 
 _HARD_EACH = 10
+_LOGGED_CHEATERS = 0.3  # so that there is evidence of every kind to compare
 
 Count = Annotated[int, Parameter(validator=Number(gte=0, lte=1_000_000))]
 Share = Annotated[float, Parameter(validator=Number(gte=0, lte=1))]
@@ -76,8 +77,9 @@ async def _prove(
         await asyncio.to_thread(windows.write_text, "\n".join(judged.features.lines()) + "\n")
     parts = [detected(judged, again=await judge(whole))]
     if logged:
+        part = crowd(players=logged, cheaters_share=_LOGGED_CHEATERS, seed=seed + 1)
         async with own_database() as database:
-            parts.append(await through_the_log(players=logged, seed=seed, database=database))
+            parts.append((await through_the_log(part, database=database))[1])
     if tracks:
         parts.append(await prove_tracks(variants(count=tracks, seed=seed)))
     if flyers:
@@ -115,19 +117,15 @@ def detected(judged: Judged, *, again: Judged) -> Outcome:
     return Outcome(figures, found)
 
 
-async def through_the_log(*, players: int, seed: int, database: Database) -> Outcome:
-    """That the fold on a database finds what the core does: the same evidence for each player, to the last weight."""
+async def through_the_log(part: Crowd, *, database: Database) -> tuple[Judged, Outcome]:
+    """That the fold on a migrated, empty database finds what the core does: the same evidence, to the last weight."""
     occasions: list[Occasion] = []
-    judged: Judged = await judge(
-        crowd(players=players, cheaters_share=0.3, seed=seed + 1, hard_each=1), keep=occasions.append
-    )
-    kept = await folded(occasions, players=len(judged.crowd.kinds), database=database)
-    differ = [
-        number for number in range(len(judged.crowd.kinds)) if judged.evidence.get(number, []) != kept.get(number, [])
-    ]
+    judged = await judge(part, keep=occasions.append)
+    kept = await folded(occasions, players=len(part.kinds), database=database)
     found = [
-        f"player {number} ({judged.crowd.kinds[number]}): the core found {judged.evidence.get(number, [])}, "
-        f"the fold {kept.get(number, [])}"
-        for number in differ
+        f"player {number} ({kind}): the core found {judged.evidence.get(number, [])}, the fold {kept.get(number, [])}"
+        for number, kind in enumerate(part.kinds)
+        if judged.evidence.get(number, []) != kept.get(number, [])
     ]
-    return Outcome({"logged_players": players, "logged_evidence": sum(map(len, kept.values()))}, found)
+    figures = {"logged_players": len(part.kinds), "logged_evidence": sum(map(len, kept.values()))}
+    return judged, Outcome(figures, found)
