@@ -77,9 +77,9 @@ async def _prove(
         await asyncio.to_thread(windows.write_text, "\n".join(judged.features.lines()) + "\n")
     parts = [detected(judged, again=await judge(whole))]
     if logged:
-        part = crowd(players=logged, cheaters_share=_LOGGED_CHEATERS, seed=seed + 1)
+        some = crowd(players=logged, cheaters_share=_LOGGED_CHEATERS, seed=seed + 1)
         async with own_database() as database:
-            parts.append((await through_the_log(part, database=database))[1])
+            parts.append((await through_the_log(some, database=database))[1])
     if tracks:
         parts.append(await prove_tracks(variants(count=tracks, seed=seed)))
     if flyers:

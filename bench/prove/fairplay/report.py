@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from typing import Any
 
 import numpy as np
 from msgspec import Struct
 
-from bench.prove.fairplay.crowd import CHEATS, HARD, why_hard
+from bench.prove.fairplay.crowd import CHEATS, HARD
 from bench.prove.fairplay.judge import Judged
 
 DETECTED_MIN = 0.95
@@ -66,18 +65,9 @@ def split(kinds: Iterable[OfKind]) -> tuple[list[OfKind], list[OfKind], list[OfK
     return [one for one in every if one.kind not in CHEATS and one.kind not in HARD], cheats, hard
 
 
-def told(kinds: Iterable[OfKind]) -> dict[str, dict[str, Any]]:
-    """The same for the line of JSON."""
-    return {
-        one.kind: {
-            "players": one.players,
-            "suspected": one.suspected,
-            "median_s": one.median_s,
-            "evidence": one.evidence,
-            **({"why_hard": why_hard(one.kind)} if one.kind in HARD else {}),
-        }
-        for one in kinds
-    }
+def told(kinds: Iterable[OfKind]) -> dict[str, dict[str, float | None]]:
+    """The same for the line of JSON, without what it was by."""
+    return {one.kind: {"players": one.players, "suspected": one.suspected, "median_s": one.median_s} for one in kinds}
 
 
 def faults(honest: list[OfKind], cheats: list[OfKind]) -> list[str]:
