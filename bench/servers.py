@@ -173,10 +173,18 @@ class ServerProcess:
             _kill(process)
         await self._end(signal.SIGKILL)
 
-    def kill_database(self) -> None:
-        """`kill -9` of the PostgreSQL that the server runs; the server lives and has to bring it up again."""
+    async def kill_database(self, *, timeout_s: float = 60.0) -> None:
+        """`kill -9` of the PostgreSQL that the server runs; the server lives and has to bring it up again.
+
+        One that was killed before is waited for. Raises: TimeoutError when it does not come up.
+        """
         pid_file = self.data / "postgres" / "postmaster.pid"
-        _kill(psutil.Process(int(pid_file.read_text().split()[0])))
+        async with asyncio.timeout(timeout_s):
+            while True:
+                with suppress(OSError, IndexError, ValueError, psutil.NoSuchProcess):
+                    _kill(psutil.Process(int(pid_file.read_text().split()[0])))
+                    return
+                await asyncio.sleep(_POLL_S)
 
     async def stop(self, how: signal.Signals = signal.SIGTERM, *, timeout_s: float = 20.0) -> int:
         """A signal and a clean drain; gives the exit code. Raises: TimeoutError when it does not end."""

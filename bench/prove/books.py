@@ -14,6 +14,7 @@ from msgspec import Struct
 from bench.prove.gifts import Given
 from overworld.app.game import Game
 from overworld.client import Collected
+from overworld.domains.gameplay.held.messages import RewardReleased
 from overworld.domains.gameplay.messages import CollectibleCollected
 from overworld.domains.gameplay.types import Mode
 from overworld.domains.ledger import Ledger
@@ -109,9 +110,11 @@ async def _compare(
         "acknowledged", Counter((one.sent.id, one.from_id, one.sent.to, _minor(one, currencies)) for one in given),
         "posted", Counter((row["id"], row["from_id"], row["to_id"], row["amount"]) for row in gifts),
     )  # fmt: skip
-    earned = sum(taking.amount_minor for taking in acknowledged.elements())
+    released = [_released(envelope) for envelope in events if envelope.topic == RewardReleased.topic]
+    paid_at_once = Counter(_taking(one, currencies) for one in told if not one.collected.held)
+    earned = sum(one.amount_minor for one in paid_at_once.elements()) + sum(one.amount_minor for one in released)
     faults += [f"wallets hold {held}, acknowledged was {earned}"] * (held != earned)
-    faults += _experience_faults(happened, experience)
+    faults += _experience_faults([*happened, *released], experience)
     faults += _differences(
         "written", Counter(written), "read by a consumer", Counter(envelope.id for envelope in events)
     )
@@ -162,6 +165,10 @@ def _collection(envelope: Envelope) -> CollectibleCollected:
     return msgspec.json.decode(envelope.data, type=CollectibleCollected)
 
 
+def _released(envelope: Envelope) -> RewardReleased:
+    return msgspec.json.decode(envelope.data, type=RewardReleased)
+
+
 def _differences(left: str, ours: Counter[T], right: str, theirs: Counter[T]) -> list[str]:
     found = [
         f"{thing}: {left} {ours[thing]} times, {right} {theirs[thing]} times"
@@ -172,7 +179,7 @@ def _differences(left: str, ours: Counter[T], right: str, theirs: Counter[T]) ->
     return found[:_EXAMPLES_MAX] + more * (len(found) > _EXAMPLES_MAX)
 
 
-def _experience_faults(happened: Iterable[CollectibleCollected], known: dict[UUID, int]) -> list[str]:
+def _experience_faults(happened: Iterable[CollectibleCollected | RewardReleased], known: dict[UUID, int]) -> list[str]:
     earned: Counter[UUID] = Counter()
     for event in happened:
         earned[event.player_id] += event.experience

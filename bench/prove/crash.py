@@ -176,7 +176,7 @@ def _figures_of_gifts(gifts: Gifts, sealed: Sealed) -> dict[str, Any]:
 async def _kill_and_restart(server: ServerProcess, kill: str, line: Line) -> list[float]:
     """The seconds from the start of the process until it was ready; none when it lived."""
     if kill == DATABASE:
-        server.kill_database()
+        await server.kill_database()
         return []
     if kill == Kill.UNHEARD:
         line.deaf = True

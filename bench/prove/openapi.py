@@ -43,6 +43,9 @@ ENVIRONMENT = {
 WRONG_SHAPE = frozenset({"http.bad_request", "http.malformed"})
 # What has to fit another parameter, for which a schema has no word.
 RELATED = re.compile(r"query\.south|body\.quest(\.(objectives\[\d+\]|requires|zone|place))*")
+WEBHOOK_ROUTES = tuple(
+    f"/{{webhook_id}}/{rest}" for rest in ("rotate", "ping", "deliveries", "deliveries/{delivery_id}/redeliver")
+)
 STAFF_ONLY = frozenset(
     [
         *(f"/v1/game/{noun}{rest}" for noun in ("collectibles", "coins") for rest in ("", "/{id}")),
@@ -51,6 +54,9 @@ STAFF_ONLY = frozenset(
         "/v1/game/reload",
         "/v1/admin/trust",
         *(f"/v1/admin/trust/{{player}}{rest}" for rest in ("", "/decide")),
+        "/v1/admin/audit",
+        *(f"/v1/admin/webhooks{rest}" for rest in ("", "/{webhook_id}", *WEBHOOK_ROUTES)),
+        "/v1/admin/trust/{player}/held",
     ]
 )
 # To a schema 2.0 is an integer; bodies are decoded strictly, and a client that writes 2.0 does not mean a count.
@@ -183,6 +189,8 @@ class Player:
                 body = {"id": f"q{uuid4().hex[:16]}", "quest": quest}
             case "/v1/game/items":
                 body = {"to": self._friend, "items": {"cookie": 1}, "badges": ["baker"]}
+            case "/v1/admin/webhooks":
+                body = {"url": "https://example.org/hook", "topics": ["events.level.reached"], "active": False}
             case "/v1/game/sync":
                 now = datetime.now(UTC).isoformat()
                 action = LJUBLJANA | {"action": "collect", "target": "x", "at": now, "monotonic_ms": 1}
@@ -222,6 +230,17 @@ class Player:
         headers = self.headers_for(path) | {"Idempotency-Key": uuid4().hex}
         placed = self._client.post(path, json=self.body(path), headers=headers).raise_for_status().json()
         return str(placed["items"][0]["id"])
+
+    def webhook(self) -> dict[str, str]:
+        """The ids of a webhook that was made just now, the only one, and of a delivery to it."""
+        path = "/v1/admin/webhooks"
+        headers = self.headers_for(path)
+        for known in self._get(path, {}):
+            self._client.delete(f"{path}/{known['id']}", headers=headers).raise_for_status()
+        body = self.body(path) | {"active": True}
+        made = self._client.post(path, json=body, headers=headers).raise_for_status().json()["webhook"]["id"]
+        pinged = self._client.post(f"{path}/{made}/ping", headers=headers).raise_for_status().json()
+        return {"webhook_id": str(made), "delivery_id": str(pinged["id"])}
 
     def chisel(self, *, worn: bool) -> str:
         """The id of a tool that the player was given just now; a worn one was collected with."""
@@ -355,8 +374,12 @@ class Examination:
 
     def _usual(self) -> Case[Any]:
         operation, truths = self._operation, self._player.truths()
-        if operation.path in STAFF_ONLY:
+        if operation.path in STAFF_ONLY and operation.path.startswith("/v1/game/"):
             truths["id"] = self._player.placed()
+        if operation.path.startswith("/v1/admin/webhooks"):
+            truths |= self._player.webhook()
+        if operation.path == "/v1/admin/audit":
+            truths |= {"from": "2026-01-01T00:00:00Z", "to": "2126-01-01T00:00:00Z"}
         if "/quests/{id}" in operation.path:
             truths["id"] = self._player.quest(met=operation.path.endswith("/complete"))
         if "{item_id}" in operation.path:

@@ -23,6 +23,8 @@ def test_only_the_key_itself_adds_scopes(tmp_path: Path):
         "audit.read",
         "game.place",
         "game.reload",
+        "trust.decide",
+        "trust.read",
         "webhook.manage",
         "world.read",
         "world.replay",

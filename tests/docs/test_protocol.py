@@ -26,6 +26,8 @@ EVENTS = {
     "quest.progress",
     "tokens.sent",
     "leaderboard.updated",
+    "reward.denied",
+    "reward.released",
     "unsubscribed",
     "reconnect",
 }

@@ -107,7 +107,14 @@ QUEST = {
     "within_s": 3600,
     "rewards": {"tokens": {"coin": "1"}, "experience": 1, "items": {}, "tools": [], "badges": []},
 }
-LISTS = {"players"}
+WEBHOOK = {
+    "url": "https://example.org/hook",
+    "topics": ["events.level.reached"],
+    "fence_ids": ["gate"],
+    "description": "a shop",
+    "active": False,
+}
+LISTS = {"players", "fence_ids"}
 NEEDED = {"email", "password", "device_id", "refresh_token", "lat", "accuracy_m", "timestamp", "to", "amount"}
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND")
 
@@ -130,7 +137,11 @@ class Operation(Struct, frozen=True):
     @property
     def is_placing(self) -> bool:
         """Whether only staff may do it; the attack then has the developer key."""
-        return self.path in PLACING or (self.path, self.method) == ("/v1/game/quests", "POST")
+        return (
+            self.path.startswith("/v1/admin/")
+            or self.path in PLACING
+            or (self.path, self.method) == ("/v1/game/quests", "POST")
+        )
 
     def url(self) -> str:
         """An address with something in its path that is not there."""
@@ -144,6 +155,8 @@ class Operation(Struct, frozen=True):
             number=10**9,
             name="nobody",
         )
+        missing = {name: uuid4() for name in ("tool_id", "session_id", "webhook_id", "delivery_id")}
+        return self.path.format(id=known, item_id="nothing", number=10**9, name="nobody", **missing)
 
 
 class Attack:
@@ -200,6 +213,9 @@ def example(path: str) -> dict[str, Any]:
     name = uuid4().hex[:16]
     fix = {"lat": 46.05, "lng": 14.5, "accuracy_m": 5, "timestamp": "2026-06-01T12:00:00Z", "mock": False}
     bodies: dict[str, dict[str, Any]] = {
+        "/v1/admin/webhooks": WEBHOOK,
+        "/v1/admin/webhooks/{webhook_id}": WEBHOOK,
+        "/v1/admin/webhooks/{webhook_id}/rotate": {"overlap_s": 60},
         "/v1/auth/register": {"email": f"{name}@example.org", "username": name, "password": "a password"},
         "/v1/auth/login": {"email": "nobody@example.org", "password": "a password"},
         "/v1/auth/device": {"device_id": f"device-{name}", "username": name},
@@ -298,7 +314,7 @@ async def test_no_value_of_any_field_is_a_bug(attack, operations):
 
 async def test_no_value_of_any_field_of_a_placement_is_a_bug(attack, operations):
     """What is sound all the same is placed; a list that is empty or too long is not."""
-    placing = [each for each in operations if each.is_placing and each.method == "POST"]
+    placing = [each for each in operations if each.path in PLACING and each.method == "POST"]
     bodies = {
         f"{field} = {value[:40]!r}": b'{"items":[%b]}' % with_value(placement(), field, value)
         for field in placement()

@@ -27,6 +27,7 @@ from overworld.app.versions import routes as version_routes
 from overworld.app.versions import service as versions_service
 from overworld.app.versions import wiring as versions_wiring
 from overworld.app.versions.service import Current, Versions
+from overworld.app.webhooks import poster_of
 from overworld.domains.accounts.audit import wiring as audit_wiring
 from overworld.domains.accounts.audit.wiring import AuditParts
 from overworld.domains.accounts.consumers import TOPICS as REVOCATION_TOPICS
@@ -42,6 +43,7 @@ from overworld.domains.gameplay.wiring import GameplayParts
 from overworld.domains.ledger.wiring import LedgerDomain, SendingParts
 from overworld.domains.realtime.gateway import Gateway
 from overworld.domains.trust.wiring import TrustParts
+from overworld.domains.webhooks.wiring import WebhookParts
 from overworld.domains.world.consumers import TOPICS as VISIBILITY_TOPICS
 from overworld.domains.world.wiring import WorldParts
 from overworld.flows import (
@@ -64,6 +66,7 @@ from overworld.platform.http.build import build_http
 from overworld.platform.http.edge import Edge
 from overworld.platform.limiter import MemoryLimiter
 from overworld.platform.observability import HealthChecks, Metrics
+from overworld.platform.outbound import Poster
 from overworld.platform.postgres import Database
 
 
@@ -85,6 +88,8 @@ class House(Struct, frozen=True, kw_only=True):
     membership: MembershipParts
     audit: AuditParts
     trust: TrustParts
+    webhooks: WebhookParts
+    poster: Poster
     log: EventLog
     loops: Loops
     collector: Collector
@@ -114,6 +119,7 @@ async def compose(
         limiter=MemoryLimiter(monotonic_s=clock.monotonic_s, buckets_max=settings.limits.buckets_max),
         outbox=outbox,
         audit=audit_wiring.build(database=database, clock=clock, ids=ids, outbox=outbox),
+        poster=poster_of(settings),
     )
     domains = await domains_built(platform)
     versions = versions_wiring.build(
@@ -157,6 +163,8 @@ async def compose(
         membership=domains.membership,
         audit=domains.audit,
         trust=domains.trust,
+        webhooks=domains.webhooks,
+        poster=platform.poster,
         log=log,
         loops=Loops(),
         collector=Collector(monotonic_s=clock.monotonic_s),

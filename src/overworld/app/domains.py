@@ -17,6 +17,7 @@ from overworld.app.doors import (
 from overworld.app.game import Game
 from overworld.app.settings import Settings
 from overworld.app.versions.service import Current
+from overworld.app.webhooks import public_topics, webhooks_go_inside
 from overworld.domains.accounts import wiring as accounts_wiring
 from overworld.domains.accounts.audit.wiring import AuditParts
 from overworld.domains.accounts.membership import wiring as membership_wiring
@@ -40,6 +41,8 @@ from overworld.domains.realtime.gateway import Gateway
 from overworld.domains.trust import wiring as trust_wiring
 from overworld.domains.trust.standings import Standings
 from overworld.domains.trust.wiring import TrustParts
+from overworld.domains.webhooks import wiring as webhooks_wiring
+from overworld.domains.webhooks.wiring import WebhookParts
 from overworld.domains.world import wiring as world_wiring
 from overworld.domains.world.wiring import WorldParts
 from overworld.kernel.clock import Clock
@@ -47,6 +50,7 @@ from overworld.kernel.ids import IdSource
 from overworld.platform.eventlog import PostgresOutbox
 from overworld.platform.http import KeyScopes
 from overworld.platform.limiter import MemoryLimiter
+from overworld.platform.outbound import Poster
 from overworld.platform.postgres import Database
 
 
@@ -65,6 +69,7 @@ class Domains(Struct, frozen=True, kw_only=True):
     membership: MembershipParts
     audit: AuditParts
     trust: TrustParts
+    webhooks: WebhookParts
     gateway: Gateway
     carry_routes: list[ControllerRouterHandler]
 
@@ -76,6 +81,7 @@ class Domains(Struct, frozen=True, kw_only=True):
             *self.membership.routes,
             *self.audit.routes,
             *self.trust.routes,
+            *self.webhooks.routes,
             *self.ledger.routes,
             *self.sending.routes,
             *self.world.routes,
@@ -100,6 +106,7 @@ class Platform(Struct, frozen=True, kw_only=True):
     limiter: MemoryLimiter
     outbox: PostgresOutbox
     audit: AuditParts
+    poster: Poster
 
 
 async def build(platform: Platform) -> Domains:
@@ -158,6 +165,7 @@ async def build(platform: Platform) -> Domains:
         membership=membership,
         audit=platform.audit,
         trust=_trust(platform, accounts=accounts, standings=standings),
+        webhooks=_webhooks(platform),
         gateway=gateway,
         carry_routes=_carry_routes(platform, carry=carry, accounts=accounts),
     )
@@ -328,6 +336,20 @@ def _sending(
         currencies=ledger.service.currencies,
         rules=platform.game.transfers,
         settings=platform.settings.ledger,
+    )
+
+
+def _webhooks(platform: Platform) -> WebhookParts:
+    return webhooks_wiring.build(
+        database=platform.database,
+        clock=platform.clock,
+        ids=platform.ids,
+        outbox=platform.outbox,
+        audit=platform.audit.trail,
+        poster=platform.poster,
+        public=public_topics(),
+        plain_allowed=webhooks_go_inside(platform.settings),
+        settings=platform.settings.webhooks,
     )
 
 

@@ -35,6 +35,15 @@ _HOOKS = {
     "off": "Times that a hook was switched off for being slow.",
 }
 
+_WEBHOOKS = {
+    "under_way": "Deliveries that this process is sending.",
+    "delivered": "Deliveries that receivers took from this process.",
+    "failed": "Tries of this process that failed.",
+    "given_up": "Deliveries given up after their last try.",
+    "paused": "Webhooks that this process paused.",
+    "behind_s": "Age of the longest due delivery, in seconds.",
+}
+
 _INTEREST = {
     "watchers": "Watchers of packed surroundings.",
     "frames": "Frames of surroundings made.",
@@ -56,6 +65,7 @@ def register(metrics: Metrics, *, house: House) -> None:
     _lanes(metrics, house.quests.completing.lanes)
     _lanes(metrics, house.membership.service.lanes)
     _promises(metrics, house)
+    _held(metrics, house)
     _world(metrics, house)
     _ledger(metrics, house)
     _leaderboards(metrics, house)
@@ -63,6 +73,7 @@ def register(metrics: Metrics, *, house: House) -> None:
     _sockets(metrics, house)
     _collections(metrics, house.collector)
     _game(metrics, house)
+    _webhooks(metrics, house)
     metrics.gauge(
         "overworld_loop_failures", "Times a background loop failed and ran again.", house.loops.failures.total
     )
@@ -86,6 +97,15 @@ def _game(metrics: Metrics, house: House) -> None:
     )
     for name, meaning in _HOOKS.items():
         metrics.gauge(f"overworld_game_hook_{name}", meaning, partial(getattr, hooks, name))
+
+
+def _webhooks(metrics: Metrics, house: House) -> None:
+    sender, queueing = house.webhooks.sender, house.webhooks.queueing
+    metrics.gauge("overworld_audit_sealed", "Audit entries sealed by this process.", lambda: house.audit.sealer.sealed)
+    metrics.gauge("overworld_webhooks_queued", "Deliveries queued by this process.", lambda: queueing.queued)
+    metrics.gauge("overworld_webhooks_dropped", "Events that found too many waiting.", lambda: queueing.dropped)
+    for name, meaning in _WEBHOOKS.items():
+        metrics.gauge(f"overworld_webhooks_{name}", meaning, partial(getattr, sender, name))
 
 
 def _database(metrics: Metrics, database: Database) -> None:
@@ -164,6 +184,13 @@ def _promises(metrics: Metrics, house: House) -> None:
     metrics.gauge(
         "overworld_ledger_promises_expired", "Promises that this process let go, over time.", lambda: expiry.expired
     )
+
+
+def _held(metrics: Metrics, house: House) -> None:
+    held = house.gameplay.held
+    meaning = "Rewards that were held, by what this process made of them."
+    metrics.gauge("overworld_held_rewards", meaning, lambda: held.released, labels={"state": "released"})
+    metrics.gauge("overworld_held_rewards", meaning, lambda: held.denied, labels={"state": "denied"})
 
 
 def _world(metrics: Metrics, house: House) -> None:

@@ -7,8 +7,9 @@ from overworld.domains.accounts.wiring import SCHEMA as ACCOUNTS
 from overworld.domains.gameplay.wiring import SCHEMA as GAMEPLAY
 from overworld.domains.ledger.wiring import SCHEMA as LEDGER
 from overworld.domains.trust.wiring import SCHEMA as TRUST
+from overworld.domains.webhooks.wiring import SCHEMA as WEBHOOKS
 from overworld.domains.world.wiring import SCHEMA as WORLD
 from overworld.platform.eventlog import SCHEMA as EVENT_LOG
 from overworld.platform.postgres.idempotency import SCHEMA as IDEMPOTENCY
 
-SCHEMAS = (EVENT_LOG, IDEMPOTENCY, ACCOUNTS, LEDGER, WORLD, GAMEPLAY, GAME, TRUST)
+SCHEMAS = (EVENT_LOG, IDEMPOTENCY, ACCOUNTS, LEDGER, WORLD, GAMEPLAY, GAME, TRUST, WEBHOOKS)

@@ -15,7 +15,7 @@ import structlog
 import uvloop
 from prometheus_client import CollectorRegistry
 
-from overworld.app import addresses, compose, migrate, quest_loops
+from overworld.app import addresses, compose, migrate, quest_loops, webhooks
 from overworld.app.addresses import Addresses
 from overworld.app.compose import House
 from overworld.app.demo.child import walkers
@@ -171,6 +171,7 @@ async def _running(house: House, settings: Settings, game: Game) -> AsyncIterato
     async with AsyncExitStack() as stack:
         await house.log.start()
         stack.push_async_callback(house.log.close)
+        stack.push_async_callback(house.poster.close)
         stack.push_async_callback(house.loops.stop)
         for name, topics, handle in compose.readers(house, game=game, room_level=settings.world.room_level):
             tail = await house.log.tail(topics=topics, handle=handle)
@@ -184,10 +185,12 @@ async def _running(house: House, settings: Settings, game: Game) -> AsyncIterato
         house.loops.run("held-rewards-due", house.gameplay.releasing.run)
         answers = partial(old_answers, house.database, clock=house.clock)
         sessions = partial(house.accounts.sessions.forget_ended, rows_max=ROWS_MAX)
+        await webhooks.run(house.loops, webhooks=house.webhooks, log=house.log)
+        deliveries = partial(house.webhooks.service.forget, rows_max=ROWS_MAX)
         house.loops.run("ledger-expiry", house.ledger.expiry.run)
         devices = partial(house.sync.service.forget_devices, rows_max=ROWS_MAX)
         suspicions = partial(house.trust.service.forget, rows_max=ROWS_MAX)
-        house.loops.run("upkeep", partial(throw_away, answers, sessions, devices, suspicions))
+        house.loops.run("upkeep", partial(throw_away, answers, sessions, devices, deliveries, suspicions))
         facts = facts_to_trust.FactsToTrust(house.trust.folding)
         judging = house.log.fold(trust_folding.NAME, topics=facts_to_trust.TOPICS, apply=facts.apply)
         house.loops.run("trust", judging.run)

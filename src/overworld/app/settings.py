@@ -32,6 +32,7 @@ from overworld.domains.gameplay.types import GameplaySettings
 from overworld.domains.ledger.types import LedgerSettings
 from overworld.domains.realtime.types import RealtimeSettings
 from overworld.domains.trust.types import TrustSettings
+from overworld.domains.webhooks.types import WebhookSettings
 from overworld.domains.world.types import WorldSettings
 from overworld.platform.eventlog.settings import EventLogSettings
 from overworld.platform.http.settings import HttpSettings, LimitSettings
@@ -71,6 +72,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     quests: QuestSettings = QuestSettings()
     ledger: LedgerSettings = LedgerSettings()
     trust: TrustSettings = TrustSettings()
+    webhooks: WebhookSettings = WebhookSettings()
     demo: DemoSettings = DemoSettings()
 
     def __post_init__(self) -> None:

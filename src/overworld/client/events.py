@@ -166,6 +166,23 @@ class Reached(Struct, frozen=True, kw_only=True):
     experience: int
 
 
+class Settled(Struct, frozen=True, kw_only=True):
+    """A reward of yours that was held, and what it was for. Amounts are decimal strings in `currency`."""
+
+    id: str
+    collectible_id: str
+    type: str
+    currency: str
+    amount: str
+
+
+class Paid(Settled, frozen=True, kw_only=True):
+    """The same of one that was given: what your wallet then held, and the experience that came with it."""
+
+    balance: str
+    experience: int
+
+
 class PlayersNearby(Event, frozen=True, kw_only=True):
     """Everybody in some cells but you."""
 
@@ -232,6 +249,32 @@ class LevelReached(Event, frozen=True, kw_only=True):
     data: Reached
 
 
+class StandingOf(Struct, frozen=True):
+    """How far you are trusted: `gate` is normal, reduced, review or refused; `meaning` says it in words."""
+
+    gate: str
+    gate_before: str
+    meaning: str
+
+
+class StandingChanged(Event, frozen=True, kw_only=True):
+    """How far you are trusted changed."""
+
+    data: StandingOf
+
+
+class RewardReleased(Event, frozen=True, kw_only=True):
+    """A reward of yours that was held has been given."""
+
+    data: Paid
+
+
+class RewardDenied(Event, frozen=True, kw_only=True):
+    """A reward of yours that was held will not be given."""
+
+    data: Settled
+
+
 class Unsubscribed(Event, frozen=True, kw_only=True):
     """Channels were taken away; subscribe again once you are near."""
 
@@ -285,6 +328,9 @@ _TYPES: dict[str, type[Event]] = {
     "quest.completed": QuestCompleted,
     "leaderboard.updated": LeaderboardUpdated,
     "level.reached": LevelReached,
+    "standing.changed": StandingChanged,
+    "reward.released": RewardReleased,
+    "reward.denied": RewardDenied,
     "unsubscribed": Unsubscribed,
     "around.changed": AroundChanged,
     "reconnect": Reconnect,

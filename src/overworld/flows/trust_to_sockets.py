@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Literal, Protocol
 from uuid import UUID
 
 from msgspec import Struct
@@ -36,7 +36,7 @@ class ChangedEvent(Struct, frozen=True):
     """The event on the socket."""
 
     data: Changed
-    type: str = "standing.changed"
+    type: Literal["standing.changed"] = "standing.changed"
 
 
 class TrustToSockets:

@@ -82,9 +82,9 @@ HOUSE = UUID(int=0)
 class TransferCode(IntEnum):
     """Why value moved. The number is kept in every transfer, the name shown in histories; neither is ever changed.
 
-    COLLECT is exclusive: what its reference names can be had once, and a promise of it takes it for good; RELEASE settles
-    such a promise. RESTRIPE moves value between the stripes of one account, and no player ever sees it. REWARD is made
-    for a player; UPGRADE, REPAIR and MEMBERSHIP are what players pay for such things.
+    COLLECT is exclusive: what its reference names can be had once, and a promise of it takes it for good; RELEASE
+    settles such a promise. RESTRIPE moves value between the stripes of one account, and no player ever sees it. REWARD
+    is made for a player; UPGRADE, REPAIR and MEMBERSHIP are what players pay for such things.
     """
 
     COLLECT = 1

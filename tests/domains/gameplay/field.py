@@ -10,6 +10,7 @@ from uuid import UUID
 
 from overworld.domains.gameplay.claims import Claims
 from overworld.domains.gameplay.held.messages import RewardReleased
+from overworld.domains.gameplay.held.service import HeldRewards
 from overworld.domains.gameplay.messages import ClaimCollectible, CollectibleCollected
 from overworld.domains.gameplay.rules import spawn_table
 from overworld.domains.gameplay.spawns import Spawns
@@ -124,6 +125,40 @@ class _CountingTx:
         return method
 
 
+class Mortal:
+    """A database whose server dies when it has sent so many statements: the transaction that was open is gone."""
+
+    def __init__(self, database, statements: int) -> None:
+        self._database = database
+        self._left = statements
+
+    @asynccontextmanager
+    async def transaction(self):
+        async with self._database.transaction() as tx:
+            yield _MortalTx(self, tx)
+            self.spend()
+
+    @asynccontextmanager
+    async def read(self):
+        async with self._database.read() as tx:
+            yield tx
+
+    def spend(self) -> None:
+        self._left -= 1
+        if self._left < 0:
+            raise ConnectionError("the server died")
+
+
+class _MortalTx:
+    def __init__(self, server: Mortal, tx) -> None:
+        self._server = server
+        self._tx = tx
+
+    def __getattr__(self, name: str):
+        self._server.spend()
+        return getattr(self._tx, name)
+
+
 class Field:
     """One database, one clock, and as many servers on them as a test asks for."""
 
@@ -154,6 +189,18 @@ class Field:
             levels=LEVELS.levels,
             fix_age_max_s=60,
             gear=gear,
+        )
+
+    def held(self, *, database=None, clock=None) -> HeldRewards:
+        """Another server's door to what is held."""
+        return HeldRewards(
+            database=database or self.database,
+            clock=clock or self.clock,
+            outbox=self.outbox,
+            ledger=self.ledger,
+            trust=self.trust,
+            currencies={currency.code: currency for currency in CURRENCIES},
+            levels=LEVELS.levels,
         )
 
     async def server(self, rules: CollectibleRules = RULES, **options):

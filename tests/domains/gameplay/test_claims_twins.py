@@ -10,11 +10,13 @@ from uuid import UUID
 import msgspec
 import pytest
 
+from overworld.domains.gameplay.held.types import Order
 from overworld.domains.gameplay.messages import ClaimCollectible
 from overworld.domains.gameplay.types import EXPERIENCE_MAX, Spawn
 from overworld.geo import cells
 from overworld.kernel.money import AMOUNT_MINOR_MAX, AccountCode, AccountRef
 from overworld.kernel.refusals import Refusal
+from overworld.kernel.standing import Gate
 from tests.domains.gameplay.field import HOME, SCHEMAS, code_of
 from tests.domains.gameplay.twins import Exactly, Recording, Twin
 
@@ -24,7 +26,14 @@ _AT_ONCE = (
     *("key_reused", "too_far*", "already_collected*"),
 )
 _ELSE = ("ok", "ok*", "cooling_down", "out_of_stock", "wallet_full", "expired", "key_reused", "already_collected*")
-_EVERY_CODE = {*_ELSE, *(f"{code} at once" for code in _AT_ONCE)}
+_EVERY_CODE = {
+    *_ELSE,
+    *(f"{code} at once" for code in _AT_ONCE),
+    "reduced at once",
+    "reduced* at once",
+    "held",
+    "held*",
+}
 
 
 class Play:
@@ -38,6 +47,7 @@ class Play:
         self.twins = twins
         self.clock = twins[0].field.clock
         self.chance = random.Random(seed)
+        self.gating = random.Random(f"gates {seed}")
         self.is_calm = seed % 2 == 0
         self.players = [UUID(int=self.chance.getrandbits(128)) for _ in range(40 if self.is_calm else 6)]
         self.campaigns = [UUID(int=self.chance.getrandbits(128)) for _ in range(2)]
@@ -74,13 +84,16 @@ class Play:
             yield AccountRef(self.players[4], "coin"), AMOUNT_MINOR_MAX - chance.choice([5, 30])
 
     def _stand(self) -> None:
-        """All stand where everything lies, but each sixth: nowhere, far off, or not trusted."""
+        """All stand where everything lies, but each sixth: nowhere, far off, or not trusted; a third at some gate."""
         for i, player in enumerate(self.players):
             trouble = self.chance.choice(["nowhere", "far", "shady"]) if i % 6 == 5 else ""
+            gates = [Gate.REDUCED] if self.is_calm else [*Gate]
+            gate = self.gating.choice(gates) if i % 3 == 0 else Gate.NORMAL
             for twin in self.twins:
                 at_us = self.clock.now_us()
                 twin.field.fixes.at[player] = (CENTRE[0] + 0.5 * (trouble == "far"), CENTRE[1], at_us)
                 twin.field.trust.of[player] = 0.1 if trouble == "shady" else 1.0
+                twin.field.trust.gates[player] = gate
                 if trouble == "nowhere":
                     del twin.field.fixes.at[player]
 
@@ -103,6 +116,11 @@ class Play:
                 self._stand()
             case _:
                 self._stand()
+        if self.gating.random() < 0.3:
+            player, release = self.gating.choice(self.players), self.gating.random() < 0.5
+            for twin in self.twins:
+                order = Order(player_id=player, release=release, held_by=self.clock.now())
+                await twin.field.held().carry_out([order])
 
     def batch(self) -> list[ClaimCollectible]:
         """Where it is calm, mostly one claim a player, so that nobody crosses the cap in the middle."""
@@ -152,6 +170,10 @@ async def play(twins: tuple[Twin, Twin], seed: int, codes: Counter[str]) -> None
         assert await one.told() == await other.told(), seed
         is_whole = one.claims.exact_batches == exact_before
         codes.update(f"{code_of(outcome)}{' at once' * is_whole}" for outcome in outcomes)
+        for answer in outcomes:
+            if not isinstance(answer, Refusal) and (answer.value.held or answer.value.reduced):
+                kind = "held" if answer.value.held else "reduced"
+                codes[f"{kind}{'*' * answer.replayed}{' at once' * is_whole}"] += 1
 
 
 @pytest.mark.slow

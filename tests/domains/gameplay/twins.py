@@ -191,9 +191,12 @@ _BOOKS = {
         FROM gameplay.player ORDER BY id""",
     "waits": "SELECT player_id, type, until FROM gameplay.wait ORDER BY 1, 2",
     "answers": "SELECT account_id, key_hash, digest, code, body, kept_at FROM platform.idempotency ORDER BY 1, 2",
-    "accounts": """SELECT owner_id, currency, code, sum(debits_posted), sum(credits_posted) FROM ledger.account
-        GROUP BY 1, 2, 3 HAVING sum(debits_posted + credits_posted) > 0 ORDER BY 1, 2, 3""",
+    "accounts": """SELECT owner_id, currency, code, sum(debits_posted), sum(credits_posted), sum(debits_pending),
+        sum(credits_pending) FROM ledger.account
+        GROUP BY 1, 2, 3 HAVING sum(debits_posted + credits_posted + credits_pending) > 0 ORDER BY 1, 2, 3""",
+    "held": "SELECT * FROM gameplay.held ORDER BY 1",
+    "reduced": "SELECT * FROM gameplay.reduced ORDER BY 1",
     "collections": """SELECT transfer.id, reference, payer.owner_id, payer.code, payee.owner_id, payee.currency, amount,
-        at, memo, balance FROM ledger.transfer JOIN ledger.account AS payer ON payer.id = debit_id
+        at, memo, balance, kind FROM ledger.transfer JOIN ledger.account AS payer ON payer.id = debit_id
         JOIN ledger.account AS payee ON payee.id = credit_id WHERE transfer.code = 1 ORDER BY 1""",
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from msgspec.structs import replace
@@ -13,7 +13,7 @@ from overworld.domains.ledger import Ledger
 from overworld.domains.ledger.jobs import Expiry
 from overworld.domains.ledger.service import EXPIRED_AT_ONCE
 from overworld.kernel.clock import FixedClock
-from overworld.kernel.money import Transfer, TransferKind, TransferStatus
+from overworld.kernel.money import Transfer, TransferCode, TransferKind, TransferStatus
 from tests.domains.ledger.bank import AT, CURRENCIES, A, B, Bank, mint, transfer, wallet
 
 LATER = AT + timedelta(minutes=1)
@@ -92,3 +92,41 @@ async def test_the_loop_looks_again_until_it_is_ended(bank: Bank):
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
         await running
+
+
+def promised_collection(reference: UUID) -> Transfer:
+    """Something that can be had once, promised to A."""
+    given = replace(mint(A, 5), code=TransferCode.COLLECT, reference=reference)
+    return replace(given, kind=TransferKind.PENDING, expires_at=LATER)
+
+
+def released(made: Transfer, kind: TransferKind) -> Transfer:
+    return replace(settled(made, kind), code=TransferCode.RELEASE)
+
+
+@pytest.mark.parametrize("stripe", [0, 3, 8])
+@pytest.mark.parametrize("kind", [None, TransferKind.POST_PENDING, TransferKind.VOID_PENDING])
+async def test_what_can_be_had_once_is_taken_by_a_promise_and_stays_taken_whatever_becomes_of_it(bank, kind, stripe):
+    reference = uuid4()
+    promise = promised_collection(reference)
+    assert await bank.statuses(promise, stripe=stripe) == [TransferStatus.CREATED]
+    if kind is not None:
+        assert await bank.statuses(released(promise, kind), stripe=1) == [TransferStatus.CREATED]
+        assert await bank.statuses(released(promise, kind)) != [TransferStatus.CREATED]
+    for rival in (promised_collection(reference), replace(mint(B, 5), code=TransferCode.COLLECT, reference=reference)):
+        assert await bank.statuses(rival) == [TransferStatus.REFERENCE_TAKEN]
+    assert await bank.held(A) == (5 if kind is TransferKind.POST_PENDING else 0)
+    assert await bank.broken() == []
+
+
+async def test_a_promise_that_can_be_made_once_is_settled_under_another_code(bank):
+    promise = promised_collection(uuid4())
+    await bank.post(promise)
+    assert await bank.statuses(settled(promise, TransferKind.POST_PENDING)) == [TransferStatus.MALFORMED]
+
+
+async def test_a_promise_that_can_be_made_once_is_let_go_when_its_time_is_over(bank):
+    await bank.post(promised_collection(uuid4()))
+    server = expiry(bank, FixedClock(LATER))
+    await server.look()
+    assert (server.expired, server.open, await bank.broken()) == (1, 0, [])

@@ -16,6 +16,7 @@ from overworld.domains.ledger.types import CurrencyTransferRules, TransferRules
 from overworld.kernel.identity import Answer
 from overworld.kernel.money import AMOUNT_MINOR_MAX, TransferCode
 from overworld.kernel.refusals import Refusal
+from overworld.kernel.standing import Gate
 from tests.domains.ledger.bank import A, B, C, mint
 from tests.domains.ledger.senders import RULES, Senders, command, midnight_after, opened_senders, told
 
@@ -84,6 +85,17 @@ async def test_who_is_not_trusted_or_too_new_sends_nothing(senders: Senders):
         answer = await senders.send(A, "bob", "1", key=f"{trust} {level}", server=seasoned)
         codes.append(answer if isinstance(answer, str) else answer.value.balance)
     assert codes == ["ledger.low_trust", "ledger.level_too_low", "49.00"]
+
+
+@pytest.mark.parametrize(
+    ("gate", "told"),
+    [(Gate.REDUCED, "10.00"), (Gate.REVIEW, "ledger.low_trust"), (Gate.REFUSED, "ledger.low_trust")],
+)
+async def test_who_is_at_review_or_refused_sends_nothing_and_receives_all_the_same(senders: Senders, gate, told):
+    await senders.bank.post(mint(A, 1_000), mint(B, 1_000))
+    senders.people.gates[A] = gate
+    crossing = [command(B, "ada", "1", key="in"), command(A, "bob", "1", key="out")]
+    assert await senders.send_all(crossing) == ["9.00", told]
 
 
 async def test_a_frozen_wallet_neither_sends_nor_receives(senders: Senders):

@@ -66,4 +66,4 @@ class Journey:
     @property
     def anchored(self):
         """Whether the player's last fix counts."""
-        return self.engine.is_anchored(self.slot)
+        return bool(self.engine.earning([self.slot])[0])

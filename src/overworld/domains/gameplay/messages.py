@@ -41,8 +41,8 @@ class CollectBody(Struct, frozen=True, forbid_unknown_fields=True):
 class Collected(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The reply to a claim that won: what was paid, a member's bonus included, and where the player now stands.
 
-    `reduced`: the amount is a share of what it would be, for want of trust. `held`: the collectible is the player's, and
-    its amount and experience wait for a review; neither is in what is shown. Where they are not true they are left out.
+    `reduced`: the amount is a share of what it would be, for want of trust. `held`: the collectible is taken, and its
+    amount and experience, neither of which is in what is shown, wait for a review. What is not true is left out.
     """
 
     collectible_id: str

@@ -224,7 +224,7 @@ def attempted(
     """What claims come to before the players' days and other takers are looked at, aligned with them, (n,).
 
     Refused are, in this order: NotFound and Expired, StalePosition, LowTrust, OutOfReach; before a collectible opens
-    nobody may learn that it will. Refusals given stay as they are. A gate decides how much of a reward is paid, and when.
+    nobody may learn that it will. Refusals given stay as they are. Gates decide how much of a reward is paid, and when.
     """
     fixes, age_max_us = claimants.fixes, terms.age_max_s * 1_000_000
     reach_m, trust_min, bonuses = terms.reach_m, terms.trust_min, terms.bonuses

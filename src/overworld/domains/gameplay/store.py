@@ -73,8 +73,8 @@ class Batch(Struct, frozen=True, kw_only=True):
     """Claims as columns, for `gameplay.claim`: those that may win, (n,), and those refused already, (m,).
 
     `players` and `accounts` are ascending and distinct, with the sums of the batch beside them; the `_at` of a claim
-    are places in them, from 1. No id comes twice. A refusal with the code None is not kept. `reduced` says which of those
-    that may win are paid a share alone.
+    are places in them, from 1. No id comes twice. A refusal with the code None is not kept. What is `reduced`
+    pays a share alone.
     """
 
     ids: list[UUID]

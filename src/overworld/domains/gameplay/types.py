@@ -71,10 +71,10 @@ class CollectibleRules(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """The `[collectibles]` of game.toml.
 
     The daily cap counts the days of `day`: `utc`, or `local` for the solar days of the level-5 cell a player is in.
-    Who is trusted less than `trust_min` collects nothing; a `reduced_share` is paid to who is trusted less than fully, and
-    what is held for review comes after `hold_days` unless somebody decides before. `member_bonus` says, for each membership, which share of
-    a collectible's value comes on top: "0.25" is a quarter. With `near_land` nothing spawns more than 30 km off the
-    land of the bundled map.
+    Who is trusted less than `trust_min` collects nothing; at the gate `reduced` tokens are paid in `reduced_share`, and
+    what is held at `review` is given after `hold_days` unless somebody decides before. `member_bonus` says, for each
+    membership, which share of a collectible's value comes on top: "0.25" is a quarter. With `near_land` nothing spawns
+    more than 30 km off the land of the bundled map.
     """
 
     cell_level: Annotated[int, Meta(ge=12, le=16)] = 15

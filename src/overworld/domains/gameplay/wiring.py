@@ -24,7 +24,7 @@ from overworld.domains.gameplay.routes import routes
 from overworld.domains.gameplay.rules import catalogue_of, spawn_table
 from overworld.domains.gameplay.service import Gameplay
 from overworld.domains.gameplay.spawns import Spawns
-from overworld.domains.gameplay.types import CollectibleRules, GameplaySettings, ProgressionRules
+from overworld.domains.gameplay.types import CollectibleRules, GameplaySettings, ProgressionRules, SpawnTable
 from overworld.kernel.clock import Clock
 from overworld.kernel.events import Envelope
 from overworld.kernel.ids import IdSource
@@ -75,13 +75,7 @@ async def build(
     chosen = settings or GameplaySettings()
     by_code = {currency.code: currency for currency in currencies}
     placed = Placed(cell_level=collectibles.cell_level)
-    spawns = Spawns(
-        key=chosen.spawn_key.encode() or await _spawn_key(database),
-        table=spawn_table(collectibles, progression, by_code),
-        placed=placed,
-        cells_cached_max=chosen.cells_cached_max,
-        land=Land.bundled(),
-    )
+    spawns = await _spawns(database, chosen, spawn_table(collectibles, progression, by_code), placed)
     claims = Claims(
         database=database,
         clock=clock,
@@ -98,13 +92,7 @@ async def build(
         gear=gear,
     )
     service = Gameplay(
-        database=database,
-        clock=clock,
-        ledger=ledger,
-        sight=sight,
-        spawns=spawns,
-        claims=claims,
-        settings=chosen,
+        database=database, clock=clock, ledger=ledger, sight=sight, spawns=spawns, claims=claims, settings=chosen
     )
     placing = Placing(
         database=database,
@@ -134,6 +122,16 @@ async def build(
         definition=DefinitionInForce(spawns=spawns, claims=claims, placing=placing, held=held),
         on_events=placed_tail(placing),
         routes=[*routes(service, placing, alias=alias), *held_routes(held)],
+    )
+
+
+async def _spawns(database: Database, settings: GameplaySettings, table: SpawnTable, placed: Placed) -> Spawns:
+    return Spawns(
+        key=settings.spawn_key.encode() or await _spawn_key(database),
+        table=table,
+        placed=placed,
+        cells_cached_max=settings.cells_cached_max,
+        land=Land.bundled(),
     )
 
 

@@ -20,7 +20,8 @@ FIXES_MAX = 10_000
 class SharedFixes(Struct, frozen=True):
     """Last fixes as columns, aligned, (n,), at most `FIXES_MAX`; each player once.
 
-    `anchored` is False while a player's refused fixes speak for another place: then the fix must not be used.
+    `anchored` is False while a player's refused fixes speak for another place, and while it travels in a mode by which
+    nothing is earned: then the fix must not be used.
     """
 
     player_id: Sequence[UUID]

@@ -12,6 +12,8 @@ from overworld.app.boards_tools import lines, recount_of
 from overworld.domains.gameplay.boards.rules import Calendar, boards_of
 from overworld.domains.gameplay.boards.scoring import NAME, TOPICS
 from overworld.domains.gameplay.boards.types import BoardRules
+from overworld.domains.gameplay.held.types import Order
+from overworld.kernel.standing import Gate
 from tests.domains.gameplay.boards.stadium import CURRENCIES, REGION_LEVEL, Stadium
 from tests.domains.gameplay.field import Field, code_of
 
@@ -29,14 +31,26 @@ class Season:
         self.recount = recount_of(field.database, calendar=calendar, region_level=REGION_LEVEL)
 
     async def collect(self, *, first: int = 0) -> None:
-        """Everybody takes some of what there is; some of it somebody else has."""
+        """Everybody takes some of what there is; some of it somebody else has. What two of them take is held, of which
+        one part is released, one denied, and one neither.
+        """
+        gates = self.field.trust.gates
         server = await self.field.server()
         lying = self.field.all_at()[first : first + 12]
         for i, spawn in enumerate(lying):
+            gates |= dict.fromkeys(self.players[2:], Gate.REVIEW if i % 4 == 1 else Gate.REDUCED)
+            if i == len(lying) // 2:
+                await self.decide()
             for player_id in self.players[i % 3 :]:
                 await asyncio.gather(server.collect(self.field.claim(player_id, spawn)), return_exceptions=True)
             self.field.clock.advance(timedelta(seconds=1))
         await server.close()
+
+    async def decide(self) -> None:
+        """Releases what is held of one player and denies what is held of another."""
+        now = self.field.clock.now()
+        orders = [Order(player_id=self.players[i], release=i == 2, held_by=now) for i in (2, 3)]
+        await self.field.held().carry_out(orders)
 
     async def fold(self) -> None:
         """Lets the fold read the log to its end."""

@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections import Counter
 from datetime import timedelta
 
+import pytest
+
 from overworld.domains.gameplay.carry.errors import LevelTooLow, NoSuchItem, NotUsable, NotWorn, SoldOut, StackFull
 from overworld.domains.gameplay.carry.messages import ItemUsed
+from overworld.domains.gameplay.errors import LowTrust
 from overworld.domains.gameplay.rewards import Reward
 from overworld.domains.gameplay.types import Worn
 from overworld.kernel.refusals import Refusal
+from overworld.kernel.standing import Gate
 from overworld.platform.postgres.idempotency import KeyReused
 from tests.domains.gameplay.carry.camp import ANN, BEN, ITEMS, SCHEMAS, Camp
 
@@ -143,3 +147,27 @@ async def test_what_finds_no_room_leaves_its_box_closed(camp):
     stuck = next(i for i, one in enumerate(outcomes) if isinstance(one, Refusal))
     assert all(isinstance(one, StackFull) for one in outcomes[stuck:]), "its draw waits for room"
     assert (await camp.held(ANN))["box"] == 30 - stuck
+
+
+@pytest.mark.parametrize("gate", [Gate.REVIEW, Gate.REFUSED])
+async def test_who_is_not_trusted_opens_a_box_later_under_the_same_key(camp, gate):
+    """The box stays closed, and what is in it is drawn when it is opened; what gives nothing can be used meanwhile."""
+    await camp.give(ANN, Reward(items={"box": 1, "potion": 1}))
+    camp.trust.gates[ANN] = gate
+    box = camp.use(ANN, "box", key="k")
+    refused, again, potion = await camp.do(box, box, camp.use(ANN, "potion"))
+    assert (type(refused), type(again), potion.item.count) == (LowTrust, LowTrust, 0)
+    assert await camp.held(ANN) == {"box": 1}
+    camp.trust.gates[ANN] = Gate.NORMAL
+    [opened] = await camp.do(box)
+    camp.trust.gates[ANN] = gate
+    assert opened.item.count == 0 and await camp.do(box) == [opened]
+
+
+async def test_who_is_trusted_less_finds_a_share_of_the_tokens_in_a_box(camp):
+    await camp.give(ANN, Reward(items={"box": 30}))
+    camp.trust.gates[ANN] = Gate.REDUCED
+    found = [one.obtained for one in await camp.do(*(camp.use(ANN, "box") for _ in range(30)))]
+    paid = [(one.tokens[0].amount, one.reduced) for one in found if one.tokens]
+    assert len(paid) > 5 and set(paid) == {("2", True)}
+    assert not any(one.reduced for one in found if not one.tokens)

@@ -9,9 +9,10 @@ from uuid import UUID
 import pytest
 
 from overworld.domains.gameplay.quests.errors import BadQuest, NoSuchQuest, QuestNameTaken
-from overworld.domains.gameplay.quests.messages import QuestBody
+from overworld.domains.gameplay.quests.messages import CompleteQuest, QuestBody
 from overworld.geo import cells
 from overworld.kernel.refusals import Refusal
+from overworld.kernel.standing import Gate
 from tests.audited import staff
 from tests.domains.gameplay.field import HOME
 from tests.domains.gameplay.quests.hall import ANN, BEN, CID, LAT, LNG, STAFF, rules
@@ -247,3 +248,31 @@ def _start(player_id, quest):
     from overworld.domains.gameplay.quests.messages import StartQuest
 
     return StartQuest(player_id=player_id, quest=quest)
+
+
+@pytest.mark.parametrize("gate", [Gate.REVIEW, Gate.REFUSED])
+async def test_who_is_not_trusted_completes_it_later_under_the_same_key(hall, gate):
+    """Nothing is lost: the run stays met, and the refusal is not the answer of the key."""
+    server = await hall.server(daily=DAILY)
+    hall.trust.gates[ANN] = gate
+    assert await hall.complete(server, ANN, "daily", "k") == "quest_not_met"
+    await server.folding.fold([hall.collects(ANN), hall.collects(ANN)])
+    assert [await hall.complete(server, ANN, "daily", key) for key in ("l", "l")] == ["low_trust"] * 2
+    assert await hall.balance(ANN) == 0
+    hall.trust.gates[ANN] = Gate.NORMAL
+    assert [await hall.complete(server, ANN, "daily", key) for key in ("l", "l")] == ["ok", "ok*"]
+    hall.trust.gates[ANN] = gate
+    assert await hall.complete(server, ANN, "daily", "l") == "ok*"
+    assert await hall.balance(ANN) == 5
+
+
+async def test_who_is_trusted_less_gets_a_share_of_the_tokens_and_all_of_the_rest(hall):
+    server = await hall.server(daily=DAILY)
+    hall.trust.gates[ANN] = Gate.REDUCED
+    await server.folding.fold([hall.collects(player) for player in (ANN, BEN) for _ in range(2)])
+    done = [
+        (await server.completing.complete(CompleteQuest(player_id=player, quest="daily", key="k"))).value.obtained
+        for player in (ANN, BEN)
+    ]
+    assert [(got.tokens[0].amount, got.experience, got.reduced) for got in done] == [("2", 40, True), ("5", 40, False)]
+    assert [await hall.balance(player) for player in (ANN, BEN)] == [2, 5]

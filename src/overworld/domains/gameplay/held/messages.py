@@ -12,7 +12,7 @@ from overworld.kernel.events import Event
 
 
 class HeldReward(Struct, frozen=True, kw_only=True):
-    """A reward that is held, or was. `id` is its transfer's; it is released at `expires_at` if nobody decides before."""
+    """A reward that is held, or was. `id` is its transfer's; at `expires_at` it is released if nobody has decided."""
 
     id: UUID
     collectible_id: str

@@ -11,8 +11,8 @@ from overworld.domains.gameplay.held.types import Hold, HoldState
 from overworld.kernel.ports import Tx
 
 _KEEP = """
-INSERT INTO gameplay.held (transfer_id, player_id, collectible_id, type, reference, payer_id, currency, amount, experience,
-    lat_deg, lng_deg, held_at, expires_at, due_at)
+INSERT INTO gameplay.held (transfer_id, player_id, collectible_id, type, reference, payer_id, currency, amount,
+    experience, lat_deg, lng_deg, held_at, expires_at, due_at)
 SELECT *, expires_at FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::uuid[], $6::uuid[], $7::text[],
     $8::bigint[], $9::bigint[], $10::float8[], $11::float8[], $12::timestamptz[], $13::timestamptz[])
     AS new (transfer_id, player_id, collectible_id, type, reference, payer_id, currency, amount, experience, lat_deg,
@@ -42,8 +42,8 @@ async def keep(tx: Tx, holds: Sequence[Hold]) -> None:
     )
 
 
-_COLUMNS = """transfer_id, player_id, collectible_id, type, reference, payer_id, currency, amount AS amount_minor, experience,
-    lat_deg, lng_deg, held_at, expires_at, state, settled_at"""
+_COLUMNS = """transfer_id, player_id, collectible_id, type, reference, payer_id, currency, amount AS amount_minor,
+    experience, lat_deg, lng_deg, held_at, expires_at, state, settled_at"""
 
 _HELD = f"""
 SELECT {_COLUMNS} FROM gameplay.held
@@ -90,7 +90,7 @@ GROUP BY player_id ORDER BY min(due_at)"""
 
 
 async def due(tx: Tx, at: datetime, *, limit: int) -> list[UUID]:
-    """Of whom something is due, who has waited longest first; of the `limit` that have waited longest. One round trip."""
+    """Whose the `limit` are that are due and have waited longest, the longest first. One round trip."""
     return [row["player_id"] for row in await tx.fetch(_DUE, at, limit)]
 
 

@@ -154,12 +154,11 @@ class Engine:
         nearest: list[int] = cover[order][:cells_max].tolist()
         return nearest
 
-    def is_anchored(self, slot: int) -> bool:
-        """Whether the last good fix still speaks for the player: not when refused ones agree on another place."""
-        return int(self.players.tracks["new_count"][slot]) <= 1
-
     def earning(self, slots: Sequence[int] | I64) -> NDArray[np.bool_]:
-        """Whether players may earn where they are, aligned with `slots`, (n,): anchored, and in a mode that earns."""
+        """Whether players may earn by their last good fixes, aligned with `slots`, (n,).
+
+        Not while refused ones agree on another place, nor in a travel mode that does not earn.
+        """
         tracks = self.players.tracks
         earning: NDArray[np.bool_] = (tracks["new_count"][slots] <= 1) & self._earns[tracks["mode"][slots]]
         return earning

@@ -60,6 +60,7 @@ TRAIL = np.dtype(
         ("moved", "<u1"),
         ("known", "<u1"),
         ("age_s", "<f4"),
+        ("spare", "<u4"),
     ]
 )
 
@@ -84,6 +85,10 @@ WINDOW = np.dtype(
         ("jumps", "<u2"),
         ("leaps", "<u2"),
         ("streak_max", "<u2"),
+        ("spare", "<u2"),
+        ("mode", "<u1"),
+        ("own_timeline", "<u1"),
+        ("shingles", "<u2"),
         ("interval_s", "<f8"),
         ("interval_s2", "<f8"),
         ("accuracy_m", "<f8"),
@@ -97,10 +102,6 @@ WINDOW = np.dtype(
         ("bend_m2", "<f4"),
         *((f"bend_{name}", "<f4") for name in ("x", "y", "z")),
         *((f"straight_{name}", "<f4") for name in ("x", "y", "z")),
-        ("mode", "<u1"),
-        ("own_timeline", "<u1"),
-        ("shingles", "<u1"),
-        ("spare", "<u1"),
         ("judged", "<u4", (REASONS,)),
         ("shingle", "<i8", (SHINGLES_MAX,)),
         ("shingle_us", "<i8", (SHINGLES_MAX,)),
@@ -291,7 +292,8 @@ def note_step(
     else:
         both_s = span_s + trail.step_s
         if trail.step_s > 0.0 and both_s <= _BEND_S:
-            note_bend(dx_m, dy_m, dz_m, 2.0 * trail.step_s / both_s, 2.0 * span_s / both_s, trail, window)
+            weight = 2.0 / both_s
+            note_bend(dx_m, dy_m, dz_m, weight * trail.step_s, weight * span_s, trail, window)
         trail.step_x, trail.step_y, trail.step_z, trail.step_s = dx_m, dy_m, dz_m, span_s
         note_place(fix.lat_deg, fix.lng_deg, fix.time_us, trail, window)
     note_leg(dx_m, dy_m, dz_m, span_s, 2.0 * track.accuracy_m, trail, window)

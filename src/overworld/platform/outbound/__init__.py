@@ -1,0 +1,5 @@
+"""HTTP to addresses that somebody typed in: nowhere inside, no redirects, and never for long."""
+
+from overworld.platform.outbound.poster import Posted, Poster
+
+__all__ = ["Posted", "Poster"]
