@@ -21,6 +21,7 @@ from overworld.platform.postgres import Database
 _AT_ONCE = 500
 _LOOK_S = 0.05
 _EVIDENCE_MAX = 1_000
+_WEIGHT_OFF_MAX = 0.001
 
 Found = tuple[str, int, float]
 """Evidence in short: its kind, when (microseconds), and its weight."""
@@ -29,6 +30,13 @@ Found = tuple[str, int, float]
 def in_short(evidence: Evidence) -> Found:
     """What is compared of evidence."""
     return evidence.kind.value, evidence.at_us, evidence.weight
+
+
+def alike(found: Sequence[Found], other: Sequence[Found]) -> bool:
+    """Whether evidence is the same but for a thousandth of weight."""
+    return [one[:2] for one in found] == [one[:2] for one in other] and all(
+        abs(one[2] - two[2]) < _WEIGHT_OFF_MAX for one, two in zip(found, other, strict=True)
+    )
 
 
 async def folded(occasions: Sequence[Occasion], *, players: int, database: Database) -> dict[int, list[Found]]:
