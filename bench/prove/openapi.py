@@ -165,7 +165,7 @@ class Player:
 
     def body(self, path: str) -> dict[str, Any]:
         """What a POST or PUT to a path may truthfully hold; nothing where nothing is known."""
-        body: dict[str, Any] = {}
+        body = self._of_standing(path)
         match path:
             case "/v1/auth/register":
                 name = uuid4().hex[:16]
@@ -196,11 +196,6 @@ class Player:
                 action = LJUBLJANA | {"action": "collect", "target": "x", "at": now, "monotonic_ms": 1}
                 actions = [action | {"request_id": uuid4().hex}]
                 body = {"device": "phone", "boot": "1", "sent_at": now, "sent_monotonic_ms": 1, "actions": actions}
-            case "/v1/users/me/standing/appeal":
-                self._suspected()
-                body = {"text": "I ride a train to work"}
-            case "/v1/admin/trust/{player}/decide":
-                body = {"decision": "clear", "note": "A train, indeed."}
             case "/v1/tokens/transfer":
                 self._collect()
                 body = {"to": self._friend, "currency": "coin", "amount": "1"}
@@ -209,6 +204,13 @@ class Player:
     def headers_for(self, path: str) -> dict[str, str]:
         """What a request to a path brings along; the developer key where only staff get in."""
         return self.headers | ({"Overworld-Key": self._key} if path in STAFF_ONLY else {})
+
+    def _of_standing(self, path: str) -> dict[str, Any]:
+        if path == "/v1/users/me/standing/appeal":
+            self._suspected()
+            return {"text": "I ride a train to work"}
+        is_decision = path == "/v1/admin/trust/{player}/decide"
+        return {"decision": "clear", "note": "A train, indeed."} if is_decision else {}
 
     def _suspected(self) -> None:
         """Has staff set the player's gate, so that there is something to appeal against."""

@@ -28,6 +28,7 @@ EVENTS = {
     "leaderboard.updated",
     "reward.denied",
     "reward.released",
+    "standing.changed",
     "unsubscribed",
     "reconnect",
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 import pytest
@@ -33,15 +33,21 @@ class Taken:
 @pytest.fixture
 def translate(ids, clock):
     async def run(*events: Any) -> list[Any]:
-        taken = Taken()
-        await FactsToTrust(taken).apply(None, [enclose(event, id=ids(), at=clock.now()) for event in events])
+        taken, no_tx = Taken(), cast(Any, None)
+        await FactsToTrust(taken).apply(no_tx, [enclose(event, id=ids(), at=clock.now()) for event in events])
         return taken.facts
 
     return run
 
 
 def observed(clock: Any, **figures: Any) -> MovementObserved:
-    names = {"cell": "47", "mode": "", "refused": {"teleport": 2}, "own_timeline": True, "shingles": (2**63 + 1, 5)}
+    names: dict[str, Any] = {
+        "cell": "47",
+        "mode": "",
+        "refused": {"teleport": 2},
+        "own_timeline": True,
+        "shingles": (2**63 + 1, 5),
+    }
     numbers = {
         name: 1
         for name in MovementObserved.__struct_fields__

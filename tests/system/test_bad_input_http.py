@@ -146,16 +146,7 @@ class Operation(Struct, frozen=True):
     def url(self) -> str:
         """An address with something in its path that is not there."""
         known = 10**9 if self.path.startswith("/v1/live/") else "A" * 32
-        return self.path.format(
-            id=known,
-            item_id="nothing",
-            tool_id=uuid4(),
-            session_id=uuid4(),
-            player=uuid4(),
-            number=10**9,
-            name="nobody",
-        )
-        missing = {name: uuid4() for name in ("tool_id", "session_id", "webhook_id", "delivery_id")}
+        missing = {name: uuid4() for name in ("tool_id", "session_id", "webhook_id", "delivery_id", "player")}
         return self.path.format(id=known, item_id="nothing", number=10**9, name="nobody", **missing)
 
 

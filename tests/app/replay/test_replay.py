@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -65,6 +66,30 @@ async def test_the_json_has_the_fields_that_programs_read(walked):
         assert walk["coins_collected"] <= walk["coins_seen"]
         assert all(int(amount) >= walk["coins_collected"] for amount in walk["earned"].values())
         assert set(walk["earned"]) == ({"coin"} if walk["coins_collected"] else set())
+
+
+async def test_real_tracks_stay_normal(walked):
+    assert {walk["standing"] for walk in walked[1]} == {"normal"}
+
+
+async def test_a_made_up_track_is_not_normal_afterwards(server, tmp_path):
+    """Twelve minutes along a ruler at exactly one speed: no receiver and no legs make that."""
+    file, out = tmp_path / "ruler.gpx", tmp_path / "out.json"
+    begins = datetime(2026, 1, 1, tzinfo=UTC)
+    file.write_text(
+        gpx(
+            *(
+                f'<trkpt lat="{46 + 1.3e-5 * second:.7f}" lon="14.5">'
+                f"<time>{begins + timedelta(seconds=second):%Y-%m-%dT%H:%M:%SZ}</time></trkpt>"
+                for second in range(720)
+            )
+        )
+    )
+    ran = await overworld("replay", file, "--data", server.data, "--json", out, *QUICKLY)
+    assert ran.code == 0, ran.err
+    [walk] = json.loads(out.read_text())
+    assert walk["standing"] in {"reduced", "review", "refused"}
+    assert walk["standing"] in ran.out
 
 
 async def test_every_timed_fix_is_sent_and_only_the_lake_walk_is_refused_any(walked):

@@ -32,7 +32,7 @@ LJUBLJANA, SEOUL = "476533", "357ca3"
 def window(player_id: UUID = ANN, minute: float = 0, **figures: Any) -> Window:
     """A minute of somebody on foot, with the noise of a receiver, or with other figures."""
     at_us = NOON_US + int(minute * MINUTE_US)
-    usual = {
+    usual: dict[str, Any] = {
         "at_us": at_us,
         "began_us": at_us - MINUTE_US,
         "ended_us": at_us,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from uuid import UUID
+
 import pytest
 
 from overworld.domains.trust.core import Core
@@ -17,7 +19,7 @@ pytestmark = pytest.mark.slow  # the first case compiles the engine
 def test_who_is_marked_leaves_the_normal_gate_and_who_is_not_never_does(name):
     case, core = CASES[name], Core()
     told = [event for account in play(case) for event in account.observed]
-    gates: dict = {}
+    gates: dict[UUID, list[Gate]] = {}
     for event in sorted(told, key=lambda one: one.ended_at):
         one = window(event, to_us(event.ended_at))
         core.take(one)

@@ -36,7 +36,7 @@ def changed(player_id: UUID, score: float, gate: Gate) -> TrustChanged:
 
 async def test_the_second_question_about_a_player_asks_no_database(court):
     await court.fold([mocked(BEN, minute) for minute in range(3)])
-    database = Counted(court.database)
+    database: Any = Counted(court.database)
     known = Standings(database=database, cached_max=100)
     expected = [UNSUSPECTED, Standing(0.55, Gate.REDUCED), UNSUSPECTED]
     for _ in range(3):
@@ -57,7 +57,7 @@ async def test_what_the_log_tells_replaces_what_was_read(court, ids, clock):
 
 
 async def test_what_the_log_tells_while_the_table_is_read_is_the_newer(court, ids, clock):
-    database = Counted(court.database)
+    database: Any = Counted(court.database)
     known = Standings(database=database, cached_max=100)
 
     async def meanwhile() -> None:
