@@ -11,9 +11,11 @@ import pytest
 from msgspec.structs import replace
 from prometheus_client import CollectorRegistry
 
+from overworld.domains.gameplay.held.types import Order
 from overworld.geo import cells
 from overworld.kernel.clock import SystemClock
 from overworld.kernel.identity import Principal, Scope
+from overworld.kernel.standing import Gate
 from overworld.platform.http import HttpSettings, LimitSettings, build_http
 from overworld.platform.limiter import MemoryLimiter
 from overworld.platform.observability import Metrics
@@ -21,6 +23,7 @@ from tests.domains.gameplay.field import HOME, RULES
 
 ANN = UUID(int=1)
 LAT, LNG = cells.centre_deg(HOME)
+_STAFF = {Scope.GAME_PLACE, Scope.TRUST_READ}
 AROUND = {"lat": LAT, "lng": LNG, "radius_m": 300}
 
 
@@ -28,7 +31,7 @@ class Tokens:
     """A verifier whose tokens are account numbers; number 8 is of the staff, and number 2 a member of the guild."""
 
     def verify(self, token: str) -> Principal:
-        scopes = frozenset({Scope.GAME_PLAY, Scope.GAME_READ} | ({Scope.GAME_PLACE} if token == "8" else set()))
+        scopes = frozenset({Scope.GAME_PLAY, Scope.GAME_READ} | (_STAFF if token == "8" else set()))
         memberships = ("guild",) if token == "2" else ()
         return Principal(account_id=UUID(int=int(token)), role="player", scopes=scopes, memberships=memberships)
 
@@ -244,3 +247,28 @@ async def test_placing_needs_a_key_and_what_the_game_has(client, field):
 async def test_what_was_not_placed_is_not_withdrawn(client, wrong):
     reply = await client.delete(f"/v1/game/shells/{wrong}", headers={"authorization": "Bearer 8"})
     assert reply.json()["code"] in {"gameplay.not_found", "http.bad_request"}
+
+
+async def test_held_rewards_are_shown_to_their_player_and_to_staff_page_by_page(field, client):
+    """Three that are held, of which two are settled; others and their players see nothing of them."""
+    field.trust.gates[ANN] = Gate.REVIEW
+    spawns = field.shared()[:3]
+    for i, spawn in enumerate(spawns):
+        field.stand(ANN, spawn)
+        reply = await collect(client, spawn.id, key=f"key-{i}")
+        assert reply.json()["held"] and "reduced" not in reply.json()
+        field.clock.advance(timedelta(seconds=1))
+        if i < 2:
+            await field.held().carry_out([Order(player_id=ANN, release=i == 0, held_by=field.clock.now())])
+    staff = {"authorization": "Bearer 8"}
+    for path, headers in (("/v1/game/rewards/held", {}), (f"/v1/admin/trust/{ANN}/held", staff)):
+        first = (await client.get(path, params={"limit": 2}, headers=headers)).json()
+        second = (await client.get(path, params={"limit": 2, "cursor": first["cursor"]}, headers=headers)).json()
+        items = first["items"] + second["items"]
+        assert [one["state"] for one in items] == ["held", "denied", "released"] and second["cursor"] is None
+        assert [one["collectible_id"] for one in items] == [spawn.id for spawn in reversed(spawns)]
+        assert items[0]["settled_at"] is None and items[0]["expires_at"].startswith("2026-06-15")
+    assert (await client.get("/v1/game/rewards/held", headers=staff)).json()["items"] == []
+    refused = await client.get(f"/v1/admin/trust/{ANN}/held")
+    assert (refused.status_code, refused.json()["code"]) == (403, "http.forbidden")
+    assert (await client.get("/v1/game/rewards/held", params={"cursor": "x"})).status_code == 400

@@ -142,7 +142,11 @@ class Claims:
 
     async def _carried_out(self, claims: Sequence[Claim], *, at: datetime, stripe: int) -> list[Outcome]:
         """The outcomes, (n,); no id comes twice. Who has a claim that needs the exact way goes it with all of them."""
-        slow = {claim.player_id for claim in claims if _is_rare(claim)} | _on_several_days(claims)
+        slow = {
+            claim.player_id
+            for claim in claims
+            if isinstance(claim.attempt, Attempt) and (claim.attempt.is_held or claim.spawn.kind.cooldown_s)
+        } | _on_several_days(claims)
         fast = [claim for claim in claims if claim.player_id not in slow] if slow else claims
         outcomes = await self._at_once(fast, at=at, stripe=stripe) if fast else []
         if outcomes is not None and not slow:
@@ -337,12 +341,6 @@ def _of(claim: Claim, first: Claim, outcomes: Mapping[tuple[UUID, UUID], Outcome
         return own
     earlier = repeated(claim.use, first=first.use, outcome=outcomes[first.id, first.reference])
     return earlier if isinstance(earlier, Refusal) else Answer(earlier.value, replayed=True)
-
-
-def _is_rare(claim: Claim) -> bool:
-    """Whether a claim needs the exact way: who takes it waits for the next, or for the reward."""
-    attempt = claim.attempt
-    return isinstance(attempt, Attempt) and (attempt.is_held or claim.spawn.kind.cooldown_s > 0)
 
 
 def _on_several_days(claims: Sequence[Claim]) -> set[UUID]:

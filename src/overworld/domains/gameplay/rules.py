@@ -52,13 +52,14 @@ from overworld.kernel.clock import from_us, rfc3339
 from overworld.kernel.money import Currency
 from overworld.kernel.ports import FixColumns
 from overworld.kernel.refusals import Refusal
-from overworld.kernel.standing import Gate, Standing
+from overworld.kernel.standing import UNSUSPECTED, Gate, Standing
 
 Wait = tuple[UUID, str]
 """Who has to wait, and for which type."""
 
 PLACED_BACK_MAX = timedelta(days=366)
 PLACED_AHEAD_MAX = timedelta(days=1_827)
+_NORMAL, _REFUSED = Gate.NORMAL, Gate.REFUSED  # asking the enum for each claim would cost a tenth of judging it
 _DAY_LEVEL = 5
 _DAY_CELLS = 6_144  # of that level on Earth
 _DAY_US = 86_400_000_000
@@ -241,7 +242,7 @@ def attempted(
             outcomes.append(_closed(spawn, now_us=now_us))
         elif not has_fix or now_us - at_us > age_max_us:
             outcomes.append(StalePosition(collectible_id=spawn.id, age_max_s=terms.age_max_s))
-        elif standing.gate is Gate.REFUSED or not standing.score >= trust_min:
+        elif standing is not UNSUSPECTED and (standing.gate is _REFUSED or not standing.score >= trust_min):
             outcomes.append(_distrusted(spawn, standing, trust_min))
         else:
             distance_m = distance_between_m(lat_deg, lng_deg, spawn.lat_deg, spawn.lng_deg)
@@ -250,7 +251,9 @@ def attempted(
                 if memberships and bonuses:
                     bare_minor = paid_minor(bare_minor, memberships, bonuses)
                 attempt = Attempt(player_id, spawn, bare_minor, day, worn)
-                outcomes.append(attempt if standing.gate is Gate.NORMAL else _gated(attempt, standing.gate, terms))
+                if standing is not UNSUSPECTED and standing.gate is not _NORMAL:
+                    attempt = _gated(attempt, standing.gate, terms)
+                outcomes.append(attempt)
             else:
                 outcomes.append(OutOfReach(collectible_id=spawn.id, reach_m=reach_m, distance_m=distance_m))
     return outcomes
