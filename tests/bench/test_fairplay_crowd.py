@@ -11,7 +11,7 @@ from bench.prove.fairplay.receiver import OPEN, STREET, sense
 from bench.prove.fairplay.travel import CITY_CAR, TRAIN, WALK, beside, rest, travel
 
 pytestmark = pytest.mark.slow
-PLAYERS = 400
+PLAYERS = 250
 
 
 @pytest.fixture(scope="module")

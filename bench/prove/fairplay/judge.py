@@ -20,6 +20,7 @@ from overworld.domains.trust.core import Core
 from overworld.domains.trust.types import Evidence, Fact
 from overworld.domains.world.messages import MovementObserved
 from overworld.flows.facts_to_trust import FactsToTrust
+from overworld.geo.columns import I64
 from overworld.kernel.clock import from_us
 from overworld.kernel.events import enclose
 from overworld.kernel.ids import IdSource
@@ -36,6 +37,7 @@ class Judged(Struct):
     """
 
     world: World
+    began_us: I64
     suspected_us: dict[int, int] = field(default_factory=dict)
     evidence: dict[int, list[Found]] = field(default_factory=dict)
     features: Features = field(default_factory=Features)
@@ -51,13 +53,7 @@ class Judged(Struct):
     def after_s(self, player: int) -> float | None:
         """How long a player had played when the gate left normal, seconds; None when it never did."""
         at_us = self.suspected_us.get(player)
-        return None if at_us is None else (at_us - int(self._began_us[player])) / 1e6
-
-    @property
-    def _began_us(self) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-        began = np.full(len(self.crowd.kinds), np.iinfo(np.int64).max)
-        np.minimum.at(began, self.crowd.fixes["player"].astype(np.int64), self.crowd.fixes["arrives_us"])
-        return began
+        return None if at_us is None else (at_us - int(self.began_us[player])) / 1e6
 
 
 class _Core:
@@ -97,7 +93,7 @@ async def judge(crowd: Crowd, *, keep: Callable[[Occasion], None] | None = None)
 
     `keep` is given all that the server told, in order.
     """
-    made = Judged(World(crowd))
+    made = Judged(World(crowd), _began_us(crowd))
     core, ids = _Core(made), IdSource(lambda: START_US, Random(1).randbytes)
     door = FactsToTrust(core)
     async for occasion in made.world.live():
@@ -109,3 +105,10 @@ async def judge(crowd: Crowd, *, keep: Callable[[Occasion], None] | None = None)
     made.digest = core.digest()
     made.standings = core.standings(len(crowd.kinds), at_us=made.world.stage.now_us)
     return made
+
+
+def _began_us(crowd: Crowd) -> I64:
+    """When the first fix of each player arrived, microseconds, (players,)."""
+    began: I64 = np.full(len(crowd.kinds), np.iinfo(np.int64).max)
+    np.minimum.at(began, crowd.fixes["player"].astype(np.int64), crowd.fixes["arrives_us"])
+    return began
