@@ -16,7 +16,7 @@ PLAYERS = 250
 
 @pytest.fixture(scope="module")
 def small():
-    return crowd(players=PLAYERS, cheaters_share=0.1, seed=3, hard_each=2)
+    return crowd(players=PLAYERS, cheaters_share=0.25, seed=3, hard_each=2)
 
 
 def chance(number=1):
@@ -29,8 +29,8 @@ def whitened(values):
 
 
 def test_the_same_seed_makes_the_same_crowd_and_another_one_another(small):
-    again = crowd(players=PLAYERS, cheaters_share=0.1, seed=3, hard_each=2)
-    other = crowd(players=PLAYERS, cheaters_share=0.1, seed=4, hard_each=2)
+    again = crowd(players=PLAYERS, cheaters_share=0.25, seed=3, hard_each=2)
+    other = crowd(players=PLAYERS, cheaters_share=0.25, seed=4, hard_each=2)
     for name in ("fixes", "claims", "logins"):
         assert getattr(small, name).tobytes() == getattr(again, name).tobytes()
         assert getattr(small, name).tobytes() != getattr(other, name).tobytes()
