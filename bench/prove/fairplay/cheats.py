@@ -95,10 +95,15 @@ def pretended(chance: Generator, path: Path, *, jitter_m: tuple[float, float] = 
 
 
 def replayed(chance: Generator, record: NDArray[Any], player: int, *, later_s: float, pace: float) -> NDArray[Any]:
-    """Somebody's recorded fixes, sent by another player: the very places, later, and slower or quicker by `pace`."""
+    """Somebody's recorded fixes, sent by another player: the very places, later, and slower or quicker by `pace`.
+
+    A quicker copy begins late enough never to come before what it copies.
+    """
     copy = record.copy()
     copy["player"] = player
-    age_us = (record["time_us"] - record["time_us"][0]) * pace
+    age_us = record["time_us"] - record["time_us"][0]
+    later_s += max(0.0, 1 - pace) * int(age_us[-1]) / 1e6
+    age_us = age_us * pace
     copy["time_us"] = record["time_us"][0] + int(later_s * 1e6) + np.rint(age_us).astype(np.int64)
     copy["arrives_us"] = copy["time_us"] + _lags_us(chance, copy.size)
     copy["arrives_us"] = np.maximum.accumulate(copy["arrives_us"])
