@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from time import perf_counter
+from typing import Any
 from uuid import UUID
 
 import numpy as np
@@ -61,7 +62,7 @@ class Stage:
         self.told: dict[int, int] = {}
         self.engine.interest.on_frames = self._take
 
-    def entries(self, which: NDArray[np.int64], lat_deg: F64, lng_deg: F64, **more: F64) -> bytearray:
+    def entries(self, which: NDArray[np.int64], lat_deg: F64, lng_deg: F64, **more: NDArray[Any]) -> bytearray:
         """Packed fixes of players, made now, as they wait in an inbox; `more` are columns of `packed.POSITION`."""
         entry = np.zeros(which.size, _ENTRY)
         entry["slot"], entry["reporter"] = self.slots[which], 1
