@@ -73,8 +73,7 @@ async def build(
 ) -> GameplayParts:
     """Gameplay for a checked game definition, on a migrated database; reads (or makes) the spawn secret there."""
     chosen = settings or GameplaySettings()
-    by_code = {currency.code: currency for currency in currencies}
-    placed = Placed(cell_level=collectibles.cell_level)
+    by_code, placed = {one.code: one for one in currencies}, Placed(cell_level=collectibles.cell_level)
     spawns = await _spawns(database, chosen, spawn_table(collectibles, progression, by_code), placed)
     claims = Claims(
         database=database,
