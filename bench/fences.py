@@ -11,9 +11,9 @@ import numpy as np
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
-from bench.load.http import request
 from bench.players import Seat, ask_all
 from bench.servers import ServerProcess
+from overworld.client.raw_http import request
 from overworld.domains.world.fences.covering import covering
 from overworld.domains.world.fences.index import Listed
 from overworld.domains.world.fences.shapes import drawn

@@ -178,45 +178,45 @@ async def _running(house: House, settings: Settings, game: Game) -> AsyncIterato
             house.loops.run(name, tail.run)
         house.loops.run("eventlog-maintenance", house.log.keep_maintained)
         await house.versions.begin()
-        quest_loops.run(house.loops, quests=house.quests, log=house.log, clock=house.clock)
-        decided = trust_to_rewards.TrustToRewards(house.gameplay.held)
+        quest_loops.run(house.loops, quests=house.domains.quests, log=house.log, clock=house.clock)
+        decided = trust_to_rewards.TrustToRewards(house.domains.gameplay.held)
         of_trust = house.log.consumer(trust_to_rewards.NAME, topics=trust_to_rewards.TOPICS, handle=decided.handle)
         house.loops.run("held-rewards", of_trust.run)
-        house.loops.run("held-rewards-due", house.gameplay.releasing.run)
+        house.loops.run("held-rewards-due", house.domains.gameplay.releasing.run)
         answers = partial(old_answers, house.database, clock=house.clock)
-        sessions = partial(house.accounts.sessions.forget_ended, rows_max=ROWS_MAX)
-        await webhooks.run(house.loops, webhooks=house.webhooks, log=house.log)
-        deliveries = partial(house.webhooks.service.forget, rows_max=ROWS_MAX)
-        house.loops.run("ledger-expiry", house.ledger.expiry.run)
-        devices = partial(house.sync.service.forget_devices, rows_max=ROWS_MAX)
-        suspicions = partial(house.trust.service.forget, rows_max=ROWS_MAX)
+        sessions = partial(house.domains.accounts.sessions.forget_ended, rows_max=ROWS_MAX)
+        await webhooks.run(house.loops, webhooks=house.domains.webhooks, log=house.log)
+        deliveries = partial(house.domains.webhooks.service.forget, rows_max=ROWS_MAX)
+        house.loops.run("ledger-expiry", house.domains.ledger.expiry.run)
+        devices = partial(house.domains.sync.service.forget_devices, rows_max=ROWS_MAX)
+        suspicions = partial(house.domains.trust.service.forget, rows_max=ROWS_MAX)
         house.loops.run("upkeep", partial(throw_away, answers, sessions, devices, deliveries, suspicions))
-        facts = facts_to_trust.FactsToTrust(house.trust.folding)
+        facts = facts_to_trust.FactsToTrust(house.domains.trust.folding)
         judging = house.log.fold(trust_folding.NAME, topics=facts_to_trust.TOPICS, apply=facts.apply)
         house.loops.run("trust", judging.run)
-        house.loops.run("trust-recovery", house.trust.recovery.run)
-        house.loops.run("leaderboard-turning", house.boards.turning.run)
-        house.loops.run("leaderboard-moves", house.boards.moves.run)
-        await house.ledger.sealer.prepare()
-        house.loops.run("ledger-sealer", house.ledger.sealer.run)
-        house.loops.run("ledger-auditor", house.ledger.auditor.run)
-        house.loops.run("audit-sealer", house.audit.sealer.run)
-        await house.accounts.load()
-        await house.world.load()
-        await house.gameplay.placing.load()
-        scores = house.log.fold(scoring.NAME, topics=scoring.TOPICS, apply=house.boards.scoring.apply)
+        house.loops.run("trust-recovery", house.domains.trust.recovery.run)
+        house.loops.run("leaderboard-turning", house.domains.boards.turning.run)
+        house.loops.run("leaderboard-moves", house.domains.boards.moves.run)
+        await house.domains.ledger.sealer.prepare()
+        house.loops.run("ledger-sealer", house.domains.ledger.sealer.run)
+        house.loops.run("ledger-auditor", house.domains.ledger.auditor.run)
+        house.loops.run("audit-sealer", house.domains.audit.sealer.run)
+        await house.domains.accounts.load()
+        await house.domains.world.load()
+        await house.domains.gameplay.placing.load()
+        scores = house.log.fold(scoring.NAME, topics=scoring.TOPICS, apply=house.domains.boards.scoring.apply)
         house.loops.run("leaderboard-scores", scores.run)
-        house.loops.run("leaderboard-load", house.boards.service.load)
-        stack.push_async_callback(house.accounts.close)
+        house.loops.run("leaderboard-load", house.domains.boards.service.load)
+        stack.push_async_callback(house.domains.accounts.close)
         with step("Preparing the kernels; the very first start compiles them, for some ten seconds"):
-            await house.world.start()
-        stack.push_async_callback(house.world.stop)
-        stack.push_async_callback(house.gameplay.service.close)
-        stack.push_async_callback(house.sync.service.close)
-        stack.push_async_callback(house.sending.service.close)
-        stack.push_async_callback(house.carry.service.close)
-        stack.push_async_callback(house.quests.completing.close)
-        stack.push_async_callback(house.membership.service.close)
+            await house.domains.world.start()
+        stack.push_async_callback(house.domains.world.stop)
+        stack.push_async_callback(house.domains.gameplay.service.close)
+        stack.push_async_callback(house.domains.sync.service.close)
+        stack.push_async_callback(house.domains.sending.service.close)
+        stack.push_async_callback(house.domains.carry.service.close)
+        stack.push_async_callback(house.domains.quests.completing.close)
+        stack.push_async_callback(house.domains.membership.service.close)
         yield
 
 
@@ -229,7 +229,7 @@ async def _listening(house: House, settings: Settings, tls: ServerTls | None) ->
             serving(operations, settings=_operations_settings(settings), name="operations")
         )
         await _listen_realtime(house, settings, tls)
-        stack.push_async_callback(house.gateway.drain, settings.realtime.drain_s)
+        stack.push_async_callback(house.domains.gateway.drain, settings.realtime.drain_s)
         public = await stack.enter_async_context(serving(house.http, settings=settings.http))
         where = _addresses(house, settings, public=public, watched=watched)
         _write(where, settings.data)
@@ -248,7 +248,7 @@ def _write(where: Addresses, data: Path) -> None:
 async def _listen_realtime(house: House, settings: Settings, tls: ServerTls | None) -> None:
     host, port = settings.realtime.host, settings.realtime.port
     try:
-        await house.gateway.start(host, port, tls=tls.context if tls else None)
+        await house.domains.gateway.start(host, port, tls=tls.context if tls else None)
     except PortTaken as error:
         raise PortUnusable(str(error)) from error
     except OSError as error:
@@ -263,7 +263,7 @@ def _addresses(house: House, settings: Settings, *, public: Serving, watched: Se
     return Addresses(
         pid=os.getpid(),
         http=public.url,
-        realtime=compose.socket_address(settings, house.gateway),
+        realtime=compose.socket_address(settings, house.domains.gateway),
         operations=watched.url,
     )
 

@@ -62,7 +62,7 @@ async def told(database):
 
 def alternates(events):
     """Whether entered and left take turns for every player and fence, entered first."""
-    inside = defaultdict(bool)
+    inside: defaultdict[tuple[UUID, UUID], bool] = defaultdict(bool)
     for event in events:
         pair = (event.player_id, event.fence_id)
         if isinstance(event, ZoneEntered):
