@@ -96,7 +96,7 @@ async def compose(
         carry=domains.carry,
         quests=domains.quests,
         audit=platform.audit.trail,
-        world=domains.world,
+        fences=domains.world.fences.service,
         counted=hooks,
     )
     live = live_wiring.build(

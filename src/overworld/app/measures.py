@@ -218,6 +218,7 @@ def _world(metrics: Metrics, house: House) -> None:
     metrics.gauge("overworld_world_expired", "Players who left for want of a fix.", lambda: world.expired)
     _interest(metrics, world)
     _fences(metrics, house)
+    events, history = house.domains.world.events, house.domains.world.history
     metrics.gauge("overworld_world_events_waiting", "Movement events not written.", lambda: events.waiting)
     metrics.gauge("overworld_world_events_dropped", "Movement events dropped.", lambda: events.dropped)
     if history is not None:

@@ -12,7 +12,7 @@ from overworld.domains.gameplay.quests.wiring import QuestParts
 from overworld.domains.gameplay.wiring import GameplayParts
 from overworld.domains.ledger.wiring import LedgerDomain, SendingParts
 from overworld.domains.world.fences.definition import declared
-from overworld.domains.world.wiring import WorldParts
+from overworld.domains.world.fences.service import Fences
 from overworld.kernel.clock import Clock, to_us
 from overworld.kernel.ports import AuditTrail, Outbox, Tx
 from overworld.platform.postgres import Database, Schema
@@ -32,7 +32,7 @@ def build(
     carry: CarryParts,
     quests: QuestParts,
     audit: AuditTrail,
-    world: WorldParts,
+    fences: Fences,
     counted: Counted,
 ) -> Versions:
     """The versions of the game that a server runs; `counted` is what its hooks did."""
@@ -54,7 +54,7 @@ def build(
         await quests.catalogue.adopt(version.game.quests, at=clock.now())
 
     async def adopt_fences(version: Version) -> None:
-        await world.fences.service.adopt(declared(version.game.fences), game=version.game.name)
+        await fences.adopt(declared(version.game.fences), game=version.game.name)
 
     async def held(tx: Tx, gone: Gone) -> dict[str, int]:
         carried = await carry.reading.holders(tx, items=gone.items, tools=gone.tools)

@@ -46,7 +46,10 @@ def listed(k, shape, dwell_s=None, shape_number=1):
 
 def ring(middle, bearings_deg, distances_m):
     """A star about a place, [longitude, latitude] each."""
-    corners = [destination_deg(*middle, *pair) for pair in zip(bearings_deg, distances_m, strict=True)]
+    corners = [
+        destination_deg(middle[0], middle[1], bearing_deg, distance_m)
+        for bearing_deg, distance_m in zip(bearings_deg, distances_m, strict=True)
+    ]
     return [[lng, lat] for lat, lng in corners]
 
 
@@ -142,7 +145,7 @@ def test_polygons_hold_the_places_that_a_sum_of_angles_says(star, tries):
         assume(False)
     rings = [unit_vectors(*np.array(corners).T[::-1]) for corners in shape.polygons[0]]
     for bearing_deg, share in tries:
-        place = destination_deg(*middle, bearing_deg, share * size_m)
+        place = destination_deg(middle[0], middle[1], bearing_deg, share * size_m)
         vector = unit_vectors(*(np.array([one]) for one in place))[0]
         if off_edge_m(vector, rings) < 1e-6 * size_m + 1e-6:
             continue
@@ -156,7 +159,7 @@ def test_polygons_hold_the_places_that_a_sum_of_angles_says(star, tries):
 @given(middles, sizes_m, st.floats(0, 360), st.sampled_from([0.0, 0.5, 0.999, 1.001, 1.5]))
 def test_circles_hold_the_places_within_their_radius(middle, radius_m, bearing_deg, share):
     ground = Ground(listed(1, Shape(lat_deg=middle[0], lng_deg=middle[1], radius_m=radius_m)))
-    place = destination_deg(*middle, bearing_deg, share * radius_m)
+    place = destination_deg(middle[0], middle[1], bearing_deg, share * radius_m)
     assert ground.go(place) == ([(ENTERED, 1)] if share < 1 else [])
 
 
