@@ -14,6 +14,7 @@ from overworld.domains.world.types import WorldSettings
 from overworld.domains.world.wiring import WorldParts, build
 from overworld.geo.sphere import destination_deg
 from overworld.kernel.clock import FixedClock
+from tests.audited import KeptTrail
 from tests.domains.world.journeys import HOME
 
 START = datetime(2026, 11, 21, 9, 0, tzinfo=UTC)
@@ -55,6 +56,7 @@ def open_field():
             database=database,
             clock=clock,
             outbox=outbox,
+            audit=KeptTrail(),
             settings=WorldSettings(**settings),
             rules=rules,
             sources=sources,
