@@ -108,6 +108,7 @@ async def build(
         database=database,
         clock=clock,
         outbox=outbox,
+        audit=audit,
         ledger=ledger,
         trust=trust,
         currencies=by_code,

@@ -121,6 +121,8 @@ async def test_a_change_holds_for_the_revision_it_names(fenced):
     same = await service.change(fence_id, body(fenced.field, name="new", dwell_s=9), **BY, matches=nothing)
     assert same.revision == 2
     await service.delete(fence_id, **BY, matches=nothing)
+    did = ["fence.make", "fence.change", "fence.delete"]
+    assert fenced.field.trail.did == [(action, str(fence_id)) for action in did]
     for doing in (service.find(fence_id), service.delete(fence_id, **BY, matches=nothing)):
         with pytest.raises(NoFence):
             await doing
