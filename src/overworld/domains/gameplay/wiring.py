@@ -90,9 +90,6 @@ async def build(
         rule=rule,
         gear=gear,
     )
-    service = Gameplay(
-        database=database, clock=clock, ledger=ledger, sight=sight, spawns=spawns, claims=claims, settings=chosen
-    )
     placing = Placing(
         database=database,
         clock=clock,
@@ -115,7 +112,9 @@ async def build(
         levels=progression.levels,
     )
     return GameplayParts(
-        service=service,
+        service=Gameplay(
+            database=database, clock=clock, ledger=ledger, sight=sight, spawns=spawns, claims=claims, settings=chosen
+        ),
         placing=placing,
         held=held,
         releasing=Releasing(held, every_s=chosen.held_look_s),
