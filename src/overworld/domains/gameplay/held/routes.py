@@ -23,7 +23,7 @@ from overworld.platform.http import (
     encode_cursor,
     needs,
 )
-from overworld.platform.http.errors import BadCursor
+from overworld.platform.http.errors import BadCursor, NotFound
 from overworld.platform.http.paging import LIMIT_DEFAULT
 
 PlayerPath = Annotated[UUID, Parameter(description="The player's account id.")]
@@ -39,7 +39,7 @@ def routes(rewards: HeldRewards) -> list[ControllerRouterHandler]:
         """Your rewards that wait for a review, and what became of those that did, newest first."""
         return await _page(rewards, caller.principal.account_id, limit=limit, cursor=cursor)
 
-    @get("/v1/admin/trust/{player:uuid}/held", opt=needs(Scope.TRUST_READ, refusals=(BadCursor,)))
+    @get("/v1/admin/trust/{player:uuid}/held", opt=needs(Scope.TRUST_READ, refusals=(NotFound, BadCursor)))
     async def player_rewards_held(
         *, caller: Caller, player: PlayerPath, limit: LimitQuery = LIMIT_DEFAULT, cursor: CursorQuery = None
     ) -> Page[HeldReward]:
