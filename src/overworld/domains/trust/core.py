@@ -21,6 +21,7 @@ from overworld.domains.trust import rules as rule
 from overworld.domains.trust import scoring
 from overworld.domains.trust.model import Anomaly, Model
 from overworld.domains.trust.rules import Sighting
+from overworld.domains.trust.together import Together
 from overworld.domains.trust.tracks import Tracks
 from overworld.domains.trust.types import (
     Claimed,
@@ -63,7 +64,7 @@ class Places:
 
 
 class Recent:
-    """What is kept of players in memory alone: the times of their claims.
+    """What is kept of players in memory alone: the times of their claims, and who signed in and moves together.
 
     A restart forgets them, which puts off what they would show. Hearing one twice changes nothing.
     """
@@ -72,6 +73,7 @@ class Recent:
         self._players_max = players_max
         self._claims: dict[UUID, deque[int]] = {}
         self._looked: dict[UUID, int] = {}
+        self.together = Together()
 
     def claimed(self, claim: Claimed, rules: TrustRules) -> Sighting | None:
         """What the row of claims says with this one."""
@@ -96,22 +98,27 @@ class Recent:
 
 
 class Heard(Struct, frozen=True):
-    """What facts came to that alone say nothing: regular claims, or many accounts in a place."""
+    """What facts came to that alone say nothing: regular claims, many accounts in a place, or some that are one."""
 
     player_id: UUID
     at_us: int
     sighting: Sighting
 
 
-def heard(fact: Fact, *, recent: Recent, places: Places, rules: TrustRules) -> Window | Heard | None:
+def heard(fact: Fact, *, recent: Recent, places: Places, rules: TrustRules) -> tuple[Window | Heard, ...]:
     """What a fact has to say to `assess`: most claims and sign-ins nothing. Needs no state of the player.
 
     `places` has to hold what is known of the place of a sign-in.
     """
     if isinstance(fact, Window):
-        return fact
-    sighting = recent.claimed(fact, rules) if isinstance(fact, Claimed) else rule.of_accounts(places.count(fact))
-    return None if sighting is None else Heard(fact.player_id, fact.at_us, sighting)
+        alike = recent.together.moved(fact)
+        return (fact,) if alike is None else (fact, Heard(fact.player_id, fact.at_us, rule.of_alike(alike)))
+    if isinstance(fact, Claimed):
+        sighting = recent.claimed(fact, rules)
+    else:
+        recent.together.signed_in(fact)
+        sighting = rule.of_accounts(places.count(fact))
+    return () if sighting is None else (Heard(fact.player_id, fact.at_us, sighting),)
 
 
 def assess(
@@ -200,9 +207,11 @@ class Core:
     def take(self, fact: Fact) -> list[Evidence]:
         """The evidence that a fact makes."""
         said = heard(fact, recent=self._recent, places=self._places, rules=self.rules)
-        if said is None:
-            return []
-        return list(assess(said, self.states, tracks=self._tracks, model=self.model, rules=self.rules))
+        return [
+            evidence
+            for one in said
+            for evidence in assess(one, self.states, tracks=self._tracks, model=self.model, rules=self.rules)
+        ]
 
     def standing(self, player_id: UUID, *, at_us: int) -> Standing:
         """Where a player stands at an instant that is not before the last fact."""

@@ -71,7 +71,7 @@ class Folding:
 
     def _heard(self, facts: Iterable[Fact], places: Places) -> list[Window | Heard]:
         said = (heard(fact, recent=self._recent, places=places, rules=self._rules) for fact in facts)
-        return [one for one in said if one is not None]
+        return [one for ones in said for one in ones]
 
     async def _model_in_step(self, tx: Tx) -> Model:
         """The model as the last committed fold left it, locked.
