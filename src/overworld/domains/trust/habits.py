@@ -19,7 +19,9 @@ _CLOCK_KEPT = 16
 _CHANGES_A_WINDOW = 2
 _RISE_S = 2.0
 _AHEAD_S = 1.0
-_SENT_AGAIN = 1.15
+_BACK_S = 5.0
+_SET_US = 300_000_000
+_SENT_AGAIN = 1.3
 _MISTIMED_MIN = 3
 
 PACES_KEPT = 6
@@ -28,9 +30,11 @@ _MOVING_SHARE = 0.8
 _ACCEPTED_SHARE = 0.95
 _PACE_M_S = (0.6, 8.0)
 _FIXES_MIN = 12
-_SPEED_SPREAD = 0.05
-_NOISE_SPREAD = 0.25
-_SHAKE_MIN = 0.6
+_SPEED_SPREAD = 0.06
+_NOISE_SPREAD = 0.2
+_SHAKE_MIN = 0.5
+_SHAKE_MAX = 2.2
+_STRAIGHT_PCT = (20, 92)
 _CONSTANT = 0.01
 _DRAWN_SD = 0.06
 _DRAWN_MAX = 2.5
@@ -40,21 +44,23 @@ _CENTI = 100
 def clock_changes(window: Window, state: PlayerState) -> int:
     """How often the device's clock was changed in a window: set, or faster by seconds within it.
 
-    A delay only makes a clock look late, so what is ahead of the server, and more so than before, is the clock itself.
-    Fixes that are sent twice are late and no clock.
+    A delay only makes a clock look late, so what is ahead of the server, and more so than before, is the clock itself;
+    and so is what comes back from being late after the clock was set. Fixes that are sent twice are late and no clock.
     """
-    mistimed = window.refused.get("time_order", 0) + window.refused.get("time_future", 0)
     if window.clock_jumps:
-        return min(_CHANGES_A_WINDOW, window.clock_jumps) if not (mistimed and _sends_again(window, state)) else 0
-    highest_s = max(state.offsets_s, default=math.inf)
-    return int(window.clock_offset_s > max(_AHEAD_S, highest_s + _RISE_S))
+        return 0 if _sends_again(window, state) else min(_CHANGES_A_WINDOW, window.clock_jumps)
+    if not state.offsets_s or window.own_timeline:
+        return 0
+    runs_ahead = window.clock_offset_s > max(_AHEAD_S, max(state.offsets_s) + _RISE_S)
+    was_set = bool(state.clock_us) and window.at_us - state.clock_us[-1] < _SET_US
+    return int(runs_ahead or (was_set and window.clock_offset_s > state.offsets_s[-1] + _BACK_S))
 
 
 def _sends_again(window: Window, state: PlayerState) -> bool:
-    """Whether more fixes came than the time since the last window has room for."""
-    if state.told_us == 0 or window.interval_mean_s <= 0 or window.refused.get("time_order", 0) < _MISTIMED_MIN:
+    """Whether more fixes came than the time since the last window has room for, at the beat of those before."""
+    if state.told_us == 0 or state.every_s <= 0 or window.refused.get("time_order", 0) < _MISTIMED_MIN:
         return False
-    return window.fixes * window.interval_mean_s > _SENT_AGAIN * (window.at_us - state.told_us) / 1e6
+    return window.fixes * state.every_s > _SENT_AGAIN * (window.at_us - state.told_us) / 1e6
 
 
 def pace_of(window: Window) -> Pace | None:
@@ -74,6 +80,7 @@ def pace_of(window: Window) -> Pace | None:
         accuracy_sd_cm=round(_CENTI * window.accuracy_sd_m),
         fixes=window.accepted,
         every_ms=round(1_000 * window.interval_mean_s),
+        straight_pct=round(_CENTI * min(1.0, window.straight_m / window.moved_m)),
     )
 
 
@@ -88,14 +95,23 @@ def evenness(paces: Sequence[Pace], rules: TrustRules) -> dict[str, float] | Non
         return None
     speed = _spread([one.speed_cm_s for one in paces])
     noise = _spread([one.noise_cm for one in paces])
-    if speed > _SPEED_SPREAD or noise > _NOISE_SPREAD:
+    if speed > _SPEED_SPREAD or noise > _NOISE_SPREAD or not _bends(paces):
         return None
-    figures = {"speed_spread": speed, "noise_spread": noise, "windows": float(len(paces))}
+    shakes = [one.noise_cm / one.accuracy_cm for one in paces]
+    figures = {"speed_spread": speed, "noise_spread": noise, "shake": min(shakes), "windows": float(len(paces))}
+    if max(shakes) > _SHAKE_MAX:
+        return None
     if _is_constant(paces):
-        shake = min(one.noise_cm / one.accuracy_cm / math.sqrt(max(1, one.every_ms) / 1_000) for one in paces)
-        return figures | {"shake": shake} if shake > _SHAKE_MIN else None
+        least = min(shake / math.sqrt(max(1, one.every_ms) / 1_000) for shake, one in zip(shakes, paces, strict=True))
+        return figures if least > _SHAKE_MIN else None
     drawn = _drawn(paces)
     return figures | {"accuracy_drift": drawn} if drawn < _DRAWN_MAX else None
+
+
+def _bends(paces: Sequence[Pace]) -> bool:
+    """Whether the way bends in most windows. A straight one may be drawn by a phone that slept in between."""
+    straight_pct = sorted(one.straight_pct for one in paces)[len(paces) // 2]
+    return _STRAIGHT_PCT[0] <= straight_pct <= _STRAIGHT_PCT[1]
 
 
 def _is_constant(paces: Sequence[Pace]) -> bool:
@@ -129,5 +145,7 @@ def remember(window: Window, state: PlayerState) -> None:
     if not window.own_timeline:
         state.offsets_s = (*state.offsets_s, round(window.clock_offset_s, 1))[-2:]
     state.told_us = window.at_us
+    if window.accepted == window.fixes:
+        state.every_s = round(window.interval_mean_s, 2)
     pace = pace_of(window)
     state.paces = () if pace is None else (*state.paces, pace)[-PACES_KEPT:]

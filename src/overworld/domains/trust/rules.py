@@ -14,10 +14,9 @@ from uuid import UUID
 from msgspec import Struct
 
 from overworld.domains.trust import habits
-from overworld.domains.trust.together import Alike
+from overworld.domains.trust.together import Alike, rooms_apart_m
 from overworld.domains.trust.tracks import LIVE_US, Tracks, Walked
 from overworld.domains.trust.types import Kind, PlayerState, TrustRules, Window
-from overworld.geo import cells, sphere
 
 HOUR_US = 3_600_000_000
 FIXES_MIN = 5
@@ -142,7 +141,7 @@ def _breaks(window: Window, state: PlayerState) -> Iterator[Sighting]:
     if breaks >= _BREAKS_MIN:
         yield Sighting(
             Kind.TELEPORTS,
-            _HOPPED if window.leaps else min(1.3, 0.7 + 0.3 * (breaks - _BREAKS_MIN)),
+            _HOPPED if window.leaps or state.leapt else min(1.3, 0.7 + 0.3 * (breaks - _BREAKS_MIN)),
             f"jumped {breaks} times within an hour to places that could not be reached",
             {"jumps": breaks, "refused": window.refused.get("teleport", 0), "fixes": window.fixes},
         )
@@ -158,16 +157,10 @@ def _two_places(window: Window, state: PlayerState) -> Iterator[Sighting]:
         return
     overlaps = window.began_us < state.ended_us and bool(state.cell) and bool(window.cell)
     if overlaps and state.cell[:4] != window.cell[:4] and window.accepted >= 0.9 * window.fixes:
-        apart_m = _cells_apart_m(state.cell, window.cell)
+        apart_m = rooms_apart_m(state.cell, window.cell)
         if apart_m > _FAR_M:
             reason = f"was in two places {apart_m / 1000:,.0f} km apart at the same time"
             yield Sighting(Kind.TWO_PLACES, 1.0, reason, {"apart_m": round(apart_m)})
-
-
-def _cells_apart_m(one: str, other: str) -> float:
-    return sphere.distance_between_m(
-        *cells.centre_deg(cells.from_token(one)), *cells.centre_deg(cells.from_token(other))
-    )
 
 
 def _mock(window: Window) -> Iterator[Sighting]:

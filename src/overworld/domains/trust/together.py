@@ -12,23 +12,29 @@ from uuid import UUID
 from msgspec import Struct
 
 from overworld.domains.trust.types import SignedIn, Window
+from overworld.geo import cells, sphere
 
 ACCOUNTS_MIN = 3
-APART_MAX_S = 6.0
-"""Between two sign-ins of one burst on average; a hand needs longer for as many devices."""
+_ACCOUNTS_MANY = 5
+APART_MAX_S = {ACCOUNTS_MIN: 2.0, 4: 4.0, _ACCOUNTS_MANY: 6.0}
+"""Between two sign-ins of one burst on average, by how many accounts: the fewer, the more likely by chance."""
+
+OTHERS_MAX = 0.5
+"""So many others for each account of a burst may have signed in there within the hour: a class comes in bursts too."""
 
 _LINK_US = 15_000_000
+_KEPT_US = 3_600_000_000
 _BURST_US = 60_000_000
 _MEMBERS_MAX = 64
 _PLACES_MAX = 50_000
 _WINDOWS_KEPT = 4
-_ALIKE_MIN = 3
+_ALIKE_MIN = 4
 _PEERS_MIN = 2
-_MOVED_MIN_M = 30.0
-_OVERLAP = 0.7
-_SPEED_ALIKE = 0.08
-_STRAIGHT_ALIKE_M = 6.0
-_STRAIGHT_ALIKE = 0.08
+_MOVED_MIN_M = 20.0
+_OVERLAP = 0.6
+_ROOMS_APART_M = 400.0
+_STRAIGHT_ALIKE_M = 15.0
+_STRAIGHT_ALIKE = 0.1
 
 
 class Alike(Struct, frozen=True):
@@ -43,7 +49,6 @@ class _Brief(Struct, frozen=True):
     began_us: int
     ended_us: int
     cell: str
-    speed_m_s: float
     straight_m: float
 
 
@@ -60,55 +65,74 @@ class _Burst(Struct):
     members: dict[UUID, _Member]
 
     @property
-    def is_one_hand(self) -> bool:
+    def is_quick(self) -> bool:
+        """Whether no hands are as quick; of few accounts they might be."""
         span_us = self.ended_us - self.began_us
         count = len(self.members)
-        return count >= ACCOUNTS_MIN and span_us <= min(_BURST_US, (count - 1) * APART_MAX_S * 1_000_000)
+        apart_s = APART_MAX_S.get(count, APART_MAX_S[_ACCOUNTS_MANY])
+        return count >= ACCOUNTS_MIN and span_us <= min(_BURST_US, (count - 1) * apart_s * 1_000_000)
+
+
+class _Place(Struct):
+    """The bursts at a place within an hour, the latest last."""
+
+    bursts: list[_Burst]
+
+    def is_one_hand(self, burst: _Burst) -> bool:
+        """Whether a burst is quick, and nearly all that came to the place."""
+        others = sum(len(one.members) for one in self.bursts if one is not burst)
+        return burst.is_quick and others <= OTHERS_MAX * len(burst.members)
 
 
 class Together:
     """The bursts of sign-ins, and how their accounts move. Hearing a fact twice changes nothing."""
 
     def __init__(self) -> None:
-        self._latest: dict[bytes, _Burst] = {}
-        self._of: dict[UUID, _Burst] = {}
+        self._places: dict[bytes, _Place] = {}
+        self._of: dict[UUID, tuple[_Place, _Burst]] = {}
 
     def signed_in(self, fact: SignedIn) -> None:
         """Adds a sign-in to the burst at its place, or begins one."""
         if fact.place is None:
             return
-        burst = self._latest.get(fact.place)
-        if burst is None or not burst.began_us <= fact.at_us <= burst.ended_us + _LINK_US:
-            if burst is None and len(self._latest) >= _PLACES_MAX:
-                self._drop(next(iter(self._latest)))
-            elif burst is not None:
-                self._leave(burst)
-            burst = self._latest[fact.place] = _Burst(fact.at_us, fact.at_us, {})
+        place = self._places.get(fact.place)
+        if place is None:
+            if len(self._places) >= _PLACES_MAX:
+                self._drop(next(iter(self._places)))
+            place = self._places[fact.place] = _Place([])
+        burst = self._burst(place, fact.at_us)
         burst.ended_us = max(burst.ended_us, fact.at_us)
         if len(burst.members) < _MEMBERS_MAX and fact.player_id not in burst.members:
             burst.members[fact.player_id] = _Member(deque(maxlen=_WINDOWS_KEPT), {})
-            self._of[fact.player_id] = burst
+            self._of[fact.player_id] = place, burst
+
+    def _burst(self, place: _Place, at_us: int) -> _Burst:
+        """The burst at a place that a sign-in belongs to: the latest, or a new one."""
+        for old in [one for one in place.bursts if at_us - one.ended_us > _KEPT_US]:
+            self._leave(old)
+            place.bursts.remove(old)
+        latest = place.bursts[-1] if place.bursts else None
+        if latest is None or at_us > latest.ended_us + _LINK_US:
+            latest = _Burst(at_us, at_us, {})
+            place.bursts.append(latest)
+        return latest
 
     def _drop(self, place: bytes) -> None:
-        self._leave(self._latest.pop(place))
+        for burst in self._places.pop(place).bursts:
+            self._leave(burst)
 
     def _leave(self, burst: _Burst) -> None:
-        """A burst that is over is kept only where it may be one hand's."""
-        if burst.is_one_hand and len(self._of) < _PLACES_MAX * ACCOUNTS_MIN:
-            return
         for player_id in burst.members:
-            if self._of.get(player_id) is burst:
+            if player_id in self._of and self._of[player_id][1] is burst:
                 del self._of[player_id]
 
     def moved(self, window: Window) -> Alike | None:
         """What it says of a player that others of the burst moved like this window, in this minute and in those before."""
-        burst = self._of.get(window.player_id)
-        if burst is None or not burst.is_one_hand or window.moved_m < _MOVED_MIN_M or not window.cell:
+        place, burst = self._of.get(window.player_id, (None, None))
+        if place is None or burst is None or window.moved_m < _MOVED_MIN_M or not window.cell:
             return None
         mine = burst.members[window.player_id]
-        brief = _Brief(
-            window.began_us, window.ended_us, window.cell, window.moved_m / max(1.0, window.moving_s), window.straight_m
-        )
+        brief = _Brief(window.began_us, window.ended_us, window.cell, window.straight_m)
         if mine.windows and brief.began_us <= mine.windows[-1].began_us:
             return None
         mine.windows.append(brief)
@@ -120,7 +144,7 @@ class Together:
             other.alike[window.player_id] = other.alike.get(window.player_id, 0) + 1
             seen += 1
         peers = sum(count >= _ALIKE_MIN for count in mine.alike.values())
-        if not seen or peers < _PEERS_MIN:
+        if not seen or peers < _PEERS_MIN or not place.is_one_hand(burst):
             return None
         figures = {
             "accounts": float(len(burst.members)),
@@ -130,15 +154,19 @@ class Together:
         return Alike(window.player_id, window.at_us, figures)
 
 
+def rooms_apart_m(one: str, other: str) -> float:
+    """How far the middles of two room cells lie apart."""
+    return sphere.distance_between_m(
+        *cells.centre_deg(cells.from_token(one)), *cells.centre_deg(cells.from_token(other))
+    )
+
+
 def _alike(one: _Brief, other: _Brief) -> bool:
     """Whether two windows are of the same time, the same place and the same way, but for what chance adds."""
     shared_us = min(one.ended_us, other.ended_us) - max(one.began_us, other.began_us)
     if shared_us < _OVERLAP * max(one.ended_us - one.began_us, other.ended_us - other.began_us):
         return False
-    if one.cell[:5] != other.cell[:5]:
-        return False
-    fast = max(one.speed_m_s, other.speed_m_s)
-    if abs(one.speed_m_s - other.speed_m_s) > _SPEED_ALIKE * fast:
+    if one.cell != other.cell and rooms_apart_m(one.cell, other.cell) > _ROOMS_APART_M:
         return False
     far_m = max(one.straight_m, other.straight_m)
     return abs(one.straight_m - other.straight_m) <= _STRAIGHT_ALIKE_M + _STRAIGHT_ALIKE * far_m
