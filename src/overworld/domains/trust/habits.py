@@ -8,7 +8,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from overworld.domains.trust.types import Pace, PlayerState, TrustRules, Window
+from msgspec import Struct
+
+from overworld.domains.trust.types import Pace, PlayerState, Window
 
 HOUR_US = 3_600_000_000
 
@@ -30,15 +32,27 @@ _MOVING_SHARE = 0.8
 _ACCEPTED_SHARE = 0.95
 _PACE_M_S = (0.6, 8.0)
 _FIXES_MIN = 12
-_SPEED_SPREAD = 0.06
 _NOISE_SPREAD = 0.2
 _SHAKE_MIN = 0.5
-_SHAKE_MAX = 2.2
-_STRAIGHT_PCT = (20, 92)
+_STRAIGHT_MIN_PCT = 20  # less is a phone that rests and shakes
 _CONSTANT = 0.01
 _DRAWN_SD = 0.06
 _DRAWN_MAX = 2.5
 _CENTI = 100
+
+
+class _Limits(Struct, frozen=True):
+    """How even a pace is: the spread of its speeds; how far it shakes at most, in accuracies, above which its speed is
+    no more than that; and how straight it may be. A straight way at one speed may be drawn by a phone that slept.
+    """
+
+    speed_spread: float
+    shake_max: float
+    straight_max_pct: int
+
+
+_TOLD_CONSTANT = _Limits(0.06, 2.2, 88)
+_TOLD_DRAWN = _Limits(0.08, 4.0, 92)
 
 
 def clock_changes(window: Window, state: PlayerState) -> int:
@@ -84,34 +98,29 @@ def pace_of(window: Window) -> Pace | None:
     )
 
 
-def evenness(paces: Sequence[Pace], rules: TrustRules) -> dict[str, float] | None:
+def evenness(paces: Sequence[Pace]) -> dict[str, float] | None:
     """The figures of a pace that is a program's, None for anybody's.
 
-    It never rests and keeps one speed, its places shake by the same in each window, and the accuracy that it tells is
-    no receiver's: one that stays the same while the places shake by more than receivers do between two fixes, or one
-    that is drawn anew for each fix. What a receiver knows of itself changes slowly, as its view of the sky does.
+    It never rests and keeps one speed, its way bends, its places shake by the same in each window, and the accuracy
+    that it tells is no receiver's: one that stays the same while the places shake by more than receivers do between
+    two fixes, or one that is drawn anew for each. What a receiver knows of itself changes slowly, as its sky does.
     """
     if len(paces) < PACES_MIN:
         return None
-    speed = _spread([one.speed_cm_s for one in paces])
-    noise = _spread([one.noise_cm for one in paces])
-    if speed > _SPEED_SPREAD or noise > _NOISE_SPREAD or not _bends(paces):
-        return None
+    speed, noise = _spread([one.speed_cm_s for one in paces]), _spread([one.noise_cm for one in paces])
     shakes = [one.noise_cm / one.accuracy_cm for one in paces]
-    figures = {"speed_spread": speed, "noise_spread": noise, "shake": min(shakes), "windows": float(len(paces))}
-    if max(shakes) > _SHAKE_MAX:
+    straight_pct = sorted(one.straight_pct for one in paces)[len(paces) // 2]
+    constant = _is_constant(paces)
+    limits = _TOLD_CONSTANT if constant else _TOLD_DRAWN
+    is_even = speed <= limits.speed_spread and noise <= _NOISE_SPREAD and max(shakes) <= limits.shake_max
+    if not (is_even and _STRAIGHT_MIN_PCT <= straight_pct <= limits.straight_max_pct):
         return None
-    if _is_constant(paces):
+    figures = {"speed_spread": speed, "noise_spread": noise, "shake": min(shakes), "windows": float(len(paces))}
+    if constant:
         least = min(shake / math.sqrt(max(1, one.every_ms) / 1_000) for shake, one in zip(shakes, paces, strict=True))
         return figures if least > _SHAKE_MIN else None
     drawn = _drawn(paces)
     return figures | {"accuracy_drift": drawn} if drawn < _DRAWN_MAX else None
-
-
-def _bends(paces: Sequence[Pace]) -> bool:
-    """Whether the way bends in most windows. A straight one may be drawn by a phone that slept in between."""
-    straight_pct = sorted(one.straight_pct for one in paces)[len(paces) // 2]
-    return _STRAIGHT_PCT[0] <= straight_pct <= _STRAIGHT_PCT[1]
 
 
 def _is_constant(paces: Sequence[Pace]) -> bool:

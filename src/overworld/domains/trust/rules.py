@@ -76,7 +76,7 @@ def sightings(window: Window, state: PlayerState, tracks: Tracks, *, rules: Trus
     yield from _copies(window, tracks)
     yield from _shape(window, rules)
     yield from _clock(window, state)
-    yield from _pace(window, state, rules)
+    yield from _pace(window, state)
 
 
 def is_clean(window: Window) -> bool:
@@ -293,12 +293,12 @@ def _clock(window: Window, state: PlayerState) -> Iterator[Sighting]:
         )
 
 
-def _pace(window: Window, state: PlayerState, rules: TrustRules) -> Iterator[Sighting]:
+def _pace(window: Window, state: PlayerState) -> Iterator[Sighting]:
     """For minutes on end one speed, one shake, and an accuracy that no receiver tells."""
     pace = habits.pace_of(window)
     if pace is None:
         return
-    figures = habits.evenness((*state.paces, pace)[-habits.PACES_KEPT :], rules)
+    figures = habits.evenness((*state.paces, pace)[-habits.PACES_KEPT :])
     if figures is not None:
         reason = "went on for minutes at one speed, shaken evenly, with an accuracy that no receiver tells"
         yield Sighting(Kind.MACHINE_PACE, 1.0, reason, figures)

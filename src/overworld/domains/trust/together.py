@@ -16,7 +16,7 @@ from overworld.geo import cells, sphere
 
 ACCOUNTS_MIN = 3
 _ACCOUNTS_MANY = 5
-APART_MAX_S = {ACCOUNTS_MIN: 2.0, 4: 4.0, _ACCOUNTS_MANY: 6.0}
+APART_MAX_S = {ACCOUNTS_MIN: 1.0, 4: 3.0, _ACCOUNTS_MANY: 6.0}
 """Between two sign-ins of one burst on average, by how many accounts: the fewer, the more likely by chance."""
 
 OTHERS_MAX = 0.5
