@@ -190,6 +190,7 @@ def _given_clocks(bots: Any, kind: I64, *, random: np.random.Generator, start_us
     bots["holds"] = np.where(indoor, 0, bots["holds"])
     bots["accuracy_m"] = np.where(indoor, 2.5 * bots["accuracy_m"], bots["accuracy_m"])
     late_us = (random.uniform(5, 60, len(kind)) * SECOND_US).astype(np.int64)
+    bots["batch_from_us"] = start_us
     bots["batch_us"] = np.where(kind == number_of("laggard"), late_us, 0)
 
 

@@ -73,7 +73,8 @@ def sent_at(bot: Any) -> int:
     """When a bot's next fix is sent: at once, or with all that its phone has gathered by then."""
     if bot.batch_us == 0:
         return int(bot.next_us)
-    return int(-(-bot.next_us // bot.batch_us) * bot.batch_us)
+    portions = -(-(bot.next_us - bot.batch_from_us) // bot.batch_us)
+    return int(bot.batch_from_us + portions * bot.batch_us)
 
 
 @kernel

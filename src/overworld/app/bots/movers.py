@@ -25,7 +25,7 @@ _WHOLE = (
     "dice", "way_dice", "wish_dice", "kind", "way", "at_us", "next_us", "clock_us", "period_us",
     "ring", "lag_us", "cursor", "i", "j", "to_i", "to_j", "rests_until_us", "hop_us", "line", "underground", "led",
     "tells", "holds", "seen_us", "cold_us", "jump_until_us", "collects", "wish_us",
-    "ticking", "clock_turn_us", "clock_since_us", "batch_us",
+    "ticking", "clock_turn_us", "clock_since_us", "batch_us", "batch_from_us",
 )  # fmt: skip
 # Measures: where it truly is and how it goes; how far along; its goal; what its receiver gets wrong, and showed last;
 # what a program adds to its place and its accuracy, and how its way bends; how much too fast its clock is.

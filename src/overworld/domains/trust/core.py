@@ -119,7 +119,7 @@ def heard(fact: Fact, *, recent: Recent, places: Places, rules: TrustRules) -> t
     """
     if isinstance(fact, Window):
         alike = recent.together.moved(fact)
-        return (fact,) if alike is None else (fact, Heard(fact.player_id, fact.at_us, rule.of_alike(alike)))
+        return (fact, *(Heard(one.player_id, one.at_us, rule.of_alike(one)) for one in alike))
     if isinstance(fact, Claimed):
         sighting = recent.claimed(fact, rules)
     else:

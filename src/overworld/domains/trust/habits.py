@@ -37,7 +37,7 @@ _SHAKE_MIN = 0.5
 _STRAIGHT_MIN_PCT = 20  # less is a phone that rests and shakes
 _CONSTANT = 0.01
 _DRAWN_SD = 0.06
-_DRAWN_MAX = 2.5
+_DRAWN = (0.02, 2.5)  # means that differ less than by chance are not drawn either
 _CENTI = 100
 
 
@@ -120,7 +120,7 @@ def evenness(paces: Sequence[Pace]) -> dict[str, float] | None:
         least = min(shake / math.sqrt(max(1, one.every_ms) / 1_000) for shake, one in zip(shakes, paces, strict=True))
         return figures if least > _SHAKE_MIN else None
     drawn = _drawn(paces)
-    return figures | {"accuracy_drift": drawn} if drawn < _DRAWN_MAX else None
+    return figures | {"accuracy_drift": drawn} if _DRAWN[0] < drawn < _DRAWN[1] else None
 
 
 def _is_constant(paces: Sequence[Pace]) -> bool:

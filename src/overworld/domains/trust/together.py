@@ -55,6 +55,17 @@ class _Brief(Struct, frozen=True):
 class _Member(Struct):
     windows: deque[_Brief]
     alike: dict[UUID, int]
+    told_us: int = 0
+
+    @property
+    def peers(self) -> int:
+        """How many others moved alike often enough."""
+        return sum(count >= _ALIKE_MIN for count in self.alike.values())
+
+    @property
+    def is_due(self) -> bool:
+        """Whether something is to be told of its last window."""
+        return self.told_us < self.windows[-1].began_us and self.peers >= _PEERS_MIN
 
 
 class _Burst(Struct):
@@ -126,32 +137,38 @@ class Together:
             if player_id in self._of and self._of[player_id][1] is burst:
                 del self._of[player_id]
 
-    def moved(self, window: Window) -> Alike | None:
-        """What it says of a player that others of the burst moved like this window, in this minute and in those before."""
+    def moved(self, window: Window) -> tuple[Alike, ...]:
+        """Who moved like others of the burst in this minute and in those before: each is told once for each window."""
         place, burst = self._of.get(window.player_id, (None, None))
         if place is None or burst is None or window.moved_m < _MOVED_MIN_M or not window.cell:
-            return None
+            return ()
         mine = burst.members[window.player_id]
         brief = _Brief(window.began_us, window.ended_us, window.cell, window.straight_m)
         if mine.windows and brief.began_us <= mine.windows[-1].began_us:
-            return None
+            return ()
         mine.windows.append(brief)
-        seen = 0
-        for player_id, other in burst.members.items():
-            if other is mine or not any(_alike(brief, one) for one in other.windows):
-                continue
+        peers = {
+            player_id: other
+            for player_id, other in burst.members.items()
+            if other is not mine and any(_alike(brief, one) for one in other.windows)
+        }
+        for player_id, other in peers.items():
             mine.alike[player_id] = mine.alike.get(player_id, 0) + 1
             other.alike[window.player_id] = other.alike.get(window.player_id, 0) + 1
-            seen += 1
-        peers = sum(count >= _ALIKE_MIN for count in mine.alike.values())
-        if not seen or peers < _PEERS_MIN or not place.is_one_hand(burst):
-            return None
-        figures = {
-            "accounts": float(len(burst.members)),
-            "alike": float(peers),
-            "apart_s": (burst.ended_us - burst.began_us) / 1e6 / (len(burst.members) - 1),
-        }
-        return Alike(window.player_id, window.at_us, figures)
+        if not peers or not place.is_one_hand(burst):
+            return ()
+        told = ((window.player_id, mine), *peers.items())
+        return tuple(_told(player_id, one, burst, window.at_us) for player_id, one in told if one.is_due)
+
+
+def _told(player_id: UUID, member: _Member, burst: _Burst, at_us: int) -> Alike:
+    member.told_us = member.windows[-1].began_us
+    figures = {
+        "accounts": float(len(burst.members)),
+        "alike": float(member.peers),
+        "apart_s": (burst.ended_us - burst.began_us) / 1e6 / (len(burst.members) - 1),
+    }
+    return Alike(player_id, at_us, figures)
 
 
 def rooms_apart_m(one: str, other: str) -> float:
