@@ -15,6 +15,7 @@ _FAST = (0.10, 0.20)
 _FAST_FOR_S = (120.0, 360.0)
 _RIGHT_FOR_S = (30.0, 120.0)
 _SYNCED_EVERY_S = (300.0, 1_800.0)
+_BACK_SHARE = 0.5
 _DRIFT = 2e-4
 
 
@@ -36,7 +37,7 @@ def turn_clock(bot: Any, at_us: int) -> None:
     elif bot.ticking == Ticking.SET:
         if bot.clock_us == 0:
             bot.clock_us = int(between(bot, _SET_S[0], _SET_S[1]) * SECOND_US)
-            if roll(bot) < 0.5:
+            if roll(bot) < _BACK_SHARE:
                 bot.clock_us = -bot.clock_us
         else:
             bot.clock_us = 0
