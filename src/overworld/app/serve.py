@@ -209,8 +209,7 @@ async def _running(house: House, settings: Settings, game: Game) -> AsyncIterato
         house.loops.run("leaderboard-load", house.boards.service.load)
         stack.push_async_callback(house.accounts.close)
         with step("Preparing the kernels; the very first start compiles them, for some ten seconds"):
-            await house.world.start()
-            await house.trust.folding.warm()
+            await asyncio.gather(house.world.start(), house.trust.folding.warm())
         stack.push_async_callback(house.world.stop)
         stack.push_async_callback(house.gameplay.service.close)
         stack.push_async_callback(house.sync.service.close)

@@ -73,7 +73,9 @@ def a_farm() -> list[Fact]:
     for minute in range(12):
         ages_s = tuple(5.0 * k for k in range(5))
         own = tuple(range(1_000 * minute, 1_000 * minute + 5))
-        facts += [window(one, minute + 0.02 * k, shingles=own, shingle_ages_s=ages_s) for k, one in enumerate((ANN, BEN, CAT))]
+        facts += [
+            window(one, minute + 0.02 * k, shingles=own, shingle_ages_s=ages_s) for k, one in enumerate((ANN, BEN, CAT))
+        ]
     return facts
 
 

@@ -105,7 +105,15 @@ def test_one_speed_with_an_even_shake_and_an_accuracy_of_no_receiver_is_a_progra
         {"straight_m": 178.0},
         {"moved_m": lambda chance: chance.gauss(1_800, 3), "straight_m": 1_200.0},
     ],
-    ids=["a living accuracy", "little noise", "noise that changes", "a pace that changes", "stops", "straight on", "a car"],
+    ids=[
+        "a living accuracy",
+        "little noise",
+        "noise that changes",
+        "a pace that changes",
+        "stops",
+        "straight on",
+        "a car",
+    ],
 )
 def test_who_lacks_one_sign_of_a_program_is_none(told):
     for seed in range(5):

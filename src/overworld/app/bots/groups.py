@@ -70,7 +70,10 @@ def sign_ins(
     walkers = np.flatnonzero(np.isin(kind, [number_of(name) for name in ("walker", "driver")]))
     for office in _groups(walkers[: int(_OFFICE_SHARE * len(walkers))], _OFFICE):
         place[office] = office[0]
-    for group, apart_s in [*((one, _FAMILY_APART_S) for one in families), *((one, _PUPILS_APART_S) for one in of_classes)]:
+    for group, apart_s in [
+        *((one, _FAMILY_APART_S) for one in families),
+        *((one, _PUPILS_APART_S) for one in of_classes),
+    ]:
         place[group] = group[0]
         before_s[group] = 1.0 + np.cumsum(random.exponential(apart_s, len(group)))
     for squad in of_squads:

@@ -106,8 +106,8 @@ KINDS = (
         about="a route played by an app that the system marks as a mock location",
     ),
     Kind(
-        name="motorway", is_cheat=False, share=0.03, way=Way.RAIL, speed_m_s=(24.0, 33.0), ease_m_s2=1.5, brake_m_s2=2.0,
-        stop=(0.0, 12.0), dwell=(0.0, 0.0), collects=0.05, is_steady=True, about="on a motorway, with cruise control",
+        name="motorway", is_cheat=False, share=0.03, way=Way.RAIL, speed_m_s=(24.0, 33.0), ease_m_s2=1.5,
+        brake_m_s2=2.0, stop=(0.0, 12.0), dwell=(0.0, 0.0), collects=0.05, is_steady=True, about="on a motorway, with cruise control",
     ),
     Kind(
         name="express", is_cheat=False, share=0.02, way=Way.RAIL, speed_m_s=(40.0, 85.0), ease_m_s2=0.4, brake_m_s2=0.5,
@@ -118,8 +118,8 @@ KINDS = (
         about="in one place, on a treadmill or a sofa, where the receiver wanders about",
     ),
     Kind(
-        name="pupil", is_cheat=False, share=0.03, speed_m_s=(1.1, 1.5), stop=(0.1, 8.0), dwell=(0.01, 60.0), collects=0.6,
-        about="in a class that walks together, all of them behind one address",
+        name="pupil", is_cheat=False, share=0.03, speed_m_s=(1.1, 1.5), stop=(0.1, 8.0), dwell=(0.01, 60.0),
+        collects=0.6, about="in a class that walks together, all of them behind one address",
     ),
     Kind(
         name="jogger", is_cheat=False, share=0.03, way=Way.BEND, speed_m_s=(2.2, 4.0), collects=0.1,

@@ -49,6 +49,7 @@ STEP_US = 500_000
 _CRAWL_M_S = 0.3
 _PACE_KEPT_S = 20.0
 _PACE_SPREAD = 0.08
+_PACE_SPREAD_RUN = 0.04
 _PACE_KEPT = math.exp(-_STEP_S / _PACE_KEPT_S)
 _BEND = 0.22
 _SIDE_OVER_M = 15.0
@@ -260,7 +261,9 @@ def wind(bot: Any, gait: Any, ground: Ground) -> None:
     bot.heading += bend * _STEP_S
     bot.speed_m_s = bot.cruise_m_s
     if gait.steady == 0:
-        bot.pace = bot.pace * _PACE_KEPT + math.sqrt(1.0 - _PACE_KEPT**2) * 0.5 * _PACE_SPREAD * 3.4641 * (roll(bot) - 0.5)
+        bot.pace = bot.pace * _PACE_KEPT + math.sqrt(1.0 - _PACE_KEPT**2) * 0.5 * _PACE_SPREAD * 3.4641 * (
+            roll(bot) - 0.5
+        )
         bot.speed_m_s *= 1.0 + bot.pace
     bot.x += bot.speed_m_s * _STEP_S * math.sin(bot.heading)
     bot.y += bot.speed_m_s * _STEP_S * math.cos(bot.heading)

@@ -143,7 +143,9 @@ def _drawn(paces: Sequence[Pace]) -> float:
 def _spread(values: Sequence[float]) -> float:
     """The standard deviation over the mean."""
     middle = sum(values) / len(values)
-    return math.sqrt(sum((one - middle) ** 2 for one in values) / (len(values) - 1)) / middle if middle > 0 else math.inf
+    return (
+        math.sqrt(sum((one - middle) ** 2 for one in values) / (len(values) - 1)) / middle if middle > 0 else math.inf
+    )
 
 
 def remember(window: Window, state: PlayerState) -> None:
