@@ -15,6 +15,7 @@ from bench.claims_socket import claims_socket
 from bench.connections import connections
 from bench.curves import curves
 from bench.fanout import fanout
+from bench.history import history
 from bench.inventory import inventory
 from bench.leaderboard import leaderboard
 from bench.location import location, location_single
@@ -30,8 +31,8 @@ from bench.transfers import transfers
 
 _NAMES = (
     "bandwidth", "claims", "claims-curve", "claims-hot", "claims-socket", "connections", "curves", "fanout",
-    "inventory", "leaderboard", "location", "location-json", "location-single", "nearby", "peers", "quests", "seal",
-    "start", "sync", "tick", "transfers",
+    "history", "inventory", "leaderboard", "location", "location-json", "location-single", "nearby", "peers", "quests",
+    "seal", "start", "sync", "tick", "transfers",
 )  # fmt: skip
 
 app = App(name="script/bench", help="Measures the product on this machine.", version_flags=())
@@ -44,6 +45,7 @@ app.command(claims_socket)
 app.command(connections)
 app.command(curves)
 app.command(fanout)
+app.command(history)
 app.command(inventory)
 app.command(leaderboard)
 app.command(location)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,7 +12,8 @@ from cyclopts.validators import Number
 from msgspec import Struct
 
 from bench import report
-from bench.load.packed import RECORDS_MAX, PackedLoad, PackedPlan
+from bench.fences import FenceCount, draw, shapes
+from bench.load.packed import MIDDLE_DEG, RECORDS_MAX, PackedLoad, PackedPlan
 from bench.load.process import Generator
 from bench.machine import machine, rss_mb
 from bench.players import sign_in
@@ -20,6 +22,9 @@ from bench.report import Report
 from bench.rounds import Json, RoundCount, Seconds, cpu_us, measure, spans
 from bench.servers import ServerProcess
 from overworld.app.game import SHIPPED
+from overworld.domains.world.fences.types import Shape
+
+_DEGREE_KM = 111.195
 
 Connections = Annotated[int, Parameter(validator=Number(gte=1, lte=15_000))]
 Records = Annotated[int, Parameter(validator=Number(gte=1, lte=RECORDS_MAX))]
@@ -43,6 +48,7 @@ class Wanted(Struct, frozen=True, kw_only=True):
     ack_share: float = 0.01
     interest_hz: float = 10
     city_km: float = 10
+    fences: int = 0
 
 
 def location(
@@ -53,6 +59,7 @@ def location(
     ack_share: AckShare = 0.01,
     interest_hz: Hz = 10,
     city_km: CityKm = 10,
+    fences: FenceCount = 0,
     seconds: Seconds = 100,
     rounds: RoundCount = 5,
     seed: int = 1,
@@ -78,6 +85,8 @@ def location(
         How often the server tells what has changed around players.
     city_km
         Length of the sides of the city.
+    fences
+        Geofences in the city, half of them circles and half polygons of 4 to 15 corners, 20 to 300 m wide each way.
     seconds
         Measured time, all rounds together.
     rounds
@@ -91,7 +100,8 @@ def location(
     """
     wanted = Wanted(
         benchmark="location", connections=connections, records=records, rate=rate, ack_share=ack_share,
-        interest_hz=interest_hz, city_km=city_km, seconds=seconds, rounds=rounds, seed=seed, database=database,
+        interest_hz=interest_hz, city_km=city_km, fences=fences, seconds=seconds, rounds=rounds, seed=seed,
+        database=database,
     )  # fmt: skip
     return report.run(partial(measured, wanted), json=json)
 
@@ -152,9 +162,11 @@ async def measured(wanted: Wanted, folder: Path) -> Report:
     server = ServerProcess(folder / "data", dsn=wanted.database, game=lifelike(folder), environment=environment)
     say("starting a server")
     async with server:
+        players = await sign_in(server.http, wanted.connections)
+        await draw(server, players[0], _fences(wanted))
         plan = PackedPlan(
             realtime=server.realtime,
-            players=await sign_in(server.http, wanted.connections),
+            players=players,
             records=wanted.records,
             per_s=wanted.rate,
             ack_share=wanted.ack_share,
@@ -185,6 +197,12 @@ async def measured(wanted: Wanted, folder: Path) -> Report:
         )
 
 
+def _fences(wanted: Wanted) -> list[Shape]:
+    lat_deg = wanted.city_km / _DEGREE_KM
+    size_deg = (lat_deg, lat_deg / math.cos(math.radians(MIDDLE_DEG[0])))
+    return shapes(wanted.fences, middle_deg=MIDDLE_DEG, size_deg=size_deg, seed=wanted.seed)
+
+
 def _settings(wanted: Wanted) -> dict[str, Any]:
     return {
         "connections": wanted.connections,
@@ -193,6 +211,7 @@ def _settings(wanted: Wanted) -> dict[str, Any]:
         "ack_share": wanted.ack_share,
         "interest_hz": wanted.interest_hz,
         "city_km": wanted.city_km,
+        "fences": wanted.fences,
         "seconds": wanted.seconds,
         "loop": "open",
         "database": "given" if wanted.database else "embedded",

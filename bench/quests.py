@@ -30,6 +30,7 @@ from bench.report import Report
 from bench.rounds import Json, RoundCount, Rounds, Seconds, cpu_us, measure, spans
 from overworld.app.doors import TrustEverybody
 from overworld.app.quest_loops import consumer_of
+from overworld.domains.accounts.audit.trail import Trail
 from overworld.domains.gameplay.carry.types import Kit
 from overworld.domains.gameplay.messages import CollectibleCollected
 from overworld.domains.gameplay.quests.folding import CONSUMER
@@ -377,6 +378,7 @@ async def _parts(inside: Inside, wanted: _Wanted) -> AsyncIterator[tuple[QuestPa
         ledger=ledger,
         rewards=Rewards(kit=Kit(), ledger=ledger, ids=ids),
         last_fix=_Nowhere(),
+        audit=Trail(clock=clock, ids=ids),
         currencies={},
         trust=TrustEverybody(),
         fix_age_max_s=60,

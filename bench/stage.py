@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from time import perf_counter
+from typing import Any
 from uuid import UUID
 
 import numpy as np
 from numpy.typing import NDArray
 
 from overworld.domains.world.engine.engine import Engine, warm
+from overworld.domains.world.fences import index, tracking
+from overworld.domains.world.fences.index import Listed
 from overworld.domains.world.types import InterestRules, MovementRules, WorldSettings
 from overworld.geo.columns import F64, I64
 from overworld.kernel import packed
 from overworld.kernel.tick import Batch
 
-STAGES = ("ingest", "validate", "move", "choose_told", "verdicts", "encode", "serve")
+STAGES = ("ingest", "validate", "move", "trigger", "choose_told", "verdicts", "encode", "serve")
 START_US = 1_780_000_000_000_000
 
 # An entry of the inbox with one packed fix, as `engine.inbox` has it.
@@ -35,15 +38,22 @@ _ENTRY = np.dtype(
 
 class Stage:
     """The engine with its watchers; `now_us` is its clock. `period_s` has the seconds of each stage of the last period,
-    `told` the bytes for each watcher so far, `observed` counts windows of how players moved."""
+    `told` the bytes for each watcher so far, `observed` counts windows of how players moved, `hits` what fences saw."""
 
-    def __init__(self, *, players: int, settings: WorldSettings, rules: InterestRules) -> None:
+    def __init__(
+        self, *, players: int, settings: WorldSettings, rules: InterestRules, fences: Sequence[Listed] = ()
+    ) -> None:
         warm(settings)
+        tracking.warm()
         self.settings = settings
         self.engine = Engine(settings=settings, movement=MovementRules(), interest=rules)
         self.slots: I64 = np.array(
             [self.engine.players.admit(UUID(int=k + 1), now_us=START_US) for k in range(players)], np.int64
         )
+        self.fences = tracking.Tracking(self.engine.players)
+        self.fences.put(index.built(fences))
+        self.fences.install(self.slots.tolist(), [])
+        self.hits = 0
         self.now_us = START_US
         self.period_s = dict.fromkeys(STAGES, 0.0)
         self.refused = 0
@@ -52,7 +62,7 @@ class Stage:
         self.told: dict[int, int] = {}
         self.engine.interest.on_frames = self._take
 
-    def entries(self, which: NDArray[np.int64], lat_deg: F64, lng_deg: F64, **more: F64) -> bytearray:
+    def entries(self, which: NDArray[np.int64], lat_deg: F64, lng_deg: F64, **more: NDArray[Any]) -> bytearray:
         """Packed fixes of players, made now, as they wait in an inbox; `more` are columns of `packed.POSITION`."""
         entry = np.zeros(which.size, _ENTRY)
         entry["slot"], entry["reporter"] = self.slots[which], 1
@@ -75,6 +85,8 @@ class Stage:
             self.observed += engine.take_observed().slot.size
         with self._timed("move"):
             engine.move(batch)
+        with self._timed("trigger"):
+            self.hits += self.fences.run(batch).size
         with self._timed("choose_told"):
             engine.choose_told(batch)
         with self._timed("verdicts"):

@@ -13,6 +13,7 @@ from cyclopts.validators import Number
 from msgspec import Struct
 
 from bench import report
+from bench.fences import FenceCount, listed, shapes
 from bench.machine import CpuUse, Meter, machine, rss_mb
 from bench.prove.outcome import Steps, say
 from bench.report import Report
@@ -41,6 +42,7 @@ class _Wanted(Struct, frozen=True, kw_only=True):
     updates: int
     watchers: int
     error_m: float
+    fences: int
     rounds: int
     seed: int
 
@@ -51,6 +53,7 @@ def tick(
     updates: Updates = 5_000,
     watchers: Watchers = 10_000,
     error_m: ErrorM = 0.0,
+    fences: FenceCount = 0,
     rounds: RoundCount = 5,
     seed: int = 1,
     json: Json = False,
@@ -59,8 +62,8 @@ def tick(
 
     Walkers all over a city of 10 km by 10 km. In each period of 50 ms the next of them send a packed fix, which is
     read, judged, observed, moved and answered; then all that changed is encoded, and each watcher gets the frame of
-    its cell and the eight around it. `ms_p50` is the whole of it, `stages_ms` its parts. Geofences, the score of trust
-    and sockets are not in it.
+    its cell and the eight around it. `ms_p50` is the whole of it, `stages_ms` its parts. The score of trust and sockets
+    are not in it, and of geofences as many as asked for.
     For cost over the number of players run it with `--entities 1000` to `--entities 1000000`.
 
     Parameters
@@ -73,6 +76,8 @@ def tick(
         Watchers, at places like the players'.
     error_m
         How far off a player may be before watchers are told again; 0 tells every fix, the most work.
+    fences
+        Geofences in the city, half of them circles and half polygons of 4 to 15 corners, 20 to 300 m wide each way.
     rounds
         Rounds of 40 periods, after one to warm up.
     seed
@@ -81,8 +86,9 @@ def tick(
         Print the line of JSON alone.
     """
     wanted = _Wanted(
-        entities=entities, updates=min(updates, entities), watchers=watchers, error_m=error_m, rounds=rounds, seed=seed
-    )
+        entities=entities, updates=min(updates, entities), watchers=watchers, error_m=error_m, fences=fences,
+        rounds=rounds, seed=seed,
+    )  # fmt: skip
     return report.run(partial(_measure, wanted), json=json)
 
 
@@ -96,6 +102,7 @@ class _City:
             players=wanted.entities,
             settings=WorldSettings(players_max=4_000_000, seen_per_cell_max=10_000),
             rules=rules,
+            fences=listed(shapes(wanted.fences, middle_deg=_MIDDLE_DEG, size_deg=_CITY_DEG, seed=wanted.seed)),
         )
         self._updates = wanted.updates
         self._next = 0
@@ -149,6 +156,7 @@ async def _measure(wanted: _Wanted, _folder: Path) -> Report:
     cpu: list[CpuUse] = []
     for _ in range(_PERIODS):
         city.period()
+    hits = city.stage.hits
     before = (interest.frames, interest.bytes, interest.entities)
     with Steps("rounds", wanted.rounds) as steps:
         for _ in range(wanted.rounds):
@@ -179,12 +187,14 @@ async def _measure(wanted: _Wanted, _folder: Path) -> Report:
             "watchers": wanted.watchers,
             "cells_per_watcher": 9,
             "error_m": wanted.error_m,
+            "fences": wanted.fences,
         },
         figures={
             "stages_ms": {name: round(median(values), 3) for name, values in stages.items()},
             "frames_per_period": frames,
             "bytes_per_period": told_bytes,
             "told_per_period": entities,
+            "fence_hits_per_period": round((city.stage.hits - hits) / done, 1),
         },
         faults=faults + ["watchers were told nothing"] * (frames == 0),
     )

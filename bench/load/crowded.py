@@ -18,7 +18,7 @@ _compose = compose.compose
 
 async def _composed(count: int, seed: int, **parts: Any) -> House:
     house = await _compose(**parts)
-    world = house.world.service
+    world = house.domains.world.service
     crowd.fill(world, *crowd.city(count, seed=seed), now_us=house.clock.now_us(), seed=seed)
     return house
 

@@ -19,16 +19,19 @@ def test_the_key_is_made_once_and_only_its_owner_may_read_it(tmp_path: Path):
 def test_only_the_key_itself_adds_scopes(tmp_path: Path):
     """A prefix, an empty string, or text beyond ASCII is just a wrong key."""
     keys = DeveloperKey.ensure(tmp_path)
-    assert keys.scopes(read(tmp_path)) == {
+    staff = {
         "audit.read",
+        "fences.read",
+        "fences.write",
         "game.place",
         "game.reload",
+        "location.audit",
         "trust.decide",
         "trust.read",
         "webhook.manage",
         "world.read",
-        "world.replay",
     }
+    assert keys.scopes(read(tmp_path)) == staff | {"world.replay"}
     for wrong in ("", read(tmp_path)[:-1], read(tmp_path) + "x", "owdev_ключ"):
         assert keys.scopes(wrong) == frozenset()
 

@@ -249,6 +249,17 @@ def test_every_transfer_is_sealed_and_every_proof_verifies():
 
 
 @slow
+def test_every_fix_is_kept_and_pages_of_tracks_come_in_order():
+    ran = bench("history", "--fixes", "1000", "--players", "10", "--rounds", "3", "--json")
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    line = json.loads(ran.stdout)
+    assert (line["faults"], line["fixes_kept"]) == ([], 8 * 1_000)
+    assert line["copied_per_s"] > 0
+    assert line["ratio"] > 0
+    assert line["read_p99_ms"] >= line["read_p50_ms"] > 0
+
+
+@slow
 @pytest.mark.parametrize("entities", ["1000", "3000"])
 def test_a_period_is_timed_stage_by_stage_and_everybody_is_told(entities: str):
     sizes = ("--entities", entities, "--updates", "500", "--watchers", "100", "--rounds", "3")
@@ -279,8 +290,8 @@ def test_the_benchmarks_are_listed_each_with_what_it_measures():
     lines = bench("list").stdout.splitlines()
     assert [line.split()[0] for line in lines] == [
         "bandwidth", "claims", "claims-curve", "claims-hot", "claims-socket", "connections", "curves", "fanout",
-        "inventory", "leaderboard", "location", "location-json", "location-single", "nearby", "peers", "quests", "seal",
-        "start", "sync", "tick", "transfers",
+        "history", "inventory", "leaderboard", "location", "location-json", "location-single", "nearby", "peers",
+        "quests", "seal", "start", "sync", "tick", "transfers",
     ]  # fmt: skip
     assert all(len(line) > 40 for line in lines)
 

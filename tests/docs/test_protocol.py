@@ -22,6 +22,8 @@ EVENTS = {
     "peer.message",
     "inventory.changed",
     "level.reached",
+    "location.share_ended",
+    "location.shared",
     "quest.completed",
     "quest.progress",
     "tokens.sent",

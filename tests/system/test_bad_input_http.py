@@ -21,6 +21,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module"), pytest
 
 AT_ONCE = 16
 SEED = 2026
+SQUARE = {"type": "Polygon", "coordinates": [[[14.5, 46.0], [14.51, 46.0], [14.51, 46.01], [14.5, 46.01]]]}
 JSON = "application/json"
 
 JUNK_BODIES = {
@@ -146,7 +147,9 @@ class Operation(Struct, frozen=True):
     def url(self) -> str:
         """An address with something in its path that is not there."""
         known = 10**9 if self.path.startswith("/v1/live/") else "A" * 32
-        missing = {name: uuid4() for name in ("tool_id", "session_id", "webhook_id", "delivery_id", "player")}
+        missing = {
+            name: uuid4() for name in ("tool_id", "session_id", "webhook_id", "delivery_id", "fence_id", "player")
+        }
         return self.path.format(id=known, item_id="nothing", number=10**9, name="nobody", **missing)
 
 
@@ -220,6 +223,14 @@ def example(path: str) -> dict[str, Any]:
             "note": "We are looking.",
             "gate": "reduced",
             "until": "2036-06-01T12:00:00Z",
+        },
+        "/v1/location/home": {"lat": 46.05, "lng": 14.5, "radius_m": 200},
+        "/v1/location/share": {"to": "nobody", "sight": "live", "expires_in_s": 3_600},
+        "/v1/admin/fences": {"name": name, "geometry": SQUARE, "dwell_s": 60},
+        "/v1/admin/fences/{fence_id}": {"name": name, "geometry": SQUARE, "dwell_s": 60},
+        "/v1/admin/fences/import": {
+            "type": "FeatureCollection",
+            "features": [{"type": "Feature", "geometry": SQUARE, "properties": {"name": name}}],
         },
         "/v1/tokens/transfer": {"to": "nobody", "currency": "coin", "amount": "1", "note": "hello"},
         "/v1/memberships/{name}/apply": {},

@@ -178,7 +178,7 @@ class Town:
         self.clock.advance(timedelta(minutes=30))
         for server in self.servers:
             await self.stand(server)
-        seen = await self.servers[0].gameplay.service.nearby(
+        seen = await self.servers[0].domains.gameplay.service.nearby(
             player_id=self.players[0],
             scopes=EVERYWHERE,
             lat_deg=LJUBLJANA[0],
@@ -188,20 +188,20 @@ class Town:
         )
         await self.place(self.servers[0])
         for server in self.servers:
-            await server.gameplay.placing.load()
+            await server.domains.gameplay.placing.load()
         self.coins = [*(one.id for one in seen), *self.placed]
 
     async def claim(self, server: House) -> None:
         claim = ClaimCollectible(
             player_id=self.any(self.players), collectible_id=self.any(self.coins), key=str(self.ids())
         )
-        await server.gameplay.service.collect(claim)
+        await server.domains.gameplay.service.collect(claim)
 
     async def claim_under_one_key(self, server: House) -> None:
         """Twins in flight on both servers: the same key, the same collectible."""
         player_id = self.any(self.players)
         claim = ClaimCollectible(player_id=player_id, collectible_id=self.coins[0], key=f"round {self._round}")
-        await server.gameplay.service.collect(claim)
+        await server.domains.gameplay.service.collect(claim)
 
     async def place(self, server: House) -> None:
         """The same request on both servers, under one key in each round."""
@@ -215,43 +215,45 @@ class Town:
         command = PlaceCollectibles(
             placed_by=self.players[0], staff=staff(self.players[0]), items=items, key=f"placed in round {self._round}"
         )
-        answer = await server.gameplay.placing.place(command)
+        answer = await server.domains.gameplay.placing.place(command)
         self.placed = [one.id for one in answer.value.items]
 
     async def withdraw(self, server: House) -> None:
-        await server.gameplay.placing.withdraw(self.any(self.placed), by=self.players[0], staff=staff(self.players[0]))
+        placing, by = server.domains.gameplay.placing, self.players[0]
+        await placing.withdraw(self.any(self.placed), by=by, staff=staff(by))
 
     async def register(self, server: House, name: str = "") -> None:
         name = name or f"name-{self._round}-{self.chance.randrange(2)}"
         email = f"{name}@example.org" if self.players == [] else f"{self._round}-{self.chance.randrange(2)}@example.org"
         command = Register(email=email, username=name, password=PASSWORD)
-        self._signed_in(await server.accounts.sign_in.register(command, origin=_origin()), server)
+        self._signed_in(await server.domains.accounts.sign_in.register(command, origin=_origin()), server)
 
     async def log_in(self, server: House) -> None:
         command = LogIn(email=f"player-{self.chance.randrange(3)}@example.org", password=PASSWORD)
-        self._signed_in(await server.accounts.sign_in.log_in(command, origin=_origin()), server)
+        self._signed_in(await server.domains.accounts.sign_in.log_in(command, origin=_origin()), server)
 
     async def device(self, server: House) -> None:
         """Known and new devices; all wish for a name that registrations want too."""
         device_id = f"device-of-somebody-{self._round}-{self.chance.randrange(3)}"
         command = SignInDevice(device_id=device_id, username=f"name-{self._round}-0")
-        found_or_made = await server.accounts.sign_in.sign_in_device(command, origin=_origin())
+        found_or_made = await server.domains.accounts.sign_in.sign_in_device(command, origin=_origin())
         self._signed_in(found_or_made.grant, server)
 
     async def refresh(self, server: House) -> None:
         token = self.any(self.tokens[-4:])
-        self._signed_in(await server.accounts.sessions.refresh(Refresh(refresh_token=token), origin=_origin()), server)
+        sessions = server.domains.accounts.sessions
+        self._signed_in(await sessions.refresh(Refresh(refresh_token=token), origin=_origin()), server)
 
     async def log_out(self, server: House) -> None:
-        await server.accounts.sessions.log_out(self.any(self.sessions[-6:]), everywhere=False)
+        await server.domains.accounts.sessions.log_out(self.any(self.sessions[-6:]), everywhere=False)
 
     async def log_out_everywhere(self, server: House) -> None:
-        await server.accounts.sessions.log_out(self.any(self.sessions[-6:]), everywhere=True)
+        await server.domains.accounts.sessions.log_out(self.any(self.sessions[-6:]), everywhere=True)
 
     async def end_session(self, server: House) -> None:
         session = self.any(self.sessions[-6:])
         assert session.sid is not None
-        await server.accounts.sessions.end(session.account_id, session.sid)
+        await server.domains.accounts.sessions.end(session.account_id, session.sid)
 
     async def post(self, server: House) -> None:
         """Value in both directions between the wallets, and from issuance, in an order of its own."""
@@ -277,13 +279,14 @@ class Town:
         payer, payee = self.chance.sample(range(3), 2)
         to = self.any([f"player-{payee}", str(self.players[payee])])
         body = SendBody(to=to, currency="coin", amount="1", note=self.any([None, "for you"]))
-        await server.sending.service.send(SendTokens(from_id=self.players[payer], body=body, key=str(self.ids())))
+        command = SendTokens(from_id=self.players[payer], body=body, key=str(self.ids()))
+        await server.domains.sending.service.send(command)
 
     async def send_under_one_key(self, server: House) -> None:
         """Twins in flight on both servers."""
         body = SendBody(to="player-1", currency="coin", amount="1")
         key = f"sent in round {self._round}"
-        await server.sending.service.send(SendTokens(from_id=self.players[0], body=body, key=key))
+        await server.domains.sending.service.send(SendTokens(from_id=self.players[0], body=body, key=key))
 
     async def carry(self, server: House) -> None:
         """Boxes and crowns are given, boxes opened, tools upgraded, several players' in one transaction."""
@@ -292,10 +295,10 @@ class Town:
         if what == 0:
             await self._reward(server)
         elif what == 1:
-            await server.carry.service.use(UseItem(player_id=player_id, item_id="box", key=key))
+            await server.domains.carry.service.use(UseItem(player_id=player_id, item_id="box", key=key))
         else:
             tool_id = starter_id(player_id, "pick")
-            await server.carry.service.change(UpgradeTool(player_id=player_id, tool_id=tool_id, key=key))
+            await server.domains.carry.service.change(UpgradeTool(player_id=player_id, tool_id=tool_id, key=key))
 
     async def _reward(self, server: House) -> None:
         reward = Reward(tokens={"coin": "1"}, items={"box": 2, "crown": 1})
@@ -305,8 +308,8 @@ class Town:
             for player_id in self.chance.sample(self.players, 2)
         ]
         async with server.database.transaction() as tx:
-            given = await server.carry.rewards.grant(tx, grants, at=at)
-            require_posted(await server.ledger.service.post(tx, given.transfers, at=at))
+            given = await server.domains.carry.rewards.grant(tx, grants, at=at)
+            require_posted(await server.domains.ledger.service.post(tx, given.transfers, at=at))
 
     async def come_back(self, server: House) -> None:
         """Somebody tells what was done without a network, or joins a club."""
@@ -316,7 +319,8 @@ class Town:
         """A club with few numbers, whose row everybody wants, and one that is paid for."""
         club = self.any(["founders", "premium"])
         key = self.any([str(self.ids()), f"joined in round {self._round}"])
-        await server.membership.service.apply(Apply(account_id=self.any(self.players), membership=club, key=key))
+        command = Apply(account_id=self.any(self.players), membership=club, key=key)
+        await server.domains.membership.service.apply(command)
 
     async def _sync(self, server: House) -> None:
         """Three collections at once, of a device that both servers hear from."""
@@ -330,7 +334,7 @@ class Town:
         )  # fmt: skip
         body = SyncBody(device="phone", boot=str(self.ids()), sent_at=now, sent_monotonic_ms=1, actions=actions)
         principal = Principal(account_id=self.any(self.players), role="player", scopes=frozenset())
-        await server.sync.service.sync(SyncActions(principal=principal, body=body))
+        await server.domains.sync.service.sync(SyncActions(principal=principal, body=body))
 
     async def promise(self, server: House) -> None:
         """Something that one player owes another from now on, and that is due at once."""
@@ -346,16 +350,16 @@ class Town:
             expires_at=self.clock.now(),
         )
         async with server.database.transaction() as tx:
-            await server.ledger.service.post(tx, [promise], at=self.clock.now())
+            await server.domains.ledger.service.post(tx, [promise], at=self.clock.now())
 
     async def expire(self, server: House) -> None:
-        await server.ledger.expiry.look()
+        await server.domains.ledger.expiry.look()
 
     async def freeze(self, server: House) -> None:
         """All accounts of a player, for a moment."""
         player_id = self.any(self.players)
-        await server.ledger.service.freeze(player_id)
-        await server.ledger.service.freeze(player_id, frozen=False)
+        await server.domains.ledger.service.freeze(player_id)
+        await server.domains.ledger.service.freeze(player_id, frozen=False)
 
     async def stand(self, server: House) -> None:
         """Each player reports again, on a time line of its own, and the other server is told."""
@@ -363,20 +367,20 @@ class Town:
             self._seen_at += timedelta(seconds=1)
             at = self._seen_at.isoformat()
             data = f'{{"lat":{LJUBLJANA[0]},"lng":{LJUBLJANA[1]},"accuracy_m":5,"timestamp":"{at}"}}'
-            await server.world.service.report(player_id, Raw(data.encode()), own_timeline=True)
-        assert server.world.sharing is not None
-        await server.world.sharing.write()
+            await server.domains.world.service.report(player_id, Raw(data.encode()), own_timeline=True)
+        assert server.domains.world.sharing is not None
+        await server.domains.world.sharing.write()
 
     async def forget_fixes(self, server: House) -> None:
         async with server.database.transaction() as tx:
             await world_store.delete_fixes(tx, before_us=self.clock.now_us() + 1)
 
     async def tell_movement(self, server: House) -> None:
-        await server.world.events.write()
+        await server.domains.world.events.write()
 
     async def quest(self, server: House) -> None:
         """Begins a quest, counts for all players, completes one or ends what is over."""
-        quests, player_id = server.quests, self.any(self.players)
+        quests, player_id = server.domains.quests, self.any(self.players)
         match self.chance.randrange(4):
             case 0:
                 await quests.starting.start(StartQuest(player_id=player_id, quest="often"))
@@ -445,7 +449,7 @@ class Town:
         """Remembers a session, unless others have ended it already: by signing out, or by signing in too often."""
         self.tokens.append(grant.refresh_token)
         with suppress(TokenRevoked):
-            self.sessions.append(server.accounts.verifier.verify(grant.access_token))
+            self.sessions.append(server.domains.accounts.verifier.verify(grant.access_token))
 
 
 COMMANDS: dict[str, Callable[[Town, House], Awaitable[None]]] = {
@@ -492,15 +496,15 @@ async def town(databases) -> AsyncIterator[Town]:
                 keys=NoKeys(),
                 metrics=Metrics(CollectorRegistry()),
             )
-            await house.accounts.load()
-            stack.push_async_callback(house.accounts.close)
-            stack.push_async_callback(house.gameplay.service.close)
-            stack.push_async_callback(house.sending.service.close)
-            stack.push_async_callback(house.carry.service.close)
-            await house.quests.catalogue.adopt(_QUESTS, at=clock.now())
-            stack.push_async_callback(house.quests.completing.close)
-            stack.push_async_callback(house.membership.service.close)
-            stack.push_async_callback(house.sync.service.close)
+            await house.domains.accounts.load()
+            stack.push_async_callback(house.domains.accounts.close)
+            stack.push_async_callback(house.domains.gameplay.service.close)
+            stack.push_async_callback(house.domains.sending.service.close)
+            stack.push_async_callback(house.domains.carry.service.close)
+            await house.domains.quests.catalogue.adopt(_QUESTS, at=clock.now())
+            stack.push_async_callback(house.domains.quests.completing.close)
+            stack.push_async_callback(house.domains.membership.service.close)
+            stack.push_async_callback(house.domains.sync.service.close)
             servers.append(house)
         opened = Town(servers, database, clock, IdSource(clock.now_us, random.Random(3).randbytes))
         await opened.begin()

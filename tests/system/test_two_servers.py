@@ -30,8 +30,9 @@ async def servers(empty_database, tmp_path_factory) -> AsyncIterator[tuple[Serve
     folder = tmp_path_factory.mktemp("two-servers")
     async with AsyncExitStack() as stack:
         dsn = await stack.enter_async_context(empty_database())
-        first = await stack.enter_async_context(ServerProcess(folder / "1", dsn=dsn))
-        second = await stack.enter_async_context(ServerProcess(folder / "2", dsn=dsn, migrate=False))
+        quick = {"OVERWORLD_SHARING__TOLD_EVERY_S": "1", "OVERWORLD_HISTORY__WRITE_EVERY_MS": "50"}
+        first = await stack.enter_async_context(ServerProcess(folder / "1", dsn=dsn, environment=quick))
+        second = await stack.enter_async_context(ServerProcess(folder / "2", dsn=dsn, migrate=False, environment=quick))
         yield first, second
 
 
@@ -213,6 +214,49 @@ async def test_a_player_that_hides_on_one_server_is_gone_from_the_other(servers,
     assert shown.json() == {"visible": True}
     await hider.stand(lat, lng)
     assert await seen_around(watcher, lat, lng) == [hider.api.session.user.id], "at once on the server that was asked"
+
+
+async def test_a_friend_on_the_other_server_hears_where_one_is_until_the_share_ends(servers, joins):
+    lat, lng = 46.2397, 14.3556
+    walker, friend = await joins(servers[0]), await joins(servers[1])
+    walker_id, friend_id = (one.api.session.user.id for one in (walker, friend))
+    assert (await friend.socket.subscribe([f"user:{friend_id}"])).channels == [f"user:{friend_id}"]
+    await walker.stand(lat, lng)
+    body = {"to": friend_id, "sight": "live", "expires_in_s": 900}
+    shared = await walker.raw.post("/v1/location/share", json=body, headers={"Idempotency-Key": "walk"})
+    assert shared.status_code == 201, shared.text
+    async with asyncio.timeout(WAIT_S):
+        told = await friend.event("location.shared", shared.json()["id"])
+        assert (told.data["player_id"], told.data["place"]["lat"], told.data["place"]["exact"]) == (
+            walker_id,
+            lat,
+            True,
+        )
+        await walker.raw.put("/v1/location/home", json={"lat": lat, "lng": lng, "radius_m": 100})
+        told = await friend.event("location.shared", shared.json()["id"])
+        assert not told.data["place"]["exact"]
+        [item] = (await friend.raw.get("/v1/location/shared")).json()["items"]
+        assert item["place"]["lat"] == told.data["place"]["lat"] != lat
+        await walker.raw.delete(f"/v1/location/share/{shared.json()['id']}")
+        await friend.event("location.share_ended", shared.json()["id"])
+    assert (await friend.raw.get("/v1/location/shared")).json() == {"items": [], "cursor": None}
+
+
+async def test_the_way_of_a_player_over_both_servers_is_one_and_erased_on_both(servers, joins):
+    player = await joins(servers[0])
+    async with (
+        httpx.AsyncClient(base_url=servers[1].http, headers=player.raw.headers) as elsewhere,
+        asyncio.timeout(WAIT_S),
+    ):
+        for client in (player.raw, elsewhere):
+            fix = {"lat": 46.05, "lng": 14.5, "accuracy_m": 5, "timestamp": datetime.now(UTC).isoformat()}
+            verdict = await client.post("/v1/location/update", json=fix)
+            assert verdict.json()["accepted"], verdict.text
+        while len(way := (await elsewhere.get("/v1/location/history")).json()["items"]) < 2:
+            continue
+        assert way[0]["recorded_at"] > way[1]["recorded_at"]
+        assert (await elsewhere.delete("/v1/location/history")).status_code == 204
+        assert (await player.raw.get("/v1/location/history")).json()["items"] == []
 
 
 async def seen_around(player, lat: float, lng: float) -> list[str]:

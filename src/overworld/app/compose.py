@@ -29,23 +29,12 @@ from overworld.app.versions import wiring as versions_wiring
 from overworld.app.versions.service import Current, Versions
 from overworld.app.webhooks import poster_of
 from overworld.domains.accounts.audit import wiring as audit_wiring
-from overworld.domains.accounts.audit.wiring import AuditParts
 from overworld.domains.accounts.consumers import TOPICS as REVOCATION_TOPICS
-from overworld.domains.accounts.membership.wiring import MembershipParts
-from overworld.domains.accounts.wiring import Accounts
 from overworld.domains.gameplay.boards.standings import TOPICS as STANDINGS_TOPICS
-from overworld.domains.gameplay.boards.wiring import BoardsParts
-from overworld.domains.gameplay.carry.wiring import CarryParts
 from overworld.domains.gameplay.consumers import TOPICS as PLACED_TOPICS
-from overworld.domains.gameplay.quests.wiring import QuestParts
-from overworld.domains.gameplay.sync.wiring import SyncParts
-from overworld.domains.gameplay.wiring import GameplayParts
-from overworld.domains.ledger.wiring import LedgerDomain, SendingParts
 from overworld.domains.realtime.gateway import Gateway
-from overworld.domains.trust.wiring import TrustParts
-from overworld.domains.webhooks.wiring import WebhookParts
-from overworld.domains.world.consumers import TOPICS as VISIBILITY_TOPICS
-from overworld.domains.world.wiring import WorldParts
+from overworld.domains.world.consumers import TOPICS as CHOICE_TOPICS
+from overworld.domains.world.fences.consumers import TOPICS as FENCE_TOPICS
 from overworld.flows import (
     boards_to_sockets,
     carried_to_sockets,
@@ -56,6 +45,7 @@ from overworld.flows import (
     rewards_to_sockets,
     transfers_to_sockets,
     trust_to_sockets,
+    zones_to_sockets,
 )
 from overworld.kernel.clock import Clock
 from overworld.kernel.events import Envelope
@@ -75,20 +65,7 @@ class House(Struct, frozen=True, kw_only=True):
 
     http: Edge
     live: LiveMap
-    gateway: Gateway
-    world: WorldParts
-    gameplay: GameplayParts
-    carry: CarryParts
-    quests: QuestParts
-    sync: SyncParts
-    boards: BoardsParts
-    ledger: LedgerDomain
-    sending: SendingParts
-    accounts: Accounts
-    membership: MembershipParts
-    audit: AuditParts
-    trust: TrustParts
-    webhooks: WebhookParts
+    domains: Domains
     poster: Poster
     log: EventLog
     loops: Loops
@@ -106,21 +83,7 @@ async def compose(
 ) -> House:
     """Builds the server on a migrated database."""
     current, hooks = Current(game), Counted()
-    ids = IdSource(clock.now_us, urandom)
-    outbox = PostgresOutbox(ids=ids, game=current.digest)
-    platform = Platform(
-        settings=settings,
-        game=game,
-        current=current,
-        database=database,
-        clock=clock,
-        ids=ids,
-        keys=keys,
-        limiter=MemoryLimiter(monotonic_s=clock.monotonic_s, buckets_max=settings.limits.buckets_max),
-        outbox=outbox,
-        audit=audit_wiring.build(database=database, clock=clock, ids=ids, outbox=outbox),
-        poster=poster_of(settings),
-    )
+    platform = _platform(settings, current, database=database, clock=clock, keys=keys)
     domains = await domains_built(platform)
     versions = versions_wiring.build(
         current=current,
@@ -133,6 +96,7 @@ async def compose(
         carry=domains.carry,
         quests=domains.quests,
         audit=platform.audit.trail,
+        fences=domains.world.fences.service,
         counted=hooks,
     )
     live = live_wiring.build(
@@ -143,27 +107,14 @@ async def compose(
         gateway=domains.gateway,
         following=_following(domains),
         clock=clock,
-        ids=ids,
+        ids=platform.ids,
         limiter=platform.limiter,
     )
     log = EventLog(database, clock=clock, settings=settings.events)
     house = House(
         http=_http(platform, domains, metrics, live, versions),
         live=live,
-        gateway=domains.gateway,
-        world=domains.world,
-        gameplay=domains.gameplay,
-        carry=domains.carry,
-        quests=domains.quests,
-        sync=domains.sync,
-        boards=domains.boards,
-        ledger=domains.ledger,
-        sending=domains.sending,
-        accounts=domains.accounts,
-        membership=domains.membership,
-        audit=domains.audit,
-        trust=domains.trust,
-        webhooks=domains.webhooks,
+        domains=domains,
         poster=platform.poster,
         log=log,
         loops=Loops(),
@@ -177,6 +128,24 @@ async def compose(
     )
     measures.register(metrics, house=house)
     return house
+
+
+def _platform(settings: Settings, current: Current, *, database: Database, clock: Clock, keys: KeyScopes) -> Platform:
+    ids = IdSource(clock.now_us, urandom)
+    outbox = PostgresOutbox(ids=ids, game=current.digest)
+    return Platform(
+        settings=settings,
+        game=current.game,
+        current=current,
+        database=database,
+        clock=clock,
+        ids=ids,
+        keys=keys,
+        limiter=MemoryLimiter(monotonic_s=clock.monotonic_s, buckets_max=settings.limits.buckets_max),
+        outbox=outbox,
+        audit=audit_wiring.build(database=database, clock=clock, ids=ids, outbox=outbox),
+        poster=poster_of(settings),
+    )
 
 
 def _following(domains: Domains) -> Following:
@@ -233,26 +202,29 @@ def socket_address(settings: Settings, gateway: Gateway) -> str:
 
 def readers(house: House, *, game: Game, room_level: int) -> Sequence[tuple[str, Sequence[str], Handle]]:
     """What this process hears from the log as it happens: (name, topics, handler)."""
+    domains = house.domains
     to_sockets = collections_to_sockets.CollectionsToSockets(
-        publisher=house.gateway, noun=noun_of(game), room_level=room_level
+        publisher=domains.gateway, noun=noun_of(game), room_level=room_level
     )
-    end_sockets = revocations_to_sockets.RevocationsToSockets(house.gateway)
+    end_sockets = revocations_to_sockets.RevocationsToSockets(domains.gateway)
 
     boards = boards_to_sockets.BoardsToSockets(
-        publisher=house.gateway, standings=house.boards.service.standings, moves=house.boards.moves
+        publisher=domains.gateway,
+        standings=domains.boards.service.standings,
+        moves=domains.boards.moves,
     )
 
     async def revoke(envelopes: Sequence[Envelope]) -> None:
         """The token first: a client whose socket ends must not get in again with it."""
-        await house.accounts.on_events(envelopes)
+        await domains.accounts.on_events(envelopes)
         await end_sockets.handle(envelopes)
 
-    levels = levels_to_sockets.LevelsToSockets(house.gateway)
-    tell_standing = trust_to_sockets.TrustToSockets(house.gateway)
+    levels = levels_to_sockets.LevelsToSockets(domains.gateway)
+    tell_standing = trust_to_sockets.TrustToSockets(domains.gateway)
 
     async def know_standings(envelopes: Sequence[Envelope]) -> None:
         """What is given away follows it first; then its player hears of it."""
-        await house.trust.standings.on_events(envelopes)
+        await domains.trust.standings.on_events(envelopes)
         await tell_standing.handle(envelopes)
 
     async def show_collected(envelopes: Sequence[Envelope]) -> None:
@@ -261,24 +233,40 @@ def readers(house: House, *, game: Game, room_level: int) -> Sequence[tuple[str,
         await to_sockets.handle(envelopes)
         await levels.handle(envelopes)
 
+    show_zones = zones_to_sockets.ZonesToSockets(domains.gateway)
+
+    async def follow_fences(envelopes: Sequence[Envelope]) -> None:
+        """One reader for both, as for what is collected."""
+        await show_zones.handle(envelopes)
+        await domains.world.fences.on_events(envelopes)
+
     return [
         ("revocations", sorted(REVOCATION_TOPICS), revoke),
-        ("visibility", sorted(VISIBILITY_TOPICS), house.world.on_events),
-        ("placed", sorted(PLACED_TOPICS), house.gameplay.on_events),
+        ("choices", sorted(CHOICE_TOPICS), domains.world.on_events),
+        ("fences", sorted(FENCE_TOPICS), follow_fences),
+        ("placed", sorted(PLACED_TOPICS), domains.gameplay.on_events),
         ("versions", sorted(versions_service.TOPICS), versions_service.versions_tail(house.versions)),
         ("collections", sorted({*collections_to_sockets.TOPICS, *levels_to_sockets.TOPICS}), show_collected),
         (
             "transfers",
             sorted(transfers_to_sockets.TOPICS),
-            transfers_to_sockets.TransfersToSockets(house.gateway).handle,
+            transfers_to_sockets.TransfersToSockets(domains.gateway).handle,
         ),
-        ("quests-told", sorted(quests_to_sockets.TOPICS), quests_to_sockets.QuestsToSockets(house.gateway).handle),
+        (
+            "quests-told",
+            sorted(quests_to_sockets.TOPICS),
+            quests_to_sockets.QuestsToSockets(domains.gateway).handle,
+        ),
         (
             "held-rewards-told",
             sorted(rewards_to_sockets.TOPICS),
-            rewards_to_sockets.RewardsToSockets(house.gateway).handle,
+            rewards_to_sockets.RewardsToSockets(domains.gateway).handle,
         ),
-        ("inventories", sorted(carried_to_sockets.TOPICS), carried_to_sockets.CarriedToSockets(house.gateway).handle),
+        (
+            "inventories",
+            sorted(carried_to_sockets.TOPICS),
+            carried_to_sockets.CarriedToSockets(domains.gateway).handle,
+        ),
         ("leaderboards", sorted(STANDINGS_TOPICS), boards.handle),
         ("standings", sorted(trust_to_sockets.TOPICS), know_standings),
     ]

@@ -16,10 +16,13 @@ _LENGTH_MIN = 32
 _SCOPES = frozenset(
     {
         Scope.AUDIT_READ,
+        Scope.FENCES_READ,
+        Scope.FENCES_WRITE,
         Scope.GAME_PLACE,
         Scope.GAME_RELOAD,
         Scope.TRUST_DECIDE,
         Scope.TRUST_READ,
+        Scope.LOCATION_AUDIT,
         Scope.WEBHOOK_MANAGE,
         Scope.WORLD_READ,
         Scope.WORLD_REPLAY,

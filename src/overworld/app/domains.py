@@ -44,6 +44,8 @@ from overworld.domains.trust.wiring import TrustParts
 from overworld.domains.webhooks import wiring as webhooks_wiring
 from overworld.domains.webhooks.wiring import WebhookParts
 from overworld.domains.world import wiring as world_wiring
+from overworld.domains.world.history import wiring as history_wiring
+from overworld.domains.world.shares import wiring as shares_wiring
 from overworld.domains.world.wiring import WorldParts
 from overworld.kernel.clock import Clock
 from overworld.kernel.ids import IdSource
@@ -117,9 +119,11 @@ async def build(platform: Platform) -> Domains:
         database=platform.database,
         clock=platform.clock,
         outbox=platform.outbox,
+        audit=platform.audit.trail,
         settings=replace(settings.world, share_fixes=settings.world.share_fixes or bool(settings.database.dsn)),
         rules=game.movement,
         interest=game.interest,
+        ids=platform.ids,
     )
     standings = trust_wiring.build_standings(database=platform.database, settings=settings.trust)
     carry = await _carry(platform, ledger, standings)
@@ -148,6 +152,7 @@ async def build(platform: Platform) -> Domains:
         room_level=settings.world.room_level,
         around_m=game.interest.radius_m,
     )
+    _join_world(platform, world=world, accounts=accounts, gateway=gateway)
     world.service.tells_every_cell = False
     world.service.on_crossed = gateway.crossed
     world.service.on_cells_changed = gateway.publish_players
@@ -169,6 +174,33 @@ async def build(platform: Platform) -> Domains:
         gateway=gateway,
         carry_routes=_carry_routes(platform, carry=carry, accounts=accounts),
     )
+
+
+def _join_world(platform: Platform, *, world: WorldParts, accounts: Accounts, gateway: Gateway) -> None:
+    """Gives the world its history and its sharing."""
+    settings = platform.settings
+    shares = shares_wiring.build(
+        database=platform.database,
+        clock=platform.clock,
+        ids=platform.ids,
+        outbox=platform.outbox,
+        audit=platform.audit.trail,
+        directory=accounts.directory,
+        places=world.service,
+        settings=settings.sharing,
+        coarse_level=settings.world.coarse_level,
+    )
+    shares.stream.sockets = gateway
+    history = history_wiring.build(
+        players=world.service.engine.players,
+        database=platform.database,
+        clock=platform.clock,
+        outbox=platform.outbox,
+        audit=platform.audit.trail,
+        settings=settings.history,
+        coarse_level=settings.world.coarse_level,
+    )
+    world.join(history=history, shares=shares)
 
 
 async def _gameplay(

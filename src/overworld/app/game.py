@@ -29,6 +29,9 @@ from overworld.domains.gameplay.sync.types import SyncRules
 from overworld.domains.gameplay.types import CollectibleRules, ProgressionRules
 from overworld.domains.ledger.types import TransferRules
 from overworld.domains.trust.types import TrustRules
+from overworld.domains.world.fences import definition
+from overworld.domains.world.fences.definition import FenceRules
+from overworld.domains.world.fences.types import FenceName
 from overworld.domains.world.types import InterestRules, MovementRules
 from overworld.kernel.money import Currency
 
@@ -37,7 +40,7 @@ SHIPPED = Path(overworld.__file__).parent / "games"
 BYTES_MAX = 1 << 20
 CANONICAL_NOUNS = ("collectibles", "tools", "memberships", "inventory", "items", "quests", "leaderboard", "sync")
 TOP_PATHS = frozenset(
-    {"auth", "game", "ledger", "live", "location", "memberships", "realtime", "start", "tokens", "users"}
+    {"admin", "auth", "game", "ledger", "live", "location", "memberships", "realtime", "start", "tokens", "users"}
 )
 
 Slug = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_-]{0,31}$")]
@@ -104,6 +107,7 @@ class GameFile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     economy: EconomyRules = EconomyRules()
     leaderboards: Annotated[dict[Slug, BoardRules], Meta(max_length=32)] = {}
     trust: TrustRules = TrustRules()
+    fences: Annotated[dict[FenceName, FenceRules], Meta(max_length=10_000)] = {}
 
 
 class Game(Struct, frozen=True, kw_only=True):
@@ -131,6 +135,7 @@ class Game(Struct, frozen=True, kw_only=True):
     economy: EconomyRules
     leaderboards: dict[str, BoardRules]
     trust: TrustRules
+    fences: dict[str, FenceRules]
     digest: str
     file: Path
     written: GameFile
@@ -163,7 +168,22 @@ def check(path: Path) -> Game:
         _cross_check(written, located)
     if located.errors or written is None:
         raise GameErrors(file, sorted(located.errors, key=lambda error: error.line or 0))
+    written = _with_drawn_fences(written, file)
     return assembled(written, file=file, hooks=_hooks(written, file.parent))
+
+
+def _with_drawn_fences(written: GameFile, file: Path) -> GameFile:
+    """The same with the fences of the GeoJSON beside it. Raises: GameErrors."""
+    beside = definition.beside(file)
+    if beside is None:
+        return written
+    fences, faults = definition.read(read_text(beside))
+    errors = [DefinitionError(path=fault.path, problem=fault.reason) for fault in faults]
+    twice = sorted(fences.keys() & written.fences.keys())
+    errors += [DefinitionError(path=name, problem=f"{FILE_NAME} has it too: names are unique") for name in twice]
+    if errors:
+        raise GameErrors(beside, errors)
+    return replace(written, fences=written.fences | fences)
 
 
 def _hooks(written: GameFile, folder: Path) -> Hooks:
@@ -210,6 +230,7 @@ def assembled(written: GameFile, *, file: Path, hooks: Hooks) -> Game:
         economy=written.economy,
         leaderboards=written.leaderboards,
         trust=written.trust,
+        fences=written.fences,
         file=file,
         written=written,
         hooks=hooks,
@@ -267,6 +288,9 @@ def _cross_check(written: GameFile, located: Located) -> None:
     _check_memberships(written, located)
     check_economy(written.economy, written.currencies, located)
     _check_leaderboards(written, located)
+    for name, fence in written.fences.items():
+        if problem := definition.problem_of(fence):
+            located.refuse(("fences", name), problem)
     levels = written.progression.levels
     for i in range(1, len(levels)):
         if levels[i] <= levels[i - 1]:

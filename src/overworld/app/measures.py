@@ -35,6 +35,13 @@ _HOOKS = {
     "off": "Times that a hook was switched off for being slow.",
 }
 
+_HISTORY = {
+    "waiting": "Fixes that wait to be written to the history.",
+    "written": "Fixes written to it.",
+    "dropped": "Fixes lost because the queue was full, or the server ended.",
+    "late": "Fixes left out because their day is not kept.",
+}
+
 _WEBHOOKS = {
     "under_way": "Deliveries that this process is sending.",
     "delivered": "Deliveries that receivers took from this process.",
@@ -58,12 +65,12 @@ _INTEREST = {
 def register(metrics: Metrics, *, house: House) -> None:
     """Registers the gauges; each is read when somebody scrapes."""
     _database(metrics, house.database)
-    _lanes(metrics, house.gameplay.service.lanes)
-    _lanes(metrics, house.sync.service.lanes)
-    _lanes(metrics, house.sending.service.lanes)
-    _lanes(metrics, house.carry.service.lanes)
-    _lanes(metrics, house.quests.completing.lanes)
-    _lanes(metrics, house.membership.service.lanes)
+    _lanes(metrics, house.domains.gameplay.service.lanes)
+    _lanes(metrics, house.domains.sync.service.lanes)
+    _lanes(metrics, house.domains.sending.service.lanes)
+    _lanes(metrics, house.domains.carry.service.lanes)
+    _lanes(metrics, house.domains.quests.completing.lanes)
+    _lanes(metrics, house.domains.membership.service.lanes)
     _promises(metrics, house)
     _held(metrics, house)
     _world(metrics, house)
@@ -100,8 +107,10 @@ def _game(metrics: Metrics, house: House) -> None:
 
 
 def _webhooks(metrics: Metrics, house: House) -> None:
-    sender, queueing = house.webhooks.sender, house.webhooks.queueing
-    metrics.gauge("overworld_audit_sealed", "Audit entries sealed by this process.", lambda: house.audit.sealer.sealed)
+    sender, queueing = house.domains.webhooks.sender, house.domains.webhooks.queueing
+    metrics.gauge(
+        "overworld_audit_sealed", "Audit entries sealed by this process.", lambda: house.domains.audit.sealer.sealed
+    )
     metrics.gauge("overworld_webhooks_queued", "Deliveries queued by this process.", lambda: queueing.queued)
     metrics.gauge("overworld_webhooks_dropped", "Events that found too many waiting.", lambda: queueing.dropped)
     for name, meaning in _WEBHOOKS.items():
@@ -128,7 +137,7 @@ def _lanes(metrics: Metrics, lanes: Lanes[Any, Any]) -> None:
 
 
 def _ledger(metrics: Metrics, house: House) -> None:
-    sealed, audited = house.ledger.sealer.state, house.ledger.auditor.state
+    sealed, audited = house.domains.ledger.sealer.state, house.domains.ledger.auditor.state
     metrics.gauge("overworld_ledger_blocks", "Blocks sealed by this process.", lambda: sealed.blocks)
     metrics.gauge("overworld_ledger_sealed", "Transfers sealed by this process.", lambda: sealed.transfers)
     metrics.gauge("overworld_ledger_waiting", "Transfers not sealed yet, up to some blocks.", lambda: sealed.waiting)
@@ -138,7 +147,7 @@ def _ledger(metrics: Metrics, house: House) -> None:
 
 
 def _leaderboards(metrics: Metrics, house: House) -> None:
-    boards = house.boards
+    boards = house.domains.boards
     metrics.gauge("overworld_leaderboard_updates", "Scores that this process changed.", lambda: boards.scoring.added)
     metrics.gauge(
         "overworld_leaderboard_late",
@@ -152,7 +161,7 @@ def _leaderboards(metrics: Metrics, house: House) -> None:
 
 
 def _trust(metrics: Metrics, house: House) -> None:
-    trust = house.trust
+    trust = house.domains.trust
     metrics.gauge(
         "overworld_trust_windows", "Windows of movement that this process judged.", lambda: trust.folding.windows
     )
@@ -175,11 +184,11 @@ def _trust(metrics: Metrics, house: House) -> None:
 
 
 def _standing_at(house: House, gate: Gate) -> float:
-    return float(house.trust.recovery.players.get(gate, 0))
+    return float(house.domains.trust.recovery.players.get(gate, 0))
 
 
 def _promises(metrics: Metrics, house: House) -> None:
-    expiry = house.ledger.expiry
+    expiry = house.domains.ledger.expiry
     metrics.gauge("overworld_ledger_promises", "Promises that are open, at the last look.", lambda: expiry.open)
     metrics.gauge(
         "overworld_ledger_promises_expired", "Promises that this process let go, over time.", lambda: expiry.expired
@@ -187,14 +196,15 @@ def _promises(metrics: Metrics, house: House) -> None:
 
 
 def _held(metrics: Metrics, house: House) -> None:
-    held = house.gameplay.held
+    held = house.domains.gameplay.held
     meaning = "Rewards that were held, by what this process made of them."
     metrics.gauge("overworld_held_rewards", meaning, lambda: held.released, labels={"state": "released"})
     metrics.gauge("overworld_held_rewards", meaning, lambda: held.denied, labels={"state": "denied"})
 
 
 def _world(metrics: Metrics, house: House) -> None:
-    world = house.world.service
+    parts = house.domains.world
+    world, events, history = parts.service, parts.events, parts.history
     for name, meaning in _PASSES.items():
         metrics.gauge(f"overworld_world_{name}", meaning, partial(getattr, world.tick, name))
     for reason in Reason:
@@ -208,8 +218,32 @@ def _world(metrics: Metrics, house: House) -> None:
     metrics.gauge("overworld_world_players", "Players with a track in memory.", world.engine.players.__len__)
     metrics.gauge("overworld_world_expired", "Players who left for want of a fix.", lambda: world.expired)
     _interest(metrics, world)
-    metrics.gauge("overworld_world_events_waiting", "Movement events not written.", lambda: house.world.events.waiting)
-    metrics.gauge("overworld_world_events_dropped", "Movement events dropped.", lambda: house.world.events.dropped)
+    _fences(metrics, house)
+    events, history = house.domains.world.events, house.domains.world.history
+    metrics.gauge("overworld_world_events_waiting", "Movement events not written.", lambda: events.waiting)
+    metrics.gauge("overworld_world_events_dropped", "Movement events dropped.", lambda: events.dropped)
+    if history is not None:
+        for name, meaning in _HISTORY.items():
+            metrics.gauge(f"overworld_history_{name}", meaning, partial(getattr, history.recorder, name))
+
+
+def _fences(metrics: Metrics, house: House) -> None:
+    fences = house.domains.world.fences
+    writer, triggers = fences.writer, fences.triggers
+    metrics.gauge("overworld_fences", "Geofences that fixes are judged by.", fences.service.book.__len__)
+    metrics.gauge("overworld_fence_events_made", "Events of fences that this process saw.", lambda: writer.made)
+    metrics.gauge("overworld_fence_events_written", "Of these, written to the log.", lambda: writer.written)
+    metrics.gauge(
+        "overworld_fence_events_void",
+        "Of these, that changed nothing: another server was quicker, or the fence was changed.",
+        lambda: writer.void,
+    )
+    metrics.gauge("overworld_fence_events_waiting", "Of these, waiting to be written.", lambda: writer.waiting)
+    metrics.gauge(
+        "overworld_fence_fixes_waiting",
+        "Fixes waiting until it is read which fences their players are in.",
+        lambda: triggers.waiting,
+    )
 
 
 def _interest(metrics: Metrics, world: World) -> None:
@@ -225,7 +259,7 @@ def _judged(world: World, reason: Reason) -> float:
 
 
 def _sockets(metrics: Metrics, house: House) -> None:
-    gateway, counted = house.gateway, house.gateway.counters
+    gateway, counted = house.domains.gateway, house.domains.gateway.counters
     metrics.gauge("overworld_sockets", "Connections open.", lambda: gateway.connections)
     metrics.gauge("overworld_sockets_detached", "Streams that may be resumed.", lambda: gateway.detached)
     metrics.gauge("overworld_sockets_channels", "Channels listened to.", lambda: gateway.channels)

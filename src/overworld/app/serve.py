@@ -8,14 +8,13 @@ import shlex
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
-from functools import partial
 from pathlib import Path
 
 import structlog
 import uvloop
 from prometheus_client import CollectorRegistry
 
-from overworld.app import addresses, compose, migrate, quest_loops, webhooks
+from overworld.app import addresses, background, compose, migrate
 from overworld.app.addresses import Addresses
 from overworld.app.compose import House
 from overworld.app.demo.child import walkers
@@ -27,14 +26,10 @@ from overworld.app.reload import Reload
 from overworld.app.settings import Settings
 from overworld.app.settings_sources import Resolved
 from overworld.app.signals import end_after, reload_on_signal, stop_on_signal
-from overworld.app.upkeep import ROWS_MAX, old_answers, throw_away
 from overworld.app.versions.service import reload_soon
-from overworld.domains.gameplay.boards import scoring
 from overworld.domains.realtime.errors import PortTaken
 from overworld.domains.realtime.tls import ServerTls, TlsUnusable
 from overworld.domains.realtime.types import RealtimeSettings
-from overworld.domains.trust import folding as trust_folding
-from overworld.flows import facts_to_trust, trust_to_rewards
 from overworld.kernel.clock import SystemClock
 from overworld.kernel.refusals import Refusal
 from overworld.platform.http import KeyScopes
@@ -168,6 +163,7 @@ def _locked(data: Path) -> Iterator[None]:
 @asynccontextmanager
 async def _running(house: House, settings: Settings, game: Game) -> AsyncIterator[None]:
     """Everything that runs behind the ports: the log and its readers, the world's passes, the loops."""
+    domains = house.domains
     async with AsyncExitStack() as stack:
         await house.log.start()
         stack.push_async_callback(house.log.close)
@@ -176,47 +172,22 @@ async def _running(house: House, settings: Settings, game: Game) -> AsyncIterato
         for name, topics, handle in compose.readers(house, game=game, room_level=settings.world.room_level):
             tail = await house.log.tail(topics=topics, handle=handle)
             house.loops.run(name, tail.run)
-        house.loops.run("eventlog-maintenance", house.log.keep_maintained)
         await house.versions.begin()
-        quest_loops.run(house.loops, quests=house.quests, log=house.log, clock=house.clock)
-        decided = trust_to_rewards.TrustToRewards(house.gameplay.held)
-        of_trust = house.log.consumer(trust_to_rewards.NAME, topics=trust_to_rewards.TOPICS, handle=decided.handle)
-        house.loops.run("held-rewards", of_trust.run)
-        house.loops.run("held-rewards-due", house.gameplay.releasing.run)
-        answers = partial(old_answers, house.database, clock=house.clock)
-        sessions = partial(house.accounts.sessions.forget_ended, rows_max=ROWS_MAX)
-        await webhooks.run(house.loops, webhooks=house.webhooks, log=house.log)
-        deliveries = partial(house.webhooks.service.forget, rows_max=ROWS_MAX)
-        house.loops.run("ledger-expiry", house.ledger.expiry.run)
-        devices = partial(house.sync.service.forget_devices, rows_max=ROWS_MAX)
-        suspicions = partial(house.trust.service.forget, rows_max=ROWS_MAX)
-        house.loops.run("upkeep", partial(throw_away, answers, sessions, devices, deliveries, suspicions))
-        facts = facts_to_trust.FactsToTrust(house.trust.folding)
-        judging = house.log.fold(trust_folding.NAME, topics=facts_to_trust.TOPICS, apply=facts.apply)
-        house.loops.run("trust", judging.run)
-        house.loops.run("trust-recovery", house.trust.recovery.run)
-        house.loops.run("leaderboard-turning", house.boards.turning.run)
-        house.loops.run("leaderboard-moves", house.boards.moves.run)
-        await house.ledger.sealer.prepare()
-        house.loops.run("ledger-sealer", house.ledger.sealer.run)
-        house.loops.run("ledger-auditor", house.ledger.auditor.run)
-        house.loops.run("audit-sealer", house.audit.sealer.run)
-        await house.accounts.load()
-        await house.world.load()
-        await house.gameplay.placing.load()
-        scores = house.log.fold(scoring.NAME, topics=scoring.TOPICS, apply=house.boards.scoring.apply)
-        house.loops.run("leaderboard-scores", scores.run)
-        house.loops.run("leaderboard-load", house.boards.service.load)
-        stack.push_async_callback(house.accounts.close)
+        await background.run(house)
+        await domains.accounts.load()
+        await domains.world.load()
+        await domains.gameplay.placing.load()
+        stack.push_async_callback(domains.accounts.close)
         with step("Preparing the kernels; the very first start compiles them, for some ten seconds"):
-            await asyncio.gather(house.world.start(), house.trust.folding.warm())
-        stack.push_async_callback(house.world.stop)
-        stack.push_async_callback(house.gameplay.service.close)
-        stack.push_async_callback(house.sync.service.close)
-        stack.push_async_callback(house.sending.service.close)
-        stack.push_async_callback(house.carry.service.close)
-        stack.push_async_callback(house.quests.completing.close)
-        stack.push_async_callback(house.membership.service.close)
+            await domains.world.start()
+            await domains.trust.folding.warm()
+        stack.push_async_callback(domains.world.stop)
+        stack.push_async_callback(domains.gameplay.service.close)
+        stack.push_async_callback(domains.sync.service.close)
+        stack.push_async_callback(domains.sending.service.close)
+        stack.push_async_callback(domains.carry.service.close)
+        stack.push_async_callback(domains.quests.completing.close)
+        stack.push_async_callback(domains.membership.service.close)
         yield
 
 
@@ -229,7 +200,7 @@ async def _listening(house: House, settings: Settings, tls: ServerTls | None) ->
             serving(operations, settings=_operations_settings(settings), name="operations")
         )
         await _listen_realtime(house, settings, tls)
-        stack.push_async_callback(house.gateway.drain, settings.realtime.drain_s)
+        stack.push_async_callback(house.domains.gateway.drain, settings.realtime.drain_s)
         public = await stack.enter_async_context(serving(house.http, settings=settings.http))
         where = _addresses(house, settings, public=public, watched=watched)
         _write(where, settings.data)
@@ -248,7 +219,7 @@ def _write(where: Addresses, data: Path) -> None:
 async def _listen_realtime(house: House, settings: Settings, tls: ServerTls | None) -> None:
     host, port = settings.realtime.host, settings.realtime.port
     try:
-        await house.gateway.start(host, port, tls=tls.context if tls else None)
+        await house.domains.gateway.start(host, port, tls=tls.context if tls else None)
     except PortTaken as error:
         raise PortUnusable(str(error)) from error
     except OSError as error:
@@ -263,7 +234,7 @@ def _addresses(house: House, settings: Settings, *, public: Serving, watched: Se
     return Addresses(
         pid=os.getpid(),
         http=public.url,
-        realtime=compose.socket_address(settings, house.gateway),
+        realtime=compose.socket_address(settings, house.domains.gateway),
         operations=watched.url,
     )
 

@@ -33,6 +33,8 @@ from overworld.domains.ledger.types import LedgerSettings
 from overworld.domains.realtime.types import RealtimeSettings
 from overworld.domains.trust.types import TrustSettings
 from overworld.domains.webhooks.types import WebhookSettings
+from overworld.domains.world.history.types import HistorySettings
+from overworld.domains.world.shares.types import SharingSettings
 from overworld.domains.world.types import WorldSettings
 from overworld.platform.eventlog.settings import EventLogSettings
 from overworld.platform.http.settings import HttpSettings, LimitSettings
@@ -67,6 +69,8 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     events: EventLogSettings = EventLogSettings()
     accounts: AccountsSettings = AccountsSettings()
     world: WorldSettings = WorldSettings()
+    history: HistorySettings = HistorySettings()
+    sharing: SharingSettings = SharingSettings()
     gameplay: GameplaySettings = GameplaySettings()
     carry: CarrySettings = CarrySettings()
     quests: QuestSettings = QuestSettings()

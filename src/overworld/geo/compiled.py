@@ -21,10 +21,24 @@ def kernel(function: Callable[P, R]) -> Callable[P, R]:
     The cache notices a change of the file a kernel stands in, not of the kernels it calls in other files: whoever names
     the folder keeps one per build. Where no folder can be written, every process compiles for itself.
     """
+    return _compiled(function)
+
+
+def threaded_kernel(function: Callable[P, R]) -> Callable[P, R]:
+    """The same for long work in a thread: while it runs, the event loop runs too. Nobody else may hold its columns."""
+    return _compiled(function, nogil=True)
+
+
+def inlined_kernel(function: Callable[P, R]) -> Callable[P, R]:
+    """The same for what a hot loop calls with many columns: its code is put where it is called, and counts nothing."""
+    return _compiled(function, inline="always")
+
+
+def _compiled(function: Callable[P, R], **options: Any) -> Callable[P, R]:
     try:
-        compiled = njit(cache=True)(function)
+        compiled = njit(cache=True, **options)(function)
     except RuntimeError:  # the cache finds no folder
-        compiled = njit(function)
+        compiled = njit(function, **options)
     return cast(Callable[P, R], compiled)
 
 

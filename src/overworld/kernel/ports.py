@@ -5,7 +5,7 @@ Each has an embedded and a networked implementation on the platform floor, and o
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, Protocol
 from uuid import UUID
@@ -38,6 +38,12 @@ class Tx(Protocol):
 
     async def fetchval(self, query: str, *args: Any) -> Any:
         """The first column of the first row, or None."""
+        ...
+
+    async def copy_records_to_table(
+        self, table_name: str, *, records: Iterable[tuple[Any, ...]], columns: Sequence[str], schema_name: str
+    ) -> str:
+        """Adds rows by COPY, all or none: for many of them that need neither an answer nor a look at what is there."""
         ...
 
 

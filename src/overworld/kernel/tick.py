@@ -88,6 +88,7 @@ class Tick:
         self._records_max = records_max
         self._gap_s = gap_s
         self._budget_s = budget_s
+        self._limit = records_max
         self._inbox = bytearray()
         self.waiting = 0
         self._timer: Timer | None = None
@@ -98,13 +99,17 @@ class Tick:
 
     def put(self, data: bytes, records: int = 1) -> None:
         """Queues one input of so many records. Raises: Busy when they do not all fit; then none is queued."""
-        if self.waiting + records > self._records_max:
+        if self.waiting + records > self._limit:
             self.refused_full += records
             raise Busy(f"{self.name} takes no more for the moment")
         self._inbox += data
         self.waiting += records
         if self._timer is None and not self._running:
             self._schedule()
+
+    def hold(self, is_held: bool) -> None:
+        """Takes no more input while somebody behind the passes is full; `put` refuses it. What waits is still run."""
+        self._limit = -1 if is_held else self._records_max
 
     def keep_up(self) -> None:
         """Runs a pass now if one waits. Raises nothing: its errors, too, go to the loop's exception handler."""

@@ -22,6 +22,7 @@ from overworld.domains.gameplay.carry import wiring as carry_wiring
 from overworld.domains.gameplay.quests import wiring as quests_wiring
 from overworld.domains.gameplay.types import GameplaySettings
 from overworld.domains.ledger import wiring as ledger_wiring
+from overworld.domains.world.fences.service import Fences
 from overworld.geo import cells
 from overworld.kernel.money import HOUSE, AccountCode, AccountRef, Transfer, TransferCode
 from overworld.kernel.refusals import Refusal
@@ -160,6 +161,9 @@ class Pond:
             carry=carry,
             quests=quests,
             audit=self.audit,
+            fences=Fences(
+                database=self.database, clock=self.clock, ids=self.ids, outbox=outbox, audit=self.audit, fences_max=10
+            ),
             counted=Counted(),
         )
         await versions.begin()

@@ -87,6 +87,7 @@ async def test_a_webhook_is_made_shown_changed_and_gone_and_the_audit_log_says_s
         assert (gone.status_code, gone.json()["code"]) == (404, "webhooks.no_such_webhook")
     assert [action for action, _ in post.trail.did] == ["webhooks.make", "webhooks.change", "webhooks.delete"]
     assert post.trail.entries[0].after == post.trail.entries[1].before
+    assert {entry.note for entry in post.trail.entries} == {"example.org"}, "a path may hold a secret"
     assert secret not in f"{post.trail.entries}"
 
 

@@ -34,7 +34,7 @@ def test_a_single_server_shares_nothing_and_several_do(open_field):
         return {job.name for job in open_field(**settings).parts.jobs}
 
     alone = asyncio.run(names())
-    assert alone == {"world.expire", "world.forget", "world.write_events"}
+    assert alone == {"world.expire", "world.forget", "world.dwelling", "world.write_events"}
     assert asyncio.run(names(share_fixes=True)) - alone == {"world.share_fixes", "world.delete_shared_fixes"}
 
 

@@ -108,7 +108,7 @@ async def test_an_answer_that_drips_is_cut_off_at_the_time_out():
             while True:
                 writer.write(b"x")
                 await writer.drain()
-                await asyncio.sleep(0.01)
+                await asyncio.sleep(0.01)  # pace: a byte now and then is what is tested
         except ConnectionError:
             writer.close()
 

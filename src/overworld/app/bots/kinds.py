@@ -107,7 +107,8 @@ KINDS = (
     ),
     Kind(
         name="motorway", is_cheat=False, share=0.03, way=Way.RAIL, speed_m_s=(24.0, 33.0), ease_m_s2=1.5,
-        brake_m_s2=2.0, stop=(0.0, 12.0), dwell=(0.0, 0.0), collects=0.05, is_steady=True, about="on a motorway, with cruise control",
+        brake_m_s2=2.0, stop=(0.0, 12.0), dwell=(0.0, 0.0), collects=0.05, is_steady=True,
+        about="on a motorway, with cruise control",
     ),
     Kind(
         name="express", is_cheat=False, share=0.02, way=Way.RAIL, speed_m_s=(40.0, 85.0), ease_m_s2=0.4, brake_m_s2=0.5,

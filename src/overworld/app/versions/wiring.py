@@ -11,6 +11,8 @@ from overworld.domains.gameplay.carry.wiring import CarryParts
 from overworld.domains.gameplay.quests.wiring import QuestParts
 from overworld.domains.gameplay.wiring import GameplayParts
 from overworld.domains.ledger.wiring import LedgerDomain, SendingParts
+from overworld.domains.world.fences.definition import declared
+from overworld.domains.world.fences.service import Fences
 from overworld.kernel.clock import Clock, to_us
 from overworld.kernel.ports import AuditTrail, Outbox, Tx
 from overworld.platform.postgres import Database, Schema
@@ -30,6 +32,7 @@ def build(
     carry: CarryParts,
     quests: QuestParts,
     audit: AuditTrail,
+    fences: Fences,
     counted: Counted,
 ) -> Versions:
     """The versions of the game that a server runs; `counted` is what its hooks did."""
@@ -50,6 +53,9 @@ def build(
     async def adopt_quests(version: Version) -> None:
         await quests.catalogue.adopt(version.game.quests, at=clock.now())
 
+    async def adopt_fences(version: Version) -> None:
+        await fences.adopt(declared(version.game.fences), game=version.game.name)
+
     async def held(tx: Tx, gone: Gone) -> dict[str, int]:
         carried = await carry.reading.holders(tx, items=gone.items, tools=gone.tools)
         return await ledger.service.holders(tx, gone.currencies) | carried
@@ -66,5 +72,5 @@ def build(
         held=held,
         owed=owed,
         followers=[put_in_force],
-        adopters=[adopt_quests],
+        adopters=[adopt_quests, adopt_fences],
     )

@@ -47,26 +47,29 @@ _PLAYER = frozenset(
         Scope.REALTIME_CONNECT,
     }
 )
+_FENCES = frozenset({Scope.FENCES_READ, Scope.FENCES_WRITE})
 _GUEST = frozenset({Scope.ACCOUNT_SELF})
 _SCOPES: Mapping[Role, frozenset[str]] = MappingProxyType(
     {
         Role.PLAYER: _PLAYER,
-        Role.MODERATOR: _PLAYER | {Scope.TRUST_DECIDE, Scope.TRUST_READ, Scope.WORLD_READ},
+        Role.MODERATOR: _PLAYER | {Scope.LOCATION_AUDIT, Scope.TRUST_DECIDE, Scope.TRUST_READ, Scope.WORLD_READ},
         Role.ADVERTISER: _GUEST,
         Role.SPONSOR: _GUEST,
         Role.AUDITOR: _GUEST | {Scope.AUDIT_READ},
         Role.GOVERNMENT: _GUEST,
         Role.ADMIN: _PLAYER
+        | _FENCES
         | {
             Scope.AUDIT_READ,
             Scope.GAME_PLACE,
             Scope.GAME_RELOAD,
+            Scope.LOCATION_AUDIT,
             Scope.TRUST_DECIDE,
             Scope.TRUST_READ,
             Scope.WEBHOOK_MANAGE,
             Scope.WORLD_READ,
         },
-        Role.DEVELOPER: _PLAYER | {Scope.WORLD_READ},
+        Role.DEVELOPER: _PLAYER | _FENCES | {Scope.WORLD_READ},
     }
 )
 

@@ -6,7 +6,7 @@ import asyncio
 import errno
 import logging
 import ssl
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -126,6 +126,11 @@ class Gateway:
     def connections(self) -> int:
         """Open connections, also those not yet authenticated."""
         return len(self._roster.connections)
+
+    @property
+    def accounts(self) -> Collection[UUID]:
+        """Who is connected and authenticated."""
+        return self._roster.accounts
 
     @property
     def channels(self) -> int:

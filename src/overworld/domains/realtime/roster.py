@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from uuid import UUID
 
 from overworld.domains.realtime.connection import Connection
@@ -35,6 +36,11 @@ class Roster:
         mine.append(connection)
         while len(mine) > self._sockets_per_account_max:
             mine.pop(0).close(CloseCode.REPLACED, "replaced by a newer connection")
+
+    @property
+    def accounts(self) -> Collection[UUID]:
+        """The accounts that have a connection."""
+        return self._by_account.keys()
 
     def of_account(self, account_id: UUID) -> list[Connection]:
         """The account's connections, oldest first."""

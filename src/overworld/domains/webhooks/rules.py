@@ -68,6 +68,11 @@ def url(text: str, *, plain_allowed: bool) -> str:
     return _written(parts)
 
 
+def host_of(url: str) -> str:
+    """The host of a URL that is kept: what may be said of it, for its path and query may hold a secret."""
+    return urlsplit(url).netloc
+
+
 def _is_inside(host: str) -> bool:
     if host == "localhost" or host.endswith(".localhost"):
         return True

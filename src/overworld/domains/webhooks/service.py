@@ -95,7 +95,9 @@ class Webhooks:
                 raise TooManyWebhooks(subscriptions_max=self._settings.subscriptions_max)
             await store.insert(tx, new)
             await store.keep_secret(tx, new.id, secret, at=at, old_ends_at=at)
-            await self._audit.record(tx, [staff.did("webhooks.make", new.id, after=_said(new), note=new.url)])
+            await self._audit.record(
+                tx, [staff.did("webhooks.make", new.id, after=_said(new), note=rules.host_of(new.url))]
+            )
         await self._roster.look()
         return WebhookMade(webhook=seen(new), secret=rules.secret_text(secret))
 
@@ -109,7 +111,9 @@ class Webhooks:
             after = self._changed(before, changes)
             if after != before:
                 await store.change(tx, after)
-                did = staff.did("webhooks.change", id, before=_said(before), after=_said(after), note=after.url)
+                did = staff.did(
+                    "webhooks.change", id, before=_said(before), after=_said(after), note=rules.host_of(after.url)
+                )
                 await self._audit.record(tx, [did])
             if after.sends and not before.sends:
                 await queue.hurry(tx, id, self._clock.now())
@@ -121,7 +125,9 @@ class Webhooks:
         async with self._database.transaction() as tx:
             before = await self._locked(tx, id)
             await store.delete(tx, id, self._clock.now())
-            await self._audit.record(tx, [staff.did("webhooks.delete", id, before=_said(before), note=before.url)])
+            await self._audit.record(
+                tx, [staff.did("webhooks.delete", id, before=_said(before), note=rules.host_of(before.url))]
+            )
         await self._roster.look()
 
     async def rotate(self, id: UUID, *, overlap_s: int, staff: Staff) -> WebhookRotated:

@@ -6,7 +6,9 @@ movement accepted it. Positions live in memory and do not survive the process; t
 
 Invariants: a player is in one cell or in none; a cell's list holds exactly the visible players whose last accepted fix
 lies in it and is younger than five minutes; fixes of one player are judged in the order in which they came.
-Tables: `world.last_fix` (unlogged, only with several servers), `world.invisible`.
-Publishes `events.location.updated`, `events.movement.rejected` and `events.movement.observed`, all of them samples, and
-`events.visibility.changed`, which every server also consumes.
+Tables: `world.last_fix` (unlogged, only with several servers), `world.invisible`, `world.fence`, `world.fence_inside`,
+and those of the rooms `history` and `shares`.
+Publishes `events.location.updated`, `events.movement.rejected` and `events.movement.observed`, all of them samples;
+`events.zone.entered`, `.left`, `.crossed` and `.dwelt`, of which none is lost; and `events.visibility.changed` and
+`events.fences.changed`, which every server also consumes.
 """

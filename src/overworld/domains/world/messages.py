@@ -31,9 +31,11 @@ class FixReport(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Trigger(Struct, frozen=True, kw_only=True, gc=False):
-    """Something that an accepted fix set off; `type` says what."""
+    """Something that an accepted fix set off at a fence: `type` is zone.entered, .left, .crossed or .dwelt."""
 
     type: str
+    fence_id: UUID
+    name: str
 
 
 class Verdict(Struct, frozen=True, kw_only=True, gc=False):

@@ -143,6 +143,13 @@ class WorldSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     events_waiting_max: Annotated[
         int, Meta(ge=1, le=1_000_000, description="movement events that may wait; more are counted and dropped")
     ] = 50_000
+    fences_max: Annotated[int, Meta(ge=0, le=100_000, description="geofences that may be kept")] = 10_000
+    fence_events_waiting_max: Annotated[
+        int,
+        Meta(
+            ge=1, le=1_000_000, description="fence events, or fixes before them, that may wait until fixes are refused"
+        ),
+    ] = 50_000
 
     @property
     def slices(self) -> int:

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import logging
-import re
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from datetime import UTC, date, datetime, time, timedelta
 from uuid import UUID
 
 from overworld.kernel.ports import Tx
 from overworld.platform.eventlog.settings import EventLogSettings
 from overworld.platform.postgres import Database, DatabaseTimeout
+from overworld.platform.postgres.partitions import alone, days_of, midnight, partition_of
 
 _LOCK_KEY = 0x6F77_656C  # "owel": one process maintains at a time
-_LOCK_TIMEOUT_MS = 2_000
-_PARTITION = re.compile(r"outbox_(\d{8})")
+_TABLE = "eventlog.outbox"
 
 _log = logging.getLogger(__name__)
 
@@ -28,23 +25,14 @@ async def maintain(database: Database, *, now: datetime, settings: EventLogSetti
     """
     today = now.astimezone(UTC).date()
     try:
-        async with _alone(database) as tx:
+        async with alone(database, lock_key=_LOCK_KEY) as tx:
             await _repair(tx)
-        async with _alone(database) as tx:
+        async with alone(database, lock_key=_LOCK_KEY) as tx:
             await _make_ahead(tx, today, days_ahead=settings.days_ahead)
-        async with _alone(database) as tx:
+        async with alone(database, lock_key=_LOCK_KEY) as tx:
             await _drop_behind(tx, today - timedelta(days=settings.retention_days))
     except DatabaseTimeout as error:
         _log.warning("the event log was not maintained this time: %s", error)
-
-
-@asynccontextmanager
-async def _alone(database: Database) -> AsyncIterator[Tx]:
-    """A transaction of the one process that maintains; one for each step, so that no step keeps another's locks."""
-    async with database.transaction() as tx:
-        await tx.execute(f"SET LOCAL lock_timeout = {_LOCK_TIMEOUT_MS}")
-        await tx.execute("SELECT pg_advisory_xact_lock($1)", _LOCK_KEY)
-        yield tx
 
 
 async def _repair(tx: Tx) -> None:
@@ -65,19 +53,9 @@ SET stamp = '3', id = coalesce(
     (SELECT last_value FROM eventlog.outbox_id));
 UPDATE eventlog.outbox SET stamp = '3'"""
 
-_DAYS = """
-SELECT relname FROM pg_inherits JOIN pg_class ON pg_class.oid = inhrelid
-WHERE inhparent = 'eventlog.outbox'::regclass ORDER BY relname"""
-
-
-async def _days(tx: Tx) -> list[date]:
-    """The days that have a partition."""
-    names = [_PARTITION.fullmatch(row["relname"]) for row in await tx.fetch(_DAYS)]
-    return [datetime.strptime(name.group(1), "%Y%m%d").replace(tzinfo=UTC).date() for name in names if name]
-
 
 async def _make_ahead(tx: Tx, today: date, *, days_ahead: int) -> None:
-    have = await _days(tx)
+    have = await days_of(tx, _TABLE)
     for day in (today + timedelta(days=n) for n in range(days_ahead + 1)):
         if day not in have:
             await tx.execute(_make_day(day))
@@ -88,7 +66,7 @@ def _make_day(day: date) -> str:
 
     Writers wait at the log itself: one that had already chosen `outbox_other` would find the day no longer allowed.
     """
-    name, start, end = _name(day), _midnight(day), _midnight(day + timedelta(days=1))
+    name, start, end = _name(day), midnight(day), midnight(day + timedelta(days=1))
     return f"""
     LOCK TABLE eventlog.outbox IN SHARE ROW EXCLUSIVE MODE;
     LOCK TABLE eventlog.outbox_other IN ACCESS EXCLUSIVE MODE;
@@ -99,7 +77,7 @@ def _make_day(day: date) -> str:
 
 
 async def _drop_behind(tx: Tx, before: date) -> None:
-    if past := [day for day in await _days(tx) if day < before]:
+    if past := [day for day in await days_of(tx, _TABLE) if day < before]:
         await tx.execute(_LOCK_LOG)
     for day in past:
         if await tx.fetchval(_unread(_name(day))):
@@ -132,11 +110,7 @@ DELETE FROM eventlog.handled WHERE event_id < $1"""
 
 
 def _name(day: date) -> str:
-    return f"eventlog.outbox_{day:%Y%m%d}"
-
-
-def _midnight(day: date) -> str:
-    return f"{day:%Y-%m-%d} 00:00:00+00"
+    return partition_of(_TABLE, day)
 
 
 def _first_id_of(day: date) -> UUID:

@@ -102,20 +102,30 @@ async def link(tx: Tx, links: Sequence[Link]) -> None:
 _FOUND = f"""
 SELECT {_COLUMNS}
 FROM accounts.audit LEFT JOIN accounts.audit_link AS link ON link.entry_id = audit.id
-WHERE ($1::uuid IS NULL OR actor_id = $1)
-    AND ($2::text IS NULL OR action = $2 OR starts_with(action, $2 || '.'))
-    AND ($3::text IS NULL OR target = $3)
-    AND ($4::timestamptz IS NULL OR audit.at >= $4)
-    AND ($5::timestamptz IS NULL OR audit.at < $5)
-    AND ($6::timestamptz IS NULL OR (audit.at, audit.id) < ($6, $7::uuid))
-ORDER BY audit.at DESC, audit.id DESC LIMIT $8"""  # noqa: S608 - constants
+WHERE {{}} ORDER BY audit.at DESC, audit.id DESC LIMIT $1"""  # noqa: S608 - constants
 
 
 async def found(tx: Tx, asked: Asked, *, before: tuple[datetime, UUID] | None, limit: int) -> list[Kept]:
-    """The entries that were asked for, newest first, from before a time and id on."""
-    at, id_ = before or (None, None)
-    conditions = (asked.actor_id, asked.action, asked.target, asked.since, asked.until)
-    return [_kept(row) for row in await tx.fetch(_FOUND, *conditions, at, id_, limit)]
+    """The entries that were asked for, newest first, from before a time and id on.
+
+    Only the conditions that are asked for are written, so that each has its index.
+    """
+    wanted: list[tuple[str, Any]] = [
+        ("actor_id = {}", asked.actor_id),
+        ("(action = {0} OR starts_with(action, {0} || '.'))", asked.action),
+        ("target = {}", asked.target),
+        ("audit.at >= {}", asked.since),
+        ("audit.at < {}", asked.until),
+        ("(audit.at, audit.id) < {}", before),
+    ]
+    conditions, values = ["true"], [limit]
+    for condition, value in wanted:
+        if value is not None:
+            parts = value if isinstance(value, tuple) else (value,)
+            places = [f"${len(values) + place}" for place in range(1, len(parts) + 1)]
+            conditions.append(condition.format(places[0] if len(places) == 1 else f"({', '.join(places)})"))
+            values += parts
+    return [_kept(row) for row in await tx.fetch(_FOUND.format(" AND ".join(conditions)), *values)]
 
 
 _CHAINED = f"""

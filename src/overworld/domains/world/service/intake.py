@@ -14,6 +14,7 @@ from overworld.domains.world.engine.engine import Engine, Pass, flags_of
 from overworld.domains.world.engine.players import NO_SLOT
 from overworld.domains.world.engine.verdicts import GONE
 from overworld.domains.world.errors import BadPosition
+from overworld.domains.world.fences.triggers import Triggers
 from overworld.domains.world.messages import FixReport, Verdict
 from overworld.domains.world.rules import LAT_MAX_DEG, LNG_MAX_DEG
 from overworld.domains.world.types import Reason
@@ -84,8 +85,9 @@ class Reporter:
 class Intake:
     """The fixes under way between the doors and the verdict pass."""
 
-    def __init__(self, *, engine: Engine, clock: Clock) -> None:
+    def __init__(self, *, engine: Engine, clock: Clock, triggers: Triggers) -> None:
         self.tick: Tick
+        self._triggers = triggers
         self._engine = engine
         self._clock = clock
         self._waiting: list[asyncio.Future[Verdict]] = []
@@ -177,12 +179,15 @@ class Intake:
 
     def _answer(self, batch: Pass) -> None:
         rows = (batch.fix["reporter"] == inbox.NOBODY).nonzero()[0]
+        triggers = self._triggers
         reasons, cells = batch.judged["reason"][rows].tolist(), batch.judged["cell"][rows].tolist()
-        for verdict, reason, cell in zip(self._taken, reasons, cells, strict=True):
+        for verdict, reason, cell, row in zip(self._taken, reasons, cells, rows.tolist(), strict=True):
             if verdict.done():
                 continue
             if reason == 0:
-                verdict.set_result(Verdict(accepted=True, cell=geo_cells.token(cell)))
+                token = geo_cells.token(cell)
+                if not triggers.hold(row, verdict, token):
+                    verdict.set_result(Verdict(accepted=True, cell=token, triggers=triggers.of(row)))
             elif reason == GONE:
                 verdict.set_exception(Busy("the player was forgotten meanwhile; send the fix again"))
             else:

@@ -14,6 +14,7 @@ from overworld.domains.world.engine.engine import Engine, Pass
 from overworld.domains.world.engine.players import NO_SLOT
 from overworld.domains.world.engine.search import FIRST
 from overworld.domains.world.errors import OutOfSight, RadiusTooWide, UnknownEntityType
+from overworld.domains.world.fences.triggers import Triggers
 from overworld.domains.world.messages import PLAYER, EntityNearby, Fix, FixReport, Located, PlayerSeen, Verdict
 from overworld.domains.world.ports import NearbySource
 from overworld.domains.world.rules import SECOND_US
@@ -43,8 +44,8 @@ class World:
     `on_cells_changed` is called with the room cells in which players came, moved or left, each at most `interest_hz`
     times a second: those that somebody listens to (`listen`), or all while `tells_every_cell`. Packed frames of what is
     around a player come from `interest`. `on_crossed` after a pass with the players whose last fix lies in another
-    room cell than the one before. `tick`, `cadence` and `engine` are public for what is measured of them;
-    `expired` counts players who left for want of a fix.
+    room cell than the one before, and `on_told` with the pass, once what is told of it is chosen. `tick`, `cadence` and
+    `engine` are public for what is measured of them; `expired` counts players who left for want of a fix.
     """
 
     def __init__(
@@ -55,6 +56,7 @@ class World:
         sharing: FixSharing | None,
         clock: Clock,
         loop: Timers,
+        triggers: Triggers,
         settings: WorldSettings,
         sources: Sequence[NearbySource] = (),
     ) -> None:
@@ -64,18 +66,20 @@ class World:
         self.expired = 0
         self.on_cells_changed: Callable[[Sequence[int]], None] = _nobody_listens
         self.on_crossed: Callable[[Sequence[UUID]], None] = _nobody_minds
+        self.on_told: Callable[[Pass], None] = _nobody_records
         self._events = events
         self._sharing = sharing
         self._clock = clock
         self._settings = settings
         self._sources = {source.type: source for source in sources}
-        self._intake = Intake(engine=engine, clock=clock)
+        self._intake = Intake(engine=engine, clock=clock, triggers=triggers)
         self.tick = Tick(
             name="world",
             stages=[
                 Stage("ingest", self._ingest),
                 Stage("validate", engine.validate),
                 Stage("move", engine.move),
+                Stage("trigger", triggers.run),
                 Stage("interest", self._interest),
                 Stage("emit", self._emit),
             ],
@@ -87,6 +91,7 @@ class World:
             budget_s=settings.pass_budget_ms / 1_000,
         )
         self._intake.tick = self.tick
+        triggers.on_full = self.tick.hold
         self.cadence = Cadence(
             publish=self._publish,
             loop=loop,
@@ -325,6 +330,7 @@ class World:
     def _emit(self, batch: Pass) -> None:
         self._events.tell(self.engine.choose_told(batch))
         self._events.tell_observed()
+        self.on_told(batch)
         self._intake.tell(batch)
         crossed = self.engine.crossed(batch)
         if crossed:
@@ -394,3 +400,7 @@ def _nobody_listens(_cells: Sequence[int]) -> None:
 
 def _nobody_minds(_player_ids: Sequence[UUID]) -> None:
     """What `on_crossed` is until the socket asks to be told."""
+
+
+def _nobody_records(_batch: Pass) -> None:
+    """What `on_told` is until there is a history."""

@@ -1,0 +1,1 @@
+"""Geofences: places that tell when players come, go, stay or pass through."""
