@@ -121,8 +121,7 @@ KINDS = (
     ),
     Kind(
         name="pupil", is_cheat=False, share=0.03, speed_m_s=(1.1, 1.5), stop=(0.1, 8.0), dwell=(0.01, 60.0),
-        collects=0.6,
-        about="in a class that walks together, all of them behind one address",
+        collects=0.6, about="in a class that walks together, all of them behind one address",
     ),
     Kind(
         name="jogger", is_cheat=False, share=0.03, way=Way.BEND, speed_m_s=(2.2, 4.0), collects=0.1,
