@@ -131,7 +131,7 @@ class ZoneCrossed(Event, frozen=True, kw_only=True):
 
 
 class ZoneDwelt(Event, frozen=True, kw_only=True):
-    """A player has been in a fence for its `dwell_s`: `at` is when a fix or a look found it. At most one for each stay."""
+    """A player has been in a fence for its `dwell_s`: `at` is when that was found. At most one for each stay."""
 
     topic: ClassVar[str] = "events.zone.dwelt"
 
