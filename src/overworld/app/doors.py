@@ -106,7 +106,7 @@ class CollectiblesAround:
 
 
 class TrustEverybody:
-    """What stands in for the judgement of players until there is one: everybody is trusted fully."""
+    """For simulations and benchmarks, in which nobody cheats: everybody is trusted fully."""
 
     async def standings(self, player_ids: Sequence[UUID]) -> Sequence[Standing]:
         """Unsuspected, each of them."""
