@@ -28,7 +28,7 @@ class Answers(Struct, kw_only=True):
     """How the server answers, and what it got. `refuses` says whether a fix is refused, by its number on its line.
 
     What is said in a channel is told to all who listen to it, so often as `tells`; with `closes` a refusal ends the
-    connection.
+    connection. `unasked` is a text that everybody hears after each frame of fixes.
     """
 
     refuses: Callable[[int], bool] = lambda number: False
@@ -37,6 +37,7 @@ class Answers(Struct, kw_only=True):
     keeps: bool = True
     tells: Callable[[int], int] = lambda number: 1
     closes: bool = False
+    unasked: bytes = b""
     fixes: dict[int, list[np.ndarray]] = field(default_factory=dict)
     pongs: list[bytes] = field(default_factory=list)
     listeners: dict[str, list[WSTransport]] = field(default_factory=dict)
@@ -76,6 +77,8 @@ class _Line(WSListener):
         if self._answers.surroundings_bytes:
             head = SURROUNDINGS_HEADER.pack(SURROUNDINGS, VERSION, 0, 0)
             transport.send(WSMsgType.BINARY, head + bytes(self._answers.surroundings_bytes - len(head)))
+        if self._answers.unasked:
+            transport.send(WSMsgType.TEXT, self._answers.unasked)
         if self._answers.pings:
             transport.send_ping(b"%d" % self._count)
         if self._answers.closes and any(not accepted for _, accepted, *_ in verdicts):

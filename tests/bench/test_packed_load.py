@@ -68,6 +68,14 @@ async def test_refusals_are_counted_by_reason_and_are_faults():
     assert tally.done == 1_020
 
 
+async def test_coins_of_a_new_hour_are_no_fault_however_many_and_what_nobody_expects_is_one():
+    items = b",".join(b'{"id":"%d","lat":48.1,"lng":11.5}' % number for number in range(100))
+    coins = b'{"seq":4,"type":"coins.nearby","data":{"cells":["479ddf58c"],"items":[%s]}}' % items
+    assert (await one_round(Answers(unasked=coins))).faults == []
+    strange = b'{"seq":4,"type":"gone","data":{"type":"coins.nearby"}}'
+    assert (await one_round(Answers(unasked=strange))).faults[0] == f"the server said {strange!r}"
+
+
 ROOMS = [
     Room(
         lat_deg=40.0 + i, lng_deg=3.0, channel=f"location:cell:{i}", speaker=SEATS[10 + i],
