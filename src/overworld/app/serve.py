@@ -6,7 +6,7 @@ import asyncio
 import os
 import shlex
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from functools import partial
 from pathlib import Path
@@ -15,7 +15,7 @@ import structlog
 import uvloop
 from prometheus_client import CollectorRegistry
 
-from overworld.app import addresses, compose, migrate, quest_loops, webhooks
+from overworld.app import addresses, compose, mail, migrate, quest_loops, webhooks
 from overworld.app.addresses import Addresses
 from overworld.app.compose import House
 from overworld.app.demo.child import walkers
@@ -183,14 +183,9 @@ async def _running(house: House, settings: Settings, game: Game) -> AsyncIterato
         of_trust = house.log.consumer(trust_to_rewards.NAME, topics=trust_to_rewards.TOPICS, handle=decided.handle)
         house.loops.run("held-rewards", of_trust.run)
         house.loops.run("held-rewards-due", house.domains.gameplay.releasing.run)
-        answers = partial(old_answers, house.database, clock=house.clock)
-        sessions = partial(house.domains.accounts.sessions.forget_ended, rows_max=ROWS_MAX)
         await webhooks.run(house.loops, webhooks=house.domains.webhooks, log=house.log)
-        deliveries = partial(house.domains.webhooks.service.forget, rows_max=ROWS_MAX)
         house.loops.run("ledger-expiry", house.domains.ledger.expiry.run)
-        devices = partial(house.domains.sync.service.forget_devices, rows_max=ROWS_MAX)
-        suspicions = partial(house.domains.trust.service.forget, rows_max=ROWS_MAX)
-        house.loops.run("upkeep", partial(throw_away, answers, sessions, devices, deliveries, suspicions))
+        house.loops.run("upkeep", partial(throw_away, *_upkeep(house)))
         facts = facts_to_trust.FactsToTrust(house.domains.trust.folding)
         judging = house.log.fold(trust_folding.NAME, topics=facts_to_trust.TOPICS, apply=facts.apply)
         house.loops.run("trust", judging.run)
@@ -201,6 +196,7 @@ async def _running(house: House, settings: Settings, game: Game) -> AsyncIterato
         house.loops.run("ledger-sealer", house.domains.ledger.sealer.run)
         house.loops.run("ledger-auditor", house.domains.ledger.auditor.run)
         house.loops.run("audit-sealer", house.domains.audit.sealer.run)
+        mail.run(house.loops, house.domains.accounts.mail)
         await house.domains.accounts.load()
         await house.domains.world.load()
         await house.domains.gameplay.placing.load()
@@ -218,6 +214,20 @@ async def _running(house: House, settings: Settings, game: Game) -> AsyncIterato
         stack.push_async_callback(house.domains.quests.completing.close)
         stack.push_async_callback(house.domains.membership.service.close)
         yield
+
+
+def _upkeep(house: House) -> list[Callable[[], Awaitable[int]]]:
+    """What throws old things away, each at most `ROWS_MAX` of them."""
+    domains = house.domains
+    forgetting = (
+        domains.accounts.sessions.forget_ended,
+        domains.accounts.mail.changes.forget_tokens,
+        domains.sync.service.forget_devices,
+        domains.webhooks.service.forget,
+        domains.trust.service.forget,
+    )
+    answers = partial(old_answers, house.database, clock=house.clock)
+    return [answers, *(partial(forget, rows_max=ROWS_MAX) for forget in forgetting)]
 
 
 @asynccontextmanager

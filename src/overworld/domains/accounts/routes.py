@@ -21,6 +21,7 @@ from overworld.domains.accounts.errors import (
     NoSuchSession,
     TooManyRegistrations,
     UsernameTaken,
+    WeakPassword,
 )
 from overworld.domains.accounts.messages import (
     Grant,
@@ -38,7 +39,7 @@ from overworld.domains.accounts.types import USER_AGENT_LENGTH_MAX, Origin
 from overworld.kernel.identity import Scope
 from overworld.platform.http import UNCHANGED, Caller, Page, etag_reply, needs, open_to_all
 
-_REGISTER_REFUSALS = (BadUsername, BadEmail, TooManyRegistrations, EmailTaken, UsernameTaken)
+_REGISTER_REFUSALS = (BadUsername, BadEmail, WeakPassword, TooManyRegistrations, EmailTaken, UsernameTaken)
 _KNOWN = {200: ResponseSpec(data_container=Grant, description="The device is known")}
 
 

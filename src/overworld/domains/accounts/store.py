@@ -28,6 +28,7 @@ from overworld.domains.accounts.types import (
 from overworld.kernel.ports import Tx
 
 _ACCOUNT = """id, username, email, role, did, wallet_address, settings, security_version, created_at,
+    email_verified_at IS NOT NULL AS email_verified,
     ARRAY(SELECT club FROM accounts.membership WHERE account_id = account.id ORDER BY club) AS clubs,
     ARRAY(SELECT ends_at FROM accounts.membership WHERE account_id = account.id ORDER BY club) AS club_ends"""
 
@@ -66,6 +67,15 @@ _CREDENTIALS = f"SELECT {_ACCOUNT}, password_hash FROM accounts.account WHERE em
 async def credentials(tx: Tx, email: str) -> Credentials | None:
     """The account with this e-mail address and what proves it."""
     row = await tx.fetchrow(_CREDENTIALS, rules.folded(email))
+    return Credentials(_account(row), row["password_hash"]) if row else None
+
+
+_CREDENTIALS_BY_ID = f"SELECT {_ACCOUNT}, password_hash FROM accounts.account WHERE id = $1"  # noqa: S608 - constants
+
+
+async def credentials_of(tx: Tx, account_id: UUID, *, locked: bool = False) -> Credentials | None:
+    """The account with this id and what proves it; `locked` keeps it as it is until the transaction ends."""
+    row = await tx.fetchrow(_CREDENTIALS_BY_ID + (" FOR NO KEY UPDATE" if locked else ""), account_id)
     return Credentials(_account(row), row["password_hash"]) if row else None
 
 
@@ -359,6 +369,7 @@ def _account(row: Any) -> Account:
         security_version=row["security_version"],
         created_at=row["created_at"],
         memberships=tuple(map(Membership, row["clubs"], row["club_ends"])),
+        email_verified=row["email_verified"],
     )
 
 
