@@ -47,7 +47,7 @@ class PostOffice:
     def authenticate(self, server: SMTP, session: Session, envelope: Envelope, mechanism: str, data: Any) -> AuthResult:
         login = data.login.decode(), data.password.decode()
         self.logins.append(login)
-        return AuthResult(success=login[1] == self.password)
+        return AuthResult(success=login[1] == self.password, handled=False)
 
     @asynccontextmanager
     async def open(self, *, tls: ssl.SSLContext | None = None, login: bool = False) -> AsyncIterator[PostOffice]:

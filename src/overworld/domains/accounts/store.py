@@ -115,16 +115,22 @@ ON CONFLICT (hash) DO NOTHING
 RETURNING account_id"""
 
 
+async def owner_of_device(tx: Tx, device_hash: bytes) -> UUID | None:
+    """Whose the device is; None when it is nobody's. One round trip."""
+    owner_id: UUID | None = await tx.fetchval(_OWNER_OF_DEVICE, device_hash)
+    return owner_id
+
+
 async def claim_device(tx: Tx, device_hash: bytes, account_id: UUID, at: datetime) -> UUID:
     """Whose the device is: its owner's id, or `account_id` when it had none; then the caller makes that account.
 
     Waits for a twin that claims the same device. Up to three round trips.
     """
-    owner_id: UUID | None = await tx.fetchval(_OWNER_OF_DEVICE, device_hash)
+    owner_id = await owner_of_device(tx, device_hash)
     if owner_id is None:
         owner_id = await tx.fetchval(_CLAIM_DEVICE, device_hash, account_id, at)
     if owner_id is None:
-        owner_id = await tx.fetchval(_OWNER_OF_DEVICE, device_hash)
+        owner_id = await owner_of_device(tx, device_hash)
     if owner_id is None:
         raise LookupError("a device vanished while it was claimed")
     return owner_id

@@ -323,3 +323,42 @@ async def test_without_anybody_to_carry_mail_none_can_be_asked_for(open_database
         assert [code_of(reply) for reply in replies] == [(503, "accounts.mail_unavailable")] * 3
         async with database.read() as tx:
             assert await tx.fetchval("SELECT count(*) FROM accounts.mail") == 0
+
+
+async def test_a_sign_in_under_way_does_not_outlive_a_new_password(town, monkeypatch):
+    """The old password is checked, then a new one is set, then the session would be opened."""
+    await town.confirmed()
+    token = await forgotten(town)
+    passwords = town.house.accounts.sign_in._passwords
+    verify = passwords.verify
+
+    async def then_it_is_another(password, kept):
+        is_right = await verify(password, kept)
+        monkeypatch.undo()
+        assert (await reset(town, token)).status_code == 204
+        return is_right
+
+    monkeypatch.setattr(passwords, "verify", then_it_is_another)
+    assert code_of(await town.ask.post("/v1/auth/login", json=login())) == (401, "accounts.bad_credentials")
+    async with town.house.database.read() as tx:
+        assert await tx.fetchval("SELECT count(*) FROM accounts.session WHERE revoked_at IS NULL") == 0
+
+
+async def test_a_device_that_is_dropped_while_it_signs_in_gets_no_session(town, monkeypatch):
+    headers = await town.registered()
+    me = (await town.me(headers)).json()["id"]
+    device = {"device_id": "device-of-the-thief"}
+    async with town.house.database.transaction() as tx:
+        await tx.execute("INSERT INTO accounts.device VALUES (sha256($1), $2, now())", device["device_id"].encode(), me)
+    await town.delivered()
+    token = await forgotten(town)
+    sessions = town.house.accounts.sign_in._sessions
+    opened = sessions.open
+
+    async def after_the_reset(tx, account_id, **how):
+        monkeypatch.undo()
+        assert (await reset(town, token)).status_code == 204
+        return await opened(tx, account_id, **how)
+
+    monkeypatch.setattr(sessions, "open", after_the_reset)
+    assert code_of(await town.ask.post("/v1/auth/device", json=device)) == (401, "accounts.bad_credentials")

@@ -115,6 +115,8 @@ class SignIn:
         async with self._turns.turn(), self._database.transaction() as tx:
             account_id, at = known.account.id, self._clock.now()
             opened = await self._sessions.open(tx, account_id, way=Way.PASSWORD, origin=origin, at=at)
+            if opened.account.security_version != known.account.security_version:
+                raise BadCredentials  # everything was revoked since the password was read: it may be another by now
             if known.password_hash and renewed:
                 await store.renew_password_hash(tx, account_id, old=known.password_hash, new=renewed)
         return await self._sessions.grant(opened)
@@ -122,7 +124,7 @@ class SignIn:
     async def sign_in_device(self, command: SignInDevice, *, origin: Origin) -> DeviceGrant:
         """Signs in a device; its first sign-in makes the account. Twins of one new device make one account.
 
-        Raises: BadUsername, TooManyRegistrations, Busy.
+        Raises: BadUsername, TooManyRegistrations, BadCredentials when the device is dropped meanwhile, Busy.
         """
         wished = rules.username(command.username) if command.username is not None else None
         device_hash = rules.secret_hash(command.device_id)
@@ -136,6 +138,8 @@ class SignIn:
                 opened = await self._open_new(tx, account, Way.DEVICE, origin, at)
             else:
                 opened = await self._sessions.open(tx, owner_id, way=Way.DEVICE, origin=origin, at=at)
+                if await store.owner_of_device(tx, device_hash) != owner_id:
+                    raise BadCredentials  # it was dropped while this waited for the account
         return DeviceGrant(await self._sessions.grant(opened), is_new=owner_id == new_id)
 
     async def _renewed(self, command: LogIn, known: Credentials) -> str | None:
