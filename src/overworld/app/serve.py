@@ -196,7 +196,7 @@ async def _running(house: House, settings: Settings, game: Game) -> AsyncIterato
         house.loops.run("ledger-sealer", house.domains.ledger.sealer.run)
         house.loops.run("ledger-auditor", house.domains.ledger.auditor.run)
         house.loops.run("audit-sealer", house.domains.audit.sealer.run)
-        mail.run(house.loops, house.domains.accounts.mail)
+        mail.run(house.loops, house.domains.accounts.mail, settings)
         await house.domains.accounts.load()
         await house.domains.world.load()
         await house.domains.gameplay.placing.load()
