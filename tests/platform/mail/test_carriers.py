@@ -5,6 +5,7 @@ from __future__ import annotations
 import ssl
 from email import message_from_bytes
 from email.policy import default
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -20,8 +21,8 @@ def mail(to: str = "ann@example.org", **changed: str) -> Mail:
 
 
 def carrier(office: PostOffice, clock, *, trusting: ssl.SSLContext | None = None, **changed) -> SmtpCarrier:
-    settings = MailSettings(**({"server": HOST, "port": office.port, "security": "none"} | changed))
-    return SmtpCarrier(settings, sender_name="Ore", clock=clock, trusting=trusting)
+    settings: dict[str, Any] = {"server": HOST, "port": office.port, "security": "none"}
+    return SmtpCarrier(MailSettings(**settings | changed), sender_name="Ore", clock=clock, trusting=trusting)
 
 
 @pytest.fixture(scope="module")
@@ -50,14 +51,14 @@ async def test_a_mail_arrives_as_it_was_written(clock):
 
 async def test_the_connection_is_encrypted_before_the_password_and_the_mail_are_told(clock, pair, server_tls):
     async with PostOffice().open(tls=server_tls, login=True) as office:
-        settings = {"security": "starttls", "username": "ow", "password": office.password}
+        settings: dict[str, Any] = {"security": "starttls", "username": "ow", "password": office.password}
         carried = await carrier(office, clock, trusting=pair.trusting(), **settings).carry([mail()])
     assert (carried, office.encrypted, office.logins) == ([TAKEN], [True], [("ow", office.password)])
 
 
 async def test_nothing_is_told_to_a_server_whose_certificate_is_not_trusted(clock, server_tls):
     async with PostOffice().open(tls=server_tls, login=True) as office:
-        settings = {"security": "starttls", "username": "ow", "password": office.password}
+        settings: dict[str, Any] = {"security": "starttls", "username": "ow", "password": office.password}
         [carried] = await carrier(office, clock, **settings).carry([mail()])
     assert (carried.taken, carried.again) == (False, True)
     assert (office.mails, office.logins) == ([], [])
@@ -71,7 +72,7 @@ async def test_nothing_is_told_to_a_server_that_cannot_encrypt(clock):
 
 async def test_a_wrong_mail_password_is_worth_another_try_and_not_repeated(clock, pair, server_tls):
     async with PostOffice().open(tls=server_tls, login=True) as office:
-        settings = {"security": "starttls", "username": "ow", "password": "not this one"}
+        settings: dict[str, Any] = {"security": "starttls", "username": "ow", "password": "not this one"}
         [carried] = await carrier(office, clock, trusting=pair.trusting(), **settings).carry([mail()])
     assert (carried.taken, carried.again) == (False, True)
     assert "not this one" not in carried.error

@@ -85,8 +85,8 @@ def text_of(mail: EmailMessage) -> str:
 
 
 def carrier_to(office: PostOffice, clock: Any, **changed: Any) -> SmtpCarrier:
-    settings = MailSettings(**({"server": HOST, "port": office.port, "security": "none"} | changed))
-    return SmtpCarrier(settings, sender_name="Ore", clock=clock)
+    settings: dict[str, Any] = {"server": HOST, "port": office.port, "security": "none"}
+    return SmtpCarrier(MailSettings(**settings | changed), sender_name="Ore", clock=clock)
 
 
 @pytest.fixture
