@@ -16,8 +16,8 @@ from tests.certificates import make_pair
 from tests.post_office import HOST, PostOffice
 
 
-def mail(to: str = "ann@example.org", **changed: str) -> Mail:
-    return Mail(**({"id": UUID(int=7), "to": to, "subject": "Grüße", "text": "Žiga, 7 €\n"} | changed))
+def mail(to: str = "ann@example.org", *, subject: str = "Grüße") -> Mail:
+    return Mail(id=UUID(int=7), to=to, subject=subject, text="Žiga, 7 €\n")
 
 
 def carrier(office: PostOffice, clock, *, trusting: ssl.SSLContext | None = None, **changed) -> SmtpCarrier:
