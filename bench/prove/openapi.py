@@ -255,7 +255,7 @@ class Player:
                 return {"email": f"{uuid4().hex[:16]}@example.org"}
             case "/v1/auth/password/reset":
                 email = self.registers()["email"]
-                self._post("/v1/auth/password/forgot", {"email": email})
+                self._client.post("/v1/auth/password/forgot", json={"email": email}).raise_for_status()
                 return {"token": self._mailed(email, "a new password"), "password": uuid4().hex}
             case "/v1/auth/email/confirm":
                 return {"token": self._mailed(self.registers()["email"], "confirm your e-mail address")}
