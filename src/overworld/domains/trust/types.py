@@ -119,6 +119,7 @@ class Window(Struct, frozen=True, kw_only=True, gc=False):
     refused_streak: int = 0
     smooth_share: float = 0.0
     leaps: int = 0
+    steps: int = 0
     shingle_ages_s: tuple[float, ...] = ()
 
 
