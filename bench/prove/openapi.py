@@ -68,6 +68,7 @@ PLAIN: dict[str, dict[str, Any]] = {
 }
 # To a schema 2.0 is an integer; bodies are decoded strictly, and a client that writes 2.0 does not mean a count.
 INTEGRAL = re.compile(r"Expected `int( \| null)?`, got `float`")
+TOKEN = re.compile(r"^([\w-]{43})$", re.MULTILINE)
 _PASSWORD = "a password"  # noqa: S105 - of accounts that live as long as the proof
 _TEXT_MAX = 300
 _SEALED_S = 10.0
@@ -112,7 +113,7 @@ def question(server: ServerProcess, document: dict[str, Any], *, examples: int, 
     statuses: Counter[int] = Counter()
     never_succeeded: list[str] = []
     with httpx.Client(base_url=server.http, timeout=30) as client, requests.Session() as session:
-        player = Player(client, key=server.key)
+        player = Player(client, key=server.key, mails=server.data / "mail")
         schema = described(document)
         operations = [each.ok() for each in schema.get_all_operations() if isinstance(each, Ok)]
         with Steps("operations", len(operations)) as steps:
@@ -153,14 +154,13 @@ def described(document: dict[str, Any]) -> BaseSchema:
 class Player:
     """Somebody who is signed in and stands on a collectible; `renew` becomes somebody else, on another one."""
 
-    def __init__(self, client: httpx.Client, *, key: str) -> None:
+    def __init__(self, client: httpx.Client, *, key: str, mails: Path) -> None:
         self._client = client
         self._key = key
+        self._mails = mails
         self.renew()
-        registered = self.body("/v1/auth/register")
-        self._post("/v1/auth/register", registered)
-        self._account = {"email": registered["email"], "password": registered["password"]}
-        self._friend = registered["username"]
+        self._friend = self.registers()["username"]
+        self.renew()
         self._transfer = self._sealed()
 
     def renew(self) -> None:
@@ -170,9 +170,30 @@ class Player:
         self.id = grant["user"]["id"]
         self.headers = {"Authorization": f"Bearer {grant['access_token']}"}
 
+    def registers(self) -> dict[str, Any]:
+        """Becomes somebody who has just registered, with an address that is not confirmed; what was sent."""
+        sent = self.body("/v1/auth/register")
+        grant = self._client.post("/v1/auth/register", json=sent).raise_for_status().json()
+        self.headers = {"Authorization": f"Bearer {grant['access_token']}"}
+        self._account = {"email": sent["email"], "password": sent["password"]}
+        return sent
+
+    def _mailed(self, email: str, subject: str) -> str:
+        """The token of the mail to an address; the server writes it into a file, for it has no mail server."""
+        until_s = monotonic() + _SEALED_S
+        while True:
+            for file in self._mails.glob("*.eml"):
+                text = file.read_text()
+                token = TOKEN.search(text)
+                if email in text and subject in text and token:
+                    return token[1]
+            if monotonic() > until_s:
+                raise TimeoutError("a mail was not written")
+            sleep(0.05)
+
     def body(self, path: str) -> dict[str, Any]:  # noqa: PLR0912 - one case for each path
         """What a POST or PUT to a path may truthfully hold; nothing where nothing is known."""
-        body = PLAIN.get(path) or self._of_standing(path)
+        body = PLAIN.get(path) or self._of_standing(path) or self._of_mail(path)
         match path:
             case "/v1/auth/register":
                 name = uuid4().hex[:16]
@@ -225,6 +246,20 @@ class Player:
             return {"text": "I ride a train to work"}
         is_decision = path == "/v1/admin/trust/{player}/decide"
         return {"decision": "clear", "note": "A train, indeed."} if is_decision else {}
+
+    def _of_mail(self, path: str) -> dict[str, Any]:
+        match path:
+            case "/v1/auth/password":
+                return {"current_password": self.registers()["password"], "password": uuid4().hex}
+            case "/v1/auth/password/forgot" | "/v1/auth/email":
+                return {"email": f"{uuid4().hex[:16]}@example.org"}
+            case "/v1/auth/password/reset":
+                email = self.registers()["email"]
+                self._client.post("/v1/auth/password/forgot", json={"email": email}).raise_for_status()
+                return {"token": self._mailed(email, "a new password"), "password": uuid4().hex}
+            case "/v1/auth/email/confirm":
+                return {"token": self._mailed(self.registers()["email"], "confirm your e-mail address")}
+        return {}
 
     def _suspected(self) -> None:
         """Has staff set the player's gate, so that there is something to appeal against."""
@@ -419,6 +454,8 @@ class Examination:
             truths |= {"player": self._player.id, "from": "2026-01-01T00:00:00Z", "to": "2100-01-01T00:00:00Z"}
         if operation.path == "/v1/location/home":
             self._player.live_somewhere()
+        if operation.path == "/v1/auth/email/send":
+            self._player.registers()
         if operation.path == "/v1/location/share/{id}":
             truths["id"] = self._player.share()
         if "{fence_id}" in operation.path:

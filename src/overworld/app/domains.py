@@ -15,6 +15,7 @@ from overworld.app.doors import (
     TrustProgress,
 )
 from overworld.app.game import Game
+from overworld.app.mail import carrier_of
 from overworld.app.settings import Settings
 from overworld.app.versions.service import Current
 from overworld.app.webhooks import public_topics, webhooks_go_inside
@@ -314,6 +315,8 @@ def _accounts(platform: Platform, *, membership: MembershipParts, gameplay: Game
         settings=platform.settings.accounts,
         progress=gameplay.service,
         clubs=membership.clubs,
+        carrier=carrier_of(platform.settings, game_title=platform.game.title, clock=platform.clock),
+        game_title=platform.game.title,
     )
 
 

@@ -51,6 +51,13 @@ _WEBHOOKS = {
     "behind_s": "Age of the longest due delivery, in seconds.",
 }
 
+_MAIL = {
+    "sent": "Mails that this process handed over.",
+    "failed": "Tries of this process that failed.",
+    "given_up": "Mails given up.",
+    "behind_s": "Age of the longest due mail, in seconds.",
+}
+
 _INTEREST = {
     "watchers": "Watchers of packed surroundings.",
     "frames": "Frames of surroundings made.",
@@ -81,6 +88,7 @@ def register(metrics: Metrics, *, house: House) -> None:
     _collections(metrics, house.collector)
     _game(metrics, house)
     _webhooks(metrics, house)
+    _mail(metrics, house)
     metrics.gauge(
         "overworld_loop_failures", "Times a background loop failed and ran again.", house.loops.failures.total
     )
@@ -115,6 +123,12 @@ def _webhooks(metrics: Metrics, house: House) -> None:
     metrics.gauge("overworld_webhooks_dropped", "Events that found too many waiting.", lambda: queueing.dropped)
     for name, meaning in _WEBHOOKS.items():
         metrics.gauge(f"overworld_webhooks_{name}", meaning, partial(getattr, sender, name))
+
+
+def _mail(metrics: Metrics, house: House) -> None:
+    sender = house.domains.accounts.mail.sender
+    for name, meaning in _MAIL.items():
+        metrics.gauge(f"overworld_mail_{name}", meaning, partial(getattr, sender, name, 0))
 
 
 def _database(metrics: Metrics, database: Database) -> None:

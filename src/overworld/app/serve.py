@@ -14,7 +14,7 @@ import structlog
 import uvloop
 from prometheus_client import CollectorRegistry
 
-from overworld.app import addresses, background, compose, migrate
+from overworld.app import addresses, background, compose, mail, migrate
 from overworld.app.addresses import Addresses
 from overworld.app.compose import House
 from overworld.app.demo.child import walkers
@@ -174,6 +174,7 @@ async def _running(house: House, settings: Settings, game: Game) -> AsyncIterato
             house.loops.run(name, tail.run)
         await house.versions.begin()
         await background.run(house)
+        mail.run(house.loops, house.domains.accounts.mail, settings)
         await domains.accounts.load()
         await domains.world.load()
         await domains.gameplay.placing.load()

@@ -38,6 +38,7 @@ from overworld.domains.world.shares.types import SharingSettings
 from overworld.domains.world.types import WorldSettings
 from overworld.platform.eventlog.settings import EventLogSettings
 from overworld.platform.http.settings import HttpSettings, LimitSettings
+from overworld.platform.mail.settings import MailSettings
 from overworld.platform.observability.settings import LogSettings, OperationsSettings
 from overworld.platform.postgres.settings import DatabaseSettings
 
@@ -68,6 +69,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     database: DatabaseSettings = DatabaseSettings()
     events: EventLogSettings = EventLogSettings()
     accounts: AccountsSettings = AccountsSettings()
+    mail: MailSettings = MailSettings()
     world: WorldSettings = WorldSettings()
     history: HistorySettings = HistorySettings()
     sharing: SharingSettings = SharingSettings()

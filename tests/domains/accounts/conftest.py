@@ -18,6 +18,7 @@ from overworld.domains.accounts.types import Origin, SigningKey
 from overworld.kernel.clock import FixedClock
 from overworld.kernel.events import Envelope, Event, enclose
 from overworld.kernel.ids import IdSource
+from overworld.kernel.mail import MailCarrier
 from overworld.kernel.ports import Tx
 from overworld.platform.limiter import MemoryLimiter
 from overworld.platform.postgres import Database
@@ -89,6 +90,7 @@ def open_house(clock: FixedClock, ids: IdSource, signing_key: SigningKey) -> Ope
         limiter: MemoryLimiter | None = None,
         seed: int = 11,
         clubs: Clubs | None = None,
+        carrier: MailCarrier | None = None,
     ) -> AsyncIterator[House]:
         outbox = KeptOutbox(ids)
         limiter = limiter or MemoryLimiter(monotonic_s=clock.monotonic_s)
@@ -104,6 +106,8 @@ def open_house(clock: FixedClock, ids: IdSource, signing_key: SigningKey) -> Ope
             settings=settings,
             progress=KnownProgress(),
             clubs=clubs,
+            carrier=carrier,
+            game_title="Ore",
             random=random.Random(seed).randbytes,
         )
         await accounts.load()

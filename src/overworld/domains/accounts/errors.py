@@ -19,6 +19,17 @@ class BadEmail(Refusal):
     status = 400
 
 
+class WeakPassword(Refusal):
+    """The password is too easy to guess.
+
+    `reason` is `short`, `repeated`, `common` or `named`.
+    """
+
+    code = "accounts.weak_password"
+    status = 400
+    public = ("reason",)
+
+
 class TooManyRegistrations(Refusal):
     """Too many accounts were asked for from this address; try again later."""
 

@@ -77,6 +77,7 @@ class Me(User, frozen=True, kw_only=True):
     """The same with what nobody else sees."""
 
     email: str | None
+    email_verified: bool
     wallet_address: str | None
     did: str
     settings: dict[str, Any]

@@ -21,6 +21,7 @@ from overworld.domains.accounts.errors import (
     NoSuchSession,
     TooManyRegistrations,
     UsernameTaken,
+    WeakPassword,
 )
 from overworld.domains.accounts.messages import (
     Grant,
@@ -38,7 +39,8 @@ from overworld.domains.accounts.types import USER_AGENT_LENGTH_MAX, Origin
 from overworld.kernel.identity import Scope
 from overworld.platform.http import UNCHANGED, Caller, Page, etag_reply, needs, open_to_all
 
-_REGISTER_REFUSALS = (BadUsername, BadEmail, TooManyRegistrations, EmailTaken, UsernameTaken)
+_REGISTER_REFUSALS = (BadUsername, BadEmail, WeakPassword, TooManyRegistrations, EmailTaken, UsernameTaken)
+_DEVICE_REFUSALS = (BadUsername, TooManyRegistrations, BadCredentials)
 _KNOWN = {200: ResponseSpec(data_container=Grant, description="The device is known")}
 
 
@@ -65,7 +67,7 @@ def _ways_in(service: SignIn) -> list[HTTPRouteHandler]:
         """Signs in by e-mail address and password."""
         return await service.log_in(data, origin=_origin(caller))
 
-    @post("/v1/auth/device", opt=open_to_all(refusals=(BadUsername, TooManyRegistrations)), responses=_KNOWN)
+    @post("/v1/auth/device", opt=open_to_all(refusals=_DEVICE_REFUSALS), responses=_KNOWN)
     async def sign_in_device(caller: Caller, data: SignInDevice) -> Response[Grant]:
         """Signs in by a device's own secret id; the first time makes an account."""
         found = await service.sign_in_device(data, origin=_origin(caller))

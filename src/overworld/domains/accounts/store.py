@@ -28,6 +28,7 @@ from overworld.domains.accounts.types import (
 from overworld.kernel.ports import Tx
 
 _ACCOUNT = """id, username, email, role, did, wallet_address, settings, security_version, created_at,
+    email_verified_at IS NOT NULL AS email_verified,
     ARRAY(SELECT club FROM accounts.membership WHERE account_id = account.id ORDER BY club) AS clubs,
     ARRAY(SELECT ends_at FROM accounts.membership WHERE account_id = account.id ORDER BY club) AS club_ends"""
 
@@ -69,6 +70,15 @@ async def credentials(tx: Tx, email: str) -> Credentials | None:
     return Credentials(_account(row), row["password_hash"]) if row else None
 
 
+_CREDENTIALS_BY_ID = f"SELECT {_ACCOUNT}, password_hash FROM accounts.account WHERE id = $1"  # noqa: S608 - constants
+
+
+async def credentials_of(tx: Tx, account_id: UUID, *, locked: bool = False) -> Credentials | None:
+    """The account with this id and what proves it; `locked` keeps it as it is until the transaction ends."""
+    row = await tx.fetchrow(_CREDENTIALS_BY_ID + (" FOR NO KEY UPDATE" if locked else ""), account_id)
+    return Credentials(_account(row), row["password_hash"]) if row else None
+
+
 _BY_ID = f"SELECT {_ACCOUNT} FROM accounts.account WHERE id = $1"  # noqa: S608 - constants
 
 
@@ -105,16 +115,22 @@ ON CONFLICT (hash) DO NOTHING
 RETURNING account_id"""
 
 
+async def owner_of_device(tx: Tx, device_hash: bytes) -> UUID | None:
+    """Whose the device is; None when it is nobody's. One round trip."""
+    owner_id: UUID | None = await tx.fetchval(_OWNER_OF_DEVICE, device_hash)
+    return owner_id
+
+
 async def claim_device(tx: Tx, device_hash: bytes, account_id: UUID, at: datetime) -> UUID:
     """Whose the device is: its owner's id, or `account_id` when it had none; then the caller makes that account.
 
     Waits for a twin that claims the same device. Up to three round trips.
     """
-    owner_id: UUID | None = await tx.fetchval(_OWNER_OF_DEVICE, device_hash)
+    owner_id = await owner_of_device(tx, device_hash)
     if owner_id is None:
         owner_id = await tx.fetchval(_CLAIM_DEVICE, device_hash, account_id, at)
     if owner_id is None:
-        owner_id = await tx.fetchval(_OWNER_OF_DEVICE, device_hash)
+        owner_id = await owner_of_device(tx, device_hash)
     if owner_id is None:
         raise LookupError("a device vanished while it was claimed")
     return owner_id
@@ -359,6 +375,7 @@ def _account(row: Any) -> Account:
         security_version=row["security_version"],
         created_at=row["created_at"],
         memberships=tuple(map(Membership, row["clubs"], row["club_ends"])),
+        email_verified=row["email_verified"],
     )
 
 

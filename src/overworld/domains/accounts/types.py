@@ -82,7 +82,7 @@ class Membership(Struct, frozen=True):
 class Account(Struct, frozen=True, kw_only=True):
     """An account without its credentials. Tokens that carry a smaller `security_version` are void.
 
-    `memberships` are all that it ever had.
+    `memberships` are all that it ever had; `email_verified` says that its owner has read mail there.
     """
 
     id: UUID
@@ -95,6 +95,7 @@ class Account(Struct, frozen=True, kw_only=True):
     security_version: int
     created_at: datetime
     memberships: tuple[Membership, ...] = ()
+    email_verified: bool = False
 
 
 class NewAccount(Secretive, frozen=True, kw_only=True):
@@ -214,3 +215,30 @@ class AccountsSettings(Secretive, frozen=True, kw_only=True, forbid_unknown_fiel
         int, Meta(ge=1, le=65_536, description="Applications for memberships that may wait; one more is refused.")
     ] = 4_096
     registration_window_s: Annotated[int, Meta(ge=1, le=86_400, description="See `registrations_max`.")] = 3_600
+    password_length_min: Annotated[int, Meta(ge=8, le=128, description="Fewest characters of a new password.")] = 8
+    mail_link: Annotated[
+        str,
+        Meta(
+            max_length=1_024,
+            description="Page that mails lead to; `#purpose=...&token=...` is put behind; empty: no link.",
+        ),
+    ] = ""
+    mail_templates: Annotated[
+        str, Meta(max_length=4_096, description="Folder of texts that go before the built-in ones of mails.")
+    ] = ""
+    confirm_token_s: Annotated[
+        int, Meta(ge=300, le=2_592_000, description="Life of the token that confirms an e-mail address.")
+    ] = 86_400
+    reset_token_s: Annotated[
+        int, Meta(ge=300, le=86_400, description="Life of the token that sets a new password.")
+    ] = 1_800
+    mails_max: Annotated[
+        int, Meta(ge=1, le=1_000, description="Mails to one e-mail address that may be asked for in `mail_window_s`.")
+    ] = 5
+    mails_from_address_max: Annotated[
+        int, Meta(ge=1, le=100_000, description="Mails that one network address may ask for in `mail_window_s`.")
+    ] = 20
+    mail_window_s: Annotated[int, Meta(ge=1, le=86_400, description="See `mails_max`.")] = 3_600
+    mails_waiting_max: Annotated[
+        int, Meta(ge=1, le=1_000_000, description="Mails that may wait to be sent; one more is refused.")
+    ] = 10_000

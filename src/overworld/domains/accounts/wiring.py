@@ -14,6 +14,10 @@ from overworld.domains.accounts.consumers import revocation_tail
 from overworld.domains.accounts.crypto.passwords import Passwords
 from overworld.domains.accounts.crypto.revocations import Revocations
 from overworld.domains.accounts.crypto.tokens import TokenSigner, Verifier
+from overworld.domains.accounts.ground import Ground
+from overworld.domains.accounts.mail import wiring as mail_wiring
+from overworld.domains.accounts.mail.queue import MailQueue
+from overworld.domains.accounts.mail.wiring import MailParts
 from overworld.domains.accounts.membership.clubs import Clubs
 from overworld.domains.accounts.ports import Progress
 from overworld.domains.accounts.routes import routes
@@ -24,6 +28,7 @@ from overworld.domains.accounts.types import AccountsSettings
 from overworld.kernel.clock import Clock
 from overworld.kernel.events import Envelope
 from overworld.kernel.ids import IdSource
+from overworld.kernel.mail import MailCarrier
 from overworld.kernel.ports import Limiter, Outbox
 from overworld.platform.postgres import Database, Schema
 
@@ -53,15 +58,18 @@ class Accounts:
         keys: SigningKeys,
         revocations: Revocations,
         passwords: Passwords,
+        mail: MailParts,
     ) -> None:
+        self.mail = mail
         self.sign_in = sign_in
         self.sessions = sessions
         self.profiles = profiles
         self.directory = directory
         self.verifier = Verifier(ring=keys.ring, revocations=revocations, clock=clock, settings=settings)
-        self.routes: list[HTTPRouteHandler] = routes(
-            sign_in=sign_in, sessions=sessions, profiles=profiles, jwks=lambda: keys.ring.jwks
-        )
+        self.routes: list[HTTPRouteHandler] = [
+            *routes(sign_in=sign_in, sessions=sessions, profiles=profiles, jwks=lambda: keys.ring.jwks),
+            *mail.routes,
+        ]
         self.on_events: Callable[[Sequence[Envelope]], Awaitable[None]] = revocation_tail(revocations)
         self._database = database
         self._clock = clock
@@ -97,41 +105,36 @@ def build(
     settings: AccountsSettings,
     progress: Progress,
     clubs: Clubs | None = None,
+    carrier: MailCarrier | None = None,
+    game_title: str = "Overworld",
     random: Callable[[int], bytes] = os.urandom,
 ) -> Accounts:
     """Accounts on a migrated database.
 
-    `clubs` are those of the game, which tokens and profiles tell of. `random` gives that many unforeseeable bytes; only
-    tests replace it.
+    `clubs` are those of the game, which tokens and profiles tell of. Without a `carrier` no mail is sent. `random`
+    gives that many unforeseeable bytes; only tests replace it. Raises: BadMailText.
     """
+    ground = Ground(
+        database=database,
+        clock=clock,
+        ids=ids,
+        outbox=outbox,
+        limiter=limiter,
+        limits_enabled=limits_enabled,
+        settings=settings,
+        random=random,
+    )
     known_clubs = clubs or Clubs({})
     keys = SigningKeys(database=database, clock=clock, secret=settings.signing_key_secret)
     revocations = Revocations(clock=clock, keep_s=_revocations_kept_s(settings))
     passwords = Passwords(settings, random=random)
     profiles = Profiles(database=database, clock=clock, progress=progress, clubs=known_clubs)
-    sessions = Sessions(
-        database=database,
-        clock=clock,
-        ids=ids,
-        outbox=outbox,
-        settings=settings,
-        profiles=profiles,
-        clubs=known_clubs,
-        signer=TokenSigner(ring=keys.ring, clock=clock, ids=ids, settings=settings),
-        revocations=revocations,
-        random=random,
+    sessions = _sessions(ground, profiles=profiles, clubs=known_clubs, keys=keys, revocations=revocations)
+    lockout = Lockout(limiter=limiter, enabled=limits_enabled, settings=settings)
+    mail = mail_wiring.build(
+        ground, sessions=sessions, passwords=passwords, lockout=lockout, carrier=carrier, game_title=game_title
     )
-    sign_in = SignIn(
-        database=database,
-        clock=clock,
-        ids=ids,
-        outbox=outbox,
-        sessions=sessions,
-        passwords=passwords,
-        lockout=Lockout(limiter=limiter, enabled=limits_enabled, settings=settings),
-        turns=Turns(at_once=settings.sign_ins_at_once, waiting_max=settings.sign_ins_waiting_max),
-        random=random,
-    )
+    sign_in = _sign_in(ground, sessions=sessions, passwords=passwords, lockout=lockout, mails=mail.queue)
     return Accounts(
         database=database,
         clock=clock,
@@ -143,6 +146,42 @@ def build(
         keys=keys,
         revocations=revocations,
         passwords=passwords,
+        mail=mail,
+    )
+
+
+def _sessions(
+    ground: Ground, *, profiles: Profiles, clubs: Clubs, keys: SigningKeys, revocations: Revocations
+) -> Sessions:
+    signer = TokenSigner(ring=keys.ring, clock=ground.clock, ids=ground.ids, settings=ground.settings)
+    return Sessions(
+        database=ground.database,
+        clock=ground.clock,
+        ids=ground.ids,
+        outbox=ground.outbox,
+        settings=ground.settings,
+        profiles=profiles,
+        clubs=clubs,
+        signer=signer,
+        revocations=revocations,
+        random=ground.random,
+    )
+
+
+def _sign_in(ground: Ground, *, sessions: Sessions, passwords: Passwords, lockout: Lockout, mails: MailQueue) -> SignIn:
+    settings = ground.settings
+    return SignIn(
+        database=ground.database,
+        clock=ground.clock,
+        ids=ground.ids,
+        outbox=ground.outbox,
+        sessions=sessions,
+        passwords=passwords,
+        lockout=lockout,
+        turns=Turns(at_once=settings.sign_ins_at_once, waiting_max=settings.sign_ins_waiting_max),
+        mails=mails,
+        password_length_min=settings.password_length_min,
+        random=ground.random,
     )
 
 

@@ -41,6 +41,7 @@ class Profiles:
             memberships=user.memberships,
             created_at=user.created_at,
             email=account.email,
+            email_verified=account.email_verified,
             wallet_address=account.wallet_address,
             did=account.did,
             settings=account.settings,

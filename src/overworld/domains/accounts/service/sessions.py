@@ -125,7 +125,7 @@ class Sessions:
 
     async def grant(self, opened: Opened) -> Grant:
         """What the client gets for a session whose transaction is committed. One round trip."""
-        self._apply(opened.revoked)
+        self.apply(opened.revoked)
         user = await self._profiles.user(opened.account)
         life_s = self._clubs.token_life_s(user.memberships, otherwise_s=self._settings.access_token_s)
         return Grant(
@@ -146,7 +146,7 @@ class Sessions:
         async with self._database.transaction() as tx:
             outcome = await self._refresh(tx, command, origin=origin, at=self._clock.now())
         if isinstance(outcome, _Refused):
-            self._apply(outcome.revoked)
+            self.apply(outcome.revoked)
             raise BadRefreshToken
         return await self.grant(outcome)
 
@@ -161,6 +161,23 @@ class Sessions:
         """Ends one session of an account. Raises: NoSuchSession when it is another's, over, or never was."""
         if not await self._end(account_id, session_id, reason="ended"):
             raise NoSuchSession(session_id=session_id)
+
+    async def revoke_all(self, tx: Tx, account_id: UUID, *, reason: str, at: datetime) -> Revocation:
+        """Ends every session of an account in the caller's transaction; `apply` it once that is committed.
+
+        Three round trips. Raises: TokenRevoked when there is no such account.
+        """
+        version = await store.revoke_all(tx, account_id, at=at)
+        if version is None:
+            raise TokenRevoked
+        revocation = Revocation(account_id=account_id, session_id=None, version=version, at=at)
+        await self._outbox.append(tx, _events([revocation], reason), at=at)
+        return revocation
+
+    def apply(self, revoked: Sequence[Revocation]) -> None:
+        """Makes committed revocations count in this process at once; the others hear of them by the log."""
+        for revocation in revoked:
+            self._revocations.add(revocation)
 
     async def forget_ended(self, *, rows_max: int) -> int:
         """Drops sessions a day after they ended by themselves, at most `rows_max`; gives how many. One transaction."""
@@ -229,22 +246,13 @@ class Sessions:
             if not await store.revoke_session(tx, account_id, session_id, at=at):
                 return False
             await self._outbox.append(tx, _events([revocation], reason), at=at)
-        self._apply([revocation])
+        self.apply([revocation])
         return True
 
     async def _log_out_everywhere(self, account_id: UUID) -> None:
-        at = self._clock.now()
         async with self._database.transaction() as tx:
-            version = await store.revoke_all(tx, account_id, at=at)
-            if version is None:
-                raise TokenRevoked
-            revocation = Revocation(account_id=account_id, session_id=None, version=version, at=at)
-            await self._outbox.append(tx, _events([revocation], "logout"), at=at)
-        self._apply([revocation])
-
-    def _apply(self, revoked: Sequence[Revocation]) -> None:
-        for revocation in revoked:
-            self._revocations.add(revocation)
+            revocation = await self.revoke_all(tx, account_id, reason="logout", at=self._clock.now())
+        self.apply([revocation])
 
     def _new_token(self) -> str:
         return base64.urlsafe_b64encode(self._random(_TOKEN_BYTES)).rstrip(b"=").decode()

@@ -9,7 +9,10 @@ from uuid import UUID
 from overworld.domains.accounts import rules, store
 from overworld.domains.accounts.crypto.keys import new_ed25519_public_key
 from overworld.domains.accounts.crypto.passwords import Passwords
+from overworld.domains.accounts.crypto.weak_passwords import require_strong
 from overworld.domains.accounts.errors import BadCredentials, EmailTaken, LockedOut, UsernameTaken
+from overworld.domains.accounts.mail.queue import MailQueue
+from overworld.domains.accounts.mail.types import Kind
 from overworld.domains.accounts.messages import (
     DeviceGrant,
     Grant,
@@ -46,6 +49,8 @@ class SignIn:
         passwords: Passwords,
         lockout: Lockout,
         turns: Turns,
+        mails: MailQueue,
+        password_length_min: int,
         random: Callable[[int], bytes],
     ) -> None:
         self._database = database
@@ -56,14 +61,17 @@ class SignIn:
         self._passwords = passwords
         self._lockout = lockout
         self._turns = turns
+        self._mails = mails
+        self._length_min = password_length_min
         self._random = random
 
     async def register(self, command: Register, *, origin: Origin) -> Grant:
-        """A new account with an e-mail address and a password, signed in.
+        """A new account with an e-mail address and a password, signed in; a mail asks to confirm the address.
 
-        Raises: BadUsername, BadEmail, TooManyRegistrations, EmailTaken, UsernameTaken, Busy.
+        Raises: BadUsername, BadEmail, WeakPassword, TooManyRegistrations, EmailTaken, UsernameTaken, Busy.
         """
         username, email = rules.username(command.username), rules.email(command.email)
+        require_strong(command.password, length_min=self._length_min, names=(username, email))
         await self._lockout.count_registration(origin.address)
         password_hash = await self._passwords.hash(command.password)
         at = self._clock.now()
@@ -79,6 +87,9 @@ class SignIn:
             account = await store.insert_account(tx, new)
             if account is None:
                 raise EmailTaken if await store.is_email_taken(tx, email) else UsernameTaken
+            await self._mails.tell(
+                tx, Kind.CONFIRM_EMAIL, [email], account_id=account.id, address=origin.address, at=at
+            )
             opened = await self._open_new(tx, account, Way.PASSWORD, origin, at)
         return await self._sessions.grant(opened)
 
@@ -104,6 +115,8 @@ class SignIn:
         async with self._turns.turn(), self._database.transaction() as tx:
             account_id, at = known.account.id, self._clock.now()
             opened = await self._sessions.open(tx, account_id, way=Way.PASSWORD, origin=origin, at=at)
+            if opened.account.security_version != known.account.security_version:
+                raise BadCredentials  # everything was revoked since the password was read: it may be another by now
             if known.password_hash and renewed:
                 await store.renew_password_hash(tx, account_id, old=known.password_hash, new=renewed)
         return await self._sessions.grant(opened)
@@ -111,7 +124,7 @@ class SignIn:
     async def sign_in_device(self, command: SignInDevice, *, origin: Origin) -> DeviceGrant:
         """Signs in a device; its first sign-in makes the account. Twins of one new device make one account.
 
-        Raises: BadUsername, TooManyRegistrations, Busy.
+        Raises: BadUsername, TooManyRegistrations, BadCredentials when the device is dropped meanwhile, Busy.
         """
         wished = rules.username(command.username) if command.username is not None else None
         device_hash = rules.secret_hash(command.device_id)
@@ -125,6 +138,8 @@ class SignIn:
                 opened = await self._open_new(tx, account, Way.DEVICE, origin, at)
             else:
                 opened = await self._sessions.open(tx, owner_id, way=Way.DEVICE, origin=origin, at=at)
+                if await store.owner_of_device(tx, device_hash) != owner_id:
+                    raise BadCredentials  # it was dropped while this waited for the account
         return DeviceGrant(await self._sessions.grant(opened), is_new=owner_id == new_id)
 
     async def _renewed(self, command: LogIn, known: Credentials) -> str | None:
