@@ -170,8 +170,8 @@ async def _running(house: House, settings: Settings, game: Game) -> AsyncIterato
     """Everything that runs behind the ports: the log and its readers, the world's passes, the loops."""
     async with AsyncExitStack() as stack:
         await house.log.start()
-        stack.push_async_callback(house.log.close)
-        stack.push_async_callback(house.poster.close)
+        for close in (house.log.close, house.poster.close, house.domains.external.fetcher.close):
+            stack.push_async_callback(close)
         stack.push_async_callback(house.loops.stop)
         for name, topics, handle in compose.readers(house, game=game, room_level=settings.world.room_level):
             tail = await house.log.tail(topics=topics, handle=handle)
@@ -185,12 +185,13 @@ async def _running(house: House, settings: Settings, game: Game) -> AsyncIterato
         house.loops.run("held-rewards-due", house.domains.gameplay.releasing.run)
         answers = partial(old_answers, house.database, clock=house.clock)
         sessions = partial(house.domains.accounts.sessions.forget_ended, rows_max=ROWS_MAX)
+        visits = partial(house.domains.external.visits.forget, rows_max=ROWS_MAX)
         await webhooks.run(house.loops, webhooks=house.domains.webhooks, log=house.log)
         deliveries = partial(house.domains.webhooks.service.forget, rows_max=ROWS_MAX)
         house.loops.run("ledger-expiry", house.domains.ledger.expiry.run)
         devices = partial(house.domains.sync.service.forget_devices, rows_max=ROWS_MAX)
         suspicions = partial(house.domains.trust.service.forget, rows_max=ROWS_MAX)
-        house.loops.run("upkeep", partial(throw_away, answers, sessions, devices, deliveries, suspicions))
+        house.loops.run("upkeep", partial(throw_away, answers, sessions, visits, devices, deliveries, suspicions))
         facts = facts_to_trust.FactsToTrust(house.domains.trust.folding)
         judging = house.log.fold(trust_folding.NAME, topics=facts_to_trust.TOPICS, apply=facts.apply)
         house.loops.run("trust", judging.run)

@@ -27,7 +27,8 @@ from overworld.domains.accounts.types import (
 )
 from overworld.kernel.ports import Tx
 
-_ACCOUNT = """id, username, email, role, did, wallet_address, settings, security_version, created_at,
+_ACCOUNT = """id, username, email, role, did, settings, security_version, created_at,
+    (SELECT subject FROM accounts.external WHERE account_id = account.id AND issuer = 'eip155') AS wallet_address,
     ARRAY(SELECT club FROM accounts.membership WHERE account_id = account.id ORDER BY club) AS clubs,
     ARRAY(SELECT ends_at FROM accounts.membership WHERE account_id = account.id ORDER BY club) AS club_ends"""
 
@@ -105,7 +106,7 @@ ON CONFLICT (hash) DO NOTHING
 RETURNING account_id"""
 
 
-async def claim_device(tx: Tx, device_hash: bytes, account_id: UUID, at: datetime) -> UUID:
+async def claim_device(tx: Tx, *, device_hash: bytes, account_id: UUID, at: datetime) -> UUID:
     """Whose the device is: its owner's id, or `account_id` when it had none; then the caller makes that account.
 
     Waits for a twin that claims the same device. Up to three round trips.
@@ -271,6 +272,18 @@ async def revoke_all(tx: Tx, account_id: UUID, *, at: datetime) -> int | None:
     version: int | None = await tx.fetchval(_RAISE_VERSION, account_id, at)
     await tx.execute(_REVOKE_ALL, account_id, at)
     return version
+
+
+_REVOKE_WAY = """
+UPDATE accounts.session
+SET revoked_at = $4
+WHERE account_id = $1 AND way = $2 AND id IS DISTINCT FROM $3 AND revoked_at IS NULL AND ends_at > $4
+RETURNING id"""
+
+
+async def revoke_way(tx: Tx, account_id: UUID, way: Way, *, but: UUID | None, at: datetime) -> list[UUID]:
+    """Ends the sessions of an account that one way in opened, `but` one; gives the others. One round trip."""
+    return [row["id"] for row in await tx.fetch(_REVOKE_WAY, account_id, way, but, at)]
 
 
 _RUNNING = """

@@ -125,7 +125,7 @@ class Sessions:
 
     async def grant(self, opened: Opened) -> Grant:
         """What the client gets for a session whose transaction is committed. One round trip."""
-        self._apply(opened.revoked)
+        self.apply(opened.revoked)
         user = await self._profiles.user(opened.account)
         life_s = self._clubs.token_life_s(user.memberships, otherwise_s=self._settings.access_token_s)
         return Grant(
@@ -146,7 +146,7 @@ class Sessions:
         async with self._database.transaction() as tx:
             outcome = await self._refresh(tx, command, origin=origin, at=self._clock.now())
         if isinstance(outcome, _Refused):
-            self._apply(outcome.revoked)
+            self.apply(outcome.revoked)
             raise BadRefreshToken
         return await self.grant(outcome)
 
@@ -161,6 +161,19 @@ class Sessions:
         """Ends one session of an account. Raises: NoSuchSession when it is another's, over, or never was."""
         if not await self._end(account_id, session_id, reason="ended"):
             raise NoSuchSession(session_id=session_id)
+
+    async def end_of_way(
+        self, tx: Tx, account_id: UUID, way: Way, *, but: UUID | None, at: datetime
+    ) -> Sequence[Revocation]:
+        """Ends the sessions that a way in opened, `but` one, in the caller's transaction.
+
+        Hand the result to `apply` once the transaction is committed. Two round trips at most.
+        """
+        ended = await store.revoke_way(tx, account_id, way, but=but, at=at)
+        revoked = [_revocation(account_id, session_id, at=at) for session_id in ended]
+        if revoked:
+            await self._outbox.append(tx, _events(revoked, "unlinked"), at=at)
+        return revoked
 
     async def forget_ended(self, *, rows_max: int) -> int:
         """Drops sessions a day after they ended by themselves, at most `rows_max`; gives how many. One transaction."""
@@ -229,7 +242,7 @@ class Sessions:
             if not await store.revoke_session(tx, account_id, session_id, at=at):
                 return False
             await self._outbox.append(tx, _events([revocation], reason), at=at)
-        self._apply([revocation])
+        self.apply([revocation])
         return True
 
     async def _log_out_everywhere(self, account_id: UUID) -> None:
@@ -240,9 +253,10 @@ class Sessions:
                 raise TokenRevoked
             revocation = Revocation(account_id=account_id, session_id=None, version=version, at=at)
             await self._outbox.append(tx, _events([revocation], "logout"), at=at)
-        self._apply([revocation])
+        self.apply([revocation])
 
-    def _apply(self, revoked: Sequence[Revocation]) -> None:
+    def apply(self, revoked: Sequence[Revocation]) -> None:
+        """Lets revocations that are committed count in this process at once; the others hear of them by the log."""
         for revocation in revoked:
             self._revocations.add(revocation)
 
