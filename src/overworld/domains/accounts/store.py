@@ -97,7 +97,7 @@ async def usernames(tx: Tx, ids: Sequence[UUID]) -> dict[UUID, str]:
     return {row["id"]: row["username"] for row in await tx.fetch(_USERNAMES, ids)}
 
 
-_OWNER_OF_DEVICE = "SELECT account_id FROM accounts.device WHERE hash = $1"
+_OWNER_OF_DEVICE = "SELECT account_id FROM accounts.device WHERE hash = $1 FOR KEY SHARE"
 
 _CLAIM_DEVICE = """
 INSERT INTO accounts.device (hash, account_id, made_at)
@@ -109,7 +109,8 @@ RETURNING account_id"""
 async def claim_device(tx: Tx, *, device_hash: bytes, account_id: UUID, at: datetime) -> UUID:
     """Whose the device is: its owner's id, or `account_id` when it had none; then the caller makes that account.
 
-    Waits for a twin that claims the same device. Up to three round trips.
+    Waits for a twin that claims the same device, and keeps it from being let go of until the transaction ends. Up to
+    three round trips.
     """
     owner_id: UUID | None = await tx.fetchval(_OWNER_OF_DEVICE, device_hash)
     if owner_id is None:

@@ -93,6 +93,12 @@ async def link_wallet(hall, caller):
     return await hall.external.link(caller, "wallet", command, origin=HERE)
 
 
+async def waiting(tx, n):
+    """Returns once so many others wait for a lock."""
+    while await tx.fetchval("SELECT count(DISTINCT pid) FROM pg_locks WHERE NOT granted") < n:
+        continue
+
+
 def named(ways):
     return [way.way for way in ways]
 
@@ -247,6 +253,21 @@ class TestUnlink:
         running = await vouched.house.accounts.sessions.running(mine)
         assert [each.id for each in running] == [mine.sid]
         assert (await by_device(vouched)).account_id != mine.account_id
+
+    async def test_who_comes_in_by_what_goes_at_that_moment_is_out_too(self, vouched):
+        """The sign-in has the way and waits for the account; letting go waits for the sign-in, and ends its session."""
+        caller = await by_device(vouched)
+        await link(vouched, caller, "ann")
+        async with vouched.house.database.transaction() as tx:
+            assert await store.lock_account(tx, caller.account_id)
+            entering = asyncio.create_task(sign_in(vouched, "ann"))
+            await waiting(tx, 1)
+            leaving = asyncio.create_task(vouched.external.unlink(caller, "acme", origin=HERE))
+            await waiting(tx, 2)
+        entered = vouched.house.accounts.verifier.verify((await entering).grant.access_token)
+        await leaving
+        running = await vouched.house.accounts.sessions.running(caller)
+        assert (entered.account_id, [each.id for each in running]) == (caller.account_id, [caller.sid])
 
     async def test_a_password_that_is_gone_opens_nothing(self, vouched):
         caller = await by_password(vouched)

@@ -43,15 +43,14 @@ def check_whole(answer: Answer) -> None:
         raise BadAnswer
 
 
-def check_unlink(held: Held, way: str, *, elsewhere: int) -> None:
-    """Passes when an account has a way in and would still have another; `elsewhere` counts those not in `held`.
+def check_unlinked(before: Held, after: Held, way: str, *, elsewhere: int) -> None:
+    """Passes when an account had a way in and has another one left; `elsewhere` counts those of other rooms.
 
     Raises: NotLinked, LastWay.
     """
-    ways = ways_of(held)
-    if way not in ways:
+    if way not in ways_of(before):
         raise NotLinked(way=way)
-    if len(ways) + elsewhere <= 1:
+    if not ways_of(after) and not elsewhere:
         raise LastWay(way=way)
 
 

@@ -109,10 +109,13 @@ class External:
         """
         at = self._clock.now()
         async with self._database.transaction() as tx:
-            await _lock(tx, caller.account_id)
-            elsewhere = sum([await other.count(tx, caller.account_id) for other in self._others])
-            rules.check_unlink(await _held(tx, caller.account_id), way, elsewhere=elsewhere)
+            before = await _held(tx, caller.account_id)
             await _take(tx, caller.account_id, way)
+            await _lock(tx, caller.account_id)
+            if way == _PASSWORD:
+                await store.forget_password(tx, caller.account_id)
+            elsewhere = sum([await other.count(tx, caller.account_id) for other in self._others])
+            rules.check_unlinked(before, await _held(tx, caller.account_id), way, elsewhere=elsewhere)
             unlinked = WayUnlinked(account_id=caller.account_id, way=way, address=origin.address)
             await self._outbox.append(tx, [unlinked], at=at)
             revoked = await self._sessions.end_of_way(tx, caller.account_id, _way_of(way), but=caller.sid, at=at)
@@ -134,7 +137,6 @@ class External:
     async def _link_external(self, account_id: UUID, who: Elsewhere, *, origin: Origin) -> None:
         at = self._clock.now()
         async with self._database.transaction() as tx:
-            await _lock(tx, account_id)
             if not await store.link(tx, who, account_id, at):
                 owner_id = await store.owner(tx, who)
                 if owner_id is None:
@@ -142,6 +144,7 @@ class External:
                 if owner_id != account_id:
                     raise ExternalTaken(way=who.provider)
                 return
+            await _lock(tx, account_id)
             linked = WayLinked(account_id=account_id, way=who.provider, address=origin.address)
             await self._outbox.append(tx, [linked], at=at)
 
@@ -151,14 +154,13 @@ class External:
         device_hash = account_rules.secret_hash(command.device_id)
         at = self._clock.now()
         async with self._database.transaction() as tx:
-            await _lock(tx, account_id)
-            owner_id = await store.owner_of_device(tx, device_hash)
-            if owner_id == account_id:
+            if not await store.link_device(tx, device_hash, account_id, at):
+                if await store.owner_of_device(tx, device_hash) != account_id:
+                    raise ExternalTaken(way=DEVICE)
                 return
-            if owner_id is None and (await _held(tx, account_id)).devices >= DEVICES_MAX:
+            await _lock(tx, account_id)
+            if (await _held(tx, account_id)).devices > DEVICES_MAX:
                 raise AlreadyLinked(f"An account has at most {DEVICES_MAX} devices.", way=DEVICE)
-            if owner_id is not None or not await store.link_device(tx, device_hash, account_id, at):
-                raise ExternalTaken(way=DEVICE)
             linked = WayLinked(account_id=account_id, way=DEVICE, address=origin.address)
             await self._outbox.append(tx, [linked], at=at)
 
@@ -196,11 +198,10 @@ async def _held(tx: Tx, account_id: UUID) -> Held:
 
 
 async def _take(tx: Tx, account_id: UUID, way: str) -> None:
-    if way == _PASSWORD:
-        await store.forget_password(tx, account_id)
-    elif way == DEVICE:
+    """Before the account is locked, as a sign-in does it: what it came in by, then the account."""
+    if way == DEVICE:
         await store.forget_devices(tx, account_id)
-    else:
+    elif way != _PASSWORD:
         await store.unlink(tx, account_id, way)
 
 

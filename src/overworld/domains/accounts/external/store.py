@@ -1,4 +1,4 @@
-"""Accounts elsewhere and visits to providers in the database. Lock order: account, external."""
+"""Accounts elsewhere and visits to providers in the database. Lock order: device, external, account."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from overworld.domains.accounts.external.types import Elsewhere, Flow, Held, Linked
+from overworld.domains.accounts.external.types import DEVICE, Elsewhere, Flow, Held, Linked
 from overworld.kernel.ports import Tx
 
 _KEEP_FLOW = """
@@ -39,7 +39,7 @@ async def forget_flows(tx: Tx, before: datetime, *, rows_max: int) -> int:
     return int((await tx.execute(_FORGET_FLOWS, before, rows_max)).rpartition(" ")[2])
 
 
-_OWNER = "SELECT account_id FROM accounts.external WHERE issuer = $1 AND subject = $2"
+_OWNER = "SELECT account_id FROM accounts.external WHERE issuer = $1 AND subject = $2 FOR KEY SHARE"
 
 _CLAIM = """
 INSERT INTO accounts.external (issuer, subject, provider, account_id, linked_at)
@@ -51,7 +51,8 @@ RETURNING account_id"""
 async def claim(tx: Tx, who: Elsewhere, account_id: UUID, at: datetime) -> UUID:
     """Whose an account elsewhere is: its owner's id, or `account_id` when it had none; then the caller makes that one.
 
-    Waits for a twin that claims the same. Up to three round trips.
+    Waits for a twin that claims the same, and keeps it from being let go of until the transaction ends. Up to three
+    round trips.
     """
     owner_id: UUID | None = await tx.fetchval(_OWNER, who.issuer, who.subject)
     if owner_id is None:
@@ -71,7 +72,7 @@ RETURNING account_id"""
 
 
 async def link(tx: Tx, who: Elsewhere, account_id: UUID, at: datetime) -> bool:
-    """Gives an account elsewhere to a locked account.
+    """Gives an account elsewhere to an account.
 
     False when somebody has it already, or the account has another one of the issuer. One round trip.
     """
@@ -92,7 +93,7 @@ RETURNING account_id"""
 
 
 async def link_device(tx: Tx, device_hash: bytes, account_id: UUID, at: datetime) -> bool:
-    """Gives a device to a locked account; False when somebody has it already. One round trip."""
+    """Gives a device to an account; False when somebody has it already. One round trip."""
     return await tx.fetchval(_LINK_DEVICE, device_hash, account_id, at) is not None
 
 
@@ -103,18 +104,25 @@ async def owner_of_device(tx: Tx, device_hash: bytes) -> UUID | None:
 
 
 async def unlink(tx: Tx, account_id: UUID, provider: str) -> None:
-    """Takes an account elsewhere from a locked account. One round trip."""
+    """Takes an account elsewhere from an account. One round trip."""
     await tx.execute("DELETE FROM accounts.external WHERE account_id = $1 AND provider = $2", account_id, provider)
+
+
+_FORGET_DEVICES = """
+DELETE FROM accounts.device WHERE hash IN (
+    SELECT hash FROM accounts.device WHERE account_id = $1 ORDER BY hash FOR UPDATE
+) RETURNING hash"""
 
 
 async def forget_linked(tx: Tx, account_id: UUID) -> list[str]:
     """Takes every account elsewhere and every device from an account, and gives the names of those ways.
 
-    For when somebody shows that an account is theirs that others may have put ways of their own into. Two round trips.
+    For when somebody shows that an account is theirs that others may have put ways of their own into. Call it before
+    the account is locked. Two round trips.
     """
     rows = await tx.fetch("DELETE FROM accounts.external WHERE account_id = $1 RETURNING provider", account_id)
-    devices = await tx.fetch("DELETE FROM accounts.device WHERE account_id = $1 RETURNING hash", account_id)
-    return [*(row["provider"] for row in rows), *["device"] * bool(devices)]
+    devices = await tx.fetch(_FORGET_DEVICES, account_id)
+    return [*(row["provider"] for row in rows), *[DEVICE] * bool(devices)]
 
 
 _LOCK = "SELECT FROM accounts.account WHERE id = $1 FOR NO KEY UPDATE"
@@ -162,4 +170,4 @@ async def forget_password(tx: Tx, account_id: UUID) -> None:
 
 async def forget_devices(tx: Tx, account_id: UUID) -> None:
     """Takes every device from an account. One round trip."""
-    await tx.execute("DELETE FROM accounts.device WHERE account_id = $1", account_id)
+    await tx.execute(_FORGET_DEVICES, account_id)

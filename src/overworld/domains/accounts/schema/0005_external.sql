@@ -1,4 +1,4 @@
--- Accounts elsewhere that people sign in with, wallets among them. Lock order: account, external.
+-- Accounts elsewhere that people sign in with, wallets among them. Lock order: device, external, account.
 CREATE TABLE accounts.external (
     issuer text COLLATE "C" NOT NULL CHECK (length(issuer) BETWEEN 1 AND 255),
     subject text COLLATE "C" NOT NULL CHECK (length(subject) BETWEEN 1 AND 255),
