@@ -57,7 +57,7 @@ def settings_of(issuer: Issuer | None = None, **changes: Any) -> SignInSettings:
     """A provider `acme` for each client of the issuer's, and wallets from play.example."""
     providers = {}
     if issuer is not None:
-        shared = {"issuer": issuer.url, "audiences": ("of the app",)}
+        shared: dict[str, Any] = {"issuer": issuer.url, "audiences": ("of the app",)}
         providers = {
             "acme": ProviderSettings(client_id="overworld", client_secret="the secret of overworld", **shared),
             "posting": ProviderSettings(
@@ -67,7 +67,7 @@ def settings_of(issuer: Issuer | None = None, **changes: Any) -> SignInSettings:
             "elliptic": ProviderSettings(client_id="elliptic", client_secret="the secret of elliptic", **shared),
             "stranger": ProviderSettings(client_id="overworld", client_secret="a wrong secret", **shared),
         }
-    kept = {"providers": providers, "redirect_uris": (BACK,), "private_addresses": True}
+    kept: dict[str, Any] = {"providers": providers, "redirect_uris": (BACK,), "private_addresses": True}
     return SignInSettings(**(kept | {"wallet_domains": ("play.example",)} | changes))
 
 

@@ -71,7 +71,7 @@ class Issuer:
 @contextmanager
 def running() -> Iterator[Issuer]:
     """The provider, ended with the block."""
-    command = [ROOT / "script/npm", HERE, "node", "--no-warnings", "issuer.mjs"]
+    command: list[str | Path] = [ROOT / "script/npm", HERE, "node", "--no-warnings", "issuer.mjs"]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)  # noqa: S603
     try:
         yield Issuer(process)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import httpx
 import pytest
@@ -323,7 +324,7 @@ class TestRoutes:
             def scopes(self, key):
                 return frozenset()
 
-        app = build_http(
+        app: Any = build_http(
             routes=[*vouched.house.accounts.routes, *vouched.parts.routes],
             verifier=vouched.house.accounts.verifier,
             keys=NoKeys(),

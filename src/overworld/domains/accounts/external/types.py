@@ -53,7 +53,7 @@ class SignInSettings(Secretive, frozen=True, kw_only=True, forbid_unknown_fields
 
     providers: Annotated[
         dict[ProviderName, ProviderSettings],
-        Meta(description="Providers by name; docs/sign-in.md says what each needs.", extra={"secret": True}),
+        Meta(description="Providers by name; docs/concepts/sign-in.md says what each needs.", extra={"secret": True}),
     ] = field(default_factory=dict)
     redirect_uris: Annotated[
         tuple[str, ...], Meta(description="Pages that providers may send people back to, exactly as written.")
