@@ -31,6 +31,10 @@ EVENTS = {
     "reward.denied",
     "reward.released",
     "standing.changed",
+    "zone.crossed",
+    "zone.dwelt",
+    "zone.entered",
+    "zone.left",
     "unsubscribed",
     "reconnect",
 }

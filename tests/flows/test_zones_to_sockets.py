@@ -27,15 +27,16 @@ class Heard:
 
 async def test_the_players_own_channel_gets_what_happened_at_the_fence(ids, clock):
     heard, ann, fence, at = Heard(), ids(), ids(), clock.now()
+    later = at + timedelta(minutes=1)
     common = {"player_id": ann, "fence_id": fence, "name": "plaza"}
     events = [
         ZoneEntered(**common, at=at),
-        ZoneLeft(**common, at=at + timedelta(minutes=1), entered_at=at, reason="deleted"),
+        ZoneLeft(**common, at=later, entered_at=at, reason="deleted"),
         ZoneCrossed(**common, at=at),
     ]
     await ZonesToSockets(heard).handle([enclose(event, id=ids(), at=at) for event in events])
     about = {"fence_id": str(fence), "name": "plaza", "at": rfc3339(at)}
-    left = about | {"at": rfc3339(events[1].at), "entered_at": rfc3339(at), "reason": "deleted"}
+    left = about | {"at": rfc3339(later), "entered_at": rfc3339(at), "reason": "deleted"}
     assert heard.published == [
         (f"user:{ann}", {"type": f"zone.{what}", "data": data})
         for what, data in (("entered", about), ("left", left), ("crossed", about))

@@ -124,6 +124,8 @@ WEBHOOK = {
     "description": "a shop",
     "active": False,
 }
+# GeoJSON may hold members that it does not name: RFC 7946, section 6.1.
+FOREIGN = {"/v1/admin/fences/import"}
 LISTS = {"players", "fence_ids"}
 NEEDED = {"email", "password", "device_id", "refresh_token", "lat", "accuracy_m", "timestamp", "to", "amount"}
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND")
@@ -348,7 +350,8 @@ async def test_no_value_of_any_field_of_a_placement_is_a_bug(attack, operations)
 async def test_wrong_types_missing_and_unknown_fields_are_refused(attack, operations):
     def bodies(path: str) -> Iterator[bytes]:
         whole = example(path)
-        yield json.dumps(whole | {"unknown": 1}).encode()
+        if path not in FOREIGN:
+            yield json.dumps(whole | {"unknown": 1}).encode()
         for field in whole:
             wrong = WRONG_TYPES[1:] if field in LISTS else WRONG_TYPES
             yield from (with_value(whole, field, value) for value in wrong)

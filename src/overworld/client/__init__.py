@@ -40,6 +40,7 @@ from overworld.client.events import (
     SurroundingsChanged,
     TokensSent,
     Unsubscribed,
+    ZoneTold,
 )
 from overworld.client.game import (
     Cost,
@@ -133,4 +134,5 @@ __all__ = [
     "Used",
     "User",
     "Verdict",
+    "ZoneTold",
 ]

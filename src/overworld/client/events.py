@@ -275,6 +275,22 @@ class RewardDenied(Event, frozen=True, kw_only=True):
     data: Settled
 
 
+class AtFence(Struct, frozen=True, kw_only=True):
+    """A fence, and when you were there; of leaving and dwelling since when, of leaving also why."""
+
+    fence_id: str
+    name: str
+    at: str
+    entered_at: str | None = None
+    reason: str | None = None
+
+
+class ZoneTold(Event, frozen=True, kw_only=True):
+    """You entered, left, crossed or dwelt in a fence, as `type` says."""
+
+    data: AtFence
+
+
 class Unsubscribed(Event, frozen=True, kw_only=True):
     """Channels were taken away; subscribe again once you are near."""
 
@@ -331,6 +347,7 @@ _TYPES: dict[str, type[Event]] = {
     "standing.changed": StandingChanged,
     "reward.released": RewardReleased,
     "reward.denied": RewardDenied,
+    **dict.fromkeys(("zone.entered", "zone.left", "zone.crossed", "zone.dwelt"), ZoneTold),
     "unsubscribed": Unsubscribed,
     "around.changed": AroundChanged,
     "reconnect": Reconnect,

@@ -10,6 +10,7 @@ from overworld.app.bots.movers import SECOND_US
 from overworld.geo.compiled import kernel
 
 _SET_S = (8.0, 90.0)
+_BACK = 0.5
 _SET_AFTER_S = (20.0, 120.0)
 _FAST = (0.10, 0.20)
 _FAST_FOR_S = (120.0, 360.0)
@@ -37,7 +38,7 @@ def turn_clock(bot: Any, at_us: int) -> None:
     elif bot.ticking == Ticking.SET:
         if bot.clock_us == 0:
             bot.clock_us = int(between(bot, _SET_S[0], _SET_S[1]) * SECOND_US)
-            if roll(bot) < _BACK_SHARE:
+            if roll(bot) < _BACK:
                 bot.clock_us = -bot.clock_us
         else:
             bot.clock_us = 0

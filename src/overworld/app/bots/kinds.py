@@ -107,11 +107,13 @@ KINDS = (
     ),
     Kind(
         name="motorway", is_cheat=False, share=0.03, way=Way.RAIL, speed_m_s=(24.0, 33.0), ease_m_s2=1.5,
-        brake_m_s2=2.0, stop=(0.0, 12.0), dwell=(0.0, 0.0), collects=0.05, is_steady=True, about="on a motorway, with cruise control",
+        brake_m_s2=2.0, stop=(0.0, 12.0), dwell=(0.0, 0.0), collects=0.05, is_steady=True,
+        about="on a motorway, with cruise control",
     ),
     Kind(
         name="express", is_cheat=False, share=0.02, way=Way.RAIL, speed_m_s=(40.0, 85.0), ease_m_s2=0.4,
-        brake_m_s2=0.5, stop=(0.0, 60.0), dwell=(0.0, 0.0), collects=0.05, about="on a train that may be faster than the game allows",
+        brake_m_s2=0.5, stop=(0.0, 60.0), dwell=(0.0, 0.0), collects=0.05,
+        about="on a train that may be faster than the game allows",
     ),
     Kind(
         name="indoor", is_cheat=False, share=0.03, collects=0.2, speed_m_s=(0.9, 1.2),
@@ -119,8 +121,7 @@ KINDS = (
     ),
     Kind(
         name="pupil", is_cheat=False, share=0.03, speed_m_s=(1.1, 1.5), stop=(0.1, 8.0), dwell=(0.01, 60.0),
-        collects=0.6,
-        about="in a class that walks together, all of them behind one address",
+        collects=0.6, about="in a class that walks together, all of them behind one address",
     ),
     Kind(
         name="jogger", is_cheat=False, share=0.03, way=Way.BEND, speed_m_s=(2.2, 4.0), collects=0.1,

@@ -136,7 +136,7 @@ def assess(
     model: Model | None,
     rules: TrustRules,
 ) -> Assessed:
-    """Takes one fact into the states of those it is about; gives the evidence that it makes, and whose states they are.
+    """Takes one fact into the states of those it is about; gives the evidence that it makes, and who those are.
 
     `states` makes the state of a player it does not know, or holds everybody it can be about. Gates are worked out
     anew. `tracks` has to hold what is known of the window's stretches. Without a model nothing is an anomaly.

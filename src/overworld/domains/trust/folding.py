@@ -44,7 +44,7 @@ class Folding:
         self.found: Counter[Kind] = Counter()
 
     async def warm(self) -> None:
-        """Imports the model, which takes seconds, in a thread: neither the first windows nor anybody else waits for it.
+        """Imports the model, which takes seconds, in a thread, so that the first windows do not stop the loop for it.
 
         Call it before the server is ready.
         """

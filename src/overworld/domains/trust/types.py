@@ -185,7 +185,7 @@ class PlayerState(Struct, array_like=True):
     `spared` are the kinds of evidence that count for nothing until an instant, because staff dismissed them.
     `leapt` is whether the last window held a leap that is no break so far; `clock_us` are the times at which the clock
     was changed in the last hour, `offsets_s` what it was ahead in the last windows, `told_us` when the last one came,
-    `every_s` how often fixes came in the last good one; `paces` are of the last windows, as long as all were movement.
+    `every_s` how often fixes came in the last good one; `paces` are of the last windows that were all movement.
     """
 
     marks: dict[Kind, Mark] = field(default_factory=dict)

@@ -80,8 +80,10 @@ class FeatureCollection(Struct, frozen=True, kw_only=True):
     features: Annotated[list[dict[str, Any]], Meta(min_length=1, max_length=FEATURES_MAX)]
 
 
-class _ZoneEvent(Event, frozen=True, kw_only=True):
-    """A player and a fence; `at` is the time of the fix that told, or of the look that found it."""
+class ZoneEntered(Event, frozen=True, kw_only=True):
+    """A player came into a fence, by the fix of `at`. For each player and fence, entered and left take turns."""
+
+    topic: ClassVar[str] = "events.zone.entered"
 
     player_id: UUID
     fence_id: UUID
@@ -93,13 +95,7 @@ class _ZoneEvent(Event, frozen=True, kw_only=True):
         return str(self.player_id)
 
 
-class ZoneEntered(_ZoneEvent, frozen=True, kw_only=True):
-    """A player came into a fence. For each player and fence, entered and left take turns."""
-
-    topic: ClassVar[str] = "events.zone.entered"
-
-
-class ZoneLeft(_ZoneEvent, frozen=True, kw_only=True):
+class ZoneLeft(Event, frozen=True, kw_only=True):
     """A player is in a fence no more.
 
     `reason` says why: the player `moved`, or the fence was given another shape (`changed`) or `deleted`.
@@ -107,23 +103,48 @@ class ZoneLeft(_ZoneEvent, frozen=True, kw_only=True):
 
     topic: ClassVar[str] = "events.zone.left"
 
+    player_id: UUID
+    fence_id: UUID
+    name: str
+    at: datetime
     entered_at: datetime
     reason: Literal["moved", "changed", "deleted"] = "moved"
 
+    @property
+    def key(self) -> str:
+        return str(self.player_id)
 
-class ZoneCrossed(_ZoneEvent, frozen=True, kw_only=True):
+
+class ZoneCrossed(Event, frozen=True, kw_only=True):
     """A player went through a fence between two fixes, in and out, with neither of them inside."""
 
     topic: ClassVar[str] = "events.zone.crossed"
 
+    player_id: UUID
+    fence_id: UUID
+    name: str
+    at: datetime
 
-class ZoneDwelt(_ZoneEvent, frozen=True, kw_only=True):
-    """A player has been in a fence for its `dwell_s`. At most one for each stay."""
+    @property
+    def key(self) -> str:
+        return str(self.player_id)
+
+
+class ZoneDwelt(Event, frozen=True, kw_only=True):
+    """A player has been in a fence for its `dwell_s`: `at` is when that was found. At most one for each stay."""
 
     topic: ClassVar[str] = "events.zone.dwelt"
 
+    player_id: UUID
+    fence_id: UUID
+    name: str
+    at: datetime
     entered_at: datetime
     dwell_s: int
+
+    @property
+    def key(self) -> str:
+        return str(self.player_id)
 
 
 class FencesChanged(Event, frozen=True, kw_only=True):
