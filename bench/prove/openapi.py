@@ -28,6 +28,7 @@ from schemathesis.core.result import Ok
 from schemathesis.openapi import from_dict
 from schemathesis.specs.openapi.checks import negative_data_rejection, positive_data_acceptance
 
+from bench.prove import ways_in
 from bench.prove.outcome import Outcome, Steps, conclude
 from bench.prove.samples import sample_game
 from bench.servers import ServerProcess
@@ -38,7 +39,7 @@ ENVIRONMENT = {
     "OVERWORLD_GAMEPLAY__SPAWN_KEY": "openapi",
     "OVERWORLD_ACCOUNTS__NEW_DEVICES_MAX": "100000",
     "OVERWORLD_LEDGER__SEAL_INTERVAL_S": "0.01",
-}
+} | ways_in.ENVIRONMENT
 # The edge's own words for a request of the wrong shape; a domain may refuse the right shape for reasons of its own.
 WRONG_SHAPE = frozenset({"http.bad_request", "http.malformed"})
 # What has to fit another parameter, for which a schema has no word.
@@ -193,7 +194,7 @@ class Player:
 
     def body(self, path: str) -> dict[str, Any]:  # noqa: PLR0912 - one case for each path
         """What a POST or PUT to a path may truthfully hold; nothing where nothing is known."""
-        body = PLAIN.get(path) or self._of_standing(path) or self._of_mail(path)
+        body = PLAIN.get(path) or self._of_standing(path) or self._of_mail(path) or ways_in.body(path, self.post)
         match path:
             case "/v1/auth/register":
                 name = uuid4().hex[:16]
@@ -203,7 +204,7 @@ class Player:
             case "/v1/auth/device":
                 body = {"device_id": uuid4().hex}
             case "/v1/auth/refresh":
-                grant = self._post("/v1/auth/device", {"device_id": self._name})
+                grant = self.post("/v1/auth/device", {"device_id": self._name})
                 body = {"refresh_token": grant["refresh_token"]}
             case "/v1/location/update":
                 body = LJUBLJANA | {"accuracy_m": 5, "timestamp": datetime.now(UTC).isoformat()}
@@ -349,7 +350,7 @@ class Player:
     def truths(self) -> dict[str, Any]:
         """Values by the names of the parameters that take them."""
         coin, place = self._stand()
-        self._post("/v1/auth/device", {"device_id": self._name})
+        self.post("/v1/auth/device", {"device_id": self._name})
         other = next(each for each in self._get("/v1/auth/sessions", {}) if not each["current"])
         names = {"id": coin, "name": "founders", "session_id": other["id"], "Idempotency-Key": self._name}
         names["player"] = self.id
@@ -359,7 +360,7 @@ class Player:
         """Goes to a collectible; its id, and where it is."""
         coin = self._get("/v1/game/collectibles/nearby", LJUBLJANA | {"radius_m": 1_500, "limit": 1})[0]
         place = {"lat": coin["lat"], "lng": coin["lng"]}
-        self._post("/v1/location/update", place | {"accuracy_m": 5, "timestamp": datetime.now(UTC).isoformat()})
+        self.post("/v1/location/update", place | {"accuracy_m": 5, "timestamp": datetime.now(UTC).isoformat()})
         return coin["id"], place
 
     def _sealed(self) -> str:
@@ -382,7 +383,8 @@ class Player:
         items: list[dict[str, Any]] = reply.raise_for_status().json()["items"]
         return items
 
-    def _post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+    def post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        """What a path answers the player who sends this."""
         answer: dict[str, Any] = self._client.post(path, json=body, headers=self.headers).raise_for_status().json()
         return answer
 
@@ -458,6 +460,8 @@ class Examination:
             self._player.registers()
         if operation.path == "/v1/location/share/{id}":
             truths["id"] = self._player.share()
+        if operation.path.startswith("/v1/auth/"):
+            truths |= ways_in.truths(operation.method.upper(), operation.path, self._player.post)
         if "{fence_id}" in operation.path:
             truths["fence_id"] = self._player.fence()
         if "{item_id}" in operation.path:

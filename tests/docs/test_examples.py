@@ -10,6 +10,7 @@ import httpx
 import msgspec
 import pytest
 
+from bench.prove import ways_in
 from bench.servers import ServerProcess
 from script.reference import examples
 from script.reference.examples import Call
@@ -26,7 +27,7 @@ def test_every_route_has_an_example():
 @pytest.mark.slow
 async def test_a_server_answers_each_example_as_it_is_shown(tmp_path):
     game = str(calm_game(tmp_path))
-    quick = {"OVERWORLD_LEDGER__SEAL_INTERVAL_S": "0.01"}
+    quick = {"OVERWORLD_LEDGER__SEAL_INTERVAL_S": "0.01"} | ways_in.ENVIRONMENT
     server = ServerProcess(tmp_path / "data", game=game, environment=quick)
     async with server, httpx.AsyncClient(base_url=server.http) as http:
         kept: dict[str, Any] = {"developer_key": server.key}

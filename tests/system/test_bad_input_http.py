@@ -93,6 +93,15 @@ PLACING = (
     *(f"/v1/game/{noun}{rest}" for noun in ("collectibles", "coins") for rest in ("", "/{id}")),
     "/v1/game/items",
 )
+ANSWER = {
+    "flow": "x" * 43,
+    "state": "x" * 43,
+    "code": "of-a-provider",
+    "iss": "https://id.example",
+    "id_token": "of-an-app",
+    "openid": {"openid.mode": "cancel"},
+}
+SIGNED = {"message": "play.example wants you to sign in", "signature": f"0x{'0' * 130}"}
 QUEST = {
     "title": "A quest",
     "text": "of many",
@@ -147,12 +156,13 @@ class Operation(Struct, frozen=True):
         )
 
     def url(self) -> str:
-        """An address with something in its path that is not there."""
+        """An address with something in its path that is not there, but for the last way in, which stays."""
         known = 10**9 if self.path.startswith("/v1/live/") else "A" * 32
         missing = {
             name: uuid4() for name in ("tool_id", "session_id", "webhook_id", "delivery_id", "fence_id", "player")
         }
-        return self.path.format(id=known, item_id="nothing", number=10**9, name="nobody", **missing)
+        named = {"item_id": "nothing", "name": "nobody", "provider": "nobody", "way": "device"}
+        return self.path.format(id=known, number=10**9, **named, **missing)
 
 
 class Attack:
@@ -215,6 +225,11 @@ def example(path: str) -> dict[str, Any]:
         "/v1/auth/register": {"email": f"{name}@example.org", "username": name, "password": "a password"},
         "/v1/auth/login": {"email": "nobody@example.org", "password": "a password"},
         "/v1/auth/device": {"device_id": f"device-{name}", "username": name},
+        "/v1/auth/social/{provider}/begin": {"redirect_uri": "https://play.example/back"},
+        "/v1/auth/social/{provider}": ANSWER | {"username": name},
+        "/v1/auth/wallet": SIGNED | {"username": name},
+        "/v1/auth/link/{way}/begin": {"redirect_uri": "https://play.example/back"},
+        "/v1/auth/link/{way}": ANSWER | SIGNED | {"device_id": f"device-{name}"},
         "/v1/auth/refresh": {"refresh_token": "x" * 43},
         "/v1/auth/logout": {"all": False},
         "/v1/auth/password": {"current_password": "a password", "password": "another password"},

@@ -52,6 +52,7 @@ def _old(house: House) -> Sequence[Callable[[], Awaitable[int]]]:
         partial(old_answers, house.database, clock=house.clock),
         partial(domains.accounts.sessions.forget_ended, rows_max=ROWS_MAX),
         partial(domains.accounts.mail.changes.forget_tokens, rows_max=ROWS_MAX),
+        partial(domains.external.visits.forget, rows_max=ROWS_MAX),
         partial(domains.webhooks.service.forget, rows_max=ROWS_MAX),
         partial(domains.sync.service.forget_devices, rows_max=ROWS_MAX),
         partial(domains.trust.service.forget, rows_max=ROWS_MAX),

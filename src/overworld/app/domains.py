@@ -21,6 +21,9 @@ from overworld.app.versions.service import Current
 from overworld.app.webhooks import public_topics, webhooks_go_inside
 from overworld.domains.accounts import wiring as accounts_wiring
 from overworld.domains.accounts.audit.wiring import AuditParts
+from overworld.domains.accounts.external import wiring as external_wiring
+from overworld.domains.accounts.external.proofs import LinkedProofs
+from overworld.domains.accounts.external.wiring import ExternalParts
 from overworld.domains.accounts.membership import wiring as membership_wiring
 from overworld.domains.accounts.membership.wiring import MembershipParts
 from overworld.domains.accounts.wiring import Accounts
@@ -69,6 +72,7 @@ class Domains(Struct, frozen=True, kw_only=True):
     sync: SyncParts
     boards: BoardsParts
     accounts: Accounts
+    external: ExternalParts
     membership: MembershipParts
     audit: AuditParts
     trust: TrustParts
@@ -81,6 +85,7 @@ class Domains(Struct, frozen=True, kw_only=True):
         """What the domains answer over HTTP."""
         return [
             *self.accounts.routes,
+            *self.external.routes,
             *self.membership.routes,
             *self.audit.routes,
             *self.trust.routes,
@@ -168,6 +173,7 @@ async def build(platform: Platform) -> Domains:
         sync=_sync(platform, world=world, gameplay=gameplay, carry=carry, quests=quests),
         boards=_boards(platform, membership),
         accounts=accounts,
+        external=_external(platform, accounts),
         membership=membership,
         audit=platform.audit,
         trust=_trust(platform, accounts=accounts, standings=standings),
@@ -301,6 +307,7 @@ def _membership(platform: Platform, ledger: LedgerDomain) -> MembershipParts:
         currencies=ledger.service.currencies,
         alias=platform.game.routes.memberships,
         settings=platform.settings.accounts,
+        proofs=LinkedProofs(database=platform.database, settings=platform.settings.sign_in),
     )
 
 
@@ -317,6 +324,16 @@ def _accounts(platform: Platform, *, membership: MembershipParts, gameplay: Game
         clubs=membership.clubs,
         carrier=carrier_of(platform.settings, game_title=platform.game.title, clock=platform.clock),
         game_title=platform.game.title,
+    )
+
+
+def _external(platform: Platform, accounts: Accounts) -> ExternalParts:
+    return external_wiring.build(
+        database=platform.database,
+        clock=platform.clock,
+        outbox=platform.outbox,
+        accounts=accounts,
+        settings=platform.settings.sign_in,
     )
 
 

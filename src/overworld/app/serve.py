@@ -168,6 +168,7 @@ async def _running(house: House, settings: Settings, game: Game) -> AsyncIterato
         await house.log.start()
         stack.push_async_callback(house.log.close)
         stack.push_async_callback(house.poster.close)
+        stack.push_async_callback(domains.external.fetcher.close)
         stack.push_async_callback(house.loops.stop)
         for name, topics, handle in compose.readers(house, game=game, room_level=settings.world.room_level):
             tail = await house.log.tail(topics=topics, handle=handle)

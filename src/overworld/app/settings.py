@@ -25,6 +25,7 @@ from overworld.app.settings_sources import (
     resolve,
 )
 from overworld.app.settings_tree import T
+from overworld.domains.accounts.external.types import SignInSettings
 from overworld.domains.accounts.types import AccountsSettings
 from overworld.domains.gameplay.carry.types import CarrySettings
 from overworld.domains.gameplay.quests.types import QuestSettings
@@ -70,6 +71,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     events: EventLogSettings = EventLogSettings()
     accounts: AccountsSettings = AccountsSettings()
     mail: MailSettings = MailSettings()
+    sign_in: SignInSettings = SignInSettings()
     world: WorldSettings = WorldSettings()
     history: HistorySettings = HistorySettings()
     sharing: SharingSettings = SharingSettings()

@@ -93,8 +93,8 @@ class Grant(Secretive, frozen=True, kw_only=True):
     token_type: Literal["Bearer"] = "Bearer"  # noqa: S105 - the type's name, RFC 6750
 
 
-class DeviceGrant(Struct, frozen=True):
-    """What a device's sign-in gives, and whether it made the account."""
+class Entered(Struct, frozen=True):
+    """What a sign-in gives that also makes accounts, and whether it made one."""
 
     grant: Grant
     is_new: bool

@@ -60,17 +60,17 @@ def _ways_in(service: SignIn) -> list[HTTPRouteHandler]:
     @post("/v1/auth/register", opt=open_to_all(refusals=_REGISTER_REFUSALS))
     async def register(caller: Caller, data: Register) -> Grant:
         """A new account with an e-mail address and a password, signed in."""
-        return await service.register(data, origin=_origin(caller))
+        return await service.register(data, origin=origin_of(caller))
 
     @post("/v1/auth/login", opt=open_to_all(refusals=(LockedOut, BadCredentials)), status_code=200)
     async def log_in(caller: Caller, data: LogIn) -> Grant:
         """Signs in by e-mail address and password."""
-        return await service.log_in(data, origin=_origin(caller))
+        return await service.log_in(data, origin=origin_of(caller))
 
     @post("/v1/auth/device", opt=open_to_all(refusals=_DEVICE_REFUSALS), responses=_KNOWN)
     async def sign_in_device(caller: Caller, data: SignInDevice) -> Response[Grant]:
         """Signs in by a device's own secret id; the first time makes an account."""
-        found = await service.sign_in_device(data, origin=_origin(caller))
+        found = await service.sign_in_device(data, origin=origin_of(caller))
         return Response(found.grant, status_code=201 if found.is_new else 200)
 
     return [register, log_in, sign_in_device]
@@ -80,7 +80,7 @@ def _session_routes(service: Sessions) -> list[HTTPRouteHandler]:
     @post("/v1/auth/refresh", opt=open_to_all(refusals=(BadRefreshToken,)), status_code=200)
     async def refresh(caller: Caller, data: Refresh) -> Grant:
         """New tokens for a refresh token, which is then used up."""
-        return await service.refresh(data, origin=_origin(caller))
+        return await service.refresh(data, origin=origin_of(caller))
 
     @post("/v1/auth/logout", opt=needs(Scope.ACCOUNT_SELF), status_code=204)
     async def log_out(caller: Caller, data: LogOut | None = None) -> None:
@@ -118,5 +118,6 @@ def _public_keys(jwks: Callable[[], Jwks]) -> HTTPRouteHandler:
     return public_keys
 
 
-def _origin(caller: Caller) -> Origin:
+def origin_of(caller: Caller) -> Origin:
+    """Where a command came from, as sessions and events keep it."""
     return Origin(caller.address, caller.user_agent[:USER_AGENT_LENGTH_MAX].replace("\x00", ""))

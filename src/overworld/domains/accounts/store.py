@@ -27,8 +27,9 @@ from overworld.domains.accounts.types import (
 )
 from overworld.kernel.ports import Tx
 
-_ACCOUNT = """id, username, email, role, did, wallet_address, settings, security_version, created_at,
+_ACCOUNT = """id, username, email, role, did, settings, security_version, created_at,
     email_verified_at IS NOT NULL AS email_verified,
+    (SELECT subject FROM accounts.external WHERE account_id = account.id AND issuer = 'eip155') AS wallet_address,
     ARRAY(SELECT club FROM accounts.membership WHERE account_id = account.id ORDER BY club) AS clubs,
     ARRAY(SELECT ends_at FROM accounts.membership WHERE account_id = account.id ORDER BY club) AS club_ends"""
 
@@ -106,7 +107,7 @@ async def usernames(tx: Tx, ids: Sequence[UUID]) -> dict[UUID, str]:
     return {row["id"]: row["username"] for row in await tx.fetch(_USERNAMES, ids)}
 
 
-_OWNER_OF_DEVICE = "SELECT account_id FROM accounts.device WHERE hash = $1"
+_OWNER_OF_DEVICE = "SELECT account_id FROM accounts.device WHERE hash = $1 FOR KEY SHARE"
 
 _CLAIM_DEVICE = """
 INSERT INTO accounts.device (hash, account_id, made_at)
@@ -115,22 +116,17 @@ ON CONFLICT (hash) DO NOTHING
 RETURNING account_id"""
 
 
-async def owner_of_device(tx: Tx, device_hash: bytes) -> UUID | None:
-    """Whose the device is; None when it is nobody's. One round trip."""
-    owner_id: UUID | None = await tx.fetchval(_OWNER_OF_DEVICE, device_hash)
-    return owner_id
-
-
-async def claim_device(tx: Tx, device_hash: bytes, account_id: UUID, at: datetime) -> UUID:
+async def claim_device(tx: Tx, *, device_hash: bytes, account_id: UUID, at: datetime) -> UUID:
     """Whose the device is: its owner's id, or `account_id` when it had none; then the caller makes that account.
 
-    Waits for a twin that claims the same device. Up to three round trips.
+    Waits for a twin that claims the same device, and keeps it from being let go of until the transaction ends. Up to
+    three round trips.
     """
-    owner_id = await owner_of_device(tx, device_hash)
+    owner_id: UUID | None = await tx.fetchval(_OWNER_OF_DEVICE, device_hash)
     if owner_id is None:
         owner_id = await tx.fetchval(_CLAIM_DEVICE, device_hash, account_id, at)
     if owner_id is None:
-        owner_id = await owner_of_device(tx, device_hash)
+        owner_id = await tx.fetchval(_OWNER_OF_DEVICE, device_hash)
     if owner_id is None:
         raise LookupError("a device vanished while it was claimed")
     return owner_id
@@ -287,6 +283,18 @@ async def revoke_all(tx: Tx, account_id: UUID, *, at: datetime) -> int | None:
     version: int | None = await tx.fetchval(_RAISE_VERSION, account_id, at)
     await tx.execute(_REVOKE_ALL, account_id, at)
     return version
+
+
+_REVOKE_WAY = """
+UPDATE accounts.session
+SET revoked_at = $4
+WHERE account_id = $1 AND way = $2 AND id IS DISTINCT FROM $3 AND revoked_at IS NULL AND ends_at > $4
+RETURNING id"""
+
+
+async def revoke_way(tx: Tx, account_id: UUID, way: Way, *, but: UUID | None, at: datetime) -> list[UUID]:
+    """Ends the sessions of an account that one way in opened, `but` one; gives the others. One round trip."""
+    return [row["id"] for row in await tx.fetch(_REVOKE_WAY, account_id, way, but, at)]
 
 
 _RUNNING = """

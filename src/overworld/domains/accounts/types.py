@@ -35,6 +35,8 @@ class Way(StrEnum):
 
     PASSWORD = "password"  # noqa: S105 - the name of a way, not a secret
     DEVICE = "device"
+    EXTERNAL = "external"
+    WALLET = "wallet"
 
 
 class TokenState(StrEnum):

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections import OrderedDict
 from collections.abc import Mapping
 from time import perf_counter
 
 import httpx
 from msgspec import Struct
 
-from overworld.platform.outbound.addresses import NoSuchHost, PrivateAddress, resolved
+from overworld.platform.outbound.addresses import NoSuchHost, PrivateAddress
+from overworld.platform.outbound.connections import Connections
 
 _READ_BYTES_MAX = 64 * 1024
-_ORIGINS_MAX = 256
-_PORTS = {"http": 80, "https": 443}
 _DESCRIBED_MAX = 200
 
 
@@ -34,9 +32,7 @@ class Posted(Struct, frozen=True, kw_only=True):
 class Poster:
     """Posts, and says what came of it; it never raises for what the other side does.
 
-    A name is resolved for each request and the connection made to the address that was judged, under the name's own
-    certificate. No proxy of the environment is used, no redirect followed, and of an answer no more read than keeps a
-    connection alive. Connections are kept by origin, so that no host is spoken to over another's.
+    Requests go as `Connections` lets them, and of an answer no more is read than keeps a connection alive.
     """
 
     def __init__(
@@ -47,12 +43,10 @@ class Poster:
         connections_max: int = 8,
         tls: ssl.SSLContext | None = None,
     ) -> None:
-        self._private_allowed = private_allowed
         self._timeout_s = timeout_s
-        self._connections_max = connections_max
-        self._tls = tls or ssl.create_default_context()
-        self._clients: OrderedDict[str, httpx.AsyncClient] = OrderedDict()
-        self._in_use: dict[str, int] = {}
+        self._connections = Connections(
+            private_allowed=private_allowed, timeout_s=timeout_s, connections_max=connections_max, tls=tls
+        )
 
     async def post(self, url: str, *, headers: Mapping[str, str], body: bytes) -> Posted:
         """What came of posting `body`; within the time-out, whatever the other side does."""
@@ -72,67 +66,16 @@ class Poster:
 
     async def close(self) -> None:
         """Closes every connection."""
-        clients = list(self._clients.values())
-        self._clients.clear()
-        await asyncio.gather(*(client.aclose() for client in clients))
+        await self._connections.close()
 
     async def _post(self, url: httpx.URL, headers: Mapping[str, str], body: bytes) -> tuple[int, float]:
-        port = url.port or _PORTS[url.scheme]
-        addresses = await resolved(url.raw_host.decode("ascii"), port, private_allowed=self._private_allowed)
-        origin = f"{url.scheme}://{url.netloc.decode('ascii')}"
-        self._in_use[origin] = self._in_use.get(origin, 0) + 1
-        try:
-            client = await self._client(origin)
-            for address in addresses[:-1]:
-                try:
-                    return await _once(client, url, address, headers, body)
-                except httpx.ConnectError:
-                    continue
-            return await _once(client, url, addresses[-1], headers, body)
-        finally:
-            self._in_use[origin] -= 1
-
-    async def _client(self, origin: str) -> httpx.AsyncClient:
-        """The client of an origin; one that was not used for longest goes when there are too many."""
-        client = self._clients.get(origin)
-        if client is None:
-            client = httpx.AsyncClient(
-                verify=self._tls,
-                timeout=self._timeout_s,
-                limits=httpx.Limits(max_connections=self._connections_max, keepalive_expiry=30.0),
-                follow_redirects=False,
-                trust_env=False,
-            )
-            self._clients[origin] = client
-        self._clients.move_to_end(origin)
-        idle = [each for each in self._clients if not self._in_use.get(each)]
-        for gone in idle[: max(0, len(self._clients) - _ORIGINS_MAX)]:
-            self._in_use.pop(gone, None)
-            await self._clients.pop(gone).aclose()
-        return client
-
-
-async def _once(
-    client: httpx.AsyncClient, url: httpx.URL, address: str, headers: Mapping[str, str], body: bytes
-) -> tuple[int, float]:
-    """Sends to one address under the URL's own name, for the `Host` header and the certificate."""
-    request = client.build_request(
-        "POST",
-        url.copy_with(host=address),
-        headers={**headers, "Host": url.netloc.decode("ascii")},
-        content=body,
-        extensions={"sni_hostname": url.raw_host.decode("ascii")},
-    )
-    answer = await client.send(request, stream=True)
-    try:
-        read = 0
-        async for part in answer.aiter_raw():
-            read += len(part)
-            if read > _READ_BYTES_MAX:
-                break
-        return answer.status_code, _seconds(answer.headers.get("retry-after", ""))
-    finally:
-        await answer.aclose()
+        async with self._connections.sent("POST", url, headers=headers, body=body) as answer:
+            read = 0
+            async for part in answer.aiter_raw():
+                read += len(part)
+                if read > _READ_BYTES_MAX:
+                    break
+            return answer.status_code, _seconds(answer.headers.get("retry-after", ""))
 
 
 def _seconds(text: str) -> float:

@@ -337,13 +337,15 @@ class TestDevice:
 
         async def claim_second():
             async with house.database.transaction() as tx:
-                owner_id = await store.claim_device(tx, device_hash, second, house.clock.now())
-                await sign_in._make_for_device(tx, second, None, house.clock.now())
+                owner_id = await store.claim_device(
+                    tx, device_hash=device_hash, account_id=second, at=house.clock.now()
+                )
+                await sign_in._make_named(tx, second, None, house.clock.now())
                 return owner_id
 
         with pytest.raises(InterruptedError):
             async with house.database.transaction() as tx:
-                await store.claim_device(tx, device_hash, first, house.clock.now())
+                await store.claim_device(tx, device_hash=device_hash, account_id=first, at=house.clock.now())
                 waiting = asyncio.create_task(claim_second())
                 while not await tx.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"):
                     continue

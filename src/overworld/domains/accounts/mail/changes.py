@@ -9,6 +9,7 @@ from overworld.domains.accounts import store as accounts
 from overworld.domains.accounts.crypto.passwords import Passwords
 from overworld.domains.accounts.crypto.weak_passwords import require_strong
 from overworld.domains.accounts.errors import LockedOut, TokenRevoked
+from overworld.domains.accounts.external.store import forget_linked
 from overworld.domains.accounts.mail import store
 from overworld.domains.accounts.mail.errors import BadMailToken, NoPassword, NothingToConfirm, WrongPassword
 from overworld.domains.accounts.mail.limits import MailLimits
@@ -74,8 +75,8 @@ class Changes:
     async def reset_password(self, command: ResetPassword, *, origin: Origin) -> None:
         """Sets a new password by a mail's token.
 
-        Where the address was not confirmed before, devices that signed in to the account no longer do: whoever made it
-        with somebody else's address must not stay in it. Raises: BadMailToken, WeakPassword, Busy.
+        Where the address was not confirmed before, every other way into the account is forgotten: whoever made it with
+        somebody else's address must not stay in it. Raises: BadMailToken, WeakPassword, Busy.
         """
         token_hash = rules.secret_hash(command.token)
         async with self._database.read() as tx:
@@ -84,11 +85,11 @@ class Changes:
         self._require_strong(command.password, known)
         password_hash = await self._passwords.hash(command.password)
         async with self._database.transaction() as tx:
+            if known is None or not known.email_verified:  # before the account is locked, as a sign-in takes its own way in
+                await forget_linked(tx, proof.account_id)
             account = await self._spend(tx, token_hash, proof)
             if account.email is None or rules.folded(account.email) != rules.folded(proof.email):
                 raise BadMailToken
-            if not account.email_verified:
-                await store.drop_devices(tx, account.id)
             revoked = await self._set_password(
                 tx, account, password_hash, origin=origin, reason="password_reset", by_mail=True
             )

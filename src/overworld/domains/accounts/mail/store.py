@@ -166,11 +166,6 @@ async def set_email(tx: Tx, account_id: UUID, email: str, *, verified_at: dateti
     await tx.execute(_SET_EMAIL, account_id, email, rules.folded(email), verified_at)
 
 
-async def drop_devices(tx: Tx, account_id: UUID) -> None:
-    """Forgets every device that signs in to an account. One round trip."""
-    await tx.execute("DELETE FROM accounts.device WHERE account_id = $1", account_id)
-
-
 _FORGET_TOKENS = """
 DELETE FROM accounts.mail_token WHERE hash IN (
     SELECT hash FROM accounts.mail_token WHERE ends_at < $1 ORDER BY ends_at LIMIT $2 FOR UPDATE SKIP LOCKED

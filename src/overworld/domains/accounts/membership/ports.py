@@ -10,9 +10,14 @@ from uuid import UUID
 class Proofs(Protocol):
     """Which accounts elsewhere belong to whom, as the others have confirmed it."""
 
+    def can_prove(self, way: str) -> bool:
+        """Whether accounts of that kind can be linked here at all."""
+        ...
+
     async def linked(self, account_ids: Sequence[UUID], way: str) -> Sequence[str | None]:
         """The account elsewhere, by what its host names it for ever, of each account, (n,); None without one.
 
-        Two accounts never give the same. One round trip at most. Asked outside of transactions.
+        Only for what can be proved. Two accounts never give the same. One round trip at most. Asked outside of
+        transactions.
         """
         ...

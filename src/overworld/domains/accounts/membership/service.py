@@ -184,14 +184,14 @@ class Memberships:
             places = [i for i, one in enumerate(asked) if isinstance(one, Application) and one.club.rules.proof == way]
             wanting = [one for one in asked if isinstance(one, Application) and one.club.rules.proof == way]
             linked: list[str | None] = [None] * len(wanting)
-            if self._proofs is not None:
+            if self._proofs is not None and self._proofs.can_prove(way):
                 linked = list(await self._proofs.linked([one.account_id for one in wanting], way))
             for i, one, elsewhere in zip(places, wanting, linked, strict=True):
                 proved[i] = self._with_proof(one, way, elsewhere)
         return proved
 
     def _with_proof(self, one: Application, way: str, elsewhere: str | None) -> Application | Refusal:
-        if self._proofs is None:
+        if self._proofs is None or not self._proofs.can_prove(way):
             return ProofUnavailable(membership=one.club.name, proof=way)
         if elsewhere is None:
             return ProofMissing(membership=one.club.name, proof=way)

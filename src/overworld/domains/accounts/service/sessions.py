@@ -179,6 +179,19 @@ class Sessions:
         for revocation in revoked:
             self._revocations.add(revocation)
 
+    async def end_of_way(
+        self, tx: Tx, account_id: UUID, way: Way, *, but: UUID | None, at: datetime
+    ) -> Sequence[Revocation]:
+        """Ends the sessions that a way in opened, `but` one, in the caller's transaction.
+
+        Hand the result to `apply` once the transaction is committed. Two round trips at most.
+        """
+        ended = await store.revoke_way(tx, account_id, way, but=but, at=at)
+        revoked = [_revocation(account_id, session_id, at=at) for session_id in ended]
+        if revoked:
+            await self._outbox.append(tx, _events(revoked, "unlinked"), at=at)
+        return revoked
+
     async def forget_ended(self, *, rows_max: int) -> int:
         """Drops sessions a day after they ended by themselves, at most `rows_max`; gives how many. One transaction."""
         async with self._database.transaction() as tx:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from datetime import datetime
+from functools import partial
+from typing import Protocol
 from uuid import UUID
 
 from overworld.domains.accounts import rules, store
@@ -14,7 +16,7 @@ from overworld.domains.accounts.errors import BadCredentials, EmailTaken, Locked
 from overworld.domains.accounts.mail.queue import MailQueue
 from overworld.domains.accounts.mail.types import Kind
 from overworld.domains.accounts.messages import (
-    DeviceGrant,
+    Entered,
     Grant,
     LogIn,
     Register,
@@ -33,6 +35,14 @@ from overworld.kernel.refusals import Busy
 from overworld.platform.postgres import Database
 
 _NAMES_TRIED_MAX = 5
+
+
+class Claim(Protocol):
+    """Gives a proof of who somebody is to an account, unless it is another's already."""
+
+    async def __call__(self, tx: Tx, *, account_id: UUID, at: datetime) -> UUID:
+        """Whose the proof is: its owner's id, or `account_id` when it had none; then the caller makes that account."""
+        ...
 
 
 class SignIn:
@@ -121,26 +131,40 @@ class SignIn:
                 await store.renew_password_hash(tx, account_id, old=known.password_hash, new=renewed)
         return await self._sessions.grant(opened)
 
-    async def sign_in_device(self, command: SignInDevice, *, origin: Origin) -> DeviceGrant:
+    async def sign_in_device(self, command: SignInDevice, *, origin: Origin) -> Entered:
         """Signs in a device; its first sign-in makes the account. Twins of one new device make one account.
 
         Raises: BadUsername, TooManyRegistrations, BadCredentials when the device is dropped meanwhile, Busy.
         """
         wished = rules.username(command.username) if command.username is not None else None
-        device_hash = rules.secret_hash(command.device_id)
+        claim = partial(store.claim_device, device_hash=rules.secret_hash(command.device_id))
+        return await self.enter(claim, way=Way.DEVICE, wished=wished, origin=origin)
+
+    async def enter(self, claim: Claim, *, way: Way, wished: str | None, origin: Origin) -> Entered:
+        """Signs in whoever a proof belongs to; the first time makes an account, named as `wished` where that is free.
+
+        `claim` gives the proof to the account of an id unless it is somebody's already, and says whose it is. Raises:
+        TooManyRegistrations, Busy.
+        """
         new_id = self._ids()
         async with self._turns.turn(), self._database.transaction() as tx:
             at = self._clock.now()
-            owner_id = await store.claim_device(tx, device_hash, new_id, at)
+            owner_id = await claim(tx, account_id=new_id, at=at)
             if owner_id == new_id:
                 await self._lockout.count_new_device(origin.address)
-                account = await self._make_for_device(tx, new_id, wished, at)
-                opened = await self._open_new(tx, account, Way.DEVICE, origin, at)
+                account = await self._make_named(tx, new_id, wished, at)
+                opened = await self._open_new(tx, account, way, origin, at)
             else:
-                opened = await self._sessions.open(tx, owner_id, way=Way.DEVICE, origin=origin, at=at)
-                if await store.owner_of_device(tx, device_hash) != owner_id:
-                    raise BadCredentials  # it was dropped while this waited for the account
-        return DeviceGrant(await self._sessions.grant(opened), is_new=owner_id == new_id)
+                opened = await self._sessions.open(tx, owner_id, way=way, origin=origin, at=at)
+        return Entered(await self._sessions.grant(opened), is_new=owner_id == new_id)
+
+    async def refused(self, *, way: Way, reason: str, origin: Origin) -> None:
+        """Publishes that somebody was not let in whose account is not known."""
+        event = SignInRefused(
+            account_id=None, way=way, reason=reason, address=origin.address, user_agent=origin.user_agent
+        )
+        async with self._turns.turn(), self._database.transaction() as tx:
+            await self._outbox.append(tx, [event], at=self._clock.now())
 
     async def _renewed(self, command: LogIn, known: Credentials) -> str | None:
         """A new hash of a password that was just checked, when the kept one has the parameters of earlier settings."""
@@ -152,7 +176,7 @@ class SignIn:
         registered = UserRegistered.of(account, way)
         return await self._sessions.open(tx, account.id, way=way, origin=origin, at=at, before=[registered])
 
-    async def _make_for_device(self, tx: Tx, account_id: UUID, wished: str | None, at: datetime) -> Account:
+    async def _make_named(self, tx: Tx, account_id: UUID, wished: str | None, at: datetime) -> Account:
         did = rules.did_key(new_ed25519_public_key())
         for name in self._names(wished):
             new = NewAccount(id=account_id, username=name, did=did, created_at=at)
