@@ -95,6 +95,13 @@ class TokenRevoked(Refusal):
     status = 401
 
 
+class SecondFactorNeeded(Refusal):
+    """Prove your second factor in this session first."""
+
+    code = "accounts.second_factor_needed"
+    status = 403
+
+
 class NoSuchSession(Refusal):
     """You have no such session.
 

@@ -34,7 +34,7 @@ from overworld.domains.accounts.messages import (
     SignInDevice,
 )
 from overworld.domains.accounts.service import Profiles, Sessions, SignIn
-from overworld.domains.accounts.types import USER_AGENT_LENGTH_MAX, Origin
+from overworld.domains.accounts.types import Origin
 from overworld.kernel.identity import Scope
 from overworld.platform.http import UNCHANGED, Caller, Page, etag_reply, needs, open_to_all
 
@@ -117,4 +117,4 @@ def _public_keys(jwks: Callable[[], Jwks]) -> HTTPRouteHandler:
 
 
 def _origin(caller: Caller) -> Origin:
-    return Origin(caller.address, caller.user_agent[:USER_AGENT_LENGTH_MAX].replace("\x00", ""))
+    return Origin.of(caller.address, caller.user_agent)

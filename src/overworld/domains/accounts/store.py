@@ -29,7 +29,8 @@ from overworld.kernel.ports import Tx
 
 _ACCOUNT = """id, username, email, role, did, wallet_address, settings, security_version, created_at,
     ARRAY(SELECT club FROM accounts.membership WHERE account_id = account.id ORDER BY club) AS clubs,
-    ARRAY(SELECT ends_at FROM accounts.membership WHERE account_id = account.id ORDER BY club) AS club_ends"""
+    ARRAY(SELECT ends_at FROM accounts.membership WHERE account_id = account.id ORDER BY club) AS club_ends,
+    EXISTS(SELECT FROM accounts.totp WHERE account_id = account.id AND confirmed_at IS NOT NULL) AS has_totp"""
 
 _INSERT_ACCOUNT = f"""
 INSERT INTO accounts.account (id, username, username_folded, email, email_folded, password_hash, did, created_at)
@@ -144,8 +145,10 @@ async def renew_password_hash(tx: Tx, account_id: UUID, *, old: str, new: str) -
 
 _INSERT_SESSION = """
 WITH made AS (
-    INSERT INTO accounts.session (id, account_id, way, address, user_agent, created_at, used_at, ends_at)
-    VALUES ($1, $2, $3, $4, $5, $6, $6, $7)
+    INSERT INTO accounts.session (
+        id, account_id, way, address, user_agent, created_at, used_at, ends_at, second_factor_at
+    )
+    VALUES ($1, $2, $3, $4, $5, $6, $6, $7, $9)
 )
 INSERT INTO accounts.refresh_token (hash, session_id, made_at) VALUES ($8, $1, $6)"""
 
@@ -177,13 +180,14 @@ async def open_session(tx: Tx, session: Session, *, token_hash: bytes, sessions_
         session.created_at,
         session.ends_at,
         token_hash,
+        session.second_factor_at,
     )
     rows = await tx.fetch(_SURPLUS, session.account_id, session.created_at, sessions_max)
     return [row["id"] for row in rows]
 
 
 _LOCK_SESSION = """
-SELECT id, account_id, way, address, user_agent, created_at, used_at, ends_at, revoked_at
+SELECT id, account_id, way, address, user_agent, created_at, used_at, ends_at, revoked_at, second_factor_at
 FROM accounts.session
 WHERE id = (SELECT session_id FROM accounts.refresh_token WHERE hash = $1)
 FOR NO KEY UPDATE"""
@@ -273,8 +277,17 @@ async def revoke_all(tx: Tx, account_id: UUID, *, at: datetime) -> int | None:
     return version
 
 
+_PROVED_AT = "SELECT second_factor_at FROM accounts.session WHERE id = $2 AND account_id = $1"
+
+
+async def proved_at(tx: Tx, account_id: UUID, session_id: UUID) -> datetime | None:
+    """When a second factor was last proved in a session of an account. One round trip."""
+    at: datetime | None = await tx.fetchval(_PROVED_AT, account_id, session_id)
+    return at
+
+
 _RUNNING = """
-SELECT id, account_id, way, address, user_agent, created_at, used_at, ends_at, revoked_at
+SELECT id, account_id, way, address, user_agent, created_at, used_at, ends_at, revoked_at, second_factor_at
 FROM accounts.session
 WHERE account_id = $1 AND revoked_at IS NULL AND ends_at > $2
 ORDER BY used_at DESC, id DESC"""
@@ -359,6 +372,7 @@ def _account(row: Any) -> Account:
         security_version=row["security_version"],
         created_at=row["created_at"],
         memberships=tuple(map(Membership, row["clubs"], row["club_ends"])),
+        has_second_factor=row["has_totp"],
     )
 
 
@@ -373,4 +387,5 @@ def _session(row: Any) -> Session:
         used_at=row["used_at"],
         ends_at=row["ends_at"],
         revoked_at=row["revoked_at"],
+        second_factor_at=row["second_factor_at"],
     )

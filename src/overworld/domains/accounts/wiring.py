@@ -15,6 +15,8 @@ from overworld.domains.accounts.crypto.passwords import Passwords
 from overworld.domains.accounts.crypto.revocations import Revocations
 from overworld.domains.accounts.crypto.tokens import TokenSigner, Verifier
 from overworld.domains.accounts.membership.clubs import Clubs
+from overworld.domains.accounts.passkeys.routes import routes as passkey_routes
+from overworld.domains.accounts.passkeys.service import Passkeys
 from overworld.domains.accounts.ports import Progress
 from overworld.domains.accounts.routes import routes
 from overworld.domains.accounts.service import Directory, Profiles, Sessions, SignIn, SigningKeys
@@ -50,6 +52,7 @@ class Accounts:
         sessions: Sessions,
         profiles: Profiles,
         directory: Directory,
+        passkeys: Passkeys,
         keys: SigningKeys,
         revocations: Revocations,
         passwords: Passwords,
@@ -58,10 +61,12 @@ class Accounts:
         self.sessions = sessions
         self.profiles = profiles
         self.directory = directory
+        self.passkeys = passkeys
         self.verifier = Verifier(ring=keys.ring, revocations=revocations, clock=clock, settings=settings)
-        self.routes: list[HTTPRouteHandler] = routes(
-            sign_in=sign_in, sessions=sessions, profiles=profiles, jwks=lambda: keys.ring.jwks
-        )
+        self.routes: list[HTTPRouteHandler] = [
+            *routes(sign_in=sign_in, sessions=sessions, profiles=profiles, jwks=lambda: keys.ring.jwks),
+            *passkey_routes(passkeys),
+        ]
         self.on_events: Callable[[Sequence[Envelope]], Awaitable[None]] = revocation_tail(revocations)
         self._database = database
         self._clock = clock
@@ -121,6 +126,7 @@ def build(
         revocations=revocations,
         random=random,
     )
+    turns = Turns(at_once=settings.sign_ins_at_once, waiting_max=settings.sign_ins_waiting_max)
     sign_in = SignIn(
         database=database,
         clock=clock,
@@ -129,7 +135,17 @@ def build(
         sessions=sessions,
         passwords=passwords,
         lockout=Lockout(limiter=limiter, enabled=limits_enabled, settings=settings),
-        turns=Turns(at_once=settings.sign_ins_at_once, waiting_max=settings.sign_ins_waiting_max),
+        turns=turns,
+        random=random,
+    )
+    passkeys = Passkeys(
+        database=database,
+        clock=clock,
+        ids=ids,
+        outbox=outbox,
+        sessions=sessions,
+        turns=turns,
+        settings=settings,
         random=random,
     )
     return Accounts(
@@ -140,6 +156,7 @@ def build(
         sessions=sessions,
         profiles=profiles,
         directory=Directory(database=database),
+        passkeys=passkeys,
         keys=keys,
         revocations=revocations,
         passwords=passwords,
