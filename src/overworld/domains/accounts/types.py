@@ -37,6 +37,7 @@ class Way(StrEnum):
     PASSWORD = "password"  # noqa: S105 - the name of a way, not a secret
     DEVICE = "device"
     PASSKEY = "passkey"
+    CODE = "code"
 
 
 class TokenState(StrEnum):

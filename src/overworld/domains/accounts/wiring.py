@@ -8,8 +8,10 @@ from datetime import timedelta
 from pathlib import Path
 
 from litestar.handlers import HTTPRouteHandler
+from msgspec import Struct
 
 from overworld.domains.accounts import store
+from overworld.domains.accounts.audit.trail import Trail
 from overworld.domains.accounts.consumers import revocation_tail
 from overworld.domains.accounts.crypto.passwords import Passwords
 from overworld.domains.accounts.crypto.revocations import Revocations
@@ -19,6 +21,8 @@ from overworld.domains.accounts.passkeys.routes import routes as passkey_routes
 from overworld.domains.accounts.passkeys.service import Passkeys
 from overworld.domains.accounts.ports import Progress
 from overworld.domains.accounts.routes import routes
+from overworld.domains.accounts.second_factor.routes import routes as second_factor_routes
+from overworld.domains.accounts.second_factor.service import SecondFactors
 from overworld.domains.accounts.service import Directory, Profiles, Sessions, SignIn, SigningKeys
 from overworld.domains.accounts.service.lockout import Lockout
 from overworld.domains.accounts.service.turns import Turns
@@ -53,6 +57,7 @@ class Accounts:
         profiles: Profiles,
         directory: Directory,
         passkeys: Passkeys,
+        second_factors: SecondFactors,
         keys: SigningKeys,
         revocations: Revocations,
         passwords: Passwords,
@@ -62,10 +67,12 @@ class Accounts:
         self.profiles = profiles
         self.directory = directory
         self.passkeys = passkeys
+        self.second_factors = second_factors
         self.verifier = Verifier(ring=keys.ring, revocations=revocations, clock=clock, settings=settings)
         self.routes: list[HTTPRouteHandler] = [
             *routes(sign_in=sign_in, sessions=sessions, profiles=profiles, jwks=lambda: keys.ring.jwks),
             *passkey_routes(passkeys),
+            *second_factor_routes(second_factors),
         ]
         self.on_events: Callable[[Sequence[Envelope]], Awaitable[None]] = revocation_tail(revocations)
         self._database = database
@@ -89,6 +96,21 @@ class Accounts:
         """Lets the passwords that are being hashed finish and drops those that wait."""
         await self._keys.close()
         self._passwords.close()
+
+
+class _Ground(Struct, frozen=True, kw_only=True):
+    """What the ways in stand on."""
+
+    database: Database
+    clock: Clock
+    ids: IdSource
+    outbox: Outbox
+    limiter: Limiter
+    limits_enabled: bool
+    settings: AccountsSettings
+    random: Callable[[int], bytes]
+    sessions: Sessions
+    turns: Turns
 
 
 def build(
@@ -126,40 +148,72 @@ def build(
         revocations=revocations,
         random=random,
     )
-    turns = Turns(at_once=settings.sign_ins_at_once, waiting_max=settings.sign_ins_waiting_max)
-    sign_in = SignIn(
+    ground = _Ground(
         database=database,
         clock=clock,
         ids=ids,
         outbox=outbox,
-        sessions=sessions,
-        passwords=passwords,
-        lockout=Lockout(limiter=limiter, enabled=limits_enabled, settings=settings),
-        turns=turns,
-        random=random,
-    )
-    passkeys = Passkeys(
-        database=database,
-        clock=clock,
-        ids=ids,
-        outbox=outbox,
-        sessions=sessions,
-        turns=turns,
+        limiter=limiter,
+        limits_enabled=limits_enabled,
         settings=settings,
         random=random,
+        sessions=sessions,
+        turns=Turns(at_once=settings.sign_ins_at_once, waiting_max=settings.sign_ins_waiting_max),
     )
     return Accounts(
         database=database,
         clock=clock,
         settings=settings,
-        sign_in=sign_in,
+        sign_in=_sign_in(ground, passwords),
         sessions=sessions,
         profiles=profiles,
         directory=Directory(database=database),
-        passkeys=passkeys,
+        passkeys=_passkeys(ground),
+        second_factors=_second_factors(ground),
         keys=keys,
         revocations=revocations,
         passwords=passwords,
+    )
+
+
+def _sign_in(ground: _Ground, passwords: Passwords) -> SignIn:
+    return SignIn(
+        database=ground.database,
+        clock=ground.clock,
+        ids=ground.ids,
+        outbox=ground.outbox,
+        sessions=ground.sessions,
+        passwords=passwords,
+        lockout=Lockout(limiter=ground.limiter, enabled=ground.limits_enabled, settings=ground.settings),
+        turns=ground.turns,
+        random=ground.random,
+    )
+
+
+def _passkeys(ground: _Ground) -> Passkeys:
+    return Passkeys(
+        database=ground.database,
+        clock=ground.clock,
+        ids=ground.ids,
+        outbox=ground.outbox,
+        sessions=ground.sessions,
+        turns=ground.turns,
+        settings=ground.settings,
+        random=ground.random,
+    )
+
+
+def _second_factors(ground: _Ground) -> SecondFactors:
+    return SecondFactors(
+        database=ground.database,
+        clock=ground.clock,
+        outbox=ground.outbox,
+        audit=Trail(clock=ground.clock, ids=ground.ids),
+        limiter=ground.limiter,
+        limits_enabled=ground.limits_enabled,
+        sessions=ground.sessions,
+        settings=ground.settings,
+        random=ground.random,
     )
 
 

@@ -122,6 +122,8 @@ class Authenticators:
         except Exception as error:  # the parsers below raise whatever hostile bytes make them stumble over
             raise BadPasskey(reason=str(error)) from error
         return Signed(
+            passkey_id=passkey.id,
+            account_id=passkey.account_id,
             sign_count=verified.new_sign_count,
             is_synced=verified.credential_device_type is CredentialDeviceType.MULTI_DEVICE,
             is_user_verified=verified.user_verified,

@@ -102,7 +102,7 @@ class Begun(Secretive, frozen=True, kw_only=True):
 
 
 class PasskeySeen(Struct, frozen=True, kw_only=True):
-    """A passkey as its owner reads it; `synced` ones have a copy elsewhere, as with an account of the device's maker."""
+    """A passkey as its owner reads it; `synced` ones have a copy elsewhere."""
 
     id: UUID
     name: str

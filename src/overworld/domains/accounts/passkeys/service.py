@@ -25,7 +25,7 @@ from overworld.domains.accounts.passkeys.errors import (
     TooManyPasskeys,
 )
 from overworld.domains.accounts.passkeys.messages import AddPasskey, Begun, PasskeySeen, SignInPasskey
-from overworld.domains.accounts.passkeys.types import Ceremony, Passkey
+from overworld.domains.accounts.passkeys.types import Ceremony, Passkey, Signed
 from overworld.domains.accounts.service.sessions import Opened, Sessions
 from overworld.domains.accounts.service.turns import Turns
 from overworld.domains.accounts.types import AccountsSettings, Origin, Way
@@ -166,18 +166,22 @@ class Passkeys:
         passkey: Passkey | None = None
         try:
             passkey = await store.lock(tx, credential_id(command.credential))
-            if passkey is None:
-                raise BadPasskey(reason="unknown")
-            signed = self._authenticators.signed(command.credential, passkey, challenge=ceremony.challenge)
-            if not rules.has_count_grown(passkey.sign_count, signed.sign_count):
-                raise BadPasskey(reason=_COPIED)
+            signed = self._judged(command, passkey, ceremony)
         except BadPasskey as refusal:
             await self._tell(tx, passkey, refusal, origin=origin, at=at)
             return _Refused(refusal)
-        await store.mark_used(tx, passkey.id, sign_count=signed.sign_count, is_synced=signed.is_synced, at=at)
+        await store.mark_used(tx, signed, at=at)
         return await self._sessions.open(
-            tx, passkey.account_id, way=Way.PASSKEY, origin=origin, at=at, is_proved=signed.is_user_verified
+            tx, signed.account_id, way=Way.PASSKEY, origin=origin, at=at, is_proved=signed.is_user_verified
         )
+
+    def _judged(self, command: SignInPasskey, passkey: Passkey | None, ceremony: Ceremony) -> Signed:
+        if passkey is None:
+            raise BadPasskey(reason="unknown")
+        signed = self._authenticators.signed(command.credential, passkey, challenge=ceremony.challenge)
+        if not rules.has_count_grown(passkey.sign_count, signed.sign_count):
+            raise BadPasskey(reason=_COPIED)
+        return signed
 
     async def _tell(
         self, tx: Tx, passkey: Passkey | None, refusal: BadPasskey, *, origin: Origin, at: datetime

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from overworld.domains.accounts.passkeys.types import Ceremony, Passkey
+from overworld.domains.accounts.passkeys.types import Ceremony, Passkey, Signed
 from overworld.kernel.ports import Tx
 
 _FORGOTTEN_AT_ONCE = 8
@@ -116,9 +116,9 @@ async def insert(tx: Tx, passkey: Passkey) -> bool:
 _USED = "UPDATE accounts.passkey SET sign_count = $2, is_synced = $3, used_at = $4 WHERE id = $1"
 
 
-async def mark_used(tx: Tx, passkey_id: UUID, *, sign_count: int, is_synced: bool, at: datetime) -> None:
+async def mark_used(tx: Tx, signed: Signed, *, at: datetime) -> None:
     """Notes a use of a passkey; the caller holds its lock. One round trip."""
-    await tx.execute(_USED, passkey_id, sign_count, is_synced, at)
+    await tx.execute(_USED, signed.passkey_id, signed.sign_count, signed.is_synced, at)
 
 
 _DELETE = "DELETE FROM accounts.passkey WHERE id = $2 AND account_id = $1 RETURNING id"

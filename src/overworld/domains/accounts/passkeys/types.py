@@ -45,8 +45,10 @@ class Made(Struct, frozen=True, kw_only=True):
 
 
 class Signed(Struct, frozen=True, kw_only=True):
-    """What an authenticator answered that signed: its count, and whether it checked who uses it."""
+    """What an authenticator answered that signed: by which passkey, its count, and whether it checked who uses it."""
 
+    passkey_id: UUID
+    account_id: UUID
     sign_count: int
     is_synced: bool
     is_user_verified: bool
