@@ -115,8 +115,13 @@ WEBHOOK = {
     "description": "a shop",
     "active": False,
 }
+CREDENTIAL = {"id": "AAAA", "rawId": "AAAA", "type": "public-key"}
+MADE = CREDENTIAL | {"response": {"clientDataJSON": "e30", "attestationObject": "oA", "transports": ["internal"]}}
+SIGNED = CREDENTIAL | {
+    "response": {"clientDataJSON": "e30", "authenticatorData": "AA", "signature": "AA", "userHandle": "AA"}
+}
 LISTS = {"players", "fence_ids"}
-NEEDED = {"email", "password", "device_id", "refresh_token", "lat", "accuracy_m", "timestamp", "to", "amount"}
+NEEDED = {"email", "password", "device_id", "refresh_token", "lat", "accuracy_m", "timestamp", "to", "amount", "code"}
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND")
 
 
@@ -213,6 +218,15 @@ def example(path: str) -> dict[str, Any]:
         "/v1/auth/device": {"device_id": f"device-{name}", "username": name},
         "/v1/auth/refresh": {"refresh_token": "x" * 43},
         "/v1/auth/logout": {"all": False},
+        "/v1/auth/passkey/register/begin": {},
+        "/v1/auth/passkey/register/finish": {"ceremony": "x" * 43, "credential": MADE, "name": "Phone"},
+        "/v1/auth/passkey/login/begin": {},
+        "/v1/auth/passkey/login/finish": {"ceremony": "x" * 43, "credential": SIGNED},
+        "/v1/auth/totp": {},
+        "/v1/auth/totp/confirm": {"code": "123456"},
+        "/v1/auth/totp/verify": {"code": "123456"},
+        "/v1/auth/totp/recovery": {"code": "123456"},
+        "/v1/auth/totp/remove": {"code": "123456"},
         "/v1/location/update": fix | {"altitude_m": 300, "speed_m_s": 1, "heading_deg": 90},
         "/v1/location/visibility": {"visible": True},
         "/v1/users/me/standing/appeal": {"text": "I ride a train to work"},
