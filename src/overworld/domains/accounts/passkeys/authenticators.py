@@ -33,6 +33,7 @@ from overworld.domains.accounts.types import Account, AccountsSettings
 _FORMATS = (AttestationFormat.NONE, AttestationFormat.PACKED)
 _TRANSPORTS = {transport.value: transport for transport in AuthenticatorTransport}
 _CREDENTIAL_ID_BYTES_MAX = 1023
+_REASON_LENGTH_MAX = 200
 
 
 class Authenticators:
@@ -91,7 +92,7 @@ class Authenticators:
                 require_user_verification=self._is_verification_required,
             )
         except Exception as error:  # the parsers below raise whatever hostile bytes make them stumble over
-            raise PasskeyRefused(reason=str(error)) from error
+            raise PasskeyRefused(reason=str(error)[:_REASON_LENGTH_MAX]) from error
         if len(verified.credential_id) > _CREDENTIAL_ID_BYTES_MAX:
             raise PasskeyRefused(reason="the credential's id is too long")
         return Made(
@@ -120,7 +121,7 @@ class Authenticators:
                 require_user_verification=self._is_verification_required,
             )
         except Exception as error:  # the parsers below raise whatever hostile bytes make them stumble over
-            raise BadPasskey(reason=str(error)) from error
+            raise BadPasskey(reason=str(error)[:_REASON_LENGTH_MAX]) from error
         return Signed(
             passkey_id=passkey.id,
             account_id=passkey.account_id,
