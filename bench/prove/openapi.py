@@ -63,9 +63,20 @@ STAFF_ONLY = frozenset(
     ]
 )
 # Bodies that are the same every time.
+_CREDENTIAL = {"id": "AAAA", "rawId": "AAAA", "type": "public-key"}
 PLAIN: dict[str, dict[str, Any]] = {
     "/v1/location/visibility": {"visible": True},
     "/v1/location/home": LJUBLJANA | {"radius_m": 200},
+    "/v1/auth/passkey/register/finish": {
+        "ceremony": "x",
+        "credential": _CREDENTIAL | {"response": {"clientDataJSON": "e30", "attestationObject": "oA"}},
+    },
+    "/v1/auth/passkey/login/finish": {
+        "ceremony": "x",
+        "credential": _CREDENTIAL
+        | {"response": {"clientDataJSON": "e30", "authenticatorData": "AA", "signature": "AA"}},
+    },
+    **{f"/v1/auth/totp/{what}": {"code": "123456"} for what in ("confirm", "verify", "recovery", "remove")},
 }
 # To a schema 2.0 is an integer; bodies are decoded strictly, and a client that writes 2.0 does not mean a count.
 INTEGRAL = re.compile(r"Expected `int( \| null)?`, got `float`")

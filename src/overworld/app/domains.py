@@ -334,6 +334,7 @@ def _external(platform: Platform, accounts: Accounts) -> ExternalParts:
         outbox=platform.outbox,
         accounts=accounts,
         settings=platform.settings.sign_in,
+        others=[accounts.passkeys],
     )
 
 

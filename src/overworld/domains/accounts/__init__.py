@@ -2,9 +2,10 @@
 
 Owns the schema `accounts`: `account` (name, credentials, role, security version), `device` (hashed ids that sign in),
 `session` (one signed-in client each), `refresh_token` (hashes only) and `signing_key`; in its room `membership`, `club`
-and `membership` (who has which number in which club); in its room `external`, `external` (accounts elsewhere) and
-`external_flow` (visits to their providers). It never decides what a player is worth: level and experience are
-asked for through a port.
+and `membership` (who has which number in which club); in `external`, `external` (accounts elsewhere) and
+`external_flow` (visits to their providers); in `passkeys`, `passkey` (public keys) and `passkey_ceremony`; in
+`second_factor`, `totp` (sealed secrets of apps that make codes) and `recovery_code` (hashes only). It never decides
+what a player is worth: level and experience are asked for through a port.
 
 Invariants: folded usernames and e-mail addresses are unique; a device has one account; at most one signing key is
 active; a session has one live refresh token, or two after a lost reply; no secret is stored, logged or shown in a repr

@@ -106,6 +106,13 @@ class TokenRevoked(Refusal):
     status = 401
 
 
+class SecondFactorNeeded(Refusal):
+    """Prove your second factor in this session first."""
+
+    code = "accounts.second_factor_needed"
+    status = 403
+
+
 class NoSuchSession(Refusal):
     """You have no such session.
 
@@ -115,3 +122,11 @@ class NoSuchSession(Refusal):
     code = "accounts.no_such_session"
     status = 404
     public = ("session_id",)
+
+
+class LastWay(Refusal):
+    """This is your only way in: link another one first."""
+
+    code = "accounts.last_way"
+    status = 409
+    public = ("way",)

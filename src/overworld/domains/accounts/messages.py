@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Annotated, Any, ClassVar, Literal
 from uuid import UUID
 
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from overworld.domains.accounts.types import (
     EMAIL_LENGTH_MAX,
@@ -84,13 +84,17 @@ class Me(User, frozen=True, kw_only=True):
 
 
 class Grant(Secretive, frozen=True, kw_only=True):
-    """What a sign-in gives: both tokens, seconds until the access token is over, and who signed in."""
+    """What a sign-in gives: both tokens, seconds until the access token is over, and who signed in.
+
+    Where `second_factor` is there, the token has what players have; staff prove theirs to get the rest.
+    """
 
     access_token: str
     refresh_token: str
     expires_in: int
     user: User
     token_type: Literal["Bearer"] = "Bearer"  # noqa: S105 - the type's name, RFC 6750
+    second_factor: Literal["needed"] | UnsetType = UNSET
 
 
 class Entered(Struct, frozen=True):

@@ -35,7 +35,7 @@ from overworld.domains.accounts.messages import (
     SignInDevice,
 )
 from overworld.domains.accounts.service import Profiles, Sessions, SignIn
-from overworld.domains.accounts.types import USER_AGENT_LENGTH_MAX, Origin
+from overworld.domains.accounts.types import Origin
 from overworld.kernel.identity import Scope
 from overworld.platform.http import UNCHANGED, Caller, Page, etag_reply, needs, open_to_all
 
@@ -120,4 +120,4 @@ def _public_keys(jwks: Callable[[], Jwks]) -> HTTPRouteHandler:
 
 def origin_of(caller: Caller) -> Origin:
     """Where a command came from, as sessions and events keep it."""
-    return Origin(caller.address, caller.user_agent[:USER_AGENT_LENGTH_MAX].replace("\x00", ""))
+    return Origin.of(caller.address, caller.user_agent)

@@ -15,6 +15,7 @@ from overworld.domains.accounts.types import (
     EMAIL_LENGTH_MAX,
     USERNAME_LENGTH_MAX,
     USERNAME_LENGTH_MIN,
+    Account,
     RefreshMove,
     RefreshToken,
     Role,
@@ -77,6 +78,37 @@ _SCOPES: Mapping[Role, frozenset[str]] = MappingProxyType(
 def scopes_of(role: Role) -> frozenset[str]:
     """What accounts of a role may do. `world.replay` belongs to no role: only the developer key gives it."""
     return _SCOPES[role]
+
+
+def is_staff(role: Role) -> bool:
+    """Whether accounts of a role may be asked for a second factor: everybody's but players'."""
+    return role is not Role.PLAYER
+
+
+def needs_second_factor(account: Account, *, required: bool) -> bool:
+    """Whether a session of this account is held back until it proves a second factor.
+
+    Who has set one up is asked for it; with `required` all staff are.
+    """
+    return is_staff(account.role) and (required or account.has_second_factor)
+
+
+def held_back(scopes: frozenset[str]) -> frozenset[str]:
+    """What is left of scopes without a second factor: those that players have too, so new ones are held back."""
+    return scopes & _PLAYER
+
+
+def is_proof_fresh(proved_at: datetime | None, *, now: datetime, life_s: int) -> bool:
+    """Whether a second factor was proved so lately that it still counts."""
+    return proved_at is not None and now < proved_at + timedelta(seconds=life_s)
+
+
+def has_count_grown(known: int, given: int) -> bool:
+    """Whether an authenticator's count shows no copy: it grew, or the authenticator does not count.
+
+    Source: Web Authentication level 2, section 7.2, step 21.
+    """
+    return given > known or known == given == 0
 
 
 def folded(text: str) -> str:

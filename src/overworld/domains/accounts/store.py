@@ -31,7 +31,8 @@ _ACCOUNT = """id, username, email, role, did, settings, security_version, create
     email_verified_at IS NOT NULL AS email_verified,
     (SELECT subject FROM accounts.external WHERE account_id = account.id AND issuer = 'eip155') AS wallet_address,
     ARRAY(SELECT club FROM accounts.membership WHERE account_id = account.id ORDER BY club) AS clubs,
-    ARRAY(SELECT ends_at FROM accounts.membership WHERE account_id = account.id ORDER BY club) AS club_ends"""
+    ARRAY(SELECT ends_at FROM accounts.membership WHERE account_id = account.id ORDER BY club) AS club_ends,
+    EXISTS(SELECT FROM accounts.totp WHERE account_id = account.id AND confirmed_at IS NOT NULL) AS has_totp"""
 
 _INSERT_ACCOUNT = f"""
 INSERT INTO accounts.account (id, username, username_folded, email, email_folded, password_hash, did, created_at)
@@ -156,8 +157,10 @@ async def renew_password_hash(tx: Tx, account_id: UUID, *, old: str, new: str) -
 
 _INSERT_SESSION = """
 WITH made AS (
-    INSERT INTO accounts.session (id, account_id, way, address, user_agent, created_at, used_at, ends_at)
-    VALUES ($1, $2, $3, $4, $5, $6, $6, $7)
+    INSERT INTO accounts.session (
+        id, account_id, way, address, user_agent, created_at, used_at, ends_at, second_factor_at
+    )
+    VALUES ($1, $2, $3, $4, $5, $6, $6, $7, $9)
 )
 INSERT INTO accounts.refresh_token (hash, session_id, made_at) VALUES ($8, $1, $6)"""
 
@@ -189,13 +192,14 @@ async def open_session(tx: Tx, session: Session, *, token_hash: bytes, sessions_
         session.created_at,
         session.ends_at,
         token_hash,
+        session.second_factor_at,
     )
     rows = await tx.fetch(_SURPLUS, session.account_id, session.created_at, sessions_max)
     return [row["id"] for row in rows]
 
 
 _LOCK_SESSION = """
-SELECT id, account_id, way, address, user_agent, created_at, used_at, ends_at, revoked_at
+SELECT id, account_id, way, address, user_agent, created_at, used_at, ends_at, revoked_at, second_factor_at
 FROM accounts.session
 WHERE id = (SELECT session_id FROM accounts.refresh_token WHERE hash = $1)
 FOR NO KEY UPDATE"""
@@ -297,8 +301,17 @@ async def revoke_way(tx: Tx, account_id: UUID, way: Way, *, but: UUID | None, at
     return [row["id"] for row in await tx.fetch(_REVOKE_WAY, account_id, way, but, at)]
 
 
+_PROVED_AT = "SELECT second_factor_at FROM accounts.session WHERE id = $2 AND account_id = $1"
+
+
+async def proved_at(tx: Tx, account_id: UUID, session_id: UUID) -> datetime | None:
+    """When a second factor was last proved in a session of an account. One round trip."""
+    at: datetime | None = await tx.fetchval(_PROVED_AT, account_id, session_id)
+    return at
+
+
 _RUNNING = """
-SELECT id, account_id, way, address, user_agent, created_at, used_at, ends_at, revoked_at
+SELECT id, account_id, way, address, user_agent, created_at, used_at, ends_at, revoked_at, second_factor_at
 FROM accounts.session
 WHERE account_id = $1 AND revoked_at IS NULL AND ends_at > $2
 ORDER BY used_at DESC, id DESC"""
@@ -384,6 +397,7 @@ def _account(row: Any) -> Account:
         created_at=row["created_at"],
         memberships=tuple(map(Membership, row["clubs"], row["club_ends"])),
         email_verified=row["email_verified"],
+        has_second_factor=row["has_totp"],
     )
 
 
@@ -398,4 +412,5 @@ def _session(row: Any) -> Session:
         used_at=row["used_at"],
         ends_at=row["ends_at"],
         revoked_at=row["revoked_at"],
+        second_factor_at=row["second_factor_at"],
     )

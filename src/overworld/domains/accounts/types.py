@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from msgspec import Meta, Struct
 
+from overworld.domains.accounts.passkeys.origins import origin_fault
 from overworld.kernel.secretive import Secretive
 
 USERNAME_LENGTH_MIN = 3
@@ -37,6 +38,8 @@ class Way(StrEnum):
     DEVICE = "device"
     EXTERNAL = "external"
     WALLET = "wallet"
+    PASSKEY = "passkey"
+    CODE = "code"
 
 
 class TokenState(StrEnum):
@@ -69,6 +72,11 @@ class Origin(Struct, frozen=True):
     address: str
     user_agent: str = ""
 
+    @classmethod
+    def of(cls, address: str, user_agent: str) -> Origin:
+        """The origin of a call, its texts as the database takes them."""
+        return cls(address, user_agent[:USER_AGENT_LENGTH_MAX].replace("\x00", ""))
+
 
 class Membership(Struct, frozen=True):
     """A club that an account has a number in, and until when; None does not end."""
@@ -84,7 +92,8 @@ class Membership(Struct, frozen=True):
 class Account(Struct, frozen=True, kw_only=True):
     """An account without its credentials. Tokens that carry a smaller `security_version` are void.
 
-    `memberships` are all that it ever had; `email_verified` says that its owner has read mail there.
+    `memberships` are all that it ever had; `email_verified` says that its owner has read mail there. With a second
+    factor its staff prove more than one thing about themselves.
     """
 
     id: UUID
@@ -98,6 +107,7 @@ class Account(Struct, frozen=True, kw_only=True):
     created_at: datetime
     memberships: tuple[Membership, ...] = ()
     email_verified: bool = False
+    has_second_factor: bool = False
 
 
 class NewAccount(Secretive, frozen=True, kw_only=True):
@@ -119,7 +129,10 @@ class Credentials(Secretive, frozen=True):
 
 
 class Session(Struct, frozen=True, kw_only=True):
-    """One signed-in client: the family of refresh tokens that follow from one sign-in."""
+    """One signed-in client: the family of refresh tokens that follow from one sign-in.
+
+    `second_factor_at` is when its owner last proved a second factor in it.
+    """
 
     id: UUID
     account_id: UUID
@@ -130,6 +143,7 @@ class Session(Struct, frozen=True, kw_only=True):
     used_at: datetime
     ends_at: datetime
     revoked_at: datetime | None = None
+    second_factor_at: datetime | None = None
 
 
 class RefreshToken(Struct, frozen=True):
@@ -177,7 +191,7 @@ class AccountsSettings(Secretive, frozen=True, kw_only=True, forbid_unknown_fiel
         str,
         Meta(
             max_length=1_024,
-            description="Encrypts the signing keys in the database; empty: they are kept as they are.",
+            description="Encrypts the signing keys and the secrets of second factors in the database; empty: none is.",
             extra={"secret": True},
         ),
     ] = ""
@@ -244,3 +258,44 @@ class AccountsSettings(Secretive, frozen=True, kw_only=True, forbid_unknown_fiel
     mails_waiting_max: Annotated[
         int, Meta(ge=1, le=1_000_000, description="Mails that may wait to be sent; one more is refused.")
     ] = 10_000
+    passkey_rp_id: Annotated[
+        str,
+        Meta(
+            pattern=r"^[a-z0-9.-]{1,253}$",
+            description="Domain that passkeys are made for; changing it makes every passkey useless.",
+        ),
+    ] = "localhost"
+    passkey_rp_name: Annotated[
+        str, Meta(min_length=1, max_length=64, description="What authenticators call this server.")
+    ] = "Overworld"
+    passkey_origins: Annotated[
+        tuple[str, ...],
+        Meta(
+            min_length=1,
+            max_length=32,
+            description="Pages that may use passkeys, as https://play.example; apps as android:apk-key-hash:DIGEST.",
+        ),
+    ] = ("http://localhost:7400",)
+    passkey_user_verification: Annotated[
+        Literal["required", "preferred", "discouraged"],
+        Meta(description="Whether authenticators check who uses them, by a finger, a face or a number."),
+    ] = "required"
+    passkey_ceremony_s: Annotated[
+        int, Meta(ge=30, le=3_600, description="How long making or using a passkey may take.")
+    ] = 300
+    passkeys_max: Annotated[int, Meta(ge=1, le=100, description="Passkeys of one account.")] = 20
+    second_factor_required: Annotated[
+        bool, Meta(description="Staff get what only staff may do after proving a second factor alone.")
+    ] = False
+    second_factor_s: Annotated[
+        int, Meta(ge=300, le=31_536_000, description="How long a session of staff goes on after it proved one.")
+    ] = 43_200
+    code_failures_max: Annotated[
+        int, Meta(ge=1, le=1_000, description="Wrong codes of one account within `code_window_s`.")
+    ] = 5
+    code_window_s: Annotated[int, Meta(ge=1, le=86_400, description="See `code_failures_max`.")] = 900
+
+    def __post_init__(self) -> None:
+        for origin in self.passkey_origins:
+            if fault := origin_fault(origin, self.passkey_rp_id):
+                raise ValueError(f"passkey_origins: {origin!r} {fault}")

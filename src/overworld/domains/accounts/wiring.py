@@ -10,6 +10,7 @@ from pathlib import Path
 from litestar.handlers import HTTPRouteHandler
 
 from overworld.domains.accounts import store
+from overworld.domains.accounts.audit.trail import Trail
 from overworld.domains.accounts.consumers import revocation_tail
 from overworld.domains.accounts.crypto.passwords import Passwords
 from overworld.domains.accounts.crypto.revocations import Revocations
@@ -19,8 +20,12 @@ from overworld.domains.accounts.mail import wiring as mail_wiring
 from overworld.domains.accounts.mail.queue import MailQueue
 from overworld.domains.accounts.mail.wiring import MailParts
 from overworld.domains.accounts.membership.clubs import Clubs
+from overworld.domains.accounts.passkeys.routes import routes as passkey_routes
+from overworld.domains.accounts.passkeys.service import Passkeys
 from overworld.domains.accounts.ports import Progress
 from overworld.domains.accounts.routes import routes
+from overworld.domains.accounts.second_factor.routes import routes as second_factor_routes
+from overworld.domains.accounts.second_factor.service import SecondFactors
 from overworld.domains.accounts.service import Directory, Profiles, Sessions, SignIn, SigningKeys
 from overworld.domains.accounts.service.lockout import Lockout
 from overworld.domains.accounts.service.turns import Turns
@@ -55,6 +60,8 @@ class Accounts:
         sessions: Sessions,
         profiles: Profiles,
         directory: Directory,
+        passkeys: Passkeys,
+        second_factors: SecondFactors,
         keys: SigningKeys,
         revocations: Revocations,
         passwords: Passwords,
@@ -65,10 +72,14 @@ class Accounts:
         self.sessions = sessions
         self.profiles = profiles
         self.directory = directory
+        self.passkeys = passkeys
+        self.second_factors = second_factors
         self.verifier = Verifier(ring=keys.ring, revocations=revocations, clock=clock, settings=settings)
         self.routes: list[HTTPRouteHandler] = [
             *routes(sign_in=sign_in, sessions=sessions, profiles=profiles, jwks=lambda: keys.ring.jwks),
             *mail.routes,
+            *passkey_routes(passkeys),
+            *second_factor_routes(second_factors),
         ]
         self.on_events: Callable[[Sequence[Envelope]], Awaitable[None]] = revocation_tail(revocations)
         self._database = database
@@ -131,18 +142,22 @@ def build(
     profiles = Profiles(database=database, clock=clock, progress=progress, clubs=known_clubs)
     sessions = _sessions(ground, profiles=profiles, clubs=known_clubs, keys=keys, revocations=revocations)
     lockout = Lockout(limiter=limiter, enabled=limits_enabled, settings=settings)
+    turns = Turns(at_once=settings.sign_ins_at_once, waiting_max=settings.sign_ins_waiting_max)
     mail = mail_wiring.build(
         ground, sessions=sessions, passwords=passwords, lockout=lockout, carrier=carrier, game_title=game_title
     )
-    sign_in = _sign_in(ground, sessions=sessions, passwords=passwords, lockout=lockout, mails=mail.queue)
     return Accounts(
         database=database,
         clock=clock,
         settings=settings,
-        sign_in=sign_in,
+        sign_in=_sign_in(
+            ground, sessions=sessions, passwords=passwords, lockout=lockout, turns=turns, mails=mail.queue
+        ),
         sessions=sessions,
         profiles=profiles,
         directory=Directory(database=database),
+        passkeys=_passkeys(ground, sessions=sessions, turns=turns),
+        second_factors=_second_factors(ground, sessions=sessions),
         keys=keys,
         revocations=revocations,
         passwords=passwords,
@@ -168,8 +183,9 @@ def _sessions(
     )
 
 
-def _sign_in(ground: Ground, *, sessions: Sessions, passwords: Passwords, lockout: Lockout, mails: MailQueue) -> SignIn:
-    settings = ground.settings
+def _sign_in(
+    ground: Ground, *, sessions: Sessions, passwords: Passwords, lockout: Lockout, turns: Turns, mails: MailQueue
+) -> SignIn:
     return SignIn(
         database=ground.database,
         clock=ground.clock,
@@ -178,9 +194,36 @@ def _sign_in(ground: Ground, *, sessions: Sessions, passwords: Passwords, lockou
         sessions=sessions,
         passwords=passwords,
         lockout=lockout,
-        turns=Turns(at_once=settings.sign_ins_at_once, waiting_max=settings.sign_ins_waiting_max),
+        turns=turns,
         mails=mails,
-        password_length_min=settings.password_length_min,
+        password_length_min=ground.settings.password_length_min,
+        random=ground.random,
+    )
+
+
+def _passkeys(ground: Ground, *, sessions: Sessions, turns: Turns) -> Passkeys:
+    return Passkeys(
+        database=ground.database,
+        clock=ground.clock,
+        ids=ground.ids,
+        outbox=ground.outbox,
+        sessions=sessions,
+        turns=turns,
+        settings=ground.settings,
+        random=ground.random,
+    )
+
+
+def _second_factors(ground: Ground, *, sessions: Sessions) -> SecondFactors:
+    return SecondFactors(
+        database=ground.database,
+        clock=ground.clock,
+        outbox=ground.outbox,
+        audit=Trail(clock=ground.clock, ids=ground.ids),
+        limiter=ground.limiter,
+        limits_enabled=ground.limits_enabled,
+        sessions=sessions,
+        settings=ground.settings,
         random=ground.random,
     )
 

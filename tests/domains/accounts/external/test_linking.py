@@ -9,13 +9,12 @@ import httpx
 import pytest
 from prometheus_client import CollectorRegistry
 
-from overworld.domains.accounts.errors import BadCredentials, TokenRevoked
+from overworld.domains.accounts.errors import BadCredentials, LastWay, TokenRevoked
 from overworld.domains.accounts.external import store
 from overworld.domains.accounts.external.errors import (
     AlreadyLinked,
     BadAnswer,
     ExternalTaken,
-    LastWay,
     NotLinked,
     NotProved,
 )

@@ -70,17 +70,27 @@ class TokenSigner:
         self._settings = settings
 
     def sign(
-        self, account: Account, session_id: UUID, *, memberships: tuple[str, ...] = (), life_s: int | None = None
+        self,
+        account: Account,
+        session_id: UUID,
+        *,
+        memberships: tuple[str, ...] = (),
+        life_s: int | None = None,
+        is_proved: bool = False,
     ) -> str:
         """An access token of this account and session, good from now on for `life_s`, or as the settings say.
 
-        About 0.3 ms of computing.
+        Staff who are asked for a second factor get what only they may do when it `is_proved`. About 0.3 ms of
+        computing.
         """
         now_s = self._clock.now_us() // _US
+        scopes = rules.scopes_of(account.role)
+        if not is_proved and rules.needs_second_factor(account, required=self._settings.second_factor_required):
+            scopes = rules.held_back(scopes)
         claims = _Claims(
             sub=account.id,
             role=account.role,
-            scope=rules.scope_claim(rules.scopes_of(account.role)),
+            scope=rules.scope_claim(scopes),
             memberships=memberships,
             sid=session_id,
             sv=account.security_version,

@@ -70,11 +70,3 @@ class NotLinked(Refusal):
     code = "accounts.not_linked"
     status = 404
     public = ("way",)
-
-
-class LastWay(Refusal):
-    """This is your only way in: link another one first."""
-
-    code = "accounts.last_way"
-    status = 409
-    public = ("way",)

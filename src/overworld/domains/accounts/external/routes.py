@@ -10,12 +10,17 @@ from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import Parameter
 from litestar.response import Response
 
-from overworld.domains.accounts.errors import BadUsername, TokenRevoked, TooManyRegistrations
+from overworld.domains.accounts.errors import (
+    BadUsername,
+    LastWay,
+    SecondFactorNeeded,
+    TokenRevoked,
+    TooManyRegistrations,
+)
 from overworld.domains.accounts.external.errors import (
     AlreadyLinked,
     BadAnswer,
     ExternalTaken,
-    LastWay,
     NoSuchProvider,
     NotLinked,
     NotProved,
@@ -42,7 +47,9 @@ from overworld.platform.http import Caller, Page, needs, open_to_all
 _BEGIN = (NoSuchProvider, RedirectRefused, ProviderUnavailable)
 _WALLET = (NoSuchProvider, NotProved, BadUsername, TooManyRegistrations)
 _SOCIAL = (*_WALLET, BadAnswer, ProviderUnavailable)
+_UNLINK = (SecondFactorNeeded, NotLinked, LastWay, TokenRevoked)
 _LINK = (
+    SecondFactorNeeded,
     NoSuchProvider,
     BadAnswer,
     NotProved,
@@ -114,7 +121,7 @@ def _link_routes(external: External, visits: Visits) -> list[HTTPRouteHandler]:
         """Adds a way into your account: a device, a wallet, or an account elsewhere."""
         return Page(await external.link(caller.principal, way, data, origin=origin_of(caller)))
 
-    @delete("/v1/auth/link/{way:str}", opt=needs(Scope.ACCOUNT_SELF, refusals=(NotLinked, LastWay, TokenRevoked)))
+    @delete("/v1/auth/link/{way:str}", opt=needs(Scope.ACCOUNT_SELF, refusals=_UNLINK))
     async def unlink_way(caller: Caller, way: WayPath) -> None:
         """Takes a way in from your account and ends the other sessions that it opened; never the last one."""
         await external.unlink(caller.principal, way, origin=origin_of(caller))

@@ -5,7 +5,8 @@ from __future__ import annotations
 import base64
 from hashlib import sha256
 
-from overworld.domains.accounts.external.errors import BadAnswer, LastWay, NotLinked
+from overworld.domains.accounts.errors import LastWay
+from overworld.domains.accounts.external.errors import BadAnswer, NotLinked
 from overworld.domains.accounts.external.types import Answer, Asked, Held
 
 _NONCE_BYTES = 16

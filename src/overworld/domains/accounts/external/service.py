@@ -94,8 +94,11 @@ class External:
     async def link(self, caller: Principal, way: str, command: LinkWay, *, origin: Origin) -> list[WaySeen]:
         """Adds a way into the caller's account, once it is proved; one that is theirs already changes nothing.
 
-        Raises: NoSuchProvider, BadAnswer, NotProved, ProviderUnavailable, ExternalTaken, AlreadyLinked.
+        Raises: SecondFactorNeeded, NoSuchProvider, BadAnswer, NotProved, ProviderUnavailable, ExternalTaken,
+        AlreadyLinked.
         """
+        async with self._database.read() as tx:
+            await self._sessions.require_proof(tx, caller)
         if way == DEVICE:
             await self._link_device(caller.account_id, command, origin=origin)
         else:
@@ -105,10 +108,11 @@ class External:
     async def unlink(self, caller: Principal, way: str, *, origin: Origin) -> None:
         """Takes a way in from the caller's account and ends the other sessions it opened; never the last way.
 
-        Raises: NotLinked, LastWay.
+        Raises: SecondFactorNeeded, NotLinked, LastWay.
         """
         at = self._clock.now()
         async with self._database.transaction() as tx:
+            await self._sessions.require_proof(tx, caller)
             before = await _held(tx, caller.account_id)
             await _take(tx, caller.account_id, way)
             await _lock(tx, caller.account_id)

@@ -23,10 +23,12 @@ from overworld.domains.accounts.mail.messages import (
 from overworld.domains.accounts.mail.queue import MailQueue
 from overworld.domains.accounts.mail.types import Kind, Proof, Purpose
 from overworld.domains.accounts.messages import Grant, SignInRefused
+from overworld.domains.accounts.passkeys.store import forget_all as forget_passkeys
 from overworld.domains.accounts.service.lockout import Lockout
 from overworld.domains.accounts.service.sessions import Sessions
 from overworld.domains.accounts.types import Account, Credentials, Origin, Revocation, Way
 from overworld.kernel.clock import Clock
+from overworld.kernel.identity import Principal
 from overworld.kernel.ports import Outbox, Tx
 from overworld.platform.postgres import Database, UniqueViolation
 
@@ -85,22 +87,25 @@ class Changes:
         self._require_strong(command.password, known)
         password_hash = await self._passwords.hash(command.password)
         async with self._database.transaction() as tx:
-            if known is None or not known.email_verified:  # before the account is locked, as a sign-in takes its own way in
-                await forget_linked(tx, proof.account_id)
+            if known is None or not known.email_verified:
+                await forget_linked(tx, proof.account_id)  # before the account is locked, as a sign-in does it
             account = await self._spend(tx, token_hash, proof)
             if account.email is None or rules.folded(account.email) != rules.folded(proof.email):
                 raise BadMailToken
+            if not account.email_verified:
+                await forget_passkeys(tx, account.id)
             revoked = await self._set_password(
                 tx, account, password_hash, origin=origin, reason="password_reset", by_mail=True
             )
         self._sessions.apply([revoked])
 
-    async def change_password(self, account_id: UUID, command: ChangePassword, *, origin: Origin) -> Grant:
+    async def change_password(self, caller: Principal, command: ChangePassword, *, origin: Origin) -> Grant:
         """Replaces a password that its owner knows; whoever asks gets a new session, the only one then.
 
-        Raises: NoPassword, LockedOut, WrongPassword, WeakPassword, TokenRevoked, Busy.
+        Raises: SecondFactorNeeded, NoPassword, LockedOut, WrongPassword, WeakPassword, TokenRevoked, Busy.
         """
-        known = await self._known(account_id)
+        account_id = caller.account_id
+        known = await self._known(account_id, caller)
         if known.password_hash is None:
             raise NoPassword
         await self._prove(known, command.current_password, origin=origin)
@@ -118,16 +123,18 @@ class Changes:
         self._sessions.apply([revoked])
         return await self._sessions.grant(opened)
 
-    async def change_email(self, account_id: UUID, command: ChangeEmail, *, origin: Origin) -> None:
+    async def change_email(self, caller: Principal, command: ChangeEmail, *, origin: Origin) -> None:
         """Sends a mail to a new address; the account has it when the mail's token comes back.
 
         Nothing is sent to an address that another account has, and nobody is told. A mail asked for earlier is void.
-        Raises: MailUnavailable, BadEmail, TooManyMails, LockedOut, WrongPassword, TokenRevoked, Busy.
+        Raises: SecondFactorNeeded, MailUnavailable, BadEmail, TooManyMails, LockedOut, WrongPassword, TokenRevoked,
+        Busy.
         """
         self._queue.require()
+        account_id = caller.account_id
         email = rules.email(command.email)
         await self._limits.count(email, origin.address)
-        known = await self._known(account_id)
+        known = await self._known(account_id, caller)
         if known.password_hash is not None:
             await self._prove(known, command.password or "", origin=origin)
         async with self._database.transaction() as tx:
@@ -179,8 +186,10 @@ class Changes:
         async with self._database.transaction() as tx:
             return await store.forget_tokens(tx, self._clock.now(), rows_max=rows_max)
 
-    async def _known(self, account_id: UUID) -> Credentials:
+    async def _known(self, account_id: UUID, changing: Principal | None = None) -> Credentials:
         async with self._database.read() as tx:
+            if changing is not None:
+                await self._sessions.require_proof(tx, changing)
             known = await accounts.credentials_of(tx, account_id)
         if known is None:
             raise TokenRevoked

@@ -8,13 +8,13 @@ from datetime import datetime, timedelta
 from typing import TypeAlias
 from uuid import UUID
 
-from msgspec import Struct
+from msgspec import UNSET, Struct
 from msgspec.structs import replace
 
 from overworld.domains.accounts import rules, store
 from overworld.domains.accounts.crypto.revocations import Revocations
 from overworld.domains.accounts.crypto.tokens import TokenSigner
-from overworld.domains.accounts.errors import BadRefreshToken, NoSuchSession, TokenRevoked
+from overworld.domains.accounts.errors import BadRefreshToken, NoSuchSession, SecondFactorNeeded, TokenRevoked
 from overworld.domains.accounts.membership.clubs import Clubs
 from overworld.domains.accounts.messages import (
     Grant,
@@ -23,6 +23,7 @@ from overworld.domains.accounts.messages import (
     SessionSeen,
     SignedIn,
     SignInRefused,
+    User,
 )
 from overworld.domains.accounts.service.profiles import Profiles
 from overworld.domains.accounts.types import (
@@ -53,6 +54,14 @@ class Opened(Secretive, frozen=True):
     session_id: UUID
     refresh_token: str
     revoked: Sequence[Revocation] = ()
+    is_proved: bool = False
+
+
+class Access(Secretive, frozen=True):
+    """A signed access token and the seconds until it is over."""
+
+    token: str
+    life_s: int
 
 
 class _Refused(Struct, frozen=True):
@@ -94,12 +103,20 @@ class Sessions:
         self._life = timedelta(seconds=settings.refresh_token_s)
 
     async def open(
-        self, tx: Tx, account_id: UUID, *, way: Way, origin: Origin, at: datetime, before: Sequence[Event] = ()
+        self,
+        tx: Tx,
+        account_id: UUID,
+        *,
+        way: Way,
+        origin: Origin,
+        at: datetime,
+        before: Sequence[Event] = (),
+        is_proved: bool = False,
     ) -> Opened:
         """Opens a session in the caller's transaction and publishes it after the events `before`.
 
-        Hand the result to `grant` once the transaction is committed. Locks the account, which must exist. Four round
-        trips.
+        `is_proved` says that the way in was a second factor too. Hand the result to `grant` once the transaction is
+        committed. Locks the account, which must exist. Four round trips.
         """
         account = await store.mark_signed_in(tx, account_id, at=at)
         session = Session(
@@ -111,6 +128,7 @@ class Sessions:
             created_at=at,
             used_at=at,
             ends_at=at + self._life,
+            second_factor_at=at if is_proved else None,
         )
         token = self._new_token()
         surplus = await store.open_session(
@@ -121,21 +139,47 @@ class Sessions:
         )
         revocations = [_revocation(account.id, session_id, at=at) for session_id in surplus]
         await self._outbox.append(tx, [*before, signed_in, *_events(revocations, "surplus")], at=at)
-        return Opened(account, session.id, token, revocations)
+        return Opened(account, session.id, token, revocations, is_proved)
 
     async def grant(self, opened: Opened) -> Grant:
         """What the client gets for a session whose transaction is committed. One round trip."""
         self.apply(opened.revoked)
         user = await self._profiles.user(opened.account)
-        life_s = self._clubs.token_life_s(user.memberships, otherwise_s=self._settings.access_token_s)
+        access = self._access(opened.account, opened.session_id, user, is_proved=opened.is_proved)
         return Grant(
-            access_token=self._signer.sign(
-                opened.account, opened.session_id, memberships=user.memberships, life_s=life_s
-            ),
+            access_token=access.token,
             refresh_token=opened.refresh_token,
-            expires_in=life_s,
+            expires_in=access.life_s,
             user=user,
+            second_factor=UNSET if opened.is_proved or not self.needs_second_factor(opened.account) else "needed",
         )
+
+    async def proved(self, account: Account, session_id: UUID) -> Access:
+        """What a session gets for proving a second factor, once that is committed. One round trip."""
+        return self._access(account, session_id, await self._profiles.user(account), is_proved=True)
+
+    async def require_proof(self, tx: Tx, principal: Principal) -> None:
+        """Passes sessions that may change how their account is signed in to; a key that acts for one may not.
+
+        Up to two round trips. Raises: SecondFactorNeeded, TokenRevoked.
+        """
+        if principal.sid is None:
+            raise SecondFactorNeeded
+        account = await store.account(tx, principal.account_id)
+        if account is None:
+            raise TokenRevoked
+        if self.needs_second_factor(account) and not await self.is_proved(tx, principal):
+            raise SecondFactorNeeded
+
+    async def is_proved(self, tx: Tx, principal: Principal) -> bool:
+        """Whether the caller's session proved a second factor that still counts. One round trip."""
+        if principal.sid is None:
+            return False
+        return self._is_fresh(await store.proved_at(tx, principal.account_id, principal.sid), self._clock.now())
+
+    def needs_second_factor(self, account: Account) -> bool:
+        """Whether sessions of this account are held back until they prove a second factor."""
+        return rules.needs_second_factor(account, required=self._settings.second_factor_required)
 
     async def refresh(self, command: Refresh, *, origin: Origin) -> Grant:
         """A new access token and a new refresh token for a good one, which is then used up.
@@ -236,7 +280,7 @@ class Sessions:
         await store.rotate(
             tx, used, move, token_hash=token_hash, next_hash=rules.secret_hash(following), life=self._life
         )
-        return Opened(account, session.id, following)
+        return Opened(account, session.id, following, is_proved=self._is_fresh(session.second_factor_at, at))
 
     async def _end_stolen(self, tx: Tx, session: Session, *, origin: Origin, at: datetime) -> _Refused:
         await store.revoke_session(tx, session.account_id, session.id, at=at)
@@ -266,6 +310,14 @@ class Sessions:
         async with self._database.transaction() as tx:
             revocation = await self.revoke_all(tx, account_id, reason="logout", at=self._clock.now())
         self.apply([revocation])
+
+    def _access(self, account: Account, session_id: UUID, user: User, *, is_proved: bool) -> Access:
+        life_s = self._clubs.token_life_s(user.memberships, otherwise_s=self._settings.access_token_s)
+        token = self._signer.sign(account, session_id, memberships=user.memberships, life_s=life_s, is_proved=is_proved)
+        return Access(token, life_s)
+
+    def _is_fresh(self, proved_at: datetime | None, at: datetime) -> bool:
+        return rules.is_proof_fresh(proved_at, now=at, life_s=self._settings.second_factor_s)
 
     def _new_token(self) -> str:
         return base64.urlsafe_b64encode(self._random(_TOKEN_BYTES)).rstrip(b"=").decode()
