@@ -19,9 +19,13 @@ from overworld.app.settings import Settings
 from overworld.app.versions.service import Current
 from overworld.app.webhooks import public_topics, webhooks_go_inside
 from overworld.domains.accounts import wiring as accounts_wiring
+from overworld.domains.accounts.apikeys import wiring as apikeys_wiring
+from overworld.domains.accounts.apikeys.wiring import ApiKeyParts
 from overworld.domains.accounts.audit.wiring import AuditParts
 from overworld.domains.accounts.membership import wiring as membership_wiring
 from overworld.domains.accounts.membership.wiring import MembershipParts
+from overworld.domains.accounts.users import wiring as users_wiring
+from overworld.domains.accounts.users.wiring import UsersParts
 from overworld.domains.accounts.wiring import Accounts
 from overworld.domains.gameplay import wiring as gameplay_wiring
 from overworld.domains.gameplay.boards import wiring as boards_wiring
@@ -68,6 +72,8 @@ class Domains(Struct, frozen=True, kw_only=True):
     sync: SyncParts
     boards: BoardsParts
     accounts: Accounts
+    api_keys: ApiKeyParts
+    users: UsersParts
     membership: MembershipParts
     audit: AuditParts
     trust: TrustParts
@@ -80,6 +86,8 @@ class Domains(Struct, frozen=True, kw_only=True):
         """What the domains answer over HTTP."""
         return [
             *self.accounts.routes,
+            *self.api_keys.routes,
+            *self.users.routes,
             *self.membership.routes,
             *self.audit.routes,
             *self.trust.routes,
@@ -166,6 +174,8 @@ async def build(platform: Platform) -> Domains:
         sync=_sync(platform, world=world, gameplay=gameplay, carry=carry, quests=quests),
         boards=_boards(platform, membership),
         accounts=accounts,
+        api_keys=_api_keys(platform, accounts),
+        users=_users(platform, accounts),
         membership=membership,
         audit=platform.audit,
         trust=_trust(platform, accounts=accounts, standings=standings),
@@ -313,6 +323,30 @@ def _accounts(platform: Platform, *, membership: MembershipParts, gameplay: Game
         settings=platform.settings.accounts,
         progress=gameplay.service,
         clubs=membership.clubs,
+    )
+
+
+def _api_keys(platform: Platform, accounts: Accounts) -> ApiKeyParts:
+    return apikeys_wiring.build(
+        database=platform.database,
+        clock=platform.clock,
+        ids=platform.ids,
+        outbox=platform.outbox,
+        audit=platform.audit.trail,
+        book=accounts.book,
+        settings=platform.settings.accounts,
+    )
+
+
+def _users(platform: Platform, accounts: Accounts) -> UsersParts:
+    return users_wiring.build(
+        database=platform.database,
+        clock=platform.clock,
+        ids=platform.ids,
+        outbox=platform.outbox,
+        audit=platform.audit.trail,
+        revocations=accounts.revocations,
+        book=accounts.book,
     )
 
 

@@ -6,7 +6,7 @@ import asyncio
 import os
 import shlex
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from functools import partial
 from pathlib import Path
@@ -183,14 +183,9 @@ async def _running(house: House, settings: Settings, game: Game) -> AsyncIterato
         of_trust = house.log.consumer(trust_to_rewards.NAME, topics=trust_to_rewards.TOPICS, handle=decided.handle)
         house.loops.run("held-rewards", of_trust.run)
         house.loops.run("held-rewards-due", house.domains.gameplay.releasing.run)
-        answers = partial(old_answers, house.database, clock=house.clock)
-        sessions = partial(house.domains.accounts.sessions.forget_ended, rows_max=ROWS_MAX)
         await webhooks.run(house.loops, webhooks=house.domains.webhooks, log=house.log)
-        deliveries = partial(house.domains.webhooks.service.forget, rows_max=ROWS_MAX)
         house.loops.run("ledger-expiry", house.domains.ledger.expiry.run)
-        devices = partial(house.domains.sync.service.forget_devices, rows_max=ROWS_MAX)
-        suspicions = partial(house.domains.trust.service.forget, rows_max=ROWS_MAX)
-        house.loops.run("upkeep", partial(throw_away, answers, sessions, devices, deliveries, suspicions))
+        house.loops.run("upkeep", partial(throw_away, *_old_things(house)))
         facts = facts_to_trust.FactsToTrust(house.domains.trust.folding)
         judging = house.log.fold(trust_folding.NAME, topics=facts_to_trust.TOPICS, apply=facts.apply)
         house.loops.run("trust", judging.run)
@@ -202,6 +197,8 @@ async def _running(house: House, settings: Settings, game: Game) -> AsyncIterato
         house.loops.run("ledger-auditor", house.domains.ledger.auditor.run)
         house.loops.run("audit-sealer", house.domains.audit.sealer.run)
         await house.domains.accounts.load()
+        house.loops.run("api-keys", house.domains.accounts.book.run)
+        house.loops.run("signing-keys", house.domains.accounts.keys.run)
         await house.domains.world.load()
         await house.domains.gameplay.placing.load()
         scores = house.log.fold(scoring.NAME, topics=scoring.TOPICS, apply=house.domains.boards.scoring.apply)
@@ -218,6 +215,19 @@ async def _running(house: House, settings: Settings, game: Game) -> AsyncIterato
         stack.push_async_callback(house.domains.quests.completing.close)
         stack.push_async_callback(house.domains.membership.service.close)
         yield
+
+
+def _old_things(house: House) -> list[Callable[[], Awaitable[int]]]:
+    """What is thrown away in time, step by step."""
+    domains = house.domains
+    return [
+        partial(old_answers, house.database, clock=house.clock),
+        partial(domains.accounts.sessions.forget_ended, rows_max=ROWS_MAX),
+        partial(domains.api_keys.service.forget, rows_max=ROWS_MAX),
+        partial(domains.sync.service.forget_devices, rows_max=ROWS_MAX),
+        partial(domains.webhooks.service.forget, rows_max=ROWS_MAX),
+        partial(domains.trust.service.forget, rows_max=ROWS_MAX),
+    ]
 
 
 @asynccontextmanager

@@ -12,6 +12,7 @@ from litestar.openapi.datastructures import ResponseSpec
 from litestar.response import Response
 
 from overworld.domains.accounts.errors import (
+    AccountSuspended,
     BadCredentials,
     BadEmail,
     BadRefreshToken,
@@ -39,6 +40,7 @@ from overworld.kernel.identity import Scope
 from overworld.platform.http import UNCHANGED, Caller, Page, etag_reply, needs, open_to_all
 
 _REGISTER_REFUSALS = (BadUsername, BadEmail, TooManyRegistrations, EmailTaken, UsernameTaken)
+_DEVICE_REFUSALS = (BadUsername, TooManyRegistrations, AccountSuspended)
 _KNOWN = {200: ResponseSpec(data_container=Grant, description="The device is known")}
 
 
@@ -60,12 +62,12 @@ def _ways_in(service: SignIn) -> list[HTTPRouteHandler]:
         """A new account with an e-mail address and a password, signed in."""
         return await service.register(data, origin=_origin(caller))
 
-    @post("/v1/auth/login", opt=open_to_all(refusals=(LockedOut, BadCredentials)), status_code=200)
+    @post("/v1/auth/login", opt=open_to_all(refusals=(LockedOut, BadCredentials, AccountSuspended)), status_code=200)
     async def log_in(caller: Caller, data: LogIn) -> Grant:
         """Signs in by e-mail address and password."""
         return await service.log_in(data, origin=_origin(caller))
 
-    @post("/v1/auth/device", opt=open_to_all(refusals=(BadUsername, TooManyRegistrations)), responses=_KNOWN)
+    @post("/v1/auth/device", opt=open_to_all(refusals=_DEVICE_REFUSALS), responses=_KNOWN)
     async def sign_in_device(caller: Caller, data: SignInDevice) -> Response[Grant]:
         """Signs in by a device's own secret id; the first time makes an account."""
         found = await service.sign_in_device(data, origin=_origin(caller))
