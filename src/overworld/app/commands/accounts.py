@@ -57,7 +57,7 @@ def rotate_key(*, at_once: bool = False, flags: Flags = Flags()) -> None:
     Parameters
     ----------
     at_once
-        The old key was stolen: it ends now and every access token with it. Clients get new ones by their refresh tokens.
+        The old key was stolen: it ends now, and every access token with it; clients get new ones by refreshing.
     """
     settings = flags.settings().tree
 
