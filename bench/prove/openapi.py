@@ -46,6 +46,7 @@ RELATED = re.compile(r"query\.(south|lat|west)|body\.quest(\.(objectives\[\d+\]|
 WEBHOOK_ROUTES = tuple(
     f"/{{webhook_id}}/{rest}" for rest in ("rotate", "ping", "deliveries", "deliveries/{delivery_id}/redeliver")
 )
+HANDLING = ("suspend", "restore", "role", "logout", "notes")
 STAFF_ONLY = frozenset(
     [
         *(f"/v1/game/{noun}{rest}" for noun in ("collectibles", "coins") for rest in ("", "/{id}")),
@@ -57,12 +58,19 @@ STAFF_ONLY = frozenset(
         "/v1/admin/trust",
         *(f"/v1/admin/trust/{{player}}{rest}" for rest in ("", "/decide", "/held")),
         "/v1/admin/audit",
+        *(f"/v1/admin/keys{rest}" for rest in ("", "/{key_id}", "/{key_id}/rotate")),
+        *(f"/v1/admin/users{rest}" for rest in ("", "/{user_id}", *(f"/{{user_id}}/{verb}" for verb in HANDLING))),
         *(f"/v1/admin/webhooks{rest}" for rest in ("", "/{webhook_id}", *WEBHOOK_ROUTES)),
         *(f"/v1/admin/fences{rest}" for rest in ("", "/import", "/{fence_id}")),
     ]
 )
 # Bodies that are the same every time.
 PLAIN: dict[str, dict[str, Any]] = {
+    "/v1/admin/keys": {"name": "a shop", "scopes": ["game.read"]},
+    "/v1/admin/users/{user_id}/suspend": {"why": "bots"},
+    "/v1/admin/users/{user_id}/restore": {"why": "a mistake"},
+    "/v1/admin/users/{user_id}/role": {"role": "moderator"},
+    "/v1/admin/users/{user_id}/notes": {"text": "look again"},
     "/v1/location/visibility": {"visible": True},
     "/v1/location/home": LJUBLJANA | {"radius_m": 200},
 }
@@ -258,6 +266,19 @@ class Player:
         pinged = self._client.post(f"{path}/{made}/ping", headers=headers).raise_for_status().json()
         return {"webhook_id": str(made), "delivery_id": str(pinged["id"])}
 
+    def api_key(self) -> str:
+        """The id of an API key that was made just now, the only good one."""
+        path = "/v1/admin/keys"
+        headers = self.headers_for(path)
+        for known in self._get(path, {}):
+            self._client.delete(f"{path}/{known['id']}", headers=headers)
+        made = self._client.post(path, json=self.body(path), headers=headers).raise_for_status().json()
+        return str(made["key"]["id"])
+
+    def stranger(self) -> str:
+        """The id of somebody who joined just now."""
+        return str(self._post("/v1/auth/device", {"device_id": uuid4().hex})["user"]["id"])
+
     def fence(self) -> str:
         """The id of a geofence that staff made just now."""
         path = "/v1/admin/fences"
@@ -411,6 +432,10 @@ class Examination:
             truths["id"] = self._player.placed()
         if operation.path.startswith("/v1/admin/webhooks"):
             truths |= self._player.webhook()
+        if operation.path.startswith("/v1/admin/keys"):
+            truths["key_id"] = self._player.api_key()
+        if operation.path.startswith("/v1/admin/users"):
+            truths["user_id"] = self._player.stranger()
         if operation.path == "/v1/admin/audit":
             truths |= {"from": "2026-01-01T00:00:00Z", "to": "2126-01-01T00:00:00Z"}
         if "/quests/{id}" in operation.path:

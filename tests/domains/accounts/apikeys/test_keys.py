@@ -219,13 +219,15 @@ async def test_an_ingest_key_opens_no_other_route(desk):
     """Every route that asks for a scope asks for another one."""
     admin = await desk.joins("Ann", Role.ADMIN)
     key = await made(desk, admin, scopes=("telemetry.write",))
-    assert (key.secret[:4], key.key.ingest) == ("owi_", True)
+    assert (key.secret[:9], key.key.ingest) == ("owingest_", True)
     async with desk.client(key.secret) as client:
         for path in ("/v1/users/me", "/v1/auth/sessions", "/v1/admin/keys", "/v1/admin/users", "/v1/admin/audit"):
             assert (await client.get(path)).json()["code"] == "http.forbidden"
 
 
-@pytest.mark.parametrize("key", ["owk_", "owi_", "owk_" + "A" * 43, "owk_\xff", "owk_" + "x" * 5_000, "owk_\ud800"])
+@pytest.mark.parametrize(
+    "key", ["owkey_", "owingest_", "owkey_" + "A" * 43, "owkey_\xff", "owkey_" + "x" * 5_000, "owkey_\ud800"]
+)
 async def test_what_looks_like_a_key_and_is_none_is_refused(desk, key):
     with pytest.raises(BadApiKey):
         desk.accounts.verifier.verify(key)

@@ -19,6 +19,7 @@ from overworld.domains.accounts.users import rules
 from overworld.domains.accounts.users.errors import BeyondYou, NoSuchUser, NotYourself
 from overworld.domains.accounts.users.messages import UserSuspended
 from overworld.domains.accounts.users.types import Asked
+from overworld.platform.http import encode_cursor
 from tests.audited import staff
 from tests.domains.accounts.conftest import HERE
 
@@ -206,6 +207,14 @@ async def test_pages_leave_nobody_out(desk):
             if (cursor := page["cursor"]) is None:
                 break
     assert seen == sorted(names, key=str.lower)
+
+
+@pytest.mark.parametrize("values", [("a\x00",), (1,), ("a", "b")])
+async def test_a_cursor_that_nobody_was_given_is_refused(desk, values):
+    admin = await desk.joins("Ann", Role.ADMIN)
+    async with desk.client(admin) as client:
+        reply = await client.get("/v1/admin/users", params={"cursor": encode_cursor(*values)})
+    assert (reply.status_code, reply.json()["code"]) == (400, "http.bad_cursor")
 
 
 async def test_moderators_see_no_e_mail_and_every_look_is_recorded(desk):

@@ -11,8 +11,8 @@ from overworld.kernel.identity import Scope
 
 SECRET_BYTES = 32
 
-_API, _INGEST = "owk_", "owi_"
-_HINT_LENGTH = 10
+_API, _INGEST = "owkey_", "owingest_"
+_HINT_LENGTH = 4
 _INGEST_SCOPES = (Scope.TELEMETRY_WRITE,)
 # What stays with people: to be somebody, to make more keys, to hand out roles. Sockets end with a session, and a key
 # has none.
@@ -60,7 +60,7 @@ def key_of(secret: bytes, scopes: Iterable[str]) -> str:
 
 def hint_of(key: str) -> str:
     """How it begins: enough to tell keys apart, of no use to who wants to guess the rest."""
-    return key[:_HINT_LENGTH]
+    return key[: key.index("_") + 1 + _HINT_LENGTH]
 
 
 def hash_of(key: str) -> bytes:

@@ -57,7 +57,7 @@ def _looking(service: Users) -> list[HTTPRouteHandler]:
         cursor: CursorQuery = None,
     ) -> Page[PersonFound]:
         """Accounts by name."""
-        after: str | None = None if cursor is None else decode_cursor(cursor, (str,))[0]
+        after = None if cursor is None else _name_in(cursor)
         asked = Asked(role=role, suspended=suspended)
         found = await service.found(q, asked, after=after, limit=limit + 1, holds=caller.scopes)
         more = encode_cursor(found[limit - 1].username_folded) if len(found) > limit else None
@@ -124,3 +124,12 @@ def _notes(service: Users) -> list[HTTPRouteHandler]:
         return await service.note(user_id, data.text, staff=caller.staff)
 
     return [user_notes, user_note]
+
+
+def _name_in(cursor: str) -> str:
+    """The folded name of the last one shown. Raises: BadCursor."""
+    name: str
+    [name] = decode_cursor(cursor, (str,))
+    if "\x00" in name:
+        raise BadCursor
+    return name
