@@ -115,7 +115,7 @@ WEBHOOK = {
     "description": "a shop",
     "active": False,
 }
-MISSING = ("tool_id", "session_id", "webhook_id", "delivery_id", "player", "key_id", "user_id")
+MISSING = ("tool_id", "session_id", "webhook_id", "delivery_id", "fence_id", "player", "key_id", "user_id")
 LISTS = {"players", "fence_ids"}
 NEEDED = {"email", "password", "device_id", "refresh_token", "lat", "accuracy_m", "timestamp", "to", "amount"}
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND")
