@@ -118,10 +118,14 @@ async def test_what_fails_beside_it_leaves_the_keys_as_they_were(desk, signing_k
     assert await kept(desk) == [(signing_key.kid, KeyState.ACTIVE, True)]
 
 
-async def test_another_secret_than_that_of_the_servers_turns_nothing(open_database, clock):
+async def test_another_secret_than_that_of_the_servers_turns_nothing(desk, open_database, clock):
+    async def nothing(tx):
+        await tx.execute("SELECT")
+
     async with open_database(SCHEMA) as database:
         await SigningKeys(database=database, clock=clock, secret="right").load()
+        wrong = SigningKeys(database=database, clock=clock, secret="wrong")
         with pytest.raises(SigningKeyLocked):
-            await SigningKeys(database=database, clock=clock, secret="wrong").rotate(
-                outbox=None, beside=None, **AT_ONCE
-            )
+            await wrong.rotate(outbox=desk.here.outbox, beside=nothing, **AT_ONCE)
+        async with database.read() as tx:
+            assert len(await store.signing_keys(tx)) == 1
