@@ -1,7 +1,8 @@
 """Accounts: who a player is, how they prove it, and what they may do.
 
 Owns the schema `accounts`: `account` (name, credentials, role, security version), `device` (hashed ids that sign in),
-`session` (one signed-in client each), `refresh_token` (hashes only) and `signing_key`; in its room `membership`, `club`
+`session` (one signed-in client each), `refresh_token` (hashes only), `signing_key`, `api_key` (hashes only) and `note`
+(what staff wrote about an account); in its room `membership`, `club`
 and `membership` (who has which number in which club). It never decides what a player is worth: level and experience are
 asked for through a port.
 
@@ -10,7 +11,9 @@ active; a session has one live refresh token, or two after a lost reply; no secr
 in a form that works; a club's numbers go from 1 without gaps, each given once. Verifying an access token does no I/O.
 
 Events out: `events.user.registered`, `events.auth.login`, `events.auth.refused`, `events.membership.granted`,
-`events.session.revoked`. In: the last of these, in every process, so that a revoked token stops everywhere.
+`events.session.revoked`, `events.api_key.changed`, `events.user.suspended`, `events.user.restored`,
+`events.user.role_changed`, `events.signing_key.rotated`. In: the last six of these, in every process, so that what was
+revoked stops everywhere and what is new is known.
 """
 
 from typing import TYPE_CHECKING

@@ -150,15 +150,15 @@ async def test_a_key_ends_by_itself_and_is_forgotten_later(desk):
     assert await desk.api_keys.service.forget(rows_max=10) == 0
     desk.here.clock.advance(timedelta(days=90, seconds=1))
     assert await desk.api_keys.service.forget(rows_max=10) == 1
-    assert await desk.api_keys.service.every() == []
+    assert await desk.api_keys.service.every(before=None, limit=9) == []
 
 
 async def test_the_last_use_is_written_down(desk):
     key = await made(desk, await desk.joins("Ann", Role.ADMIN))
-    assert (await desk.api_keys.service.every())[0].used_at is None
+    assert (await desk.api_keys.service.every(before=None, limit=9))[0].used_at is None
     desk.accounts.verifier.verify(key.secret)
     await desk.accounts.book.note_use()
-    [seen] = await desk.api_keys.service.every()
+    [seen] = await desk.api_keys.service.every(before=None, limit=9)
     assert seen.used_at == desk.here.clock.now()
 
 
@@ -243,6 +243,10 @@ async def test_keys_are_managed_over_http(desk):
         assert (made.status_code, key["name"], key["hint"]) == (201, "shop", made.json()["secret"][:10])
         listed = await client.get("/v1/admin/keys")
         assert listed.json()["items"] == [key]
+        second = (await client.post("/v1/admin/keys", json={"name": "other", "scopes": ["game.read"]})).json()["key"]
+        page = (await client.get("/v1/admin/keys", params={"limit": 1})).json()
+        following = (await client.get("/v1/admin/keys", params={"limit": 1, "cursor": page["cursor"]})).json()
+        assert (page["items"], following) == ([second], {"items": [key], "cursor": None})
         assert made.json()["secret"][10:] not in listed.text
         rotated = await client.post(f"/v1/admin/keys/{key['id']}/rotate")
         assert (rotated.status_code, rotated.json()["key"]["old_ends_at"]) == (200, key["ends_at"])
@@ -252,7 +256,7 @@ async def test_keys_are_managed_over_http(desk):
         assert (bad.status_code, bad.json()["code"]) == (400, "accounts.bad_scopes")
         assert "telemetry.write" in bad.json()["allowed"]
     actions = [(action, actor) for action, _, actor in await desk.did()]
-    assert actions == [(f"accounts.{verb}_key", admin.user.id) for verb in ("make", "rotate", "revoke")]
+    assert actions == [(f"accounts.{verb}_key", admin.user.id) for verb in ("make", "make", "rotate", "revoke")]
 
 
 async def test_verifying_a_key_asks_the_database_nothing(desk):

@@ -13,7 +13,9 @@ from overworld.domains.accounts.apikeys.errors import BadScopes, NoSuchApiKey, T
 from overworld.domains.accounts.apikeys.messages import ApiKeyBody, ApiKeyMade, ApiKeySeen, KeyRotateBody
 from overworld.domains.accounts.apikeys.service import ApiKeys
 from overworld.kernel.identity import Scope
-from overworld.platform.http import Caller, Page, needs
+from overworld.platform.http import Caller, CursorQuery, LimitQuery, Page, decode_cursor, encode_cursor, needs
+from overworld.platform.http.errors import BadCursor
+from overworld.platform.http.paging import LIMIT_DEFAULT
 
 _IdPath = Annotated[UUID, Parameter(description="The key's id.")]
 
@@ -21,10 +23,13 @@ _IdPath = Annotated[UUID, Parameter(description="The key's id.")]
 def routes(service: ApiKeys) -> list[HTTPRouteHandler]:
     """The handlers under `/v1/admin/keys`."""
 
-    @get("/v1/admin/keys", opt=needs(Scope.KEYS_MANAGE))
-    async def api_keys() -> Page[ApiKeySeen]:
-        """All keys, the oldest first, and those that ended within 90 days; always one page."""
-        return Page(await service.every())
+    @get("/v1/admin/keys", opt=needs(Scope.KEYS_MANAGE, refusals=(BadCursor,)))
+    async def api_keys(*, limit: LimitQuery = LIMIT_DEFAULT, cursor: CursorQuery = None) -> Page[ApiKeySeen]:
+        """All keys, the newest first, and those that ended within 90 days."""
+        before: UUID | None = None if cursor is None else decode_cursor(cursor, (UUID,))[0]
+        found = await service.every(before=before, limit=limit + 1)
+        more = encode_cursor(found[limit - 1].id) if len(found) > limit else None
+        return Page(found[:limit], more)
 
     @post("/v1/admin/keys", opt=needs(Scope.KEYS_MANAGE, refusals=(BadScopes, TooManyApiKeys)))
     async def api_key_make(*, caller: Caller, data: ApiKeyBody) -> ApiKeyMade:

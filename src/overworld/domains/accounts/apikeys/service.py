@@ -21,7 +21,6 @@ from overworld.kernel.ports import AuditTrail, Outbox, Tx
 from overworld.platform.postgres import Database
 
 _KEPT = timedelta(days=90)
-_SHOWN_MAX = 2_000
 
 
 class ApiKeys:
@@ -48,10 +47,10 @@ class ApiKeys:
         self._keys_max = settings.api_keys_max
         self._random = random
 
-    async def every(self) -> list[ApiKeySeen]:
-        """All keys, the oldest first, and those that ended within 90 days."""
+    async def every(self, *, before: UUID | None, limit: int) -> list[ApiKeySeen]:
+        """All keys, the newest first, and those that ended within 90 days; from before one on."""
         async with self._database.read() as tx:
-            return [ApiKeySeen.of(key) for key in await store.every(tx, limit=_SHOWN_MAX)]
+            return [ApiKeySeen.of(key) for key in await store.every(tx, before=before, limit=limit)]
 
     async def make(self, body: ApiKeyBody, *, maker: Principal, holds: frozenset[str], staff: Staff) -> ApiKeyMade:
         """A new key that acts as its maker, who `holds` some scopes.

@@ -54,12 +54,13 @@ async def insert(tx: Tx, key: ApiKey, *, key_hash: bytes) -> None:
     )
 
 
-_EVERY = f"SELECT {_COLUMNS} FROM accounts.api_key ORDER BY made_at, id LIMIT $1"  # noqa: S608 - constants
+_EVERY = f"""
+SELECT {_COLUMNS} FROM accounts.api_key WHERE $1::uuid IS NULL OR id < $1 ORDER BY id DESC LIMIT $2"""  # noqa: S608
 
 
-async def every(tx: Tx, *, limit: int) -> list[ApiKey]:
-    """All keys that are kept, the oldest first. One round trip."""
-    return [_key(row) for row in await tx.fetch(_EVERY, limit)]
+async def every(tx: Tx, *, before: UUID | None, limit: int) -> list[ApiKey]:
+    """All keys that are kept, the newest first, from before one on. One round trip."""
+    return [_key(row) for row in await tx.fetch(_EVERY, before, limit)]
 
 
 _LOCK = f"SELECT {_COLUMNS} FROM accounts.api_key WHERE id = $1 AND revoked_at IS NULL FOR UPDATE"  # noqa: S608
@@ -130,15 +131,20 @@ async def live(tx: Tx, at: datetime) -> list[LiveKey]:
 
 
 _USED = """
-UPDATE accounts.api_key SET used_at = used.at
-FROM unnest($1::uuid[], $2::timestamptz[]) AS used (id, at)
-WHERE api_key.id = used.id AND (used_at IS NULL OR used_at < used.at)"""
+WITH used AS (
+    SELECT key.id, given.at
+    FROM accounts.api_key AS key
+    JOIN unnest($1::uuid[], $2::timestamptz[]) AS given (id, at) ON given.id = key.id
+    WHERE key.used_at IS NULL OR key.used_at < given.at
+    ORDER BY key.id
+    FOR NO KEY UPDATE OF key
+)
+UPDATE accounts.api_key SET used_at = used.at FROM used WHERE api_key.id = used.id"""
 
 
 async def mark_used(tx: Tx, used: Mapping[UUID, datetime]) -> None:
-    """Notes when keys were last used; in id order, so that processes cannot deadlock. One round trip."""
-    ids = sorted(used)
-    await tx.execute(_USED, ids, [used[one] for one in ids])
+    """Notes when keys were last used; locked in id order, so that processes cannot deadlock. One round trip."""
+    await tx.execute(_USED, list(used), list(used.values()))
 
 
 _FORGET = """
