@@ -37,21 +37,25 @@ class SigningKeys:
         self._reloaded_s = -_RELOAD_EVERY_S
         self._reload: asyncio.Task[None] | None = None
         self._stale = asyncio.Event()
+        self._reading = asyncio.Lock()
         self.ring = KeyRing(secret=secret, on_unknown=self.reload_soon)
 
     async def load(self) -> None:
         """Reads the keys, and makes the first one if there is none; of several servers that start at once, one wins.
 
+        One reading follows the other, so that none puts older keys in the place of newer ones.
+
         Raises: SigningKeyLocked, and what the database raises.
         """
-        now = self._clock.now()
-        async with self._database.read() as tx:
-            keys = await store.signing_keys(tx)
-            if not any(key.state is KeyState.ACTIVE for key in keys):
-                new = await asyncio.to_thread(partial(new_signing_key, secret=self._secret, now=now))
-                await store.insert_signing_key(tx, new)
+        async with self._reading:
+            now = self._clock.now()
+            async with self._database.read() as tx:
                 keys = await store.signing_keys(tx)
-        self.ring.replace(keys, now=now)
+                if not any(key.state is KeyState.ACTIVE for key in keys):
+                    new = await asyncio.to_thread(partial(new_signing_key, secret=self._secret, now=now))
+                    await store.insert_signing_key(tx, new)
+                    keys = await store.signing_keys(tx)
+            self.ring.replace(keys, now=now)
 
     async def rotate(
         self,
