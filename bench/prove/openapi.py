@@ -47,6 +47,7 @@ RELATED = re.compile(r"query\.(south|lat|west)|body\.quest(\.(objectives\[\d+\]|
 WEBHOOK_ROUTES = tuple(
     f"/{{webhook_id}}/{rest}" for rest in ("rotate", "ping", "deliveries", "deliveries/{delivery_id}/redeliver")
 )
+HANDLING = ("suspend", "restore", "role", "logout", "notes")
 STAFF_ONLY = frozenset(
     [
         *(f"/v1/game/{noun}{rest}" for noun in ("collectibles", "coins") for rest in ("", "/{id}")),
@@ -58,6 +59,8 @@ STAFF_ONLY = frozenset(
         "/v1/admin/trust",
         *(f"/v1/admin/trust/{{player}}{rest}" for rest in ("", "/decide", "/held")),
         "/v1/admin/audit",
+        *(f"/v1/admin/keys{rest}" for rest in ("", "/{key_id}", "/{key_id}/rotate")),
+        *(f"/v1/admin/users{rest}" for rest in ("", "/{user_id}", *(f"/{{user_id}}/{verb}" for verb in HANDLING))),
         *(f"/v1/admin/webhooks{rest}" for rest in ("", "/{webhook_id}", *WEBHOOK_ROUTES)),
         *(f"/v1/admin/fences{rest}" for rest in ("", "/import", "/{fence_id}")),
     ]
@@ -65,6 +68,11 @@ STAFF_ONLY = frozenset(
 # Bodies that are the same every time.
 _CREDENTIAL = {"id": "AAAA", "rawId": "AAAA", "type": "public-key"}
 PLAIN: dict[str, dict[str, Any]] = {
+    "/v1/admin/keys": {"name": "a shop", "scopes": ["game.read"]},
+    "/v1/admin/users/{user_id}/suspend": {"why": "bots"},
+    "/v1/admin/users/{user_id}/restore": {"why": "a mistake"},
+    "/v1/admin/users/{user_id}/role": {"role": "moderator"},
+    "/v1/admin/users/{user_id}/notes": {"text": "look again"},
     "/v1/location/visibility": {"visible": True},
     "/v1/location/home": LJUBLJANA | {"radius_m": 200},
     "/v1/auth/passkey/register/finish": {
@@ -305,6 +313,19 @@ class Player:
         pinged = self._client.post(f"{path}/{made}/ping", headers=headers).raise_for_status().json()
         return {"webhook_id": str(made), "delivery_id": str(pinged["id"])}
 
+    def api_key(self) -> str:
+        """The id of an API key that was made just now, the only good one."""
+        path = "/v1/admin/keys"
+        headers = self.headers_for(path)
+        for known in self._get(path, {}):
+            self._client.delete(f"{path}/{known['id']}", headers=headers)
+        made = self._client.post(path, json=self.body(path), headers=headers).raise_for_status().json()
+        return str(made["key"]["id"])
+
+    def stranger(self) -> str:
+        """The id of somebody who joined just now."""
+        return str(self.post("/v1/auth/device", {"device_id": uuid4().hex})["user"]["id"])
+
     def fence(self) -> str:
         """The id of a geofence that staff made just now."""
         path = "/v1/admin/fences"
@@ -454,31 +475,7 @@ class Examination:
         self._ask(case)
 
     def _usual(self) -> Case[Any]:
-        operation, truths = self._operation, self._player.truths()
-        if operation.path in STAFF_ONLY and operation.path.startswith("/v1/game/"):
-            truths["id"] = self._player.placed()
-        if operation.path.startswith("/v1/admin/webhooks"):
-            truths |= self._player.webhook()
-        if operation.path == "/v1/admin/audit":
-            truths |= {"from": "2026-01-01T00:00:00Z", "to": "2126-01-01T00:00:00Z"}
-        if "/quests/{id}" in operation.path:
-            truths["id"] = self._player.quest(met=operation.path.endswith("/complete"))
-        if "/location/" in operation.path:
-            truths |= {"player": self._player.id, "from": "2026-01-01T00:00:00Z", "to": "2100-01-01T00:00:00Z"}
-        if operation.path == "/v1/location/home":
-            self._player.live_somewhere()
-        if operation.path == "/v1/auth/email/send":
-            self._player.registers()
-        if operation.path == "/v1/location/share/{id}":
-            truths["id"] = self._player.share()
-        if operation.path.startswith("/v1/auth/"):
-            truths |= ways_in.truths(operation.method.upper(), operation.path, self._player.post)
-        if "{fence_id}" in operation.path:
-            truths["fence_id"] = self._player.fence()
-        if "{item_id}" in operation.path:
-            truths["item_id"] = self._player.cookie()
-        if "{tool_id}" in operation.path:
-            truths["tool_id"] = self._player.chisel(worn=operation.path.endswith("/repair"))
+        operation, truths = self._operation, self._truths()
 
         def known(parameters: Iterable[Any]) -> dict[str, Any]:
             return {each.name: truths[each.name] for each in parameters if each.name in truths}
@@ -489,6 +486,47 @@ class Examination:
             query=known(operation.query),
             body=self._player.body(operation.path) if operation.body else NOT_SET,
         )
+
+    def _truths(self) -> dict[str, Any]:
+        """What the parts of an address may truthfully be, which is made where it is not there."""
+        path, truths = self._operation.path, self._player.truths()
+        if path in STAFF_ONLY and path.startswith("/v1/game/"):
+            truths["id"] = self._player.placed()
+        if "/quests/{id}" in path:
+            truths["id"] = self._player.quest(met=path.endswith("/complete"))
+        if "/location/" in path:
+            truths |= {"player": self._player.id, "from": "2026-01-01T00:00:00Z", "to": "2100-01-01T00:00:00Z"}
+        if path == "/v1/location/home":
+            self._player.live_somewhere()
+        if path == "/v1/location/share/{id}":
+            truths["id"] = self._player.share()
+        if "{fence_id}" in path:
+            truths["fence_id"] = self._player.fence()
+        if "{item_id}" in path:
+            truths["item_id"] = self._player.cookie()
+        if "{tool_id}" in path:
+            truths["tool_id"] = self._player.chisel(worn=path.endswith("/repair"))
+        return truths | self._truths_of_staff() | self._truths_of_ways_in()
+
+    def _truths_of_staff(self) -> dict[str, Any]:
+        path = self._operation.path
+        if path.startswith("/v1/admin/webhooks"):
+            return self._player.webhook()
+        if path.startswith("/v1/admin/keys"):
+            return {"key_id": self._player.api_key()}
+        if path.startswith("/v1/admin/users"):
+            return {"user_id": self._player.stranger()}
+        if path == "/v1/admin/audit":
+            return {"from": "2026-01-01T00:00:00Z", "to": "2126-01-01T00:00:00Z"}
+        return {}
+
+    def _truths_of_ways_in(self) -> dict[str, Any]:
+        operation = self._operation
+        if operation.path == "/v1/auth/email/send":
+            self._player.registers()
+        if operation.path.startswith("/v1/auth/"):
+            return ways_in.truths(operation.method.upper(), operation.path, self._player.post)
+        return {}
 
     def _ask(self, case: Case[Any], *, keep_player: bool = False) -> Response:
         """The answer, whose faults are noted. Whoever did something may have ended the session with it."""

@@ -25,9 +25,13 @@ def test_only_the_key_itself_adds_scopes(tmp_path: Path):
         "fences.write",
         "game.place",
         "game.reload",
+        "keys.manage",
         "location.audit",
         "trust.decide",
         "trust.read",
+        "users.manage",
+        "users.read",
+        "users.suspend",
         "webhook.manage",
         "world.read",
     }

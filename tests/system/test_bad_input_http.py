@@ -131,6 +131,7 @@ MADE = CREDENTIAL | {"response": {"clientDataJSON": "e30", "attestationObject": 
 SIGNED = CREDENTIAL | {
     "response": {"clientDataJSON": "e30", "authenticatorData": "AA", "signature": "AA", "userHandle": "AA"}
 }
+MISSING = ("tool_id", "session_id", "webhook_id", "delivery_id", "fence_id", "player", "key_id", "user_id")
 LISTS = {"players", "fence_ids"}
 NEEDED = {"email", "password", "device_id", "refresh_token", "lat", "accuracy_m", "timestamp", "to", "amount", "code"}
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND")
@@ -163,9 +164,7 @@ class Operation(Struct, frozen=True):
     def url(self) -> str:
         """An address with something in its path that is not there, but for the last way in, which stays."""
         known = 10**9 if self.path.startswith("/v1/live/") else "A" * 32
-        missing = {
-            name: uuid4() for name in ("tool_id", "session_id", "webhook_id", "delivery_id", "fence_id", "player")
-        }
+        missing = {name: uuid4() for name in MISSING}
         named = {"item_id": "nothing", "name": "nobody", "provider": "nobody", "way": "device"}
         return self.path.format(id=known, number=10**9, **named, **missing)
 
@@ -224,6 +223,12 @@ def example(path: str) -> dict[str, Any]:
     name = uuid4().hex[:16]
     fix = {"lat": 46.05, "lng": 14.5, "accuracy_m": 5, "timestamp": "2026-06-01T12:00:00Z", "mock": False}
     bodies: dict[str, dict[str, Any]] = {
+        "/v1/admin/keys": {"name": name, "scopes": ["game.read"], "life_s": 3_600},
+        "/v1/admin/keys/{key_id}/rotate": {"overlap_s": 60},
+        "/v1/admin/users/{user_id}/suspend": {"why": "bots"},
+        "/v1/admin/users/{user_id}/restore": {"why": "a mistake"},
+        "/v1/admin/users/{user_id}/role": {"role": "moderator"},
+        "/v1/admin/users/{user_id}/notes": {"text": "look again"},
         "/v1/admin/webhooks": WEBHOOK,
         "/v1/admin/webhooks/{webhook_id}": WEBHOOK,
         "/v1/admin/webhooks/{webhook_id}/rotate": {"overlap_s": 60},

@@ -19,6 +19,7 @@ from joserfc import jws
 from joserfc.jwk import RSAKey
 from msgspec import Struct
 
+from bench.servers import overworld
 from overworld.client import Refused, Socket
 from tests.system.target import Intruder, Target, code_of, under_attack
 
@@ -276,3 +277,72 @@ async def test_refreshes_at_once_on_two_servers_make_two_tokens_at_most(servers)
 @pytest.mark.parametrize("token", ["x", "x" * 255, "A" * 43, "\N{SNOWMAN}" * 43, "' OR 1=1 --"])
 async def test_a_refresh_token_that_is_none_is_refused(servers, token):
     assert await refresh(servers.first, token) == (401, "accounts.bad_refresh_token")
+
+
+async def staff_of(servers: Servers, name: str) -> Intruder:
+    """An administrator of the first server, appointed by the command on the machine; player until then."""
+    device_id = f"intruder-{uuid4()}"
+    await servers.first.player(device_id=device_id, username=name)
+    ran = await overworld("accounts", "role", name, "admin", "--database", servers.first.server.dsn)
+    assert ran.code == 0, ran.err
+    return await servers.first.player(device_id=device_id)
+
+
+async def status_of(target: Target, bearer: str, path: str) -> int:
+    return (await target.http.get(path, headers={"Authorization": f"Bearer {bearer}"})).status_code
+
+
+async def is_refused_everywhere(servers: Servers, bearer: str, path: str) -> None:
+    """Returns when both servers answer 401. Raises: TimeoutError when that takes too long."""
+    async with asyncio.timeout(REVOKED_WITHIN_S):
+        for target in (servers.first, servers.second):
+            while await status_of(target, bearer, path) != 401:
+                pass
+
+
+async def made_key(servers: Servers, admin: Intruder, *scopes: str) -> tuple[str, str]:
+    """A key's id and secret; returns when the second server knows it too."""
+    reply = await admin.post("/v1/admin/keys", {"name": "shop", "scopes": list(scopes)})
+    assert reply.status_code == 201, reply.text
+    secret = reply.json()["secret"]
+    servers.first.learn(secret)
+    servers.second.learn(secret)
+    async with asyncio.timeout(REVOKED_WITHIN_S):
+        while await status_of(servers.second, secret, "/v1/admin/audit") == 401:
+            pass
+    return reply.json()["key"]["id"], secret
+
+
+async def test_a_revoked_key_is_over_within_a_second_on_both_servers(servers):
+    admin = await staff_of(servers, "keeper of keys")
+    key_id, secret = await made_key(servers, admin, "audit.read")
+    for target in (servers.first, servers.second):
+        assert await status_of(target, secret, "/v1/admin/audit") == 200
+        assert await status_of(target, secret, "/v1/users/me") == 403
+    assert (await servers.first.http.delete(f"/v1/admin/keys/{key_id}", headers=admin.headers)).status_code == 204
+    await is_refused_everywhere(servers, secret, "/v1/admin/audit")
+
+
+async def test_who_is_suspended_is_out_within_a_second_on_both_servers_with_every_key(servers):
+    admin, suspect = await staff_of(servers, "who suspends"), await staff_of(servers, "who is suspended")
+    _, secret = await made_key(servers, suspect, "audit.read")
+    sockets = await on_both(servers, suspect.token)
+    reply = await admin.post(f"/v1/admin/users/{suspect.id}/suspend", {"why": "a test"})
+    assert reply.status_code == 200, reply.text
+    await is_out_everywhere(servers, *sockets, token=suspect.token)
+    await is_refused_everywhere(servers, secret, "/v1/admin/audit")
+
+
+async def test_a_stolen_signing_key_ends_within_a_second_on_both_servers_and_refreshing_goes_on(servers):
+    """The last test of this file: the key that the others forge with is gone afterwards."""
+    intruder = await servers.first.player()
+    ran = await overworld("accounts", "rotate-key", "--at-once", "--database", servers.first.server.dsn)
+    assert ran.code == 0, ran.err
+    await is_refused_everywhere(servers, intruder.token, "/v1/users/me")
+    reply = await servers.second.http.post("/v1/auth/refresh", json={"refresh_token": intruder.grant["refresh_token"]})
+    assert reply.status_code == 200
+    servers.second.learn(reply.json()["access_token"], reply.json()["refresh_token"])
+    async with asyncio.timeout(REVOKED_WITHIN_S):
+        for target in (servers.first, servers.second):
+            while await status_of(target, reply.json()["access_token"], "/v1/users/me") != 200:
+                pass

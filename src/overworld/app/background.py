@@ -30,6 +30,8 @@ async def run(house: House) -> None:
     loops.run("ledger-sealer", domains.ledger.sealer.run)
     loops.run("ledger-auditor", domains.ledger.auditor.run)
     loops.run("audit-sealer", domains.audit.sealer.run)
+    loops.run("api-keys", domains.accounts.book.run)
+    loops.run("signing-keys", domains.accounts.keys.run)
     loops.run("upkeep", partial(throw_away, *_old(house)))
 
 
@@ -53,6 +55,7 @@ def _old(house: House) -> Sequence[Callable[[], Awaitable[int]]]:
         partial(domains.accounts.sessions.forget_ended, rows_max=ROWS_MAX),
         partial(domains.accounts.mail.changes.forget_tokens, rows_max=ROWS_MAX),
         partial(domains.external.visits.forget, rows_max=ROWS_MAX),
+        partial(domains.api_keys.service.forget, rows_max=ROWS_MAX),
         partial(domains.webhooks.service.forget, rows_max=ROWS_MAX),
         partial(domains.sync.service.forget_devices, rows_max=ROWS_MAX),
         partial(domains.trust.service.forget, rows_max=ROWS_MAX),

@@ -16,7 +16,7 @@ from typing import Any
 from cyclopts import App, CycloptsError, Group
 
 from overworld import __version__
-from overworld.app.commands import audit, boards, config, events, game, ledger, migrate, simulate
+from overworld.app.commands import accounts, audit, boards, config, events, game, ledger, migrate, simulate
 from overworld.app.commands.bots import bots
 from overworld.app.commands.demo import demo
 from overworld.app.commands.doctor import doctor
@@ -81,6 +81,7 @@ _COMMANDS: tuple[tuple[Group, App | Callable[..., Any]], ...] = (
     (_KEEP, config.app),
     (_KEEP, migrate.app),
     (_KEEP, events.app),
+    (_KEEP, accounts.app),
     (_KEEP, ledger.app),
     (_KEEP, audit.app),
     (_KEEP, boards.app),

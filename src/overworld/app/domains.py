@@ -20,12 +20,16 @@ from overworld.app.settings import Settings
 from overworld.app.versions.service import Current
 from overworld.app.webhooks import public_topics, webhooks_go_inside
 from overworld.domains.accounts import wiring as accounts_wiring
+from overworld.domains.accounts.apikeys import wiring as apikeys_wiring
+from overworld.domains.accounts.apikeys.wiring import ApiKeyParts
 from overworld.domains.accounts.audit.wiring import AuditParts
 from overworld.domains.accounts.external import wiring as external_wiring
 from overworld.domains.accounts.external.proofs import LinkedProofs
 from overworld.domains.accounts.external.wiring import ExternalParts
 from overworld.domains.accounts.membership import wiring as membership_wiring
 from overworld.domains.accounts.membership.wiring import MembershipParts
+from overworld.domains.accounts.users import wiring as users_wiring
+from overworld.domains.accounts.users.wiring import UsersParts
 from overworld.domains.accounts.wiring import Accounts
 from overworld.domains.gameplay import wiring as gameplay_wiring
 from overworld.domains.gameplay.boards import wiring as boards_wiring
@@ -73,6 +77,8 @@ class Domains(Struct, frozen=True, kw_only=True):
     boards: BoardsParts
     accounts: Accounts
     external: ExternalParts
+    api_keys: ApiKeyParts
+    users: UsersParts
     membership: MembershipParts
     audit: AuditParts
     trust: TrustParts
@@ -86,6 +92,8 @@ class Domains(Struct, frozen=True, kw_only=True):
         return [
             *self.accounts.routes,
             *self.external.routes,
+            *self.api_keys.routes,
+            *self.users.routes,
             *self.membership.routes,
             *self.audit.routes,
             *self.trust.routes,
@@ -174,6 +182,8 @@ async def build(platform: Platform) -> Domains:
         boards=_boards(platform, membership),
         accounts=accounts,
         external=_external(platform, accounts),
+        api_keys=_api_keys(platform, accounts),
+        users=_users(platform, accounts),
         membership=membership,
         audit=platform.audit,
         trust=_trust(platform, accounts=accounts, standings=standings),
@@ -335,6 +345,30 @@ def _external(platform: Platform, accounts: Accounts) -> ExternalParts:
         accounts=accounts,
         settings=platform.settings.sign_in,
         others=[accounts.passkeys],
+    )
+
+
+def _api_keys(platform: Platform, accounts: Accounts) -> ApiKeyParts:
+    return apikeys_wiring.build(
+        database=platform.database,
+        clock=platform.clock,
+        ids=platform.ids,
+        outbox=platform.outbox,
+        audit=platform.audit.trail,
+        book=accounts.book,
+        settings=platform.settings.accounts,
+    )
+
+
+def _users(platform: Platform, accounts: Accounts) -> UsersParts:
+    return users_wiring.build(
+        database=platform.database,
+        clock=platform.clock,
+        ids=platform.ids,
+        outbox=platform.outbox,
+        audit=platform.audit.trail,
+        revocations=accounts.revocations,
+        book=accounts.book,
     )
 
 

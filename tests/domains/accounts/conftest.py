@@ -123,3 +123,11 @@ def open_house(clock: FixedClock, ids: IdSource, signing_key: SigningKey) -> Ope
 async def house(open_database, open_house) -> AsyncIterator[House]:
     async with open_database(SCHEMA) as database, open_house(database) as opened:
         yield opened
+
+
+@pytest.fixture
+async def desk(open_database, open_house):
+    from tests.domains.accounts.desk import opened_desk
+
+    async with opened_desk(open_database, open_house) as opened:
+        yield opened

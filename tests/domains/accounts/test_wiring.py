@@ -73,7 +73,7 @@ async def test_servers_that_start_at_once_agree_on_one_key(open_database, clock)
     async with open_database(SCHEMA) as database:
         servers = [SigningKeys(database=database, clock=clock, secret="") for _ in range(4)]
         await asyncio.gather(*(server.load() for server in servers))
-        assert len({server.ring.signing()[0] for server in servers}) == 1
+        assert len({server.ring.signing(clock.now())[0] for server in servers}) == 1
         async with database.read() as tx:
             assert len(await store.signing_keys(tx)) == 1
 
@@ -100,14 +100,14 @@ async def test_a_key_made_elsewhere_is_read_when_it_first_shows_up_and_not_more_
     new_token = await signed_in(one)
     with pytest.raises(BadToken):
         other.accounts.verifier.verify(new_token)
-    await other.accounts._keys.reloaded()
+    await other.accounts.keys.reloaded()
     for token in (old_token, new_token):
         other.accounts.verifier.verify(token)
-    assert [key["kid"] for key in other.accounts._keys.ring.jwks.keys][-1] == new.kid
-    reload = other.accounts._keys._reload
+    assert [key["kid"] for key in other.accounts.keys.ring.jwks.keys][-1] == new.kid
+    reload = other.accounts.keys._reload
     with pytest.raises(BadToken):
         other.accounts.verifier.verify(new_token.replace(new_token.split(".")[0], _header_of("stranger")))
-    assert other.accounts._keys._reload is reload
+    assert other.accounts.keys._reload is reload
 
 
 def _header_of(kid):
@@ -126,7 +126,7 @@ async def test_only_one_key_is_active(house):
 
 async def test_close_ends_what_is_under_way(open_database, open_house):
     async with open_database(SCHEMA) as database, open_house(database, settings=CHEAP) as house:
-        house.accounts._keys.reload_soon()
+        house.accounts.keys.reload_soon()
         await house.accounts.close()
         with pytest.raises(RuntimeError):
             await house.accounts.sign_in._passwords.hash("after the end")

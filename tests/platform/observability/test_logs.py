@@ -135,6 +135,8 @@ def test_other_fields_are_left(name):
         (f"bad token {JWT}!", "bad token ***!"),
         ("bearer abcdef0123456789", "bearer ***"),
         ("key owdev_Zm9vYmFyYmF6 given", "key *** given"),
+        ("key owkey_Zm9vYmFyYmF6 given", "key *** given"),
+        ("key owingest_Zm9vYmFyYmF6 given", "key *** given"),
         ("postgres://ada:s3cret@db/x", "postgres://ada:***@db/x"),
         ("postgresql://:s3cret@/x", "postgresql://:***@/x"),
         ('{"password": "s3cret", "a": 1}', '{"password": "***", "a": 1}'),

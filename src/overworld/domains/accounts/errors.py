@@ -113,6 +113,16 @@ class SecondFactorNeeded(Refusal):
     status = 403
 
 
+class AccountSuspended(Refusal):
+    """The account is suspended.
+
+    Told to who has proved to be its owner, and to nobody else.
+    """
+
+    code = "accounts.suspended"
+    status = 403
+
+
 class NoSuchSession(Refusal):
     """You have no such session.
 

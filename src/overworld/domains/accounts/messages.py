@@ -13,6 +13,7 @@ from overworld.domains.accounts.types import (
     USERNAME_LENGTH_MAX,
     USERNAME_LENGTH_MIN,
     Account,
+    Session,
     Way,
 )
 from overworld.kernel.events import Event
@@ -116,6 +117,20 @@ class SessionSeen(Struct, frozen=True, kw_only=True):
     ends_at: datetime
     current: bool
 
+    @classmethod
+    def of(cls, session: Session, *, current: bool) -> SessionSeen:
+        """The session as it is shown."""
+        return cls(
+            id=session.id,
+            way=session.way,
+            address=session.address,
+            device=session.user_agent,
+            created_at=session.created_at,
+            used_at=session.used_at,
+            ends_at=session.ends_at,
+            current=current,
+        )
+
 
 class Jwks(Struct, frozen=True):
     """The public keys of access tokens. Source: RFC 7517, section 5."""
@@ -173,6 +188,19 @@ class SignInRefused(Event, frozen=True, kw_only=True):
     @property
     def key(self) -> str:
         return str(self.account_id or self.address)
+
+
+class SigningKeyRotated(Event, frozen=True, kw_only=True):
+    """There is another key for access tokens; it signs from an instant on."""
+
+    topic: ClassVar[str] = "events.signing_key.rotated"
+
+    kid: str
+    signs_from: datetime
+
+    @property
+    def key(self) -> str:
+        return self.kid
 
 
 class SessionRevoked(Event, frozen=True, kw_only=True):

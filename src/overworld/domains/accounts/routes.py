@@ -12,6 +12,7 @@ from litestar.openapi.datastructures import ResponseSpec
 from litestar.response import Response
 
 from overworld.domains.accounts.errors import (
+    AccountSuspended,
     BadCredentials,
     BadEmail,
     BadRefreshToken,
@@ -40,7 +41,7 @@ from overworld.kernel.identity import Scope
 from overworld.platform.http import UNCHANGED, Caller, Page, etag_reply, needs, open_to_all
 
 _REGISTER_REFUSALS = (BadUsername, BadEmail, WeakPassword, TooManyRegistrations, EmailTaken, UsernameTaken)
-_DEVICE_REFUSALS = (BadUsername, TooManyRegistrations, BadCredentials)
+_DEVICE_REFUSALS = (BadUsername, TooManyRegistrations, AccountSuspended)
 _KNOWN = {200: ResponseSpec(data_container=Grant, description="The device is known")}
 
 
@@ -62,7 +63,7 @@ def _ways_in(service: SignIn) -> list[HTTPRouteHandler]:
         """A new account with an e-mail address and a password, signed in."""
         return await service.register(data, origin=origin_of(caller))
 
-    @post("/v1/auth/login", opt=open_to_all(refusals=(LockedOut, BadCredentials)), status_code=200)
+    @post("/v1/auth/login", opt=open_to_all(refusals=(LockedOut, BadCredentials, AccountSuspended)), status_code=200)
     async def log_in(caller: Caller, data: LogIn) -> Grant:
         """Signs in by e-mail address and password."""
         return await service.log_in(data, origin=origin_of(caller))

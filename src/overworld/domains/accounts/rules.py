@@ -53,7 +53,15 @@ _GUEST = frozenset({Scope.ACCOUNT_SELF})
 _SCOPES: Mapping[Role, frozenset[str]] = MappingProxyType(
     {
         Role.PLAYER: _PLAYER,
-        Role.MODERATOR: _PLAYER | {Scope.LOCATION_AUDIT, Scope.TRUST_DECIDE, Scope.TRUST_READ, Scope.WORLD_READ},
+        Role.MODERATOR: _PLAYER
+        | {
+            Scope.LOCATION_AUDIT,
+            Scope.TRUST_DECIDE,
+            Scope.TRUST_READ,
+            Scope.USERS_READ,
+            Scope.USERS_SUSPEND,
+            Scope.WORLD_READ,
+        },
         Role.ADVERTISER: _GUEST,
         Role.SPONSOR: _GUEST,
         Role.AUDITOR: _GUEST | {Scope.AUDIT_READ},
@@ -64,9 +72,13 @@ _SCOPES: Mapping[Role, frozenset[str]] = MappingProxyType(
             Scope.AUDIT_READ,
             Scope.GAME_PLACE,
             Scope.GAME_RELOAD,
+            Scope.KEYS_MANAGE,
             Scope.LOCATION_AUDIT,
             Scope.TRUST_DECIDE,
             Scope.TRUST_READ,
+            Scope.USERS_MANAGE,
+            Scope.USERS_READ,
+            Scope.USERS_SUSPEND,
             Scope.WEBHOOK_MANAGE,
             Scope.WORLD_READ,
         },
@@ -76,7 +88,11 @@ _SCOPES: Mapping[Role, frozenset[str]] = MappingProxyType(
 
 
 def scopes_of(role: Role) -> frozenset[str]:
-    """What accounts of a role may do. `world.replay` belongs to no role: only the developer key gives it."""
+    """What accounts of a role may do.
+
+    Two scopes belong to no role: `world.replay`, which only the developer key gives, and `telemetry.write`, which only
+    ingest keys have.
+    """
     return _SCOPES[role]
 
 

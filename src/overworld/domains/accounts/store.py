@@ -27,7 +27,7 @@ from overworld.domains.accounts.types import (
 )
 from overworld.kernel.ports import Tx
 
-_ACCOUNT = """id, username, email, role, did, settings, security_version, created_at,
+_ACCOUNT = """id, username, email, role, did, settings, security_version, created_at, suspended_at,
     email_verified_at IS NOT NULL AS email_verified,
     (SELECT subject FROM accounts.external WHERE account_id = account.id AND issuer = 'eip155') AS wallet_address,
     ARRAY(SELECT club FROM accounts.membership WHERE account_id = account.id ORDER BY club) AS clubs,
@@ -279,12 +279,21 @@ RETURNING security_version"""
 _REVOKE_ALL = "UPDATE accounts.session SET revoked_at = $2 WHERE account_id = $1 AND revoked_at IS NULL"
 
 
+async def raise_version(tx: Tx, account_id: UUID, *, at: datetime) -> int | None:
+    """Voids an account's access tokens and leaves its sessions; the new security version. One round trip.
+
+    None when there is no such account.
+    """
+    version: int | None = await tx.fetchval(_RAISE_VERSION, account_id, at)
+    return version
+
+
 async def revoke_all(tx: Tx, account_id: UUID, *, at: datetime) -> int | None:
     """Ends every session of an account and voids its tokens; gives the new security version.
 
     None when there is no such account. Two round trips.
     """
-    version: int | None = await tx.fetchval(_RAISE_VERSION, account_id, at)
+    version = await raise_version(tx, account_id, at=at)
     await tx.execute(_REVOKE_ALL, account_id, at)
     return version
 
@@ -355,18 +364,20 @@ async def revocations_since(tx: Tx, since: datetime) -> list[Revocation]:
 
 
 _INSERT_KEY = """
-INSERT INTO accounts.signing_key (kid, state, public_jwk, private_pem, made_at, ends_at)
-VALUES ($1, $2, $3, $4, $5, $6)
+INSERT INTO accounts.signing_key (kid, state, public_jwk, private_pem, made_at, signs_from, ends_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7)
 ON CONFLICT DO NOTHING"""
 
 
 async def insert_signing_key(tx: Tx, key: SigningKey) -> None:
     """Keeps a signing key, unless it is active and another one is; then nothing changes. Waits for a twin."""
     jwk = msgspec.json.encode(key.public_jwk).decode()
-    await tx.execute(_INSERT_KEY, key.kid, key.state, jwk, key.private_pem, key.made_at, key.ends_at)
+    await tx.execute(_INSERT_KEY, key.kid, key.state, jwk, key.private_pem, key.made_at, key.signs_from, key.ends_at)
 
 
-_KEYS = "SELECT kid, state, public_jwk, private_pem, made_at, ends_at FROM accounts.signing_key ORDER BY made_at, kid"
+_KEYS = """
+SELECT kid, state, public_jwk, private_pem, made_at, signs_from, ends_at
+FROM accounts.signing_key ORDER BY made_at, kid"""
 
 
 async def signing_keys(tx: Tx) -> Sequence[SigningKey]:
@@ -378,10 +389,50 @@ async def signing_keys(tx: Tx) -> Sequence[SigningKey]:
             public_jwk=msgspec.json.decode(row["public_jwk"]),
             private_pem=row["private_pem"],
             made_at=row["made_at"],
+            signs_from=row["signs_from"],
             ends_at=row["ends_at"],
         )
         for row in await tx.fetch(_KEYS)
     ]
+
+
+_RETIRE_KEY = "UPDATE accounts.signing_key SET state = 'retiring', ends_at = $1 WHERE state = 'active'"
+
+
+async def retire_signing_key(tx: Tx, *, ends_at: datetime) -> None:
+    """Makes room for another active key; the one there is signs until that one does. One round trip."""
+    await tx.execute(_RETIRE_KEY, ends_at)
+
+
+_END_KEYS = "UPDATE accounts.signing_key SET state = 'retiring', private_pem = NULL, ends_at = $1"
+
+
+async def end_signing_keys(tx: Tx, at: datetime) -> None:
+    """Ends every key, so that no token of theirs is good. One round trip."""
+    await tx.execute(_END_KEYS, at)
+
+
+_LOCK_KEYS = "LOCK TABLE accounts.signing_key IN SHARE ROW EXCLUSIVE MODE"
+
+
+async def lock_signing_keys(tx: Tx) -> None:
+    """Nobody else changes the signing keys before this transaction ends. One round trip."""
+    await tx.execute(_LOCK_KEYS)
+
+
+_TIDY_KEYS = """
+WITH gone AS (
+    DELETE FROM accounts.signing_key WHERE ends_at <= $1
+)
+UPDATE accounts.signing_key SET private_pem = NULL
+WHERE state = 'retiring' AND private_pem IS NOT NULL AND ends_at > $1 AND EXISTS (
+    SELECT FROM accounts.signing_key WHERE state = 'active' AND coalesce(signs_from, made_at) <= $1
+)"""
+
+
+async def tidy_signing_keys(tx: Tx, now: datetime) -> None:
+    """Destroys the private halves of keys that sign no more, and keys that verify no more. One round trip."""
+    await tx.execute(_TIDY_KEYS, now)
 
 
 def _account(row: Any) -> Account:
@@ -395,6 +446,7 @@ def _account(row: Any) -> Account:
         settings=msgspec.json.decode(row["settings"]),
         security_version=row["security_version"],
         created_at=row["created_at"],
+        suspended_at=row["suspended_at"],
         memberships=tuple(map(Membership, row["clubs"], row["club_ends"])),
         email_verified=row["email_verified"],
         has_second_factor=row["has_totp"],

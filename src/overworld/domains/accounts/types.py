@@ -60,7 +60,7 @@ class RefreshMove(StrEnum):
 
 
 class KeyState(StrEnum):
-    """The active key signs and verifies; a retiring one only verifies, until it ends."""
+    """The active key signs from its time on, and a retiring one until then; it verifies until it ends."""
 
     ACTIVE = "active"
     RETIRING = "retiring"
@@ -105,6 +105,7 @@ class Account(Struct, frozen=True, kw_only=True):
     settings: dict[str, Any]
     security_version: int
     created_at: datetime
+    suspended_at: datetime | None = None
     memberships: tuple[Membership, ...] = ()
     email_verified: bool = False
     has_second_factor: bool = False
@@ -155,13 +156,17 @@ class RefreshToken(Struct, frozen=True):
 
 
 class SigningKey(Secretive, frozen=True, kw_only=True):
-    """A key pair for access tokens. `private_pem` is absent once the key only verifies."""
+    """A key pair for access tokens. `private_pem` is absent once the key only verifies.
+
+    It is published from the first and signs from `signs_from` on: so everybody knows it when its first token shows up.
+    """
 
     kid: str
     state: KeyState
     public_jwk: dict[str, Any]
     private_pem: str | None
     made_at: datetime
+    signs_from: datetime | None = None
     ends_at: datetime | None = None
 
 
@@ -227,6 +232,9 @@ class AccountsSettings(Secretive, frozen=True, kw_only=True, forbid_unknown_fiel
     new_devices_max: Annotated[
         int, Meta(ge=1, le=1_000_000, description="Devices' new accounts from one address in `registration_window_s`.")
     ] = 600
+    api_keys_max: Annotated[
+        int, Meta(ge=1, le=100_000, description="Good API keys that there may be; each process keeps them in memory.")
+    ] = 1_000
     membership_queue_max: Annotated[
         int, Meta(ge=1, le=65_536, description="Applications for memberships that may wait; one more is refused.")
     ] = 4_096

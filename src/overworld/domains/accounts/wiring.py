@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
@@ -10,8 +11,9 @@ from pathlib import Path
 from litestar.handlers import HTTPRouteHandler
 
 from overworld.domains.accounts import store
+from overworld.domains.accounts.apikeys.book import KeyBook
 from overworld.domains.accounts.audit.trail import Trail
-from overworld.domains.accounts.consumers import revocation_tail
+from overworld.domains.accounts.consumers import accounts_tail
 from overworld.domains.accounts.crypto.passwords import Passwords
 from overworld.domains.accounts.crypto.revocations import Revocations
 from overworld.domains.accounts.crypto.tokens import TokenSigner, Verifier
@@ -35,12 +37,15 @@ from overworld.kernel.events import Envelope
 from overworld.kernel.ids import IdSource
 from overworld.kernel.mail import MailCarrier
 from overworld.kernel.ports import Limiter, Outbox
+from overworld.kernel.refusals import Refusal
 from overworld.platform.postgres import Database, Schema
 
 SCHEMA = Schema(name="accounts", folder=Path(__file__).parent / "schema")
 
 _TOKEN_LIFE_LEAST_S = 1_800
 _SKEW_S = 60
+
+_log = logging.getLogger(__name__)
 
 
 class Accounts:
@@ -64,6 +69,7 @@ class Accounts:
         second_factors: SecondFactors,
         keys: SigningKeys,
         revocations: Revocations,
+        book: KeyBook,
         passwords: Passwords,
         mail: MailParts,
     ) -> None:
@@ -74,35 +80,46 @@ class Accounts:
         self.directory = directory
         self.passkeys = passkeys
         self.second_factors = second_factors
-        self.verifier = Verifier(ring=keys.ring, revocations=revocations, clock=clock, settings=settings)
+        self.verifier = Verifier(ring=keys.ring, book=book, revocations=revocations, clock=clock, settings=settings)
         self.routes: list[HTTPRouteHandler] = [
             *routes(sign_in=sign_in, sessions=sessions, profiles=profiles, jwks=lambda: keys.ring.jwks),
             *mail.routes,
             *passkey_routes(passkeys),
             *second_factor_routes(second_factors),
         ]
-        self.on_events: Callable[[Sequence[Envelope]], Awaitable[None]] = revocation_tail(revocations)
+        self.on_events: Callable[[Sequence[Envelope]], Awaitable[None]] = accounts_tail(
+            revocations=revocations, book=book, keys=keys
+        )
         self._database = database
         self._clock = clock
-        self._keys = keys
-        self._revocations = revocations
+        self.keys = keys
+        self.revocations = revocations
+        self.book = book
         self._passwords = passwords
-        self._keep = timedelta(seconds=_revocations_kept_s(settings))
+        self._keep = timedelta(seconds=token_life_most_s(settings))
 
     async def load(self) -> None:
         """Reads the signing keys and every revocation that can still matter; makes the first key.
 
         Raises: SigningKeyLocked, and what the database raises.
         """
-        await self._keys.load()
+        await self.keys.load()
         async with self._database.read() as tx:
             for revocation in await store.revocations_since(tx, self._clock.now() - self._keep):
-                self._revocations.add(revocation)
+                self.revocations.add(revocation)
+        await self.book.load()
 
     async def close(self) -> None:
-        """Lets the passwords that are being hashed finish and drops those that wait."""
-        await self._keys.close()
+        """Notes the last use of keys, lets the passwords that are being hashed finish and drops those that wait."""
+        await self._note_use()
+        await self.keys.close()
         self._passwords.close()
+
+    async def _note_use(self) -> None:
+        try:
+            await self.book.note_use()
+        except Refusal as refusal:
+            _log.warning("when keys were last used could not be written down: %s", refusal)
 
 
 def build(
@@ -137,8 +154,9 @@ def build(
     )
     known_clubs = clubs or Clubs({})
     keys = SigningKeys(database=database, clock=clock, secret=settings.signing_key_secret)
-    revocations = Revocations(clock=clock, keep_s=_revocations_kept_s(settings))
+    revocations = Revocations(clock=clock, keep_s=token_life_most_s(settings))
     passwords = Passwords(settings, random=random)
+    book = KeyBook(database=database, clock=clock)
     profiles = Profiles(database=database, clock=clock, progress=progress, clubs=known_clubs)
     sessions = _sessions(ground, profiles=profiles, clubs=known_clubs, keys=keys, revocations=revocations)
     lockout = Lockout(limiter=limiter, enabled=limits_enabled, settings=settings)
@@ -160,6 +178,7 @@ def build(
         second_factors=_second_factors(ground, sessions=sessions),
         keys=keys,
         revocations=revocations,
+        book=book,
         passwords=passwords,
         mail=mail,
     )
@@ -228,6 +247,6 @@ def _second_factors(ground: Ground, *, sessions: Sessions) -> SecondFactors:
     )
 
 
-def _revocations_kept_s(settings: AccountsSettings) -> int:
+def token_life_most_s(settings: AccountsSettings) -> int:
     """As long as a token may live, also one made under an earlier setting of up to half an hour."""
     return max(settings.access_token_s, _TOKEN_LIFE_LEAST_S) + _SKEW_S

@@ -18,7 +18,7 @@ _NAMES = re.compile(
 _LOOKS = re.compile(
     r"(?P<kept>\bbearer\s+)[\w.~+/=-]{4,}"
     r"|\beyJ[\w-]{4,}\.[\w-]+(\.[\w-]*)?"
-    r"|\bow(dev|key|rt)_[\w-]{8,}"
+    r"|\bow(dev|key|ingest|rt)_[\w-]{8,}"
     r"|(?P<scheme>\b[a-z][a-z0-9+.-]*://[^\s:/@\"']*:)[^\s/@\"']+(?=@)"
     r"|(?P<name>\b(password|passwd|secret|token|access_token|refresh_token|api_key)\"?'?\s*[=:]\s*\"?'?)[^\s\"',&}\\]+"
     r"|-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(-----END [A-Z ]*PRIVATE KEY-----|\Z)",
@@ -27,7 +27,20 @@ _LOOKS = re.compile(
 _PLAIN = frozenset({int, float, bool, type(None)})
 
 # Every match of _LOOKS holds one of these; looking for them first is several times quicker.
-_SIGNS = ("bearer", "eyj", "owdev_", "owkey_", "owrt_", "://", "passw", "secret", "token", "api_key", "private key")
+_SIGNS = (
+    "bearer",
+    "eyj",
+    "owdev_",
+    "owkey_",
+    "owingest_",
+    "owrt_",
+    "://",
+    "passw",
+    "secret",
+    "token",
+    "api_key",
+    "private key",
+)
 
 
 def redacted(text: str) -> str:

@@ -32,7 +32,7 @@ def test_a_secret_encrypts_the_private_key_and_no_other_opens_it(clock):
     assert key.private_pem.startswith("-----BEGIN ENCRYPTED PRIVATE KEY-----")
     right, _ = ring("one")
     right.replace([key], now=clock.now())
-    assert right.signing()[0] == key.kid
+    assert right.signing(clock.now())[0] == key.kid
     for wrong in ("two", ""):
         opened, _ = ring(wrong)
         with pytest.raises(SigningKeyLocked):
@@ -42,7 +42,7 @@ def test_a_secret_encrypts_the_private_key_and_no_other_opens_it(clock):
 def test_a_key_kept_before_there_was_a_secret_still_opens(clock, signing_key):
     opened, _ = ring("new")
     opened.replace([signing_key], now=clock.now())
-    assert opened.signing()[0] == signing_key.kid
+    assert opened.signing(clock.now())[0] == signing_key.kid
 
 
 def test_a_retiring_key_verifies_until_it_ends(clock, signing_key):
@@ -52,7 +52,7 @@ def test_a_retiring_key_verifies_until_it_ends(clock, signing_key):
     opened.replace([old], now=clock.now())
     assert opened.verifying(old.kid) is not None
     with pytest.raises(Fault):
-        opened.signing()
+        opened.signing(clock.now())
     opened.replace([old], now=ends_at)
     assert opened.verifying(old.kid) is None
     assert unknown == ["asked"]

@@ -7,6 +7,7 @@ import hmac
 import json
 from datetime import timedelta
 from hashlib import sha256
+from typing import cast
 from uuid import UUID
 
 import msgspec
@@ -16,12 +17,14 @@ from hypothesis import strategies as st
 from joserfc import jws
 from joserfc.jwk import RSAKey
 
+from overworld.domains.accounts.apikeys.book import KeyBook
 from overworld.domains.accounts.crypto.keys import KeyRing, new_signing_key
 from overworld.domains.accounts.crypto.revocations import Revocations
 from overworld.domains.accounts.crypto.tokens import TokenSigner, Verifier
 from overworld.domains.accounts.errors import BadToken, TokenExpired, TokenRevoked
 from overworld.domains.accounts.types import Account, AccountsSettings, Revocation, Role
 from overworld.kernel.clock import to_us
+from overworld.platform.postgres import Database
 
 SETTINGS = AccountsSettings(verified_tokens_max=100)
 SESSION = UUID(int=5)
@@ -39,7 +42,13 @@ class Bench:
         self.ring.replace([signing_key], now=clock.now())
         self.revocations = Revocations(clock=clock, keep_s=1_860)
         self.signer = TokenSigner(ring=self.ring, clock=clock, ids=ids, settings=issued)
-        self.verifier = Verifier(ring=self.ring, revocations=self.revocations, clock=clock, settings=SETTINGS)
+        self.verifier = Verifier(
+            ring=self.ring,
+            book=KeyBook(database=cast("Database", None), clock=clock),
+            revocations=self.revocations,
+            clock=clock,
+            settings=SETTINGS,
+        )
 
     def note_unknown(self):
         self.unknown_keys += 1

@@ -30,7 +30,7 @@ class KeyRing:
     def __init__(self, *, secret: str, on_unknown: Callable[[], None]) -> None:
         self._secret = secret
         self._on_unknown = on_unknown
-        self._signing: tuple[str, RSAKey] | None = None
+        self._signing: list[tuple[datetime, str, RSAKey]] = []
         self._public: dict[str, RSAKey] = {}
         self.jwks = Jwks(keys=())
 
@@ -40,16 +40,24 @@ class KeyRing:
         Raises: SigningKeyLocked; then the old ones stay.
         """
         usable = [key for key in keys if key.ends_at is None or now < key.ends_at]
-        active = next((key for key in usable if key.state is KeyState.ACTIVE), None)
-        self._signing = (active.kid, opened(active, secret=self._secret)) if active else None
+        known = {kid: private for _, kid, private in self._signing}
+        self._signing = sorted(
+            (key.signs_from or key.made_at, key.kid, known.get(key.kid) or opened(key, secret=self._secret))
+            for key in usable
+            if key.private_pem is not None
+        )
         self._public = {key.kid: RSAKey.import_key(key.public_jwk) for key in usable}
         self.jwks = Jwks(keys=tuple(key.public_jwk for key in usable))
 
-    def signing(self) -> tuple[str, RSAKey]:
-        """The kid and the private key that new tokens are signed with. Raises: Fault before the first load."""
-        if self._signing is None:
+    def signing(self, now: datetime) -> tuple[str, RSAKey]:
+        """The kid and the private key that new tokens are signed with: the last one whose time has come.
+
+        Raises: Fault before the first load.
+        """
+        if not self._signing:
             raise Fault("no signing key is loaded")
-        return self._signing
+        begun = [(kid, key) for signs_from, kid, key in self._signing if signs_from <= now]
+        return begun[-1] if begun else self._signing[0][1:]
 
     def verifying(self, kid: str) -> RSAKey | None:
         """The public key of this kid; None, and a wish to read the keys again, when it is not here."""

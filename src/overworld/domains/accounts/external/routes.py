@@ -11,6 +11,7 @@ from litestar.params import Parameter
 from litestar.response import Response
 
 from overworld.domains.accounts.errors import (
+    AccountSuspended,
     BadUsername,
     LastWay,
     SecondFactorNeeded,
@@ -45,8 +46,8 @@ from overworld.kernel.identity import Scope
 from overworld.platform.http import Caller, Page, needs, open_to_all
 
 _BEGIN = (NoSuchProvider, RedirectRefused, ProviderUnavailable)
-_WALLET = (NoSuchProvider, NotProved, BadUsername, TooManyRegistrations)
-_SOCIAL = (*_WALLET, BadAnswer, ProviderUnavailable)
+_WALLET = (AccountSuspended, NoSuchProvider, NotProved, BadUsername, TooManyRegistrations)
+_SOCIAL = (AccountSuspended, *_WALLET, BadAnswer, ProviderUnavailable)
 _UNLINK = (SecondFactorNeeded, NotLinked, LastWay, TokenRevoked)
 _LINK = (
     SecondFactorNeeded,

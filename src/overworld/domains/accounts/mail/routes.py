@@ -5,7 +5,7 @@ from __future__ import annotations
 from litestar import post, put
 from litestar.handlers import HTTPRouteHandler
 
-from overworld.domains.accounts.errors import BadEmail, LockedOut, SecondFactorNeeded, WeakPassword
+from overworld.domains.accounts.errors import AccountSuspended, BadEmail, LockedOut, SecondFactorNeeded, WeakPassword
 from overworld.domains.accounts.mail.changes import Changes
 from overworld.domains.accounts.mail.errors import (
     BadMailToken,
@@ -29,6 +29,7 @@ from overworld.platform.http import Caller, needs, open_to_all
 
 _ASKED = (MailUnavailable, BadEmail, TooManyMails)
 _PROVED = (SecondFactorNeeded, LockedOut, WrongPassword)
+_CHANGED = (NoPassword, *_PROVED, WeakPassword, AccountSuspended)
 
 
 def routes(changes: Changes) -> list[HTTPRouteHandler]:
@@ -47,7 +48,10 @@ def _password(changes: Changes) -> list[HTTPRouteHandler]:
         """Sets a new password by the token of a mail, and ends every session."""
         await changes.reset_password(data, origin=origin_of(caller))
 
-    @put("/v1/auth/password", opt=needs(Scope.ACCOUNT_SELF, refusals=(NoPassword, *_PROVED, WeakPassword)))
+    @put(
+        "/v1/auth/password",
+        opt=needs(Scope.ACCOUNT_SELF, refusals=_CHANGED),
+    )
     async def change_password(caller: Caller, data: ChangePassword) -> Grant:
         """Replaces your password, ends every session, and signs you in anew."""
         return await changes.change_password(caller.principal, data, origin=origin_of(caller))

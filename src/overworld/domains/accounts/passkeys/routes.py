@@ -7,7 +7,7 @@ from uuid import UUID
 from litestar import delete, get, post
 from litestar.handlers import HTTPRouteHandler
 
-from overworld.domains.accounts.errors import LastWay, SecondFactorNeeded, TokenRevoked
+from overworld.domains.accounts.errors import AccountSuspended, LastWay, SecondFactorNeeded, TokenRevoked
 from overworld.domains.accounts.messages import Grant
 from overworld.domains.accounts.passkeys.errors import (
     BadPasskey,
@@ -25,6 +25,7 @@ from overworld.platform.http import Caller, Page, needs, open_to_all
 
 _BEGIN_REFUSALS = (TokenRevoked, SecondFactorNeeded, TooManyPasskeys)
 _ADD_REFUSALS = (CeremonyOver, PasskeyRefused, TokenRevoked, SecondFactorNeeded, TooManyPasskeys, PasskeyKnown)
+_LOGIN_REFUSALS = (CeremonyOver, BadPasskey, AccountSuspended)
 _FORGET_REFUSALS = (TokenRevoked, SecondFactorNeeded, NoSuchPasskey, LastWay)
 
 
@@ -49,7 +50,11 @@ def _ceremonies(service: Passkeys) -> list[HTTPRouteHandler]:
         """Begins to sign in by a passkey: what to ask the authenticator. No name is needed."""
         return await service.begin_signing_in()
 
-    @post("/v1/auth/passkey/login/finish", opt=open_to_all(refusals=(CeremonyOver, BadPasskey)), status_code=200)
+    @post(
+        "/v1/auth/passkey/login/finish",
+        opt=open_to_all(refusals=_LOGIN_REFUSALS),
+        status_code=200,
+    )
     async def log_in_by_passkey(caller: Caller, data: SignInPasskey) -> Grant:
         """Signs in by what the authenticator signed."""
         return await service.sign_in(data, origin=origin_of(caller))

@@ -14,7 +14,13 @@ from msgspec.structs import replace
 from overworld.domains.accounts import rules, store
 from overworld.domains.accounts.crypto.revocations import Revocations
 from overworld.domains.accounts.crypto.tokens import TokenSigner
-from overworld.domains.accounts.errors import BadRefreshToken, NoSuchSession, SecondFactorNeeded, TokenRevoked
+from overworld.domains.accounts.errors import (
+    AccountSuspended,
+    BadRefreshToken,
+    NoSuchSession,
+    SecondFactorNeeded,
+    TokenRevoked,
+)
 from overworld.domains.accounts.membership.clubs import Clubs
 from overworld.domains.accounts.messages import (
     Grant,
@@ -116,9 +122,11 @@ class Sessions:
         """Opens a session in the caller's transaction and publishes it after the events `before`.
 
         `is_proved` says that the way in was a second factor too. Hand the result to `grant` once the transaction is
-        committed. Locks the account, which must exist. Four round trips.
+        committed. Locks the account, which must exist. Four round trips. Raises: AccountSuspended.
         """
         account = await store.mark_signed_in(tx, account_id, at=at)
+        if account.suspended_at is not None:
+            raise AccountSuspended
         session = Session(
             id=self._ids(),
             account_id=account.id,
@@ -245,19 +253,7 @@ class Sessions:
         """The caller's sessions that have not ended, the last used first; at most `sessions_max`."""
         async with self._database.read() as tx:
             sessions = await store.running_sessions(tx, principal.account_id, at=self._clock.now())
-        return [
-            SessionSeen(
-                id=session.id,
-                way=session.way,
-                address=session.address,
-                device=session.user_agent,
-                created_at=session.created_at,
-                used_at=session.used_at,
-                ends_at=session.ends_at,
-                current=session.id == principal.sid,
-            )
-            for session in sessions
-        ]
+        return [SessionSeen.of(session, current=session.id == principal.sid) for session in sessions]
 
     async def _refresh(self, tx: Tx, command: Refresh, *, origin: Origin, at: datetime) -> _Outcome:
         token_hash = rules.secret_hash(command.refresh_token)

@@ -107,7 +107,7 @@ class SignIn:
         """Signs in by e-mail address and password; unknown and wrong take the same time and get the same answer.
 
         Failures are counted before anybody is told, and looked at again after the password was checked, so guesses
-        sent all at once count like guesses sent one by one. Raises: LockedOut, BadCredentials, Busy.
+        sent all at once count like guesses sent one by one. Raises: LockedOut, BadCredentials, AccountSuspended, Busy.
         """
         await self._lockout.check(command.email, origin.address)
         async with self._turns.turn(), self._database.read() as tx:
@@ -134,7 +134,7 @@ class SignIn:
     async def sign_in_device(self, command: SignInDevice, *, origin: Origin) -> Entered:
         """Signs in a device; its first sign-in makes the account. Twins of one new device make one account.
 
-        Raises: BadUsername, TooManyRegistrations, BadCredentials when the device is dropped meanwhile, Busy.
+        Raises: BadUsername, TooManyRegistrations, AccountSuspended, Busy.
         """
         wished = rules.username(command.username) if command.username is not None else None
         claim = partial(store.claim_device, device_hash=rules.secret_hash(command.device_id))
@@ -144,7 +144,7 @@ class SignIn:
         """Signs in whoever a proof belongs to; the first time makes an account, named as `wished` where that is free.
 
         `claim` gives the proof to the account of an id unless it is somebody's already, and says whose it is. Raises:
-        TooManyRegistrations, Busy.
+        TooManyRegistrations, AccountSuspended, Busy.
         """
         new_id = self._ids()
         async with self._turns.turn(), self._database.transaction() as tx:
