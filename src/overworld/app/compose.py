@@ -50,6 +50,7 @@ from overworld.flows import (
 from overworld.kernel.clock import Clock
 from overworld.kernel.events import Envelope
 from overworld.kernel.ids import IdSource
+from overworld.platform.blobs import blobs_of
 from overworld.platform.eventlog import EventLog, Handle, PostgresOutbox
 from overworld.platform.http import KeyScopes
 from overworld.platform.http.build import build_http
@@ -145,6 +146,7 @@ def _platform(settings: Settings, current: Current, *, database: Database, clock
         outbox=outbox,
         audit=audit_wiring.build(database=database, clock=clock, ids=ids, outbox=outbox),
         poster=poster_of(settings),
+        blobs=blobs_of(settings.blobs, data=settings.data),
     )
 
 

@@ -22,6 +22,8 @@ from overworld.domains.accounts import wiring as accounts_wiring
 from overworld.domains.accounts.audit.wiring import AuditParts
 from overworld.domains.accounts.membership import wiring as membership_wiring
 from overworld.domains.accounts.membership.wiring import MembershipParts
+from overworld.domains.accounts.profiles import wiring as profiles_wiring
+from overworld.domains.accounts.profiles.wiring import ProfileParts
 from overworld.domains.accounts.wiring import Accounts
 from overworld.domains.gameplay import wiring as gameplay_wiring
 from overworld.domains.gameplay.boards import wiring as boards_wiring
@@ -49,6 +51,7 @@ from overworld.domains.world.shares import wiring as shares_wiring
 from overworld.domains.world.wiring import WorldParts
 from overworld.kernel.clock import Clock
 from overworld.kernel.ids import IdSource
+from overworld.kernel.ports import Blobs
 from overworld.platform.eventlog import PostgresOutbox
 from overworld.platform.http import KeyScopes
 from overworld.platform.limiter import MemoryLimiter
@@ -68,6 +71,7 @@ class Domains(Struct, frozen=True, kw_only=True):
     sync: SyncParts
     boards: BoardsParts
     accounts: Accounts
+    profiles: ProfileParts
     membership: MembershipParts
     audit: AuditParts
     trust: TrustParts
@@ -80,6 +84,7 @@ class Domains(Struct, frozen=True, kw_only=True):
         """What the domains answer over HTTP."""
         return [
             *self.accounts.routes,
+            *self.profiles.routes,
             *self.membership.routes,
             *self.audit.routes,
             *self.trust.routes,
@@ -109,6 +114,7 @@ class Platform(Struct, frozen=True, kw_only=True):
     outbox: PostgresOutbox
     audit: AuditParts
     poster: Poster
+    blobs: Blobs
 
 
 async def build(platform: Platform) -> Domains:
@@ -129,7 +135,7 @@ async def build(platform: Platform) -> Domains:
     gameplay = await _gameplay(platform, ledger=ledger, world=world, carry=carry, trust=standings)
     quests = _quests(platform, ledger=ledger, world=world, carry=carry, trust=standings)
     membership = _membership(platform, ledger)
-    accounts = _accounts(platform, membership=membership, gameplay=gameplay)
+    accounts = _accounts(platform, membership=membership, gameplay=gameplay, carry=carry)
     sending = _sending(platform, ledger=ledger, gameplay=gameplay, accounts=accounts, trust=standings)
     gateway = realtime_wiring.build(
         settings=settings.realtime,
@@ -166,6 +172,7 @@ async def build(platform: Platform) -> Domains:
         sync=_sync(platform, world=world, gameplay=gameplay, carry=carry, quests=quests),
         boards=_boards(platform, membership),
         accounts=accounts,
+        profiles=_profiles(platform, accounts),
         membership=membership,
         audit=platform.audit,
         trust=_trust(platform, accounts=accounts, standings=standings),
@@ -302,7 +309,9 @@ def _membership(platform: Platform, ledger: LedgerDomain) -> MembershipParts:
     )
 
 
-def _accounts(platform: Platform, *, membership: MembershipParts, gameplay: GameplayParts) -> Accounts:
+def _accounts(
+    platform: Platform, *, membership: MembershipParts, gameplay: GameplayParts, carry: CarryParts
+) -> Accounts:
     return accounts_wiring.build(
         database=platform.database,
         clock=platform.clock,
@@ -312,7 +321,21 @@ def _accounts(platform: Platform, *, membership: MembershipParts, gameplay: Game
         limits_enabled=platform.settings.limits.enabled,
         settings=platform.settings.accounts,
         progress=gameplay.service,
+        badges=carry.reading,
         clubs=membership.clubs,
+    )
+
+
+def _profiles(platform: Platform, accounts: Accounts) -> ProfileParts:
+    return profiles_wiring.build(
+        database=platform.database,
+        clock=platform.clock,
+        outbox=platform.outbox,
+        blobs=platform.blobs,
+        limiter=platform.limiter,
+        limits_enabled=platform.settings.limits.enabled,
+        profiles=accounts.profiles,
+        settings=platform.settings.accounts,
     )
 
 

@@ -200,7 +200,7 @@ async def _running(house: House, settings: Settings, game: Game) -> AsyncIterato
         await house.domains.ledger.sealer.prepare()
         house.loops.run("ledger-sealer", house.domains.ledger.sealer.run)
         house.loops.run("ledger-auditor", house.domains.ledger.auditor.run)
-        house.loops.run("audit-sealer", house.domains.audit.sealer.run)
+        _run_accounts(house, stack)
         await house.domains.accounts.load()
         await house.domains.world.load()
         await house.domains.gameplay.placing.load()
@@ -218,6 +218,12 @@ async def _running(house: House, settings: Settings, game: Game) -> AsyncIterato
         stack.push_async_callback(house.domains.quests.completing.close)
         stack.push_async_callback(house.domains.membership.service.close)
         yield
+
+
+def _run_accounts(house: House, stack: AsyncExitStack) -> None:
+    house.loops.run("audit-sealer", house.domains.audit.sealer.run)
+    house.loops.run("avatars", house.domains.profiles.avatars.run)
+    stack.callback(house.domains.profiles.avatars.close)
 
 
 @asynccontextmanager

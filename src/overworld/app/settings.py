@@ -36,6 +36,7 @@ from overworld.domains.webhooks.types import WebhookSettings
 from overworld.domains.world.history.types import HistorySettings
 from overworld.domains.world.shares.types import SharingSettings
 from overworld.domains.world.types import WorldSettings
+from overworld.platform.blobs.settings import BlobSettings
 from overworld.platform.eventlog.settings import EventLogSettings
 from overworld.platform.http.settings import HttpSettings, LimitSettings
 from overworld.platform.observability.settings import LogSettings, OperationsSettings
@@ -67,6 +68,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     limits: LimitSettings = LimitSettings()
     database: DatabaseSettings = DatabaseSettings()
     events: EventLogSettings = EventLogSettings()
+    blobs: BlobSettings = BlobSettings()
     accounts: AccountsSettings = AccountsSettings()
     world: WorldSettings = WorldSettings()
     history: HistorySettings = HistorySettings()

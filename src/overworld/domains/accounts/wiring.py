@@ -15,7 +15,7 @@ from overworld.domains.accounts.crypto.passwords import Passwords
 from overworld.domains.accounts.crypto.revocations import Revocations
 from overworld.domains.accounts.crypto.tokens import TokenSigner, Verifier
 from overworld.domains.accounts.membership.clubs import Clubs
-from overworld.domains.accounts.ports import Progress
+from overworld.domains.accounts.ports import Badges, Progress
 from overworld.domains.accounts.routes import routes
 from overworld.domains.accounts.service import Directory, Profiles, Sessions, SignIn, SigningKeys
 from overworld.domains.accounts.service.lockout import Lockout
@@ -96,19 +96,20 @@ def build(
     limits_enabled: bool,
     settings: AccountsSettings,
     progress: Progress,
+    badges: Badges | None = None,
     clubs: Clubs | None = None,
     random: Callable[[int], bytes] = os.urandom,
 ) -> Accounts:
     """Accounts on a migrated database.
 
-    `clubs` are those of the game, which tokens and profiles tell of. `random` gives that many unforeseeable bytes; only
-    tests replace it.
+    `clubs` are those of the game, which tokens and profiles tell of. Without `badges` nobody has any. `random` gives
+    that many unforeseeable bytes; only tests replace it.
     """
     known_clubs = clubs or Clubs({})
     keys = SigningKeys(database=database, clock=clock, secret=settings.signing_key_secret)
     revocations = Revocations(clock=clock, keep_s=_revocations_kept_s(settings))
     passwords = Passwords(settings, random=random)
-    profiles = Profiles(database=database, clock=clock, progress=progress, clubs=known_clubs)
+    profiles = Profiles(database=database, clock=clock, progress=progress, badges=badges, clubs=known_clubs)
     sessions = Sessions(
         database=database,
         clock=clock,
