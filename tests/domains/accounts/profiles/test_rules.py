@@ -20,7 +20,7 @@ SQUARES = {64: b"small", 256: b"medium"}
 
 
 def nested(depth):
-    value = {}
+    value: dict[str, object] = {}
     for _ in range(depth):
         value = {"in": value}
     return value
@@ -64,7 +64,7 @@ def test_settings_that_are_too_much_of_anything_are_refused(value):
 
 
 def test_settings_as_deep_as_a_body_can_be_are_refused_without_going_down():
-    value = 1
+    value: object = 1
     for _ in range(900):
         value = [value]
     with pytest.raises(BadProfileSettings):

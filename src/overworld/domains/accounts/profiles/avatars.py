@@ -53,7 +53,7 @@ class Avatars:
             queue_max=settings.avatar_queue_max,
         )
 
-    async def take(self, account_id: UUID, content: bytes) -> Avatar | None:
+    async def take(self, account_id: UUID, content: bytes) -> Avatar:
         """Lets an account show a picture, made anew; the one before goes with the next sweep.
 
         Its row is there before its files are, so what is killed in between is swept away after an hour.

@@ -39,11 +39,14 @@ class Avatar(Struct, frozen=True):
     urls: dict[str, str]
 
 
-def avatar_seen(name: bytes | None) -> Avatar | None:
-    """A picture as clients read it; None without one."""
-    if name is None:
-        return None
+def avatar_seen(name: bytes) -> Avatar:
+    """A picture as clients read it."""
     return Avatar({str(side): f"{AVATARS}/{avatar_file(name, side)}" for side in SIDES_PX})
+
+
+def maybe_avatar(name: bytes | None) -> Avatar | None:
+    """The picture of an account as clients read it; None where it shows none."""
+    return None if name is None else avatar_seen(name)
 
 
 class UserSeen(Struct, frozen=True, kw_only=True):

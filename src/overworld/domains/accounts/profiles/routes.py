@@ -28,7 +28,7 @@ from overworld.domains.accounts.profiles.messages import (
     ProfileBody,
     UserFound,
     UserSeen,
-    avatar_seen,
+    maybe_avatar,
 )
 from overworld.domains.accounts.profiles.service import Editing, Searching
 from overworld.domains.accounts.profiles.types import IMAGE_TYPES, SEARCH_LENGTH_MIN
@@ -101,7 +101,8 @@ def _others(profiles: Profiles, searching: Searching) -> list[HTTPRouteHandler]:
         found = await searching.found(q, after=after, limit=limit + 1)
         more = encode_cursor(found[limit - 1].folded) if len(found) > limit else None
         return Page(
-            [UserFound(id=one.id, username=one.username, avatar=avatar_seen(one.avatar)) for one in found[:limit]], more
+            [UserFound(id=one.id, username=one.username, avatar=maybe_avatar(one.avatar)) for one in found[:limit]],
+            more,
         )
 
     @get("/v1/users/{id:uuid}", opt=needs(Scope.GAME_READ, refusals=(NoSuchUser,)), responses=UNCHANGED)
@@ -123,7 +124,7 @@ def _avatars(avatars: Avatars, *, bytes_max: int) -> list[HTTPRouteHandler]:
         ),
         status_code=200,
     )
-    async def take_avatar(caller: Caller, request: Request[Any, Any, Any]) -> Avatar | None:
+    async def take_avatar(caller: Caller, request: Request[Any, Any, Any]) -> Avatar:
         """Your picture: the body is a JPEG, PNG or WebP, of which the middle is kept, and nothing but its pixels."""
         return await avatars.take(caller.principal.account_id, await request.body())
 

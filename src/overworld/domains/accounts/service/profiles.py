@@ -11,7 +11,7 @@ from overworld.domains.accounts.messages import Me, User
 from overworld.domains.accounts.ports import Badges, Progress
 from overworld.domains.accounts.profiles import store as profile_store
 from overworld.domains.accounts.profiles.errors import NoSuchUser
-from overworld.domains.accounts.profiles.messages import UserSeen, avatar_seen
+from overworld.domains.accounts.profiles.messages import UserSeen, maybe_avatar
 from overworld.domains.accounts.types import Account
 from overworld.kernel.clock import Clock
 from overworld.platform.postgres import Database
@@ -53,7 +53,7 @@ class Profiles:
             did=account.did,
             settings=account.settings,
             locale=look.locale,
-            avatar=avatar_seen(look.avatar),
+            avatar=maybe_avatar(look.avatar),
             badges=badges,
             privacy=look.privacy,
         )
@@ -70,7 +70,7 @@ class Profiles:
         return UserSeen(
             id=account.id,
             username=account.username,
-            avatar=avatar_seen(look.avatar),
+            avatar=maybe_avatar(look.avatar),
             level=user.level if shows.progress else None,
             experience=user.experience if shows.progress else None,
             memberships=user.memberships if shows.memberships else None,
