@@ -24,6 +24,7 @@ from hypothesis.errors import Unsatisfiable
 from schemathesis import APIOperation, BaseSchema, Case, GenerationMode, Response
 from schemathesis.core import NOT_SET
 from schemathesis.core.failures import FailureGroup
+from schemathesis.core.file_samples import MEDIA_TYPE_FILE_SAMPLES
 from schemathesis.core.result import Ok
 from schemathesis.openapi import from_dict
 from schemathesis.specs.openapi.checks import negative_data_rejection, positive_data_acceptance
@@ -85,10 +86,17 @@ PLAIN: dict[str, dict[str, Any]] = {
         | {"response": {"clientDataJSON": "e30", "authenticatorData": "AA", "signature": "AA"}},
     },
     **{f"/v1/auth/totp/{what}": {"code": "123456"} for what in ("confirm", "verify", "recovery", "remove")},
+    "/v1/users/me": {
+        "locale": "sl",
+        "settings": {"volume": 0.5},
+        "privacy": {"findable": True, "progress": True, "badges": True, "memberships": True},
+    },
 }
 # To a schema 2.0 is an integer; bodies are decoded strictly, and a client that writes 2.0 does not mean a count.
 INTEGRAL = re.compile(r"Expected `int( \| null)?`, got `float`")
 TOKEN = re.compile(r"^([\w-]{43})$", re.MULTILINE)
+PICTURE = MEDIA_TYPE_FILE_SAMPLES["image/png"]
+PICTURE_TYPE = "image/png"
 _PASSWORD = "a password"  # noqa: S105 - of accounts that live as long as the proof
 _TEXT_MAX = 300
 _SEALED_S = 10.0
@@ -367,6 +375,13 @@ class Player:
         headers = self.headers | {"Idempotency-Key": uuid4().hex}
         return str(self._client.post(path, json=self.body(path), headers=headers).raise_for_status().json()["id"])
 
+    def avatar(self) -> str:
+        """The file of a picture that the player shows since just now."""
+        sent = self._client.post(
+            "/v1/users/avatar", content=PICTURE, headers=self.headers | {"Content-Type": PICTURE_TYPE}
+        )
+        return str(sent.raise_for_status().json()["urls"]["64"]).rpartition("/")[2]
+
     def live_somewhere(self) -> None:
         """Tells a home."""
         path = "/v1/location/home"
@@ -385,7 +400,7 @@ class Player:
         self.post("/v1/auth/device", {"device_id": self._name})
         other = next(each for each in self._get("/v1/auth/sessions", {}) if not each["current"])
         names = {"id": coin, "name": "founders", "session_id": other["id"], "Idempotency-Key": self._name}
-        names["player"] = self.id
+        names |= {"player": self.id, "q": self._friend[:4]}
         return place | VIEW | names | {"radius_m": 500} | {"number": 0, "from": 0, "to": 0, "transfer": self._transfer}
 
     def _stand(self) -> tuple[str, dict[str, Any]]:
@@ -480,11 +495,13 @@ class Examination:
         def known(parameters: Iterable[Any]) -> dict[str, Any]:
             return {each.name: truths[each.name] for each in parameters if each.name in truths}
 
+        is_picture = operation.path == "/v1/users/avatar" and bool(operation.body)
         return operation.Case(
             path_parameters=known(operation.path_parameters),
             headers=known(operation.headers),
             query=known(operation.query),
-            body=self._player.body(operation.path) if operation.body else NOT_SET,
+            body=PICTURE if is_picture else self._player.body(operation.path) if operation.body else NOT_SET,
+            media_type=PICTURE_TYPE if is_picture else None,
         )
 
     def _truths(self) -> dict[str, Any]:
@@ -498,6 +515,10 @@ class Examination:
             truths |= {"player": self._player.id, "from": "2026-01-01T00:00:00Z", "to": "2100-01-01T00:00:00Z"}
         if path == "/v1/location/home":
             self._player.live_somewhere()
+        if path == "/v1/users/{id}":
+            truths["id"] = self._player.id
+        if path == "/avatars/{name}":
+            truths["name"] = self._player.avatar()
         if path == "/v1/location/share/{id}":
             truths["id"] = self._player.share()
         if "{fence_id}" in path:

@@ -28,7 +28,10 @@ _BARE = re.compile(r'(?<!")<([a-z_]+)>(?!")')
 
 
 class Call(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One call and its answer. `hidden` ones only prepare what others need; `keep` names values of the reply."""
+    """One call and its answer. `hidden` ones only prepare what others need; `keep` names values of the reply.
+
+    `file` is sent as it is, in the place of a `body`: its path in the repository; its type stands in the `headers`.
+    """
 
     name: str
     route: str
@@ -36,6 +39,7 @@ class Call(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     as_: str | None = msgspec.field(default=None, name="as")
     headers: dict[str, str] = {}
     body: str | None = None
+    file: str | None = None
     status: int
     reply: str = ""
     reply_headers: dict[str, str] = {}
@@ -60,7 +64,8 @@ class Call(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     def as_markdown(self) -> str:
         """The call and its answer, as http.md shows them."""
         head = "\n".join([f"{self.method} {self.target}", *(f"{k}: {v}" for k, v in self.all_headers.items())])
-        sent = f"{head}\n\n{self.body.strip()}" if self.body is not None else head
+        body = self.body if self.file is None else f"<the bytes of {self.file}>"
+        sent = f"{head}\n\n{body.strip()}" if body is not None else head
         marks = "".join(f" and `{name}: {value}`" for name, value in self.reply_headers.items())
         answer = f"answers `{self.status}`{marks}"
         shown = f"{answer}:\n\n```json\n{self.reply.strip()}\n```" if self.reply else f"{answer}."

@@ -14,6 +14,7 @@ from script.reference.shapes import fields, named, words
 
 _CODE = re.compile(r"`([a-z]+\.[a-z_]+)`:")
 _PROBLEM = "Problem"
+_JSON = "application/json"
 _INTRO = """Every call of the HTTP interface, port 7400 by default. The server itself serves the same as OpenAPI
 3.1 at `/openapi.json`, and a page to try it at `/docs`. Bodies and replies are JSON; an unknown field or query
 parameter is refused. Times are RFC 3339 in UTC, amounts are decimal text in the places of their currency.
@@ -136,7 +137,7 @@ def _body(operation: Mapping[str, Any]) -> str:
     if "requestBody" not in operation:
         return ""
     content = operation["requestBody"]["content"]
-    return "Body: " + " or ".join(words(each["schema"]) for each in content.values()) + "."
+    return f"Body: {' or '.join(_content(content))}."
 
 
 def _replies(operation: Mapping[str, Any]) -> str:
@@ -144,9 +145,18 @@ def _replies(operation: Mapping[str, Any]) -> str:
     for status, reply in operation["responses"].items():
         if not status.startswith("2"):
             continue
-        shapes = [words(each["schema"]) for each in reply.get("content", {}).values() if each.get("schema")]
+        shapes = _content(reply.get("content", {}))
         lines.append(f"`{status}` {' or '.join(shapes) or 'without a body'}")
     return f"Reply: {'; '.join(lines)}."
+
+
+def _content(content: Mapping[str, Any]) -> list[str]:
+    """What stands for each body: its shape, or its media type where that is no JSON."""
+    return [
+        words(each["schema"]) if media_type == _JSON else f"`{media_type}`"
+        for media_type, each in content.items()
+        if each.get("schema")
+    ]
 
 
 def _shapes(document: Mapping[str, Any], routes: Sequence[Route]) -> list[str]:

@@ -146,7 +146,13 @@ class Operation(Struct, frozen=True):
 
     @property
     def has_body(self) -> bool:
-        return "requestBody" in self.described
+        """Whether it reads JSON."""
+        return JSON in self.described.get("requestBody", {}).get("content", {})
+
+    @property
+    def raw_types(self) -> list[str]:
+        """The media types of a body that is no JSON."""
+        return [each for each in self.described.get("requestBody", {}).get("content", {}) if each != JSON]
 
     def names(self, place: str) -> list[str]:
         """The parameters in a place: query or path."""
@@ -259,6 +265,11 @@ def example(path: str) -> dict[str, Any]:
         "/v1/location/update": fix | {"altitude_m": 300, "speed_m_s": 1, "heading_deg": 90},
         "/v1/location/visibility": {"visible": True},
         "/v1/users/me/standing/appeal": {"text": "I ride a train to work"},
+        "/v1/users/me": {
+            "locale": "sl",
+            "settings": {"volume": 0.5},
+            "privacy": {"findable": True, "progress": True, "badges": True, "memberships": True},
+        },
         "/v1/admin/trust/{player}/decide": {
             "decision": "set",
             "note": "We are looking.",
@@ -344,6 +355,16 @@ async def test_no_body_of_any_kind_is_a_bug(attack, operations):
     )
     # Who applies to a club or begins with a passkey needs to say nothing; who cannot pay, or is no staff, is told so.
     assert {reply.status_code for reply in replies} <= {200, 400, 403, 404, 409, 413}
+
+
+async def test_no_raw_body_of_any_kind_is_a_bug(attack, operations):
+    replies = await attack.all(
+        attack.send(each, name, content=body, headers={"Content-Type": media_type})
+        for each in operations
+        for media_type in each.raw_types
+        for name, body in JUNK_BODIES.items()
+    )
+    assert {reply.status_code for reply in replies} == {400}
 
 
 async def test_no_value_of_any_field_is_a_bug(attack, operations):

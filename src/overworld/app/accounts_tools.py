@@ -13,10 +13,10 @@ from overworld.domains.accounts import rules
 from overworld.domains.accounts.apikeys.book import KeyBook
 from overworld.domains.accounts.audit.trail import Trail
 from overworld.domains.accounts.crypto.revocations import Revocations
+from overworld.domains.accounts.errors import NoSuchUser
 from overworld.domains.accounts.service import Directory, SigningKeys
 from overworld.domains.accounts.types import Role, SigningKey
 from overworld.domains.accounts.users import wiring as users_wiring
-from overworld.domains.accounts.users.errors import NoSuchUser
 from overworld.domains.accounts.users.messages import PersonFound
 from overworld.domains.accounts.wiring import token_life_most_s
 from overworld.kernel.clock import SystemClock

@@ -32,6 +32,7 @@ async def run(house: House) -> None:
     loops.run("audit-sealer", domains.audit.sealer.run)
     loops.run("api-keys", domains.accounts.book.run)
     loops.run("signing-keys", domains.accounts.keys.run)
+    loops.run("avatars", domains.profiles.avatars.run)
     loops.run("upkeep", partial(throw_away, *_old(house)))
 
 

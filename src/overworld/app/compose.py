@@ -12,7 +12,7 @@ from overworld import __version__
 from overworld.app import measures, site, start
 from overworld.app.aliases import also_named
 from overworld.app.collector import Collector
-from overworld.app.domains import Domains, Platform, noun_of
+from overworld.app.domains import Domains, noun_of
 from overworld.app.domains import build as domains_built
 from overworld.app.game import Game
 from overworld.app.hooks.work import Counted
@@ -22,6 +22,7 @@ from overworld.app.live.routes import PREFIX as LIVE_PREFIX
 from overworld.app.live.routes import LiveMap
 from overworld.app.live.routes import routes as live_routes
 from overworld.app.loops import Loops
+from overworld.app.platform import Platform
 from overworld.app.settings import Settings
 from overworld.app.versions import routes as version_routes
 from overworld.app.versions import service as versions_service
@@ -50,6 +51,7 @@ from overworld.flows import (
 from overworld.kernel.clock import Clock
 from overworld.kernel.events import Envelope
 from overworld.kernel.ids import IdSource
+from overworld.platform.blobs import blobs_of
 from overworld.platform.eventlog import EventLog, Handle, PostgresOutbox
 from overworld.platform.http import KeyScopes
 from overworld.platform.http.build import build_http
@@ -145,6 +147,7 @@ def _platform(settings: Settings, current: Current, *, database: Database, clock
         outbox=outbox,
         audit=audit_wiring.build(database=database, clock=clock, ids=ids, outbox=outbox),
         poster=poster_of(settings),
+        blobs=blobs_of(settings.blobs, data=settings.data),
     )
 
 

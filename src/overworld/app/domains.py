@@ -6,6 +6,7 @@ from litestar.types import ControllerRouterHandler
 from msgspec import Struct
 from msgspec.structs import replace
 
+from overworld.app import accounts_rooms as rooms
 from overworld.app import offline
 from overworld.app.doors import (
     BoardsProgress,
@@ -15,20 +16,15 @@ from overworld.app.doors import (
     TrustProgress,
 )
 from overworld.app.game import Game
-from overworld.app.mail import carrier_of
-from overworld.app.settings import Settings
-from overworld.app.versions.service import Current
+from overworld.app.platform import Platform
 from overworld.app.webhooks import public_topics, webhooks_go_inside
-from overworld.domains.accounts import wiring as accounts_wiring
-from overworld.domains.accounts.apikeys import wiring as apikeys_wiring
 from overworld.domains.accounts.apikeys.wiring import ApiKeyParts
 from overworld.domains.accounts.audit.wiring import AuditParts
-from overworld.domains.accounts.external import wiring as external_wiring
 from overworld.domains.accounts.external.proofs import LinkedProofs
 from overworld.domains.accounts.external.wiring import ExternalParts
 from overworld.domains.accounts.membership import wiring as membership_wiring
 from overworld.domains.accounts.membership.wiring import MembershipParts
-from overworld.domains.accounts.users import wiring as users_wiring
+from overworld.domains.accounts.profiles.wiring import ProfileParts
 from overworld.domains.accounts.users.wiring import UsersParts
 from overworld.domains.accounts.wiring import Accounts
 from overworld.domains.gameplay import wiring as gameplay_wiring
@@ -55,13 +51,6 @@ from overworld.domains.world import wiring as world_wiring
 from overworld.domains.world.history import wiring as history_wiring
 from overworld.domains.world.shares import wiring as shares_wiring
 from overworld.domains.world.wiring import WorldParts
-from overworld.kernel.clock import Clock
-from overworld.kernel.ids import IdSource
-from overworld.platform.eventlog import PostgresOutbox
-from overworld.platform.http import KeyScopes
-from overworld.platform.limiter import MemoryLimiter
-from overworld.platform.outbound import Poster
-from overworld.platform.postgres import Database
 
 
 class Domains(Struct, frozen=True, kw_only=True):
@@ -79,6 +68,7 @@ class Domains(Struct, frozen=True, kw_only=True):
     external: ExternalParts
     api_keys: ApiKeyParts
     users: UsersParts
+    profiles: ProfileParts
     membership: MembershipParts
     audit: AuditParts
     trust: TrustParts
@@ -94,6 +84,7 @@ class Domains(Struct, frozen=True, kw_only=True):
             *self.external.routes,
             *self.api_keys.routes,
             *self.users.routes,
+            *self.profiles.routes,
             *self.membership.routes,
             *self.audit.routes,
             *self.trust.routes,
@@ -107,22 +98,6 @@ class Domains(Struct, frozen=True, kw_only=True):
             *self.sync.routes,
             *self.boards.routes,
         ]
-
-
-class Platform(Struct, frozen=True, kw_only=True):
-    """What every domain is built on."""
-
-    settings: Settings
-    game: Game
-    current: Current
-    database: Database
-    clock: Clock
-    ids: IdSource
-    keys: KeyScopes
-    limiter: MemoryLimiter
-    outbox: PostgresOutbox
-    audit: AuditParts
-    poster: Poster
 
 
 async def build(platform: Platform) -> Domains:
@@ -144,7 +119,7 @@ async def build(platform: Platform) -> Domains:
     gameplay = await _gameplay(platform, ledger=ledger, world=world, carry=carry, trust=standings)
     quests = _quests(platform, ledger=ledger, world=world, carry=carry, trust=standings)
     membership = _membership(platform, ledger)
-    accounts = _accounts(platform, membership=membership, gameplay=gameplay)
+    accounts = rooms.accounts(platform, membership=membership, gameplay=gameplay, carry=carry)
     sending = _sending(platform, ledger=ledger, gameplay=gameplay, accounts=accounts, trust=standings)
     gateway = realtime_wiring.build(
         settings=settings.realtime,
@@ -181,9 +156,10 @@ async def build(platform: Platform) -> Domains:
         sync=_sync(platform, world=world, gameplay=gameplay, carry=carry, quests=quests),
         boards=_boards(platform, membership),
         accounts=accounts,
-        external=_external(platform, accounts),
-        api_keys=_api_keys(platform, accounts),
-        users=_users(platform, accounts),
+        external=rooms.external(platform, accounts),
+        api_keys=rooms.api_keys(platform, accounts),
+        users=rooms.users(platform, accounts),
+        profiles=rooms.profiles(platform, accounts),
         membership=membership,
         audit=platform.audit,
         trust=_trust(platform, accounts=accounts, standings=standings),
@@ -318,57 +294,6 @@ def _membership(platform: Platform, ledger: LedgerDomain) -> MembershipParts:
         alias=platform.game.routes.memberships,
         settings=platform.settings.accounts,
         proofs=LinkedProofs(database=platform.database, settings=platform.settings.sign_in),
-    )
-
-
-def _accounts(platform: Platform, *, membership: MembershipParts, gameplay: GameplayParts) -> Accounts:
-    return accounts_wiring.build(
-        database=platform.database,
-        clock=platform.clock,
-        ids=platform.ids,
-        outbox=platform.outbox,
-        limiter=platform.limiter,
-        limits_enabled=platform.settings.limits.enabled,
-        settings=platform.settings.accounts,
-        progress=gameplay.service,
-        clubs=membership.clubs,
-        carrier=carrier_of(platform.settings, game_title=platform.game.title, clock=platform.clock),
-        game_title=platform.game.title,
-    )
-
-
-def _external(platform: Platform, accounts: Accounts) -> ExternalParts:
-    return external_wiring.build(
-        database=platform.database,
-        clock=platform.clock,
-        outbox=platform.outbox,
-        accounts=accounts,
-        settings=platform.settings.sign_in,
-        others=[accounts.passkeys],
-    )
-
-
-def _api_keys(platform: Platform, accounts: Accounts) -> ApiKeyParts:
-    return apikeys_wiring.build(
-        database=platform.database,
-        clock=platform.clock,
-        ids=platform.ids,
-        outbox=platform.outbox,
-        audit=platform.audit.trail,
-        book=accounts.book,
-        settings=platform.settings.accounts,
-    )
-
-
-def _users(platform: Platform, accounts: Accounts) -> UsersParts:
-    return users_wiring.build(
-        database=platform.database,
-        clock=platform.clock,
-        ids=platform.ids,
-        outbox=platform.outbox,
-        audit=platform.audit.trail,
-        revocations=accounts.revocations,
-        book=accounts.book,
     )
 
 

@@ -37,6 +37,7 @@ from overworld.domains.webhooks.types import WebhookSettings
 from overworld.domains.world.history.types import HistorySettings
 from overworld.domains.world.shares.types import SharingSettings
 from overworld.domains.world.types import WorldSettings
+from overworld.platform.blobs.settings import BlobSettings
 from overworld.platform.eventlog.settings import EventLogSettings
 from overworld.platform.http.settings import HttpSettings, LimitSettings
 from overworld.platform.mail.settings import MailSettings
@@ -69,6 +70,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     limits: LimitSettings = LimitSettings()
     database: DatabaseSettings = DatabaseSettings()
     events: EventLogSettings = EventLogSettings()
+    blobs: BlobSettings = BlobSettings()
     accounts: AccountsSettings = AccountsSettings()
     mail: MailSettings = MailSettings()
     sign_in: SignInSettings = SignInSettings()

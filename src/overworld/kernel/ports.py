@@ -157,6 +157,33 @@ class Limiter(Protocol):
         ...
 
 
+class Blob(Struct, frozen=True):
+    """What is kept under a key, and its media type."""
+
+    content: bytes
+    media_type: str
+
+
+class Blobs(Protocol):
+    """Keeps whole files under keys such as `avatars/9f86d081.webp`: lower-case words, the last with a known ending.
+
+    The ending says the media type, so that every store knows it. Raises, each of them: ValueError for a key of another
+    form, Fault when the store does not answer.
+    """
+
+    async def put(self, key: str, content: bytes) -> None:
+        """Keeps the content, in the place of what was there: readers see the one or the other, whole."""
+        ...
+
+    async def get(self, key: str) -> Blob | None:
+        """What is kept under a key; None when there is nothing."""
+        ...
+
+    async def delete(self, key: str) -> None:
+        """Forgets what is kept under a key, if anything is."""
+        ...
+
+
 class Fanout(Protocol):
     """Publishes a message to every process that listens on a channel; nothing is kept, nothing is acknowledged."""
 

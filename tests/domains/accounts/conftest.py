@@ -39,6 +39,13 @@ class KnownProgress:
         return [Standing(level=3, experience=250) for _ in account_ids]
 
 
+class KnownBadges:
+    """Everybody's badges."""
+
+    async def badges_of(self, account_ids: Sequence[UUID]) -> list[tuple[str, ...]]:
+        return [("first_steps", "night_owl") for _ in account_ids]
+
+
 class KeptOutbox:
     """Keeps what was published."""
 
@@ -105,6 +112,7 @@ def open_house(clock: FixedClock, ids: IdSource, signing_key: SigningKey) -> Ope
             limits_enabled=limits_enabled,
             settings=settings,
             progress=KnownProgress(),
+            badges=KnownBadges(),
             clubs=clubs,
             carrier=carrier,
             game_title="Ore",

@@ -80,7 +80,8 @@ async def test_me_shows_what_only_the_owner_sees(ask):
     grant = (await ask.post("/v1/auth/register", json=REGISTER)).json()
     reply = await ask.get("/v1/users/me", headers={"authorization": f"Bearer {grant['access_token']}"})
     me = reply.json()
-    assert set(me) == USER | {"email", "email_verified", "wallet_address", "did", "settings"}
+    own = {"email", "email_verified", "wallet_address", "did", "settings", "locale", "avatar", "badges", "privacy"}
+    assert set(me) == USER | own
     assert {name: me[name] for name in USER} == grant["user"]
     assert (me["email"], me["wallet_address"], me["settings"]) == ("ann@example.org", None, {})
 

@@ -140,3 +140,11 @@ class LastWay(Refusal):
     code = "accounts.last_way"
     status = 409
     public = ("way",)
+
+
+class NoSuchUser(Refusal):
+    """There is no such player."""
+
+    code = "accounts.no_such_user"
+    status = 404
+    public = ("user_id",)

@@ -8,6 +8,8 @@ from uuid import UUID
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
+from overworld.domains.accounts.profiles.messages import Avatar
+from overworld.domains.accounts.profiles.types import Edited, Privacy
 from overworld.domains.accounts.types import (
     EMAIL_LENGTH_MAX,
     USERNAME_LENGTH_MAX,
@@ -82,6 +84,15 @@ class Me(User, frozen=True, kw_only=True):
     wallet_address: str | None
     did: str
     settings: dict[str, Any]
+    locale: str | None
+    avatar: Avatar | None
+    badges: tuple[str, ...]
+    privacy: Privacy
+
+    @property
+    def edited(self) -> Edited:
+        """What the owner changes of it."""
+        return Edited(locale=self.locale, settings=self.settings, privacy=self.privacy)
 
 
 class Grant(Secretive, frozen=True, kw_only=True):

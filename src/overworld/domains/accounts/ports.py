@@ -26,3 +26,14 @@ class Progress(Protocol):
         One round trip at most. Asked outside of transactions, so it may take a connection of its own.
         """
         ...
+
+
+class Badges(Protocol):
+    """Which badges players have; another domain keeps them."""
+
+    async def badges_of(self, account_ids: Sequence[UUID]) -> Sequence[tuple[str, ...]]:
+        """The names of the badges of each, aligned with `account_ids`, in the order that the game gives them.
+
+        One round trip at most. Asked outside of transactions, so it may take a connection of its own.
+        """
+        ...

@@ -105,7 +105,8 @@ def _me(service: Profiles) -> HTTPRouteHandler:
     @get("/v1/users/me", opt=needs(Scope.ACCOUNT_SELF), responses=UNCHANGED)
     async def me(caller: Caller, request: Request[Any, Any, Any]) -> Response[Me]:
         """Your account. Answers 304 when `If-None-Match` names what you would get."""
-        return etag_reply(await service.me(caller.principal.account_id), request)
+        mine = await service.me(caller.principal.account_id)
+        return etag_reply(mine, request, edited=mine.edited)
 
     return me
 

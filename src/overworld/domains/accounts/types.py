@@ -302,6 +302,16 @@ class AccountsSettings(Secretive, frozen=True, kw_only=True, forbid_unknown_fiel
         int, Meta(ge=1, le=1_000, description="Wrong codes of one account within `code_window_s`.")
     ] = 5
     code_window_s: Annotated[int, Meta(ge=1, le=86_400, description="See `code_failures_max`.")] = 900
+    avatar_bytes_max: Annotated[int, Meta(ge=1_024, le=2**26, description="Largest picture that is taken.")] = 5_242_880
+    avatar_pixels_max: Annotated[
+        int, Meta(ge=4_096, le=2**27, description="Pixels of a picture; each takes 4 bytes while it is made smaller.")
+    ] = 16_777_216
+    avatar_workers: Annotated[int, Meta(ge=1, le=64, description="Pictures decoded at once.")] = 1
+    avatar_queue_max: Annotated[int, Meta(ge=0, le=1_000, description="Pictures that may wait for a worker.")] = 16
+    avatars_max: Annotated[
+        int, Meta(ge=1, le=100_000, description="Pictures that one account may send within `avatar_window_s`.")
+    ] = 20
+    avatar_window_s: Annotated[int, Meta(ge=1, le=86_400, description="See `avatars_max`.")] = 3_600
 
     def __post_init__(self) -> None:
         for origin in self.passkey_origins:

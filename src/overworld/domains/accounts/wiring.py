@@ -24,7 +24,7 @@ from overworld.domains.accounts.mail.wiring import MailParts
 from overworld.domains.accounts.membership.clubs import Clubs
 from overworld.domains.accounts.passkeys.routes import routes as passkey_routes
 from overworld.domains.accounts.passkeys.service import Passkeys
-from overworld.domains.accounts.ports import Progress
+from overworld.domains.accounts.ports import Badges, Progress
 from overworld.domains.accounts.routes import routes
 from overworld.domains.accounts.second_factor.routes import routes as second_factor_routes
 from overworld.domains.accounts.second_factor.service import SecondFactors
@@ -132,6 +132,7 @@ def build(
     limits_enabled: bool,
     settings: AccountsSettings,
     progress: Progress,
+    badges: Badges | None = None,
     clubs: Clubs | None = None,
     carrier: MailCarrier | None = None,
     game_title: str = "Overworld",
@@ -139,8 +140,8 @@ def build(
 ) -> Accounts:
     """Accounts on a migrated database.
 
-    `clubs` are those of the game, which tokens and profiles tell of. Without a `carrier` no mail is sent. `random`
-    gives that many unforeseeable bytes; only tests replace it. Raises: BadMailText.
+    `clubs` are those of the game, which tokens and profiles tell of. Without `badges` nobody has any, without a
+    `carrier` no mail is sent. `random` gives that many unforeseeable bytes; only tests replace it. Raises: BadMailText.
     """
     ground = Ground(
         database=database,
@@ -157,7 +158,7 @@ def build(
     revocations = Revocations(clock=clock, keep_s=token_life_most_s(settings))
     passwords = Passwords(settings, random=random)
     book = KeyBook(database=database, clock=clock)
-    profiles = Profiles(database=database, clock=clock, progress=progress, clubs=known_clubs)
+    profiles = Profiles(database=database, clock=clock, progress=progress, badges=badges, clubs=known_clubs)
     sessions = _sessions(ground, profiles=profiles, clubs=known_clubs, keys=keys, revocations=revocations)
     lockout = Lockout(limiter=limiter, enabled=limits_enabled, settings=settings)
     turns = Turns(at_once=settings.sign_ins_at_once, waiting_max=settings.sign_ins_waiting_max)

@@ -18,6 +18,7 @@ class Access(Struct, frozen=True):
     key_required: bool = False
     body_bytes_max: int | None = None
     refusals: tuple[type[Refusal], ...] = ()
+    raw_types: tuple[str, ...] = ()
 
 
 def needs(
@@ -26,13 +27,19 @@ def needs(
     key_required: bool = False,
     body_bytes_max: int | None = None,
     refusals: tuple[type[Refusal], ...] = (),
+    raw_types: tuple[str, ...] = (),
 ) -> dict[str, Any]:
     """A route's `opt`: callers need a token with this scope, or a token and a key with it beside.
 
     `key_required` refuses calls without an `Idempotency-Key`. `body_bytes_max` replaces the setting for this route.
     `refusals` are the ones this route may answer with beside those of the edge; they are written in its description.
+    `raw_types` are the media types of a body that the handler reads itself, by `await request.body()`.
     """
-    return {OPT_KEY: Access(scope, key_required=key_required, body_bytes_max=body_bytes_max, refusals=refusals)}
+    return {
+        OPT_KEY: Access(
+            scope, key_required=key_required, body_bytes_max=body_bytes_max, refusals=refusals, raw_types=raw_types
+        )
+    }
 
 
 def open_to_all(*, body_bytes_max: int | None = None, refusals: tuple[type[Refusal], ...] = ()) -> dict[str, Any]:

@@ -51,6 +51,7 @@ _PROBLEM_SCHEMA = {
     },
 }
 _PROBLEM_CONTENT = {"application/problem+json": {"schema": {"$ref": f"#/components/schemas/{_PROBLEM}"}}}
+_RAW = {"schema": {"type": "string", "format": "binary"}}
 _IDEMPOTENCY_KEY = {
     "name": "Idempotency-Key",
     "in": "header",
@@ -136,6 +137,8 @@ def _complete(operation: dict[str, Any], *, path: str, access: Access) -> None:
         operation["x-scope"] = access.scope
     if access.key_required:
         operation.setdefault("parameters", []).append(_IDEMPOTENCY_KEY)
+    if access.raw_types:
+        operation["requestBody"] = {"required": True, "content": dict.fromkeys(access.raw_types, _RAW)}
     responses = {status: reply for status, reply in operation["responses"].items() if int(status) in _SUCCESS}
     for status, refusals in sorted(_refusals(operation, path=path, access=access).items()):
         lines = [f"`{refusal.code}`: {refusal.title()}." for refusal in refusals]

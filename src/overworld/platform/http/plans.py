@@ -26,6 +26,7 @@ from overworld.platform.http.settings import HttpSettings
 QUERY_PARAMETERS_MAX = 64
 
 _PLAN_KEY = "overworld_plan"
+_JSON = b"application/json"
 
 
 class Plan(Struct, frozen=True, kw_only=True):
@@ -34,7 +35,7 @@ class Plan(Struct, frozen=True, kw_only=True):
     access: Access
     body_bytes_max: int
     body_timeout_s: float
-    media_type: bytes | None = None
+    media_types: tuple[bytes, ...] = ()
     decoder: Any = None
     query: frozenset[str] | None = None
     required: frozenset[str] = frozenset()
@@ -62,11 +63,11 @@ class Plan(Struct, frozen=True, kw_only=True):
 
     def check_media_type(self, content_type: bytes | None) -> None:
         """Raises: UnsupportedMediaType when the body is declared to be something this route does not read."""
-        if self.media_type is None or content_type is None:
+        if not self.media_types or content_type is None:
             return
         essence = content_type.split(b";", 1)[0].strip().lower()
-        if essence != self.media_type and not (self.media_type == b"application/json" and essence.endswith(b"+json")):
-            raise UnsupportedMediaType(expected=self.media_type.decode())
+        if essence not in self.media_types and not (_JSON in self.media_types and essence.endswith(b"+json")):
+            raise UnsupportedMediaType(expected=", ".join(each.decode() for each in self.media_types))
 
     def _query_fault(self, name: str, value: str, seen: set[str]) -> str | None:
         if self.query is not None and name not in self.query:
@@ -114,7 +115,7 @@ def _plan(handler: BaseRouteHandler, route: BaseRoute, settings: HttpSettings) -
     data = handler.parsed_data_field
     return replace(
         plan,
-        media_type=_media_type(data),
+        media_types=_media_types(data, access),
         decoder=msgspec.json.Decoder(data.raw) if data else None,
         query=frozenset(query),
         required=frozenset(name for name, field in query.items() if field.is_required and not field.is_optional),
@@ -137,12 +138,12 @@ def _query_fields(handler: HTTPRouteHandler, route: HTTPRoute | Any) -> Iterable
             yield kwarg.query or kwarg.name or name, field
 
 
-def _media_type(data: FieldDefinition | None) -> bytes | None:
+def _media_types(data: FieldDefinition | None, access: Access) -> tuple[bytes, ...]:
     if data is None:
-        return None
+        return tuple(each.encode() for each in access.raw_types)
     declared = data.kwarg_definition.media_type if isinstance(data.kwarg_definition, BodyKwarg) else None
     chosen = declared or RequestEncodingType.JSON
-    return str(chosen.value if isinstance(chosen, RequestEncodingType) else chosen).encode()
+    return (str(chosen.value if isinstance(chosen, RequestEncodingType) else chosen).encode(),)
 
 
 def _holds_float(field: FieldDefinition) -> bool:

@@ -11,12 +11,12 @@ import pytest
 from overworld.app.developer_key import _SCOPES as DEVELOPER
 from overworld.domains.accounts.apikeys.errors import BadApiKey
 from overworld.domains.accounts.apikeys.messages import ApiKeyBody
-from overworld.domains.accounts.errors import AccountSuspended, BadRefreshToken, TokenRevoked
+from overworld.domains.accounts.errors import AccountSuspended, BadRefreshToken, NoSuchUser, TokenRevoked
 from overworld.domains.accounts.messages import Refresh
 from overworld.domains.accounts.rules import scopes_of
 from overworld.domains.accounts.types import Role
 from overworld.domains.accounts.users import rules
-from overworld.domains.accounts.users.errors import BeyondYou, NoSuchUser, NotYourself
+from overworld.domains.accounts.users.errors import BeyondYou, NotYourself
 from overworld.domains.accounts.users.messages import UserSuspended
 from overworld.domains.accounts.users.types import Asked
 from overworld.platform.http import encode_cursor

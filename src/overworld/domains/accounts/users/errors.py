@@ -5,14 +5,6 @@ from __future__ import annotations
 from overworld.kernel.refusals import Refusal
 
 
-class NoSuchUser(Refusal):
-    """There is no such account."""
-
-    code = "accounts.no_such_user"
-    status = 404
-    public = ("user_id",)
-
-
 class BeyondYou(Refusal):
     """You cannot do this to this account, or give it this role.
 

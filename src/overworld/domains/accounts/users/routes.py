@@ -9,8 +9,9 @@ from litestar import get, post, put
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import Parameter, QueryParameter
 
+from overworld.domains.accounts.errors import NoSuchUser
 from overworld.domains.accounts.types import Role
-from overworld.domains.accounts.users.errors import BeyondYou, NoSuchUser, NotYourself
+from overworld.domains.accounts.users.errors import BeyondYou, NotYourself
 from overworld.domains.accounts.users.messages import (
     NoteBody,
     NoteSeen,

@@ -14,10 +14,10 @@ from overworld.domains.accounts.apikeys import store as keys_store
 from overworld.domains.accounts.apikeys.book import KeyBook
 from overworld.domains.accounts.apikeys.messages import ApiKeyChanged, KeyChange
 from overworld.domains.accounts.crypto.revocations import Revocations
+from overworld.domains.accounts.errors import NoSuchUser
 from overworld.domains.accounts.messages import SessionRevoked, SessionSeen
 from overworld.domains.accounts.types import Revocation, Role
 from overworld.domains.accounts.users import rules, store
-from overworld.domains.accounts.users.errors import NoSuchUser
 from overworld.domains.accounts.users.messages import (
     NoteSeen,
     PersonFound,

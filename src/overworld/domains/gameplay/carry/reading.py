@@ -81,6 +81,12 @@ class Reading:
             for badge_id, badge in self.kit.badges.items()
         ]
 
+    async def badges_of(self, player_ids: Sequence[UUID]) -> list[tuple[str, ...]]:
+        """The names of the badges that each has earned, (n,), in the order of the game's definition. One round trip."""
+        async with self._database.read() as tx:
+            earned = await store.badges_earned(tx, player_ids)
+        return [tuple(name for name in self.kit.badges if (one, name) in earned) for one in player_ids]
+
     async def of(self, tx: Tx, player_ids: Sequence[UUID], *, now_us: int) -> dict[UUID, Worn]:
         """What multiplies the claims of each; who never played has the tool of the beginning. One round trip."""
         hands = await store.hands(tx, player_ids, now_us=now_us)

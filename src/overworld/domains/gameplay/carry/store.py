@@ -276,3 +276,11 @@ _EARNED = "SELECT name, earned_at FROM gameplay.badge WHERE player_id = $1"
 async def badges_of(tx: Tx, player_id: UUID) -> dict[str, datetime]:
     """The badges that a player has, and since when. One round trip."""
     return {row["name"]: row["earned_at"] for row in await tx.fetch(_EARNED, player_id)}
+
+
+_EARNED_BY = "SELECT player_id, name FROM gameplay.badge WHERE player_id = ANY($1::uuid[])"
+
+
+async def badges_earned(tx: Tx, player_ids: Sequence[UUID]) -> set[tuple[UUID, str]]:
+    """The badges that some players have. One round trip."""
+    return {(row["player_id"], row["name"]) for row in await tx.fetch(_EARNED_BY, player_ids)}
