@@ -10,17 +10,21 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import asyncpg
 import pytest
 from hypothesis import settings
 from xdist.scheduler import LoadScopeScheduling
 
+from bench import own_redis
+from bench.own_redis import RedisProcess
 from overworld.app.kernel_cache import kernel_cache
 from overworld.kernel.clock import FixedClock
 from overworld.kernel.ids import IdSource
 from overworld.platform.postgres import Database, DatabaseSettings, EmbeddedPostgres, Schema, migrate
 from overworld.platform.postgres.migrations import read_steps
+from overworld.platform.redis.settings import RedisSettings
 
 os.environ.setdefault("NUMBA_CACHE_DIR", str(kernel_cache(Path("data"))))
 
@@ -59,6 +63,28 @@ def postgres_dsn() -> Iterator[str]:
         server = EmbeddedPostgres(Path(folder), settings=DatabaseSettings(shared_buffers_mb=64), durable=False)
         yield server.start()
         server.stop()
+
+
+@pytest.fixture(scope="session")
+def redis_here() -> None:
+    """Installs Redis when that is possible; else the test is skipped, and fails in CI."""
+    if reason := own_redis.why_not():
+        if os.environ.get("CI") == "true":
+            pytest.fail(reason)
+        pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def redis_url(redis_here: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A Redis server of this test process alone; tests keep apart by the prefix of their keys."""
+    with RedisProcess(tmp_path_factory.mktemp("redis")) as process:
+        yield process.url
+
+
+@pytest.fixture
+def redis_settings(redis_url: str) -> RedisSettings:
+    """That Redis, with a prefix that nobody else has."""
+    return RedisSettings(url=redis_url, prefix=f"{uuid4().hex}:", timeout_s=5, look_every_s=0.05)
 
 
 @pytest.fixture(scope="session")
