@@ -22,8 +22,11 @@ from bench.own_redis import RedisProcess
 from overworld.app.kernel_cache import kernel_cache
 from overworld.kernel.clock import FixedClock
 from overworld.kernel.ids import IdSource
+from overworld.kernel.ports import Limit, Taken
 from overworld.platform.postgres import Database, DatabaseSettings, EmbeddedPostgres, Schema, migrate
 from overworld.platform.postgres.migrations import read_steps
+from overworld.platform.redis.buckets import Buckets
+from overworld.platform.redis.limiter import RedisLimiter
 from overworld.platform.redis.settings import RedisSettings
 
 os.environ.setdefault("NUMBA_CACHE_DIR", str(kernel_cache(Path("data"))))
@@ -85,6 +88,22 @@ def redis_url(redis_here: None, tmp_path_factory: pytest.TempPathFactory) -> Ite
 def redis_settings(redis_url: str) -> RedisSettings:
     """That Redis, with a prefix that nobody else has."""
     return RedisSettings(url=redis_url, prefix=f"{uuid4().hex}:", timeout_s=5, look_every_s=0.05)
+
+
+class NoLimiter:
+    """For tests in which Redis counts everything: counting alone would hide that it does not."""
+
+    async def take(self, key: str, limit: Limit, *, cost: int = 1) -> Taken:
+        raise AssertionError(f"{key} was counted alone")
+
+
+@pytest.fixture
+async def redis_limiter(redis_settings: RedisSettings, clock: FixedClock) -> AsyncIterator[RedisLimiter]:
+    """The limiter of that Redis, on the test's clock; it never counts alone."""
+    buckets = Buckets(redis_settings, now_us=clock.now_us)
+    limiter = RedisLimiter(buckets, own=NoLimiter(), look_every_s=redis_settings.look_every_s)
+    yield limiter
+    await limiter.close()
 
 
 @pytest.fixture(scope="session")

@@ -12,10 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from overworld.kernel.clock import FixedClock
-from overworld.kernel.ports import Limit, Taken
+from overworld.kernel.ports import Limit
 from overworld.platform.limiter import MemoryLimiter
-from overworld.platform.redis.buckets import Buckets
-from overworld.platform.redis.limiter import RedisLimiter
 
 START = datetime(2026, 11, 21, tzinfo=UTC)
 THREE = Limit(per_s=1.0, burst=3)
@@ -69,7 +67,6 @@ class LimiterContract:
         with pytest.raises(ValueError, match="outside 0"):
             await limiter.take("a", THREE, cost=cost)
 
-
     async def test_keys_asked_for_at_once_are_each_counted(self, limiter):
         keys = ["a", "b", "a", "c", "a", "a", "b"]
         taken = await asyncio.gather(*(limiter.take(key, THREE) for key in keys))
@@ -84,7 +81,9 @@ class LimiterContract:
         assert (await limiter.take("a", smaller)).allowed
 
     @pytest.mark.slow
-    @settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.differing_executors])
+    @settings(
+        max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.differing_executors]
+    )
     @given(
         burst=st.integers(1, 50),
         per_s=st.sampled_from([0.1, 0.5, 1.0, 100 / 60, 10.0]),
@@ -133,15 +132,5 @@ class TestMemoryLimiter(LimiterContract):
 
 class TestRedisLimiter(LimiterContract):
     @pytest.fixture
-    async def limiter(self, clock, redis_settings):
-        buckets = Buckets(redis_settings, now_us=clock.now_us)
-        made = RedisLimiter(buckets, own=NoLimiter(), look_every_s=redis_settings.look_every_s)
-        yield made
-        await made.close()
-
-
-class NoLimiter:
-    """For tests in which Redis counts everything: counting alone would hide that it does not."""
-
-    async def take(self, key: str, limit: Limit, *, cost: int = 1) -> Taken:
-        raise AssertionError(f"{key} was counted alone")
+    def limiter(self, redis_limiter):
+        return redis_limiter

@@ -49,9 +49,9 @@ from overworld.domains.world.shares import wiring as shares_wiring
 from overworld.domains.world.wiring import WorldParts
 from overworld.kernel.clock import Clock
 from overworld.kernel.ids import IdSource
+from overworld.kernel.ports import Limiter
 from overworld.platform.eventlog import PostgresOutbox
 from overworld.platform.http import KeyScopes
-from overworld.platform.limiter import MemoryLimiter
 from overworld.platform.outbound import Poster
 from overworld.platform.postgres import Database
 
@@ -105,7 +105,7 @@ class Platform(Struct, frozen=True, kw_only=True):
     clock: Clock
     ids: IdSource
     keys: KeyScopes
-    limiter: MemoryLimiter
+    limiter: Limiter
     outbox: PostgresOutbox
     audit: AuditParts
     poster: Poster

@@ -40,6 +40,7 @@ from overworld.platform.eventlog.settings import EventLogSettings
 from overworld.platform.http.settings import HttpSettings, LimitSettings
 from overworld.platform.observability.settings import LogSettings, OperationsSettings
 from overworld.platform.postgres.settings import DatabaseSettings
+from overworld.platform.redis.settings import RedisSettings
 
 _NO_FLAGS = Source(name="flags")
 
@@ -66,6 +67,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     log: LogSettings = LogSettings()
     limits: LimitSettings = LimitSettings()
     database: DatabaseSettings = DatabaseSettings()
+    redis: RedisSettings = RedisSettings()
     events: EventLogSettings = EventLogSettings()
     accounts: AccountsSettings = AccountsSettings()
     world: WorldSettings = WorldSettings()

@@ -18,7 +18,7 @@ from overworld.domains.accounts.types import Origin, SigningKey
 from overworld.kernel.clock import FixedClock
 from overworld.kernel.events import Envelope, Event, enclose
 from overworld.kernel.ids import IdSource
-from overworld.kernel.ports import Tx
+from overworld.kernel.ports import Limiter, Tx
 from overworld.platform.limiter import MemoryLimiter
 from overworld.platform.postgres import Database
 
@@ -65,7 +65,7 @@ class House(Struct, frozen=True):
     clock: FixedClock
     ids: IdSource
     outbox: KeptOutbox
-    limiter: MemoryLimiter
+    limiter: Limiter
 
 
 @pytest.fixture(scope="session")
@@ -86,7 +86,7 @@ def open_house(clock: FixedClock, ids: IdSource, signing_key: SigningKey) -> Ope
         *,
         settings: AccountsSettings = CHEAP,
         limits_enabled: bool = False,
-        limiter: MemoryLimiter | None = None,
+        limiter: Limiter | None = None,
         seed: int = 11,
         clubs: Clubs | None = None,
     ) -> AsyncIterator[House]:

@@ -40,7 +40,7 @@ class Wanted(Struct, frozen=True):
 
 
 class Buckets:
-    """What `limiter.MemoryLimiter` keeps, kept in Redis, where all servers see it. A key expires when its bucket is full.
+    """What `MemoryLimiter` keeps, kept in Redis, where all servers see it. A key expires when its bucket is full.
 
     Time is Redis's own, the one clock that all servers share; only tests pass `now_us`. Nothing is tried twice: a take
     whose answer was lost may have been taken.
@@ -71,7 +71,7 @@ class Buckets:
             amounts += (one.limit.burst * a_token_us, one.cost * a_token_us)
         try:
             told: list[int] = await self._script(keys=keys, args=amounts)
-        except (RedisError, OSError, TimeoutError) as error:
+        except (RedisError, OSError, TimeoutError, RuntimeError) as error:  # the last: a transport that uvloop closed
             raise RedisAway(f"{type(error).__name__}: {error}"[:_REASON_MAX]) from error
         return [_taken(one.limit, told[2 * i], told[2 * i + 1]) for i, one in enumerate(wanted)]
 

@@ -45,16 +45,14 @@ def _problem(url: str) -> str:
         port, options = parts.port, parse_qs(parts.query, keep_blank_values=True)
     except ValueError:
         return "is no URL that can be read"
-    if parts.scheme not in _SCHEMES:
-        return "has to begin with redis://, rediss:// or unix://"
-    if port == 0:
-        return "needs a port above 0"
-    if parts.scheme == "unix" and not parts.path:
-        return "needs the path of a socket, as unix:///run/redis.sock"
-    if parts.scheme != "unix" and not parts.path.strip("/").isdecimal() and parts.path.strip("/"):
-        return "names its database by a number, as redis://host:6379/0"
-    if not options.keys() <= _OPTIONS:
-        return f"may have the options {', '.join(sorted(_OPTIONS))} only"
-    if any(not value.isdecimal() for value in options.get("db", ())):
-        return "names its database by a number"
-    return ""
+    database = parts.path.strip("/") if parts.scheme != "unix" else ""
+    checks = {
+        "has to begin with redis://, rediss:// or unix://": parts.scheme in _SCHEMES,
+        "needs a port above 0": port != 0,
+        "needs the path of a socket, as unix:///run/redis.sock": parts.scheme != "unix" or parts.path,
+        "names its database by a number, as redis://host:6379/0": all(
+            not number or number.isdecimal() for number in (database, *options.get("db", ()))
+        ),
+        f"may have the options {', '.join(sorted(_OPTIONS))} only": options.keys() <= _OPTIONS,
+    }
+    return next((problem for problem, is_right in checks.items() if not is_right), "")
