@@ -130,8 +130,9 @@ class City:
         ledger = Ledger(database=inside.database, currencies=currencies)
         settings = WorldSettings(players_max=max(wanting.players, 1_000))
         warm(settings)
+        trail = Trail(clock=clock, ids=ids)
         world = build_world(
-            database=inside.database, clock=clock, outbox=outbox, settings=settings, rules=game.movement
+            database=inside.database, clock=clock, outbox=outbox, audit=trail, settings=settings, rules=game.movement
         ).service
         gameplay = await gameplay_wiring.build(
             database=inside.database,
@@ -142,7 +143,7 @@ class City:
             last_fix=world,
             sight=world,
             trust=TrustEverybody(),
-            audit=Trail(clock=clock, ids=ids),
+            audit=trail,
             collectibles=game.collectibles,
             progression=game.progression,
             currencies=game.currencies,

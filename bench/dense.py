@@ -141,7 +141,10 @@ def world_of(lat_deg: F64, lng_deg: F64, *, seed: int) -> World:
     settings = WorldSettings(players_max=PLAYERS_MAX)
     warm(settings)
     clock = SystemClock()
-    world = build(database=cast(Any, None), clock=clock, outbox=cast(Any, None), settings=settings).service
+    nothing_kept = cast(Any, None)
+    world = build(
+        database=nothing_kept, clock=clock, outbox=nothing_kept, audit=nothing_kept, settings=settings
+    ).service
     crowd.fill(world, lat_deg, lng_deg, now_us=clock.now_us(), seed=seed)
     return world
 

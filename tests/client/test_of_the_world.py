@@ -41,7 +41,15 @@ async def test_a_client_knows_everybody_in_the_cells_it_watches_and_nobody_else(
     random, clock = Random(1), FixedClock(datetime(2026, 11, 21, tzinfo=UTC))
     rules = InterestRules(strangers="exact", error_m=0.0)
     nothing_kept: Any = None
-    world = build(database=nothing_kept, clock=clock, outbox=nothing_kept, settings=SETTINGS, interest=rules).service
+    parts = build(
+        database=nothing_kept,
+        clock=clock,
+        outbox=nothing_kept,
+        audit=nothing_kept,
+        settings=SETTINGS,
+        interest=rules,
+    )
+    world = parts.service
     own = UUID(int=1)
     around = Surroundings(own_id=str(own), clock=clock)
     world.interest.on_frames = lambda _, starts, ends, told: around.apply(

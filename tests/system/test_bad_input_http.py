@@ -147,7 +147,9 @@ class Operation(Struct, frozen=True):
     def url(self) -> str:
         """An address with something in its path that is not there."""
         known = 10**9 if self.path.startswith("/v1/live/") else "A" * 32
-        missing = {name: uuid4() for name in ("tool_id", "session_id", "webhook_id", "delivery_id", "player")}
+        missing = {
+            name: uuid4() for name in ("tool_id", "session_id", "webhook_id", "delivery_id", "fence_id", "player")
+        }
         return self.path.format(id=known, item_id="nothing", number=10**9, name="nobody", **missing)
 
 

@@ -119,6 +119,7 @@ async def build(platform: Platform) -> Domains:
         database=platform.database,
         clock=platform.clock,
         outbox=platform.outbox,
+        audit=platform.audit.trail,
         settings=replace(settings.world, share_fixes=settings.world.share_fixes or bool(settings.database.dsn)),
         rules=game.movement,
         interest=game.interest,

@@ -203,7 +203,8 @@ def _held(metrics: Metrics, house: House) -> None:
 
 
 def _world(metrics: Metrics, house: House) -> None:
-    world = house.domains.world.service
+    parts = house.domains.world
+    world, events, history = parts.service, parts.events, parts.history
     for name, meaning in _PASSES.items():
         metrics.gauge(f"overworld_world_{name}", meaning, partial(getattr, world.tick, name))
     for reason in Reason:

@@ -161,7 +161,9 @@ class Pond:
             carry=carry,
             quests=quests,
             audit=self.audit,
-            fences=Fences(database=self.database, clock=self.clock, ids=self.ids, outbox=outbox, fences_max=10),
+            fences=Fences(
+                database=self.database, clock=self.clock, ids=self.ids, outbox=outbox, audit=self.audit, fences_max=10
+            ),
             counted=Counted(),
         )
         await versions.begin()

@@ -197,6 +197,7 @@ class Field:
             database=database or self.database,
             clock=clock or self.clock,
             outbox=self.outbox,
+            audit=self.audit,
             ledger=self.ledger,
             trust=self.trust,
             currencies={currency.code: currency for currency in CURRENCIES},

@@ -268,6 +268,7 @@ async def test_held_rewards_are_shown_to_their_player_and_to_staff_page_by_page(
         assert [one["state"] for one in items] == ["held", "denied", "released"] and second["cursor"] is None
         assert [one["collectible_id"] for one in items] == [spawn.id for spawn in reversed(spawns)]
         assert items[0]["settled_at"] is None and items[0]["expires_at"].startswith("2026-06-15")
+    assert field.audit.did == [("reward.read", str(ANN))] * 2
     assert (await client.get("/v1/game/rewards/held", headers=staff)).json()["items"] == []
     refused = await client.get(f"/v1/admin/trust/{ANN}/held")
     assert (refused.status_code, refused.json()["code"]) == (403, "http.forbidden")

@@ -14,16 +14,18 @@ from overworld.domains.world.types import WorldSettings
 from overworld.domains.world.wiring import WorldParts, build
 from overworld.geo.sphere import destination_deg
 from overworld.kernel.clock import FixedClock
+from tests.audited import KeptTrail
 from tests.domains.world.journeys import HOME
 
 START = datetime(2026, 11, 21, 9, 0, tzinfo=UTC)
 
 
 class Field:
-    """A world without a database, its clock, and players by number."""
+    """A world without a database, its clock, what staff were seen to do, and players by number."""
 
-    def __init__(self, parts: WorldParts, clock: FixedClock):
+    def __init__(self, parts: WorldParts, clock: FixedClock, trail: KeptTrail):
         self.parts = parts
+        self.trail = trail
         self.world = parts.service
         self.clock = clock
 
@@ -50,16 +52,17 @@ def open_field():
     """Makes a field, with other settings or parts if asked."""
 
     def made(*, database: Any = None, outbox: Any = None, sources=(), rules=None, **settings) -> Field:
-        clock = FixedClock(START)
+        clock, trail = FixedClock(START), KeptTrail()
         parts = build(
             database=database,
             clock=clock,
             outbox=outbox,
+            audit=trail,
             settings=WorldSettings(**settings),
             rules=rules,
             sources=sources,
         )
-        return Field(parts, clock)
+        return Field(parts, clock, trail)
 
     return made
 

@@ -22,7 +22,7 @@ def verify(*, head: Annotated[str | None, Parameter(show_default=False)] = None,
 
     For example:
       overworld audit verify
-      overworld audit verify --head 1204:5f0c9f2a4a5c3e7bb7d3d2f1e0a9c8b7a6958473625140f1e2d3c4b5a6978801
+      overworld audit verify --head "$(cat audit.head)"
 
     Exit codes: 0 the log holds, 1 it does not, or there is no such database.
 

@@ -57,7 +57,7 @@ def bots(
     OVERWORLD_LIMITS__ENABLED=false.
 
     For example:
-      overworld bots --players 10000 --city seoul --seconds 60 --cheaters 2% --seed 7
+      overworld bots --players 10000 --city seoul --cheaters 2% --seed 7
       overworld bots --players 200 --seconds 600 --html bots.html --record run.npz
       overworld bots --replay run.npz
 

@@ -32,6 +32,7 @@ from overworld.kernel.money import Currency
 from overworld.kernel.ports import AuditTrail, LastFix, Ledger
 from overworld.platform.postgres import Database, Schema
 
+DEFAULTS = GameplaySettings()
 SCHEMA = Schema(name="gameplay", folder=Path(__file__).parent / "schema")
 _SPAWN_KEY_BYTES = 32
 
@@ -69,12 +70,11 @@ async def build(
     rule: ClaimRule | None = None,
     gear: Gear | None = None,
     alias: str | None = None,
-    settings: GameplaySettings | None = None,
+    settings: GameplaySettings = DEFAULTS,
 ) -> GameplayParts:
     """Gameplay for a checked game definition, on a migrated database; reads (or makes) the spawn secret there."""
-    chosen = settings or GameplaySettings()
     by_code, placed = {one.code: one for one in currencies}, Placed(cell_level=collectibles.cell_level)
-    spawns = await _spawns(database, chosen, spawn_table(collectibles, progression, by_code), placed)
+    spawns = await _spawns(database, settings, spawn_table(collectibles, progression, by_code), placed)
     claims = Claims(
         database=database,
         clock=clock,
@@ -86,12 +86,12 @@ async def build(
         spawns=spawns,
         rules=collectibles,
         levels=progression.levels,
-        fix_age_max_s=chosen.fix_age_max_s,
+        fix_age_max_s=settings.fix_age_max_s,
         rule=rule,
         gear=gear,
     )
     service = Gameplay(
-        database=database, clock=clock, ledger=ledger, sight=sight, spawns=spawns, claims=claims, settings=chosen
+        database=database, clock=clock, ledger=ledger, sight=sight, spawns=spawns, claims=claims, settings=settings
     )
     placing = Placing(
         database=database,
@@ -102,12 +102,13 @@ async def build(
         spawns=spawns,
         placed=placed,
         catalogue=catalogue_of(collectibles, progression, by_code),
-        placed_max=chosen.placed_max,
+        placed_max=settings.placed_max,
     )
     held = HeldRewards(
         database=database,
         clock=clock,
         outbox=outbox,
+        audit=audit,
         ledger=ledger,
         trust=trust,
         currencies=by_code,
@@ -117,7 +118,7 @@ async def build(
         service=service,
         placing=placing,
         held=held,
-        releasing=Releasing(held, every_s=chosen.held_look_s),
+        releasing=Releasing(held, every_s=settings.held_look_s),
         definition=DefinitionInForce(spawns=spawns, claims=claims, placing=placing, held=held),
         on_events=placed_tail(placing),
         routes=[*routes(service, placing, alias=alias), *held_routes(held)],

@@ -23,7 +23,7 @@ from overworld.domains.world.types import InterestRules, MovementRules, WorldSet
 from overworld.kernel.clock import Clock
 from overworld.kernel.events import Envelope
 from overworld.kernel.ids import IdSource
-from overworld.kernel.ports import Outbox
+from overworld.kernel.ports import AuditTrail, Outbox
 from overworld.kernel.refusals import Fault
 from overworld.platform.postgres import Database, Schema
 
@@ -116,6 +116,7 @@ def build(
     database: Database,
     clock: Clock,
     outbox: Outbox,
+    audit: AuditTrail,
     settings: WorldSettings | None = None,
     rules: MovementRules | None = None,
     interest: InterestRules | None = None,
@@ -139,6 +140,7 @@ def build(
         clock=clock,
         ids=ids or IdSource(clock.now_us),
         outbox=outbox,
+        audit=audit,
         settings=chosen,
     )
     service = World(

@@ -9,8 +9,10 @@ from overworld.domains.world.fences.consumers import ZONE_TOPICS
 from overworld.domains.world.fences.messages import FenceBody, Point, ZoneEntered, ZoneLeft
 from overworld.platform.eventlog import store as log_store
 from overworld.platform.eventlog.types import START
+from tests.audited import staff
 
 STAFF = UUID(int=99)
+BY = {"by": STAFF, "staff": staff(STAFF)}
 
 
 class Fenced:
@@ -25,7 +27,7 @@ class Fenced:
         """The id of a new circle so far east of home."""
         self.made += 1
         answer = await self.parts.service.make(
-            body(self.field, east_m=east_m, radius_m=radius_m, name=name, dwell_s=dwell_s), by=STAFF, key=str(self.made)
+            body(self.field, east_m=east_m, radius_m=radius_m, name=name, dwell_s=dwell_s), **BY, key=str(self.made)
         )
         return answer.value.id
 

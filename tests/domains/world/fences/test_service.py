@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from uuid import UUID
 
 import pytest
 
@@ -13,7 +12,7 @@ from overworld.domains.world.fences.types import Declared, Shape
 from overworld.geo.box import Box
 from overworld.platform.http.errors import PreconditionFailed
 from overworld.platform.postgres.idempotency import KeyReused
-from tests.domains.world.fences.fenced import STAFF, body, told
+from tests.domains.world.fences.fenced import BY, body, told
 
 SQUARE = [[126.0, 37.0], [126.01, 37.0], [126.01, 37.01], [126.0, 37.01], [126.0, 37.0]]
 BOW_TIE = [[0.0, 0.0], [1.0, 1.0], [1.0, 0.0], [0.0, 1.0]]
@@ -34,16 +33,16 @@ def feature(geometry, **properties):
 async def test_a_fence_is_made_once_under_a_key(fenced):
     service = fenced.parts.service
     wanted = body(fenced.field)
-    first, again = [await service.make(wanted, by=STAFF, key="k") for _ in range(2)]
+    first, again = [await service.make(wanted, **BY, key="k") for _ in range(2)]
     assert (first.value, first.replayed, again.value, again.replayed) == (again.value, False, first.value, True)
     assert len(service.book) == 1
     with pytest.raises(KeyReused):
-        await service.make(body(fenced.field, name="other"), by=STAFF, key="k")
+        await service.make(body(fenced.field, name="other"), **BY, key="k")
 
 
 async def test_twins_under_one_key_make_one_fence(open_fenced):
     pair = [open_fenced(), open_fenced()]
-    made = await asyncio.gather(*(one.parts.service.make(body(one.field), by=STAFF, key="k") for one in pair))
+    made = await asyncio.gather(*(one.parts.service.make(body(one.field), **BY, key="k") for one in pair))
     assert len({answer.value.id for answer in made}) == 1
 
 
@@ -62,7 +61,7 @@ async def test_twins_under_one_key_make_one_fence(open_fenced):
 )
 async def test_what_cannot_be_drawn_is_refused_with_its_place(fenced, wanted, path):
     with pytest.raises(BadFence) as refused:
-        await fenced.parts.service.make(wanted, by=STAFF, key="k")
+        await fenced.parts.service.make(wanted, **BY, key="k")
     assert [error["path"] for error in refused.value.fields["errors"]] == [path]
 
 
@@ -82,17 +81,17 @@ async def test_an_import_takes_all_features_or_none_and_names_those_that_are_wro
         {"type": "Feature", "geometry": good[0]["geometry"], "properties": {}},
     ]
     with pytest.raises(BadFence) as refused:
-        await service.take_in(collection(*good, *bad), by=STAFF, key="k")
+        await service.take_in(collection(*good, *bad), **BY, key="k")
     assert [error["path"] for error in refused.value.fields["errors"]] == [
         "features.3.properties.radius_m", "features.4.geometry.type", "features.5.geometry", "features.6.properties",
     ]  # fmt: skip
     assert len(service.book) == 0
-    ids = (await service.take_in(collection(*good), by=STAFF, key="k")).value.ids
+    ids = (await service.take_in(collection(*good), **BY, key="k")).value.ids
     shown = [await service.find(one) for one in ids]
     assert [(one.name, type(one.geometry), one.radius_m, one.dwell_s) for one in shown] == [
         ("square", Polygon, None, 60), ("two", MultiPolygon, None, None), ("circle", Point, 25.0, None),
     ]  # fmt: skip
-    assert (await service.take_in(collection(*good), by=STAFF, key="k")).replayed
+    assert (await service.take_in(collection(*good), **BY, key="k")).replayed
 
 
 async def test_there_are_no_more_fences_than_the_setting_says(open_fenced):
@@ -112,17 +111,19 @@ async def test_a_change_holds_for_the_revision_it_names(fenced):
         raise PreconditionFailed
 
     for doing in (
-        service.change(fence_id, body(fenced.field, name="new"), by=STAFF, matches=stale),
-        service.delete(fence_id, by=STAFF, matches=stale),
+        service.change(fence_id, body(fenced.field, name="new"), **BY, matches=stale),
+        service.delete(fence_id, **BY, matches=stale),
     ):
         with pytest.raises(PreconditionFailed):
             await doing
-    changed = await service.change(fence_id, body(fenced.field, name="new", dwell_s=9), by=STAFF, matches=nothing)
+    changed = await service.change(fence_id, body(fenced.field, name="new", dwell_s=9), **BY, matches=nothing)
     assert (changed.revision, changed.name, changed.dwell_s) == (2, "new", 9)
-    same = await service.change(fence_id, body(fenced.field, name="new", dwell_s=9), by=STAFF, matches=nothing)
+    same = await service.change(fence_id, body(fenced.field, name="new", dwell_s=9), **BY, matches=nothing)
     assert same.revision == 2
-    await service.delete(fence_id, by=STAFF, matches=nothing)
-    for doing in (service.find(fence_id), service.delete(fence_id, by=STAFF, matches=nothing)):
+    await service.delete(fence_id, **BY, matches=nothing)
+    did = ["fence.make", "fence.change", "fence.delete"]
+    assert fenced.field.trail.did == [(action, str(fence_id)) for action in did]
+    for doing in (service.find(fence_id), service.delete(fence_id, **BY, matches=nothing)):
         with pytest.raises(NoFence):
             await doing
 
@@ -154,7 +155,7 @@ async def test_the_games_fences_come_and_go_with_its_definition(fenced, database
     [(_, gate)] = service.book.around(after=(-1.0, ""), limit=9)
     assert (gate.name, gate.source, gate.revision) == ("gate", "game", 1)
     with pytest.raises(FenceOfGame):
-        await service.delete(gate.id, by=STAFF, matches=nothing)
+        await service.delete(gate.id, **BY, matches=nothing)
     await service.adopt([], game="pond")
     assert len(service.book) == 0
     assert await told(database) == [("entered", 1, ""), ("left", 1, "deleted")]
@@ -166,7 +167,7 @@ async def test_another_server_follows_what_is_kept(open_fenced):
     await one.circle(east_m=5_000)
     await other.parts.load()
     assert await other.go(1, 0) == ["zone.entered"]
-    await one.parts.service.delete(fence_id, by=UUID(int=5), matches=nothing)
+    await one.parts.service.delete(fence_id, **BY, matches=nothing)
     await other.parts.load()
     assert len(other.parts.service.book) == 1
     assert await other.go(1, 0) == []

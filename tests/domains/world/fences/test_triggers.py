@@ -10,7 +10,7 @@ import pytest
 
 from overworld.domains.world.fences.messages import FencesChanged
 from overworld.kernel.refusals import Busy, Fault
-from tests.domains.world.fences.fenced import STAFF, alternates, body, logged, told
+from tests.domains.world.fences.fenced import BY, alternates, body, logged, told
 
 ANN = UUID(int=1)
 
@@ -110,7 +110,7 @@ async def test_a_fence_that_is_moved_or_deleted_is_left_by_those_inside(fenced, 
     fence_id = await fenced.circle()
     await fenced.go(1, 0)
     await fenced.settle()
-    by = {"by": STAFF, "matches": nothing}
+    by = {**BY, "matches": nothing}
     await fenced.parts.service.change(fence_id, body(fenced.field, name="market"), **by)
     assert await fenced.go(1, 1) == []
     await fenced.parts.service.change(fence_id, body(fenced.field, name="market", radius_m=80), **by)
@@ -134,7 +134,7 @@ async def test_what_was_seen_of_a_shape_that_is_gone_changes_nothing(fenced, dat
     await fenced.settle()
     async with fenced.parts.writer._writing:
         assert await fenced.go(1, 0) == ["zone.entered"]
-        await fenced.parts.service.change(fence_id, body(fenced.field, east_m=500), by=STAFF, matches=nothing)
+        await fenced.parts.service.change(fence_id, body(fenced.field, east_m=500), **BY, matches=nothing)
     await fenced.settle()
     assert (await told(database), fenced.parts.writer.void) == ([], 1)
     assert await fenced.go(1, 0) == []
@@ -252,8 +252,8 @@ async def test_under_load_all_that_is_made_is_written_and_alternates(fenced, dat
         ]
         if turn % 3 == 2:
             moved = body(fenced.field, east_m=random_.uniform(0, 1_000), radius_m=25)
-            await fenced.parts.service.change(fences[turn], moved, by=STAFF, matches=nothing)
-            await fenced.parts.service.delete(fences.pop(), by=STAFF, matches=nothing)
+            await fenced.parts.service.change(fences[turn], moved, **BY, matches=nothing)
+            await fenced.parts.service.delete(fences.pop(), **BY, matches=nothing)
         await asyncio.gather(*verdicts)
     await fenced.settle()
     writer, events = fenced.parts.writer, await logged(database)

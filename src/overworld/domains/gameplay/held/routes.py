@@ -12,6 +12,7 @@ from litestar.types import ControllerRouterHandler
 
 from overworld.domains.gameplay.held.messages import HeldReward
 from overworld.domains.gameplay.held.service import HeldRewards
+from overworld.kernel.audit import Staff
 from overworld.kernel.identity import Scope
 from overworld.platform.http import (
     Caller,
@@ -22,7 +23,7 @@ from overworld.platform.http import (
     encode_cursor,
     needs,
 )
-from overworld.platform.http.errors import BadCursor
+from overworld.platform.http.errors import BadCursor, NotFound
 from overworld.platform.http.paging import LIMIT_DEFAULT
 
 PlayerPath = Annotated[UUID, Parameter(description="The player's account id.")]
@@ -38,18 +39,24 @@ def routes(rewards: HeldRewards) -> list[ControllerRouterHandler]:
         """Your rewards that wait for a review, and what became of those that did, newest first."""
         return await _page(rewards, caller.principal.account_id, limit=limit, cursor=cursor)
 
-    @get("/v1/admin/trust/{player:uuid}/held", opt=needs(Scope.TRUST_READ, refusals=(BadCursor,)))
+    @get("/v1/admin/trust/{player:uuid}/held", opt=needs(Scope.TRUST_READ, refusals=(NotFound, BadCursor)))
     async def player_rewards_held(
         *, caller: Caller, player: PlayerPath, limit: LimitQuery = LIMIT_DEFAULT, cursor: CursorQuery = None
     ) -> Page[HeldReward]:
-        """What a player waits for, and what became of what they waited for, newest first."""
-        return await _page(rewards, player, limit=limit, cursor=cursor)
+        """What a player waits for, and what became of what they waited for, newest first.
+
+        The call is written into the audit log.
+        """
+        return await _page(rewards, player, limit=limit, cursor=cursor, staff=caller.staff)
 
     return [rewards_held, player_rewards_held]
 
 
-async def _page(rewards: HeldRewards, player_id: UUID, *, limit: int, cursor: str | None) -> Page[HeldReward]:
-    found = await rewards.shown(player_id, before=None if cursor is None else _place_in(cursor), limit=limit + 1)
+async def _page(
+    rewards: HeldRewards, player_id: UUID, *, limit: int, cursor: str | None, staff: Staff | None = None
+) -> Page[HeldReward]:
+    before = None if cursor is None else _place_in(cursor)
+    found = await rewards.shown(player_id, before=before, limit=limit + 1, staff=staff)
     shown = found[:limit]
     more = encode_cursor(shown[-1].held_at, shown[-1].id) if len(found) > limit else None
     return Page(shown, more)

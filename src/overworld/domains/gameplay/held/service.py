@@ -22,11 +22,12 @@ from overworld.domains.gameplay.messages import LevelReached
 from overworld.domains.gameplay.ports import Trust
 from overworld.domains.gameplay.rules import experienced
 from overworld.domains.gameplay.types import Player
+from overworld.kernel.audit import Staff
 from overworld.kernel.clock import Clock
 from overworld.kernel.events import Event
 from overworld.kernel.ids import derived_id
 from overworld.kernel.money import Currency, Transfer, TransferCode, TransferKind, TransferResult, TransferStatus
-from overworld.kernel.ports import Ledger, Outbox, Tx
+from overworld.kernel.ports import AuditTrail, Ledger, Outbox, Tx
 from overworld.kernel.standing import WITHHELD
 from overworld.platform.postgres import Database, run_again
 
@@ -61,6 +62,7 @@ class HeldRewards:
         database: Database,
         clock: Clock,
         outbox: Outbox,
+        audit: AuditTrail,
         ledger: Ledger,
         trust: Trust,
         currencies: Mapping[str, Currency],
@@ -69,6 +71,7 @@ class HeldRewards:
         self._database = database
         self._clock = clock
         self._outbox = outbox
+        self._audit = audit
         self._ledger = ledger
         self._trust = trust
         self._currencies = currencies
@@ -119,11 +122,13 @@ class HeldRewards:
             after = waiting[-1]
 
     async def shown(
-        self, player_id: UUID, *, before: tuple[datetime, UUID] | None = None, limit: int
+        self, player_id: UUID, *, before: tuple[datetime, UUID] | None = None, limit: int, staff: Staff | None = None
     ) -> list[HeldReward]:
-        """What is or was held of a player, newest first. One round trip."""
-        async with self._database.read() as tx:
+        """What is or was held of a player, newest first. One round trip; two for staff, who leave a trace."""
+        async with self._database.transaction() if staff else self._database.read() as tx:
             holds = await store.shown(tx, player_id, before=before or _NEWEST, limit=limit)
+            if staff:
+                await self._audit.record(tx, [staff.did("reward.read", player_id)])
         return [self._seen(hold) for hold in holds]
 
     async def _settle(self, order: Order, *, due_by: datetime) -> None:

@@ -59,14 +59,18 @@ NorthQuery = Annotated[float | None, Parameter(ge=-90, le=90, description="North
 
 def routes(fences: Fences) -> list[HTTPRouteHandler]:
     """The handlers."""
+    return [*_making(fences), *_reading(fences), *_changing(fences)]
+
+
+def _making(fences: Fences) -> list[HTTPRouteHandler]:
     made = (KeyReused, BadFence, TooManyFences)
 
     @post(PATH, opt=needs(Scope.FENCES_WRITE, body_bytes_max=BODY_BYTES_MAX, refusals=made))
     async def fence_make(*, caller: Caller, idempotency_key: str | None, data: FenceBody) -> Response[FenceShown]:
         """Makes a fence; from then on fixes are judged by it, on every server within a moment."""
-        return keyed_reply(
-            await fences.make(data, by=caller.principal.account_id, key=idempotency_key or ""), status=201
-        )
+        by = caller.principal.account_id
+        answer = await fences.make(data, by=by, staff=caller.staff, key=idempotency_key or "")
+        return keyed_reply(answer, status=201)
 
     @post(f"{PATH}/import", opt=needs(Scope.FENCES_WRITE, body_bytes_max=IMPORT_BYTES_MAX, refusals=made))
     async def fences_import(
@@ -77,9 +81,14 @@ def routes(fences: Fences) -> list[HTTPRouteHandler]:
         Polygons, MultiPolygons, and Points with `properties.radius_m`; each needs `properties.name` and may have
         `properties.dwell_s`.
         """
-        answer = await fences.take_in(data, by=caller.principal.account_id, key=idempotency_key or "")
+        by = caller.principal.account_id
+        answer = await fences.take_in(data, by=by, staff=caller.staff, key=idempotency_key or "")
         return keyed_reply(answer, status=201)
 
+    return [fence_make, fences_import]
+
+
+def _reading(fences: Fences) -> list[HTTPRouteHandler]:
     @get(PATH, opt=needs(Scope.FENCES_READ, refusals=(BadCursor,)))
     async def fences_list(
         *,
@@ -112,6 +121,10 @@ def routes(fences: Fences) -> list[HTTPRouteHandler]:
         """A fence with its `ETag`."""
         return etag_reply(await fences.find(fence_id), request)
 
+    return [fences_list, fence_show]
+
+
+def _changing(fences: Fences) -> list[HTTPRouteHandler]:
     @put(
         f"{PATH}/{{fence_id:uuid}}",
         opt=needs(
@@ -128,8 +141,13 @@ def routes(fences: Fences) -> list[HTTPRouteHandler]:
         When the shape is another one, everybody in the fence leaves it with the reason `changed`, and whoever is in the
         new shape enters with the next fix.
         """
-        by = caller.principal.account_id
-        after = await fences.change(fence_id, data, by=by, matches=lambda there: require_match(there, request))
+        after = await fences.change(
+            fence_id,
+            data,
+            by=caller.principal.account_id,
+            staff=caller.staff,
+            matches=lambda there: require_match(there, request),
+        )
         return Response(after, headers={"ETag": etag_of(after)})
 
     @delete(
@@ -139,9 +157,9 @@ def routes(fences: Fences) -> list[HTTPRouteHandler]:
     async def fence_delete(*, request: Request[Any, Any, Any], caller: Caller, fence_id: UUID) -> None:
         """Deletes a fence; everybody in it leaves it with the reason `deleted`. `If-Match` says which one is meant."""
         by = caller.principal.account_id
-        await fences.delete(fence_id, by=by, matches=lambda there: require_match(there, request))
+        await fences.delete(fence_id, by=by, staff=caller.staff, matches=lambda there: require_match(there, request))
 
-    return [fence_make, fences_import, fences_list, fence_show, fence_change, fence_delete]
+    return [fence_change, fence_delete]
 
 
 def _place(lat: float | None, lng: float | None, radius_m: float | None) -> tuple[float, float, float] | None:

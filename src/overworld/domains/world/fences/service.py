@@ -29,10 +29,11 @@ from overworld.domains.world.fences.shapes import drawn
 from overworld.domains.world.fences.types import VERTICES_ALL_MAX, Declared, Fault, Fence, Source
 from overworld.domains.world.fences.writing import left
 from overworld.geo.sphere import EARTH_RADIUS_M
+from overworld.kernel.audit import Staff
 from overworld.kernel.clock import Clock, to_us
 from overworld.kernel.identity import Answer
 from overworld.kernel.ids import IdSource
-from overworld.kernel.ports import Outbox, Tx
+from overworld.kernel.ports import AuditTrail, Outbox, Tx
 from overworld.kernel.refusals import Busy, Refusal
 from overworld.platform.postgres import Database, run_again
 from overworld.platform.postgres.idempotency import Keyed, KeyTaken, keyed, recall, remember
@@ -50,24 +51,29 @@ _encode = msgspec.json.Encoder().encode
 class Fences:
     """Changes fences; when it returns, this process judges by the change. `book` knows them all."""
 
-    def __init__(self, *, database: Database, clock: Clock, ids: IdSource, outbox: Outbox, fences_max: int) -> None:
+    def __init__(
+        self, *, database: Database, clock: Clock, ids: IdSource, outbox: Outbox, audit: AuditTrail, fences_max: int
+    ) -> None:
         self.book = Book(database)
         self._database = database
         self._clock = clock
         self._ids = ids
         self._outbox = outbox
+        self._audit = audit
         self._fences_max = fences_max
 
-    async def make(self, body: FenceBody, *, by: UUID, key: str) -> Answer[FenceShown]:
+    async def make(self, body: FenceBody, *, by: UUID, staff: Staff, key: str) -> Answer[FenceShown]:
         """The new fence; or the answer of an earlier try under the same key.
 
         Raises: BadFence; KeyReused; TooManyFences; Busy; Fault.
         """
         read = _good([await asyncio.to_thread(fence_of, body)])
         use = keyed(by, key, operation="world.make_fence", body=body)
-        return await self._made(use, read, lambda made: shown(made[0]), answer=FenceShown)
+        return await self._made(use, read, lambda made: shown(made[0]), answer=FenceShown, staff=staff)
 
-    async def take_in(self, collection: FeatureCollection, *, by: UUID, key: str) -> Answer[FencesImported]:
+    async def take_in(
+        self, collection: FeatureCollection, *, by: UUID, staff: Staff, key: str
+    ) -> Answer[FencesImported]:
         """All fences of a GeoJSON collection, or none; or the answer of an earlier try under the same key.
 
         Raises: BadFence; KeyReused; TooManyFences; Busy; Fault.
@@ -75,7 +81,7 @@ class Fences:
         read = _good(await asyncio.to_thread(lambda: list(fences_of(collection.features))))
         use = keyed(by, key, operation="world.import_fences", body=collection)
         return await self._made(
-            use, read, lambda made: FencesImported(ids=[one.id for one in made]), answer=FencesImported
+            use, read, lambda made: FencesImported(ids=[one.id for one in made]), answer=FencesImported, staff=staff
         )
 
     async def find(self, fence_id: UUID) -> FenceShown:
@@ -86,22 +92,22 @@ class Fences:
             raise NoFence
         return shown(found[0])
 
-    async def change(self, fence_id: UUID, body: FenceBody, *, by: UUID, matches: Matches) -> FenceShown:
+    async def change(self, fence_id: UUID, body: FenceBody, *, by: UUID, staff: Staff, matches: Matches) -> FenceShown:
         """The fence with all that is declared of it replaced. When its shape changes, whoever is in it leaves it.
 
         Raises: BadFence; NoFence; FenceOfGame; what `matches` does not like in the one there is; TooManyFences; Fault.
         """
         [read] = _good([await asyncio.to_thread(fence_of, body)])
-        after = await run_again(partial(self._change_once, fence_id, read, by, matches))
+        after = await run_again(partial(self._change_once, fence_id, read, by, staff, matches))
         await self.book.follow()
         return shown(after)
 
-    async def delete(self, fence_id: UUID, *, by: UUID, matches: Matches) -> None:
+    async def delete(self, fence_id: UUID, *, by: UUID, staff: Staff, matches: Matches) -> None:
         """Deletes a fence; whoever is in it leaves it.
 
         Raises: NoFence; FenceOfGame; what `matches` does not like in the one there is; Fault.
         """
-        await run_again(partial(self._delete_once, fence_id, by, matches))
+        await run_again(partial(self._delete_once, fence_id, by, staff, matches))
         await self.book.follow()
 
     async def adopt(self, declared: Sequence[Declared], *, game: str) -> None:
@@ -115,11 +121,11 @@ class Fences:
         await self.book.follow()
 
     async def _made(
-        self, use: Keyed, read: Sequence[Read], reply: Callable[[Sequence[Fence]], R], *, answer: type[R]
+        self, use: Keyed, read: Sequence[Read], reply: Callable[[Sequence[Fence]], R], *, answer: type[R], staff: Staff
     ) -> Answer[R]:
         for _ in range(_RUNS_MAX):
             try:
-                outcome = await run_again(partial(self._make_once, use, read, reply, answer))
+                outcome = await run_again(partial(self._make_once, use, read, reply, answer, staff))
             except KeyTaken:
                 continue
             if isinstance(outcome, Refusal):
@@ -129,7 +135,7 @@ class Fences:
         raise Busy("others make fences under the same key")
 
     async def _make_once(
-        self, use: Keyed, read: Sequence[Read], reply: Callable[[Sequence[Fence]], R], answer: type[R]
+        self, use: Keyed, read: Sequence[Read], reply: Callable[[Sequence[Fence]], R], answer: type[R], staff: Staff
     ) -> Answer[R] | Refusal:
         at = self._clock.now()
         async with self._database.transaction() as tx:
@@ -143,10 +149,11 @@ class Fences:
             await store.write(tx, made)
             outcome = reply(made)
             await remember(tx, [(use, outcome)], at=at)
+            await self._audit.record(tx, [staff.did("fence.make", one.id, after=shown(one)) for one in made])
             await self._outbox.append(tx, [FencesChanged(made=len(made), changed_by=use.account_id)], at=at)
         return Answer(outcome)
 
-    async def _change_once(self, fence_id: UUID, read: Read, by: UUID, matches: Matches) -> Fence:
+    async def _change_once(self, fence_id: UUID, read: Read, by: UUID, staff: Staff, matches: Matches) -> Fence:
         at = self._clock.now()
         async with self._database.transaction() as tx:
             await store.lock_changes(tx)
@@ -158,15 +165,18 @@ class Fences:
                 raise refusal
             told = [] if after.shape_number == before.shape_number else await _emptied(tx, [before], "changed", at=at)
             await store.write(tx, [after])
+            did = staff.did("fence.change", fence_id, before=shown(before), after=shown(after))
+            await self._audit.record(tx, [did])
             await self._tell(tx, told, FencesChanged(changed=1, changed_by=by), at=at)
         return after
 
-    async def _delete_once(self, fence_id: UUID, by: UUID, matches: Matches) -> None:
+    async def _delete_once(self, fence_id: UUID, by: UUID, staff: Staff, matches: Matches) -> None:
         at = self._clock.now()
         async with self._database.transaction() as tx:
             before = await _locked(tx, fence_id, matches)
             told = await _emptied(tx, [before], "deleted", at=at)
             await store.delete(tx, [fence_id])
+            await self._audit.record(tx, [staff.did("fence.delete", fence_id, before=shown(before))])
             await self._tell(tx, told, FencesChanged(deleted=1, changed_by=by), at=at)
 
     async def _adopt_once(self, wanted: Mapping[UUID, Read]) -> None:

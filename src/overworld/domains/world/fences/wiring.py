@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 
 from litestar.handlers import HTTPRouteHandler
 
@@ -17,7 +18,7 @@ from overworld.domains.world.types import WorldSettings
 from overworld.kernel.clock import Clock
 from overworld.kernel.events import Envelope
 from overworld.kernel.ids import IdSource
-from overworld.kernel.ports import Outbox
+from overworld.kernel.ports import AuditTrail, Outbox
 from overworld.kernel.refusals import Busy, Fault
 from overworld.platform.postgres import Database
 
@@ -42,17 +43,22 @@ class FenceParts:
 
     async def stop(self, *, within_s: float) -> None:
         """Writes what was seen. What cannot be written in time the next fix of each player makes up for."""
-        try:
+        with suppress(Fault, Busy, TimeoutError):  # what is lost the next fixes bring back
             async with asyncio.timeout(within_s):
                 await self.triggers.settle()
-        except (Fault, Busy, TimeoutError):
-            pass
         await self.triggers.stop()
         await self.writer.stop()
 
 
 def build(
-    *, engine: Engine, database: Database, clock: Clock, ids: IdSource, outbox: Outbox, settings: WorldSettings
+    *,
+    engine: Engine,
+    database: Database,
+    clock: Clock,
+    ids: IdSource,
+    outbox: Outbox,
+    audit: AuditTrail,
+    settings: WorldSettings,
 ) -> FenceParts:
     """The fences of a world, none yet."""
     writer = Writer(
@@ -69,7 +75,9 @@ def build(
         waiting_max=settings.fence_events_waiting_max,
         fix_kept_s=settings.fix_kept_s,
     )
-    service = Fences(database=database, clock=clock, ids=ids, outbox=outbox, fences_max=settings.fences_max)
+    service = Fences(
+        database=database, clock=clock, ids=ids, outbox=outbox, audit=audit, fences_max=settings.fences_max
+    )
     service.book.on_index = triggers.put
     triggers.follow = service.book.follow
     return FenceParts(
