@@ -226,11 +226,13 @@ async def _sign_ins(
         connections=_PACED_CONNECTIONS,
     )
     each_s = wanted.seconds / 6 / wanted.rounds
+    of_wrk_s = max(1.0, each_s)  # it knows whole seconds only
     faults: list[str] = []
     async with Generator(PacedLoad.connect, plan) as others:
         quiet_ms = [await _p99_ms(others, each_s, faults) for _ in range(wanted.rounds + 1)]
         both = [
-            await asyncio.gather(load.run(each_s), _p99_ms(others, each_s, faults)) for _ in range(wanted.rounds + 1)
+            await asyncio.gather(load.run(of_wrk_s), _p99_ms(others, of_wrk_s, faults))
+            for _ in range(wanted.rounds + 1)
         ]
     rounds, beside_ms = [told for told, _ in both], [p99_ms for _, p99_ms in both]
     failed = sum(told.refused + told.broken for told in rounds)
@@ -249,7 +251,7 @@ async def _sign_ins(
 
 
 async def _p99_ms(others: Generator, seconds: float, faults: list[str]) -> float:
-    await others.round(max(1.0, seconds))  # as long as wrk, which knows whole seconds only
+    await others.round(seconds)
     tally = await others.tally()
     faults += tally.faults[:_FAULTS_MAX]
     return 1e3 * percentile(sorted(tally.latencies_s), 0.99)

@@ -38,7 +38,7 @@ class Pair(Struct, frozen=True):
         """Until the metrics of both say so."""
         async with asyncio.timeout(WAIT_S):
             while not all(is_so(metrics(one.text)) for one in await self.told("/metrics")):  # noqa: ASYNC110
-                await asyncio.sleep(0.02)
+                await asyncio.sleep(0.02)  # pace: other processes tell no event
 
 
 def metrics(text: str) -> dict[str, float]:
