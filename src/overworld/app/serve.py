@@ -8,14 +8,13 @@ import shlex
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
-from functools import partial
 from pathlib import Path
 
 import structlog
 import uvloop
 from prometheus_client import CollectorRegistry
 
-from overworld.app import addresses, compose, migrate, quest_loops, webhooks
+from overworld.app import addresses, background, compose, migrate
 from overworld.app.addresses import Addresses
 from overworld.app.compose import House
 from overworld.app.demo.child import walkers
@@ -27,14 +26,10 @@ from overworld.app.reload import Reload
 from overworld.app.settings import Settings
 from overworld.app.settings_sources import Resolved
 from overworld.app.signals import end_after, reload_on_signal, stop_on_signal
-from overworld.app.upkeep import ROWS_MAX, old_answers, throw_away
 from overworld.app.versions.service import reload_soon
-from overworld.domains.gameplay.boards import scoring
 from overworld.domains.realtime.errors import PortTaken
 from overworld.domains.realtime.tls import ServerTls, TlsUnusable
 from overworld.domains.realtime.types import RealtimeSettings
-from overworld.domains.trust import folding as trust_folding
-from overworld.flows import facts_to_trust, trust_to_rewards
 from overworld.kernel.clock import SystemClock
 from overworld.kernel.refusals import Refusal
 from overworld.platform.http import KeyScopes
@@ -169,6 +164,7 @@ def _locked(data: Path) -> Iterator[None]:
 @asynccontextmanager
 async def _running(house: House, settings: Settings, game: Game) -> AsyncIterator[None]:
     """Everything that runs behind the ports: the log and its readers, the world's passes, the loops."""
+    domains = house.domains
     async with AsyncExitStack() as stack:
         await house.log.start()
         stack.push_async_callback(house.log.close)
@@ -177,47 +173,22 @@ async def _running(house: House, settings: Settings, game: Game) -> AsyncIterato
         for name, topics, handle in compose.readers(house, game=game, room_level=settings.world.room_level):
             tail = await house.log.tail(topics=topics, handle=handle)
             house.loops.run(name, tail.run)
-        house.loops.run("eventlog-maintenance", house.log.keep_maintained)
         await house.versions.begin()
-        quest_loops.run(house.loops, quests=house.domains.quests, log=house.log, clock=house.clock)
-        decided = trust_to_rewards.TrustToRewards(house.domains.gameplay.held)
-        of_trust = house.log.consumer(trust_to_rewards.NAME, topics=trust_to_rewards.TOPICS, handle=decided.handle)
-        house.loops.run("held-rewards", of_trust.run)
-        house.loops.run("held-rewards-due", house.domains.gameplay.releasing.run)
-        answers = partial(old_answers, house.database, clock=house.clock)
-        sessions = partial(house.domains.accounts.sessions.forget_ended, rows_max=ROWS_MAX)
-        await webhooks.run(house.loops, webhooks=house.domains.webhooks, log=house.log)
-        deliveries = partial(house.domains.webhooks.service.forget, rows_max=ROWS_MAX)
-        house.loops.run("ledger-expiry", house.domains.ledger.expiry.run)
-        devices = partial(house.domains.sync.service.forget_devices, rows_max=ROWS_MAX)
-        suspicions = partial(house.domains.trust.service.forget, rows_max=ROWS_MAX)
-        house.loops.run("upkeep", partial(throw_away, answers, sessions, devices, deliveries, suspicions))
-        facts = facts_to_trust.FactsToTrust(house.domains.trust.folding)
-        judging = house.log.fold(trust_folding.NAME, topics=facts_to_trust.TOPICS, apply=facts.apply)
-        house.loops.run("trust", judging.run)
-        house.loops.run("trust-recovery", house.domains.trust.recovery.run)
-        house.loops.run("leaderboard-turning", house.domains.boards.turning.run)
-        house.loops.run("leaderboard-moves", house.domains.boards.moves.run)
-        await house.domains.ledger.sealer.prepare()
-        house.loops.run("ledger-sealer", house.domains.ledger.sealer.run)
-        house.loops.run("ledger-auditor", house.domains.ledger.auditor.run)
-        house.loops.run("audit-sealer", house.domains.audit.sealer.run)
-        await house.domains.accounts.load()
-        await house.domains.world.load()
-        await house.domains.gameplay.placing.load()
-        scores = house.log.fold(scoring.NAME, topics=scoring.TOPICS, apply=house.domains.boards.scoring.apply)
-        house.loops.run("leaderboard-scores", scores.run)
-        house.loops.run("leaderboard-load", house.domains.boards.service.load)
-        stack.push_async_callback(house.domains.accounts.close)
+        await background.run(house)
+        await domains.accounts.load()
+        await domains.world.load()
+        await domains.gameplay.placing.load()
+        stack.push_async_callback(domains.accounts.close)
         with step("Preparing the kernels; the very first start compiles them, for some ten seconds"):
-            await house.domains.world.start()
-        stack.push_async_callback(house.domains.world.stop)
-        stack.push_async_callback(house.domains.gameplay.service.close)
-        stack.push_async_callback(house.domains.sync.service.close)
-        stack.push_async_callback(house.domains.sending.service.close)
-        stack.push_async_callback(house.domains.carry.service.close)
-        stack.push_async_callback(house.domains.quests.completing.close)
-        stack.push_async_callback(house.domains.membership.service.close)
+            await domains.world.start()
+            await domains.trust.folding.warm()
+        stack.push_async_callback(domains.world.stop)
+        stack.push_async_callback(domains.gameplay.service.close)
+        stack.push_async_callback(domains.sync.service.close)
+        stack.push_async_callback(domains.sending.service.close)
+        stack.push_async_callback(domains.carry.service.close)
+        stack.push_async_callback(domains.quests.completing.close)
+        stack.push_async_callback(domains.membership.service.close)
         yield
 
 

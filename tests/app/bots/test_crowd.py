@@ -110,7 +110,10 @@ def test_honest_bots_go_no_faster_and_speed_up_no_harder_than_their_kind():
 
 @pytest.mark.slow
 def test_the_engine_believes_honest_bots_at_99_of_100_fixes():
-    """Of each kind, over ten minutes, with all that their receivers get wrong."""
+    """Of each kind, over ten minutes, with all that their receivers get wrong.
+
+    But for trains that are faster than the game allows, and clocks that are wrong until the network sets them.
+    """
     bots = made(players=400, cheaters=0.05)
     stage = Stage(players=len(bots), settings=WorldSettings(), rules=InterestRules())
     accepted, judged = np.zeros((2, len(KINDS)))
@@ -127,7 +130,7 @@ def test_the_engine_believes_honest_bots_at_99_of_100_fixes():
         np.add.at(judged, bots.kind[fixes["bot"]], 1)
         np.add.at(accepted, bots.kind[fixes["bot"]], batch.judged["reason"] == 0)
     for kind, taken, all_ in zip(KINDS, accepted, judged, strict=True):
-        if not kind.is_cheat:
+        if not kind.is_cheat and kind.name not in {"express", "drifter"}:
             assert taken / all_ >= 0.99, (kind.name, taken, all_)
     assert accepted[number_of("mock")] == 0
     assert accepted[number_of("teleporter")] < 0.9 * judged[number_of("teleporter")]
@@ -182,11 +185,11 @@ def test_replayers_repeat_the_very_places_of_somebody_honest():
 
 
 def test_the_accounts_of_a_farm_are_on_one_track():
-    bots = made(players=100, cheaters=0.3)
+    bots = made(players=200, cheaters=0.3)
     fixes, _ = walked(bots, seconds=30)
     farm = of_kind(bots, fixes, "farm")
     ways = {tuple(track[["due_us", "time_us", "lat_deg", "lng_deg"]].tolist()) for track in tracks(farm).values()}
-    assert len(np.unique(farm["bot"])) == 5
+    assert len(np.unique(farm["bot"])) >= 5
     assert len(ways) == 1
 
 
@@ -250,4 +253,8 @@ def test_ways_and_kinds_are_those_of_old_recordings():
         "walker", "runner", "cyclist", "driver", "train", "teleporter", "joystick", "replayer", "interval", "farm",
         "mock",
     )  # fmt: skip
-    assert [way.value for way in Way] == [0, 1, 2, 3]
+    assert KIND_NAMES[11:23] == (
+        "motorway", "express", "indoor", "pupil", "jogger", "drifter", "laggard", "hopper", "jittery", "squad",
+        "clock_setter", "clock_racer",
+    )  # fmt: skip
+    assert [way.value for way in Way] == [0, 1, 2, 3, 4]

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
+import msgspec
 import pytest
 
 from overworld.domains.trust.core import Core
-from overworld.domains.trust.types import Claimed, Fact, Kind, SignedIn
-from overworld.kernel.clock import from_us
+from overworld.domains.trust.types import Claimed, Fact, Kind, PlayerState, SignedIn
+from overworld.kernel.clock import from_us, to_us
 from overworld.kernel.standing import Gate
 from tests.domains.trust.court import ANN, BEN, CAT, MINUTE_US, NOON_US, SCHEMAS, Court, mocked, smooth, window
 
@@ -64,6 +65,31 @@ async def test_portions_make_no_difference_and_the_core_alone_says_the_same(open
         core.take(fact)
     last_us = {one: max(fact.at_us for fact in a_day() if fact.player_id == one) for one in standings}
     assert {one: core.standing(one, at_us=last_us[one]) for one in standings} == standings
+
+
+def a_farm() -> list[Fact]:
+    """Three accounts on one track for so long that their marks are full, and go on to be refreshed."""
+    facts: list[Fact] = []
+    for minute in range(12):
+        ages_s = tuple(5.0 * k for k in range(5))
+        own = tuple(range(1_000 * minute, 1_000 * minute + 5))
+        facts += [
+            window(one, minute + 0.02 * k, shingles=own, shingle_ages_s=ages_s) for k, one in enumerate((ANN, BEN, CAT))
+        ]
+    return facts
+
+
+@pytest.mark.parametrize("portion", [1, 2, 5, 100])
+async def test_the_leader_of_a_farm_is_judged_alike_wherever_a_portion_ends(court, portion):
+    facts, core = a_farm(), Core()
+    found = sorted((one.player_id, one.at_us, one.kind, one.weight) for fact in facts for one in core.take(fact))
+    for start in range(0, len(facts), portion):
+        await court.fold(facts[start : start + portion])
+    async with court.database.read() as tx:
+        rows = await tx.fetch("SELECT player_id, at, kind, weight FROM trust.evidence")
+        states = {row["id"]: row["state"] for row in await tx.fetch("SELECT id, state FROM trust.player")}
+    assert sorted((row["player_id"], to_us(row["at"]), row["kind"], row["weight"]) for row in rows) == found
+    assert {one: msgspec.msgpack.decode(state, type=PlayerState) for one, state in states.items()} == core.states
 
 
 async def test_what_is_undone_is_taken_once_when_it_comes_again(court):

@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from overworld.app.bots import emitting
-from overworld.app.bots.kinds import FARM_ACCOUNTS, KIND_NAMES, KINDS, Way, counts, number_of
+from overworld.app.bots import emitting, groups
+from overworld.app.bots.groups import SignIns
+from overworld.app.bots.kinds import FARM_ACCOUNTS, KIND_NAMES, KINDS, Ticking, Way, counts, number_of
 from overworld.app.bots.movers import BOT, NEVER_US, SECOND_US, Ground, gaits, rail, settle
 from overworld.app.demo.city import City
 from overworld.geo.columns import F64, I64
@@ -40,8 +41,11 @@ _COMPANY, _COMPANY_MIN = 0.15, 2
 _WAY = (
     "way_dice", "x", "y", "speed_m_s", "heading", "cruise_m_s", "pace", "i", "j", "to_i", "to_j", "along_m", "side_m",
     "waits_there_s", "rests_until_us", "goal_x", "goal_y", "line", "forward", "underground",
+    "bend",
 )  # fmt: skip
 _SAME_CLOCK_S, _OTHER_CLOCK_S = 0.3, 2.0
+_DRAWS = 0.5
+_WRONG_S = 6.0
 
 
 def crowd(*, seed: int, players: int, cheaters: float, city: City, start_us: int = 0) -> Crowd:
@@ -50,7 +54,10 @@ def crowd(*, seed: int, players: int, cheaters: float, city: City, start_us: int
 
 
 class Crowd:
-    """Bots and their truth. `kind` is the number of each in `kind_names`; `is_cheat` whether that is one; both (n,)."""
+    """Bots and their truth. `kind` is the number of each in `kind_names`; `is_cheat` whether that is one; both (n,).
+
+    `sign_ins` are from before `start_us`.
+    """
 
     kind_names = KIND_NAMES
 
@@ -65,7 +72,7 @@ class Crowd:
             city.lat_deg, city.lng_deg, city.radius_m, _BLOCK_M,
             float(random.uniform(0, np.pi / 2)), int(random.integers(1, 2**31)),
         )  # fmt: skip
-        self._bots = _born(self.kind, random=random, ground=self._ground, start_us=start_us)
+        self._bots, self.sign_ins = _born(self.kind, random=random, ground=self._ground, start_us=start_us)
         sources = _copied(self._bots, self.kind, random=random)
         self._rings = np.zeros((max(1, len(sources)), emitting.RING), emitting.FIX)
         self._heads = np.zeros(len(self._rings), np.int64)
@@ -83,7 +90,8 @@ class Crowd:
         if span_us > STEP_MAX_US:
             raise ValueError(f"a step of {span_us / SECOND_US:.0f} s is longer than a minute")
         self._now_us = max(self._now_us, now_us)
-        room = np.zeros(len(self._bots) * (2 + int(span_us / SECOND_US / _PERIOD_LEAST_S)), emitting.FIX)
+        waits_us = np.maximum(span_us, self._now_us - self._bots["next_us"])
+        room = np.zeros(int((2 + waits_us / SECOND_US / _PERIOD_LEAST_S).astype(np.int64).sum()), emitting.FIX)
         count = emitting.emit(self._bots, self._now_us, self._gaits, self._ground, self._rings, self._heads, room)
         fixes = room[:count]
         return fixes[np.lexsort((fixes["bot"], fixes["due_us"]))]
@@ -123,8 +131,8 @@ class Crowd:
         return every
 
 
-def _born(kind: I64, *, random: np.random.Generator, ground: Ground, start_us: int) -> Any:
-    """Everybody at a place of its own, with its own habits and receiver."""
+def _born(kind: I64, *, random: np.random.Generator, ground: Ground, start_us: int) -> tuple[Any, SignIns]:
+    """Everybody at a place of its own, with its own habits and receiver; and where they signed in."""
     count = len(kind)
     bots = np.zeros(count, BOT)
     bots["kind"] = kind
@@ -139,10 +147,51 @@ def _born(kind: I64, *, random: np.random.Generator, ground: Ground, start_us: i
     _given_phones(bots, kind, random=random, start_us=start_us)
     _given_places(bots, random=random, ground=ground)
     _stays_first(bots, kind, random=random, start_us=start_us)
-    _go_together(bots, kind, random=random)
-    hops = np.flatnonzero(kind == number_of("teleporter"))
-    bots["hop_us"][hops] = start_us + (random.uniform(10, 60, len(hops)) * SECOND_US).astype(np.int64)
-    return bots
+    families = _go_together(bots, kind, random=random)
+    for name in ("teleporter", "hopper"):
+        hops = np.flatnonzero(kind == number_of(name))
+        bots["hop_us"][hops] = start_us + (random.uniform(10, 60, len(hops)) * SECOND_US).astype(np.int64)
+    _given_programs(bots, kind, random=random)
+    _given_clocks(bots, kind, random=random, start_us=start_us)
+    came = groups.sign_ins(
+        kind,
+        of_squads=groups.squads(bots, kind, _WAY, random=random),
+        of_classes=groups.classes(bots, kind, _WAY, random=random),
+        families=families,
+        random=random,
+        start_us=start_us,
+    )
+    return bots, came
+
+
+def _given_programs(bots: Any, kind: I64, *, random: np.random.Generator) -> None:
+    """How programs shake their places, and what accuracy they tell: always one, or any."""
+    low, high = np.array([one.whites_m for one in KINDS])[kind].T
+    bots["white_m"] = random.uniform(low, high)
+    draws = (high > 0) & (random.random(len(kind)) < _DRAWS)
+    bots["accuracy_spread"] = np.where(draws, random.uniform(0.2, 0.7, len(kind)), 0.0)
+    bends = (kind == number_of("squad")) & (random.random(len(kind)) < _DRAWS)
+    bots["way"] = np.where(bends, Way.BEND, bots["way"])
+
+
+def _given_clocks(bots: Any, kind: I64, *, random: np.random.Generator, start_us: int) -> None:
+    """Clocks that change; what stays in one place; and what is sent in portions."""
+    bots["ticking"] = np.array([one.ticking for one in KINDS])[kind]
+    changes = bots["ticking"] != Ticking.PLAIN
+    first_us = start_us + (random.uniform(20, 120, len(kind)) * SECOND_US).astype(np.int64)
+    bots["clock_turn_us"] = np.where(changes, first_us, NEVER_US)
+    bots["clock_since_us"] = start_us
+    drifts = bots["ticking"] == Ticking.SYNCED
+    bots["clock_rate"] = np.where(drifts, random.uniform(-2e-4, 2e-4, len(kind)), 0.0)
+    wrong_us = (random.normal(0, _WRONG_S, len(kind)) * SECOND_US).astype(np.int64)
+    bots["clock_us"] = np.where(drifts, wrong_us, np.where(changes, 0, bots["clock_us"]))
+    indoor = kind == number_of("indoor")
+    bots["rests_until_us"] = np.where(indoor, NEVER_US, bots["rests_until_us"])
+    bots["holds"] = np.where(indoor, 0, bots["holds"])
+    bots["accuracy_m"] = np.where(indoor, 2.5 * bots["accuracy_m"], bots["accuracy_m"])
+    late_us = (random.uniform(5, 60, len(kind)) * SECOND_US).astype(np.int64)
+    bots["batch_from_us"] = start_us
+    bots["batch_us"] = np.where(kind == number_of("laggard"), late_us, 0)
 
 
 def _given_phones(bots: Any, kind: I64, *, random: np.random.Generator, start_us: int) -> None:
@@ -190,8 +239,12 @@ def _stays_first(bots: Any, kind: I64, *, random: np.random.Generator, start_us:
     bots["rests_until_us"] = np.where(stays, start_us + random.exponential(_SITS_S, len(bots)) * SECOND_US, 0)
 
 
-def _go_together(bots: Any, kind: I64, *, random: np.random.Generator) -> None:
-    """Some of the honest are in company: on one way with somebody of their kind, each with a receiver of its own."""
+def _go_together(bots: Any, kind: I64, *, random: np.random.Generator) -> list[I64]:
+    """Some of the honest are in company: on one way with somebody of their kind, each with a receiver of its own.
+
+    Gives who goes together.
+    """
+    found: list[I64] = []
     for number, one in enumerate(KINDS):
         of_kind = np.flatnonzero(kind == number)
         if one.is_cheat or len(of_kind) < _COMPANY_MIN:
@@ -200,6 +253,8 @@ def _go_together(bots: Any, kind: I64, *, random: np.random.Generator) -> None:
         joined = random.choice(of_kind[len(joins) :], len(joins))
         for name in _WAY:
             bots[name][joins] = bots[name][joined]
+        found += [np.append(joins[joined == leader], leader) for leader in np.unique(joined)]
+    return found
 
 
 def _copied(bots: Any, kind: I64, *, random: np.random.Generator) -> list[int]:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from overworld.app.bots.clocks import off_us
 from overworld.app.bots.dice import between, gauss
 from overworld.app.bots.kinds import Way
 from overworld.app.bots.movers import SECOND_US, Ground, move
@@ -42,7 +43,7 @@ def emit(bots: Any, until_us: int, gaits: Any, ground: Ground, rings: Any, heads
         if bot.way == Way.COPY:
             continue
         gait = gaits[bot.kind]
-        while bot.next_us <= until_us:
+        while sent_at(bot) <= until_us:
             move(bot, bot.next_us, gait, ground)
             if not bot.underground:
                 tell(bot, b, gait, ground, out[count])
@@ -68,6 +69,15 @@ def emit(bots: Any, until_us: int, gaits: Any, ground: Ground, rings: Any, heads
 
 
 @kernel
+def sent_at(bot: Any) -> int:
+    """When a bot's next fix is sent: at once, or with all that its phone has gathered by then."""
+    if bot.batch_us == 0:
+        return int(bot.next_us)
+    portions = -(-(bot.next_us - bot.batch_from_us) // bot.batch_us)
+    return int(bot.batch_from_us + portions * bot.batch_us)
+
+
+@kernel
 def tell(bot: Any, b: int, gait: Any, ground: Ground, fix: Any) -> None:
     """What a bot says of itself, in the steps that packed frames have room for."""
     noiseless = gait.noiseless != 0
@@ -75,7 +85,7 @@ def tell(bot: Any, b: int, gait: Any, ground: Ground, fix: Any) -> None:
     lat_deg = ground.lat_deg + y * _METRE_DEG
     lng_deg = ground.lng_deg + x * _METRE_DEG / math.cos(math.radians(ground.lat_deg + 0.5 * y * _METRE_DEG))
     lng_deg -= 360.0 * round(lng_deg / 360.0)
-    fix.bot, fix.due_us, fix.time_us = b, bot.next_us, bot.next_us + bot.clock_us
+    fix.bot, fix.due_us, fix.time_us = b, sent_at(bot), bot.next_us + off_us(bot, bot.next_us)
     fix.lat_deg, fix.lng_deg = round(lat_deg * _E7) / _E7, round(lng_deg * _E7) / _E7
     fix.accuracy_m = round(10.0 * accuracy_m) / 10.0
     fix.speed_m_s, fix.heading_deg = math.nan, math.nan
@@ -135,4 +145,4 @@ def lead(bots: Any, which: Any, x: Any, y: Any, within_s: Any) -> None:
         bot.heading, bot.led = math.atan2(x[k] - bot.x, y[k] - bot.y), 1
 
 
-ALL = (emit, tell, schedule, wish, lead)
+ALL = (emit, sent_at, tell, schedule, wish, lead)

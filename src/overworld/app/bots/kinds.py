@@ -9,19 +9,34 @@ from msgspec import Struct
 
 
 class Way(IntEnum):
-    """How a bot gets about: along streets, on rails, straight to one goal after another, or where another one was."""
+    """How a bot gets about: along streets, on rails, straight to one goal after another, where another one was, or
+    on a way that bends.
+    """
 
     STREET = 0
     RAIL = 1
     STRAIGHT = 2
     COPY = 3
+    BEND = 4
+
+
+class Ticking(IntEnum):
+    """How a clock goes: on and on, or off by some parts in 10,000 until the network sets it right; or as somebody
+    wants it who sets it to and fro, or lets it run fast.
+    """
+
+    PLAIN = 0
+    SYNCED = 1
+    SET = 2
+    FAST = 3
 
 
 class Kind(Struct, frozen=True, kw_only=True):
     """One kind. Speeds are the range of what its bots cruise at; `corner_m_s` is how fast they take a corner.
 
     `stop` is the share of corners at which they wait, and for how long on average; `dwell` the same for staying a
-    while. `share` is how many of the honest, or of the cheats, are of this kind.
+    while. `share` is how many of the honest, or of the cheats, are of this kind. Who `is_steady` keeps its speed to
+    the centimetre where it may.
     """
 
     name: str
@@ -39,6 +54,10 @@ class Kind(Struct, frozen=True, kw_only=True):
     is_noiseless: bool = False
     is_mock: bool = False
     hops_s: tuple[float, float] | None = None
+    hops_m: tuple[float, float] | None = None
+    is_steady: bool = False
+    whites_m: tuple[float, float] = (0.0, 0.0)
+    ticking: Ticking = Ticking.PLAIN
 
 
 KINDS = (
@@ -85,6 +104,57 @@ KINDS = (
     Kind(
         name="mock", is_cheat=True, share=1.0, collects=1.0, is_noiseless=True, is_mock=True,
         about="a route played by an app that the system marks as a mock location",
+    ),
+    Kind(
+        name="motorway", is_cheat=False, share=0.03, way=Way.RAIL, speed_m_s=(24.0, 33.0), ease_m_s2=1.5,
+        brake_m_s2=2.0, stop=(0.0, 12.0), dwell=(0.0, 0.0), collects=0.05, is_steady=True, about="on a motorway, with cruise control",
+    ),
+    Kind(
+        name="express", is_cheat=False, share=0.02, way=Way.RAIL, speed_m_s=(40.0, 85.0), ease_m_s2=0.4,
+        brake_m_s2=0.5, stop=(0.0, 60.0), dwell=(0.0, 0.0), collects=0.05, about="on a train that may be faster than the game allows",
+    ),
+    Kind(
+        name="indoor", is_cheat=False, share=0.03, collects=0.2, speed_m_s=(0.9, 1.2),
+        about="in one place, on a treadmill or a sofa, where the receiver wanders about",
+    ),
+    Kind(
+        name="pupil", is_cheat=False, share=0.03, speed_m_s=(1.1, 1.5), stop=(0.1, 8.0), dwell=(0.01, 60.0),
+        collects=0.6,
+        about="in a class that walks together, all of them behind one address",
+    ),
+    Kind(
+        name="jogger", is_cheat=False, share=0.03, way=Way.BEND, speed_m_s=(2.2, 4.0), collects=0.1,
+        about="at a run along a river, without a stop",
+    ),
+    Kind(
+        name="drifter", is_cheat=False, share=0.03, ticking=Ticking.SYNCED, collects=0.4,
+        about="on foot, with a clock that drifts until the network sets it right",
+    ),
+    Kind(
+        name="laggard", is_cheat=False, share=0.03, collects=0.2,
+        about="on foot, with a phone that sends what it gathered, every so often",
+    ),
+    Kind(
+        name="hopper", is_cheat=True, share=1.0, collects=1.0, hops_s=(120.0, 300.0), hops_m=(1_500.0, 7_000.0),
+        about="on foot, but every few minutes some kilometres on",
+    ),
+    Kind(
+        name="jittery", is_cheat=True, share=1.0, way=Way.BEND, speed_m_s=(1.2, 4.5), collects=1.0, is_noiseless=True,
+        is_steady=True, whites_m=(0.5, 4.0),
+        about="moved by a spoofing app that bends its way and shakes its places",
+    ),
+    Kind(
+        name="squad", is_cheat=True, share=1.0, collects=1.0, is_noiseless=True, stop=(0.05, 6.0), dwell=(0.0, 0.0),
+        whites_m=(0.5, 3.0),
+        about="several accounts of one program, seconds apart on one way, each shaken by itself",
+    ),
+    Kind(
+        name="clock_setter", is_cheat=True, share=1.0, collects=1.0, ticking=Ticking.SET,
+        about="on foot, with a clock that is set to and fro",
+    ),
+    Kind(
+        name="clock_racer", is_cheat=True, share=1.0, collects=1.0, ticking=Ticking.FAST,
+        about="on foot, with a clock that runs fast for minutes",
     ),
 )  # fmt: skip
 """All kinds; a bot's kind is a number of this row. It goes into recordings: add at the end, and take none away."""

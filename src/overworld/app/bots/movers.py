@@ -19,25 +19,29 @@ SECOND_US = 1_000_000
 NEVER_US = 2**62
 
 # One bot. Whole numbers: its dice, for its way, its wishes and all else; who it is; the times of its state, of its next
-# fix, its clock's error and its beat; whom it copies; the street or rail it is on; what its phone does; its wishes.
+# fix, its clock's error and its beat; whom it copies; the street or rail it is on; what its phone does; its wishes; how
+# its clock goes, and in what portions its phone sends.
 _WHOLE = (
     "dice", "way_dice", "wish_dice", "kind", "way", "at_us", "next_us", "clock_us", "period_us",
     "ring", "lag_us", "cursor", "i", "j", "to_i", "to_j", "rests_until_us", "hop_us", "line", "underground", "led",
     "tells", "holds", "seen_us", "cold_us", "jump_until_us", "collects", "wish_us",
+    "ticking", "clock_turn_us", "clock_since_us", "batch_us", "batch_from_us",
 )  # fmt: skip
-# Measures: where it truly is and how it goes; how far along; its goal; what its receiver gets wrong, and showed last.
+# Measures: where it truly is and how it goes; how far along; its goal; what its receiver gets wrong, and showed last;
+# what a program adds to its place and its accuracy, and how its way bends; how much too fast its clock is.
 _REAL = (
     "x", "y", "speed_m_s", "heading", "cruise_m_s", "pace", "along_m", "side_m", "waits_there_s", "forward",
     "goal_x", "goal_y", "jitter", "accuracy_m", "drift", "east", "north", "canyon", "cold", "jump_x", "jump_y",
     "shown_x", "shown_y", "shown_accuracy_m", "wish_every_s",
+    "white_m", "accuracy_spread", "bend", "clock_rate",
 )  # fmt: skip
 BOT = np.dtype([(name, "<i8") for name in _WHOLE] + [(name, "<f8") for name in _REAL])
 
 # The numbers of a kind, as kernels take them.
 GAIT = np.dtype(
     [(name, "<f8") for name in ("corner_m_s", "ease_m_s2", "brake_m_s2", "stop", "stop_s", "dwell", "dwell_s")]
-    + [(name, "<f8") for name in ("hop_least_s", "hop_most_s")]
-    + [(name, "<i8") for name in ("noiseless", "mock", "regular")]
+    + [(name, "<f8") for name in ("hop_least_s", "hop_most_s", "hop_least_m", "hop_most_m")]
+    + [(name, "<i8") for name in ("noiseless", "mock", "regular", "steady")]
 )
 
 _STEP_S = 0.5
@@ -45,11 +49,14 @@ STEP_US = 500_000
 _CRAWL_M_S = 0.3
 _PACE_KEPT_S = 20.0
 _PACE_SPREAD = 0.08
+_PACE_KEPT = math.exp(-_STEP_S / _PACE_KEPT_S)
 _BEND = 0.22
 _SIDE_OVER_M = 15.0
 _AHEAD, _LEFT, _RIGHT = 0.55, 0.76, 0.97
 _TURN_RAD_S = 0.6
 _LEG_M = (150.0, 700.0)
+_BEND_KEPT_S = 12.0
+_BEND_RAD_S = 0.12
 _STATION_M = 1_100.0
 _RAIL_WAVE_M, _RAIL_WAVE_LONG_M = 250.0, 1_400.0
 _LINES = 9
@@ -77,8 +84,9 @@ def gaits() -> Any:
         gait["stop"], gait["stop_s"] = kind.stop
         gait["dwell"], gait["dwell_s"] = kind.dwell
         gait["hop_least_s"], gait["hop_most_s"] = kind.hops_s or (0.0, 0.0)
+        gait["hop_least_m"], gait["hop_most_m"] = kind.hops_m or (0.0, 0.0)
         gait["noiseless"], gait["mock"] = kind.is_noiseless, kind.is_mock
-        gait["regular"] = kind.name == "interval"
+        gait["regular"], gait["steady"] = kind.name == "interval", kind.is_steady
     return found
 
 
@@ -108,6 +116,8 @@ def move(bot: Any, until_us: int, gait: Any, ground: Ground) -> None:
             walk(bot, gait, ground)
         elif bot.way == Way.RAIL:
             ride(bot, gait, ground)
+        elif bot.way == Way.BEND:
+            wind(bot, gait, ground)
         else:
             head(bot, ground)
     bot.dice, bot.way_dice = bot.way_dice, bot.dice
@@ -147,10 +157,10 @@ def walk(bot: Any, gait: Any, ground: Ground) -> None:
 @kernel
 def hurry(bot: Any, left_m: float, end_m_s: float, gait: Any) -> None:
     """Changes the speed towards what the bot likes, or what lets it be slow enough where the way ends."""
-    kept = math.exp(-_STEP_S / _PACE_KEPT_S)
-    bot.pace = bot.pace * kept + math.sqrt(1.0 - kept * kept) * _PACE_SPREAD * 3.4641 * (roll(bot) - 0.5)
+    bot.pace = bot.pace * _PACE_KEPT + math.sqrt(1.0 - _PACE_KEPT**2) * _PACE_SPREAD * 3.4641 * (roll(bot) - 0.5)
     most_m_s = math.sqrt(end_m_s * end_m_s + 2.0 * gait.brake_m_s2 * max(0.0, left_m))
-    wanted_m_s = max(_CRAWL_M_S, min(bot.cruise_m_s * (1.0 + bot.pace), most_m_s))
+    pace = 0.0 if gait.steady != 0 else bot.pace
+    wanted_m_s = max(_CRAWL_M_S, min(bot.cruise_m_s * (1.0 + pace), most_m_s))
     faster_m_s = bot.speed_m_s + gait.ease_m_s2 * _STEP_S
     bot.speed_m_s = max(min(wanted_m_s, faster_m_s), bot.speed_m_s - 1.5 * gait.brake_m_s2 * _STEP_S)
 
@@ -205,9 +215,16 @@ def settle(bot: Any, east_m: float, north_m: float, ground: Ground) -> None:
 
 @kernel
 def hop(bot: Any, gait: Any, ground: Ground) -> None:
-    """A teleporter is somewhere else."""
+    """A teleporter is somewhere else: anywhere, or some way off, towards the middle when that would lead out."""
     angle, out_m = 2.0 * math.pi * roll(bot), ground.radius_m * math.sqrt(roll(bot))
-    settle(bot, out_m * math.sin(angle), out_m * math.cos(angle), ground)
+    x, y = out_m * math.sin(angle), out_m * math.cos(angle)
+    if gait.hop_most_m > 0.0:
+        by_m = between(bot, gait.hop_least_m, gait.hop_most_m)
+        x, y = bot.x + by_m * math.sin(angle), bot.y + by_m * math.cos(angle)
+        if math.hypot(x, y) > ground.radius_m:
+            near_m = by_m / max(1.0, math.hypot(bot.x, bot.y))
+            x, y = bot.x * (1.0 - near_m), bot.y * (1.0 - near_m)
+    settle(bot, x, y, ground)
     bot.hop_us = bot.at_us + int(between(bot, gait.hop_least_s, gait.hop_most_s) * SECOND_US)
 
 
@@ -232,6 +249,26 @@ def head(bot: Any, ground: Ground) -> None:
 
 
 @kernel
+def wind(bot: Any, gait: Any, ground: Ground) -> None:
+    """On at one speed, or nearly so, on a way that bends now here, now there; at the rim back towards the middle."""
+    kept = math.exp(-_STEP_S / _BEND_KEPT_S)
+    bot.bend = bot.bend * kept + math.sqrt(1.0 - kept * kept) * _BEND_RAD_S * 3.4641 * (roll(bot) - 0.5)
+    bend = bot.bend
+    if math.hypot(bot.x, bot.y) > 0.9 * ground.radius_m:
+        off = math.atan2(-bot.x, -bot.y) - bot.heading
+        bend = 0.3 * (off - 2.0 * math.pi * round(off / (2.0 * math.pi)))
+    bot.heading += bend * _STEP_S
+    bot.speed_m_s = bot.cruise_m_s
+    if gait.steady == 0:
+        bot.pace = bot.pace * _PACE_KEPT + math.sqrt(1.0 - _PACE_KEPT**2) * 0.5 * _PACE_SPREAD * 3.4641 * (
+            roll(bot) - 0.5
+        )
+        bot.speed_m_s *= 1.0 + bot.pace
+    bot.x += bot.speed_m_s * _STEP_S * math.sin(bot.heading)
+    bot.y += bot.speed_m_s * _STEP_S * math.cos(bot.heading)
+
+
+@kernel
 def aim(bot: Any, ground: Ground) -> None:
     """A new goal some streets on, towards the middle when the bot comes near the rim."""
     angle, leg_m = 2.0 * math.pi * roll(bot), between(bot, _LEG_M[0], _LEG_M[1])
@@ -253,15 +290,20 @@ def rail(line: int, at_m: float, ground: Ground) -> tuple[float, float]:
 
 @kernel
 def ride(bot: Any, gait: Any, ground: Ground) -> None:
-    """From station to station, and back from the last; parts of the line run underground."""
+    """From station to station, and back from the last; parts of the line run underground.
+
+    Who never stops on the way does not, but for the ends.
+    """
     end = math.floor(0.85 * ground.radius_m / _STATION_M)
     station = math.floor(bot.along_m / _STATION_M) + 1 if bot.forward > 0 else math.ceil(bot.along_m / _STATION_M) - 1
+    if gait.stop == 0.0:
+        station = bot.forward * end
     left_m = bot.forward * (station * _STATION_M - bot.along_m)
     hurry(bot, left_m, 0.0, gait)
     step_m = bot.speed_m_s * _STEP_S
     if step_m >= left_m:
         bot.along_m, bot.speed_m_s = station * _STATION_M, 0.0
-        bot.rests_until_us = bot.at_us + int((12.0 + waits(bot, gait.stop_s - 12.0)) * SECOND_US)
+        bot.rests_until_us = bot.at_us + int((12.0 + waits(bot, max(0.0, gait.stop_s - 12.0))) * SECOND_US)
         if abs(station) >= end:
             bot.forward = -1.0 if station > 0 else 1.0
     else:
@@ -276,4 +318,4 @@ def ride(bot: Any, gait: Any, ground: Ground) -> None:
     bot.x, bot.y = x, y
 
 
-ALL = (corner, move, place_at, walk, hurry, turn, inwards, settle, hop, head, aim, rail, ride)
+ALL = (corner, move, place_at, walk, hurry, turn, inwards, settle, hop, head, wind, aim, rail, ride)

@@ -38,7 +38,8 @@ def sees(bot: Any, ground: Ground, is_noiseless: bool) -> tuple[float, float, fl
     """Metres east and north that a bot's receiver tells when its next fix is due, and the accuracy."""
     x, y = place_at(bot, bot.next_us)
     if is_noiseless:
-        return x, y, bot.accuracy_m
+        x, y = x + bot.white_m * gauss(bot), y + bot.white_m * gauss(bot)
+        return x, y, bot.accuracy_m * (1.0 + bot.accuracy_spread * between(bot, -1.0, 1.0))
     span_s = max(1e-3, (bot.next_us - bot.seen_us) / SECOND_US)
     bot.seen_us = bot.next_us
     if bot.holds and bot.speed_m_s == 0.0 and bot.next_us >= bot.jump_until_us and is_shown_here(bot):

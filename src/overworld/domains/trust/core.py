@@ -11,7 +11,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator, MutableMapping
+from collections.abc import Iterable, MutableMapping
 from typing import TypeVar
 from uuid import UUID
 
@@ -21,6 +21,7 @@ from overworld.domains.trust import rules as rule
 from overworld.domains.trust import scoring
 from overworld.domains.trust.model import Anomaly, Model
 from overworld.domains.trust.rules import Sighting
+from overworld.domains.trust.together import Together
 from overworld.domains.trust.tracks import Tracks
 from overworld.domains.trust.types import (
     Claimed,
@@ -63,7 +64,7 @@ class Places:
 
 
 class Recent:
-    """What is kept of players in memory alone: the times of their claims.
+    """What is kept of players in memory alone: the times of their claims, and who signed in and moves together.
 
     A restart forgets them, which puts off what they would show. Hearing one twice changes nothing.
     """
@@ -72,6 +73,7 @@ class Recent:
         self._players_max = players_max
         self._claims: dict[UUID, deque[int]] = {}
         self._looked: dict[UUID, int] = {}
+        self.together = Together()
 
     def claimed(self, claim: Claimed, rules: TrustRules) -> Sighting | None:
         """What the row of claims says with this one."""
@@ -96,22 +98,34 @@ class Recent:
 
 
 class Heard(Struct, frozen=True):
-    """What facts came to that alone say nothing: regular claims, or many accounts in a place."""
+    """What facts came to that alone say nothing: regular claims, many accounts in a place, or some that are one."""
 
     player_id: UUID
     at_us: int
     sighting: Sighting
 
 
-def heard(fact: Fact, *, recent: Recent, places: Places, rules: TrustRules) -> Window | Heard | None:
+class Assessed(Struct, frozen=True):
+    """What one fact came to: evidence, and whose states were changed, whether it made evidence or not."""
+
+    evidence: list[Evidence]
+    player_ids: tuple[UUID, ...]
+
+
+def heard(fact: Fact, *, recent: Recent, places: Places, rules: TrustRules) -> tuple[Window | Heard, ...]:
     """What a fact has to say to `assess`: most claims and sign-ins nothing. Needs no state of the player.
 
     `places` has to hold what is known of the place of a sign-in.
     """
     if isinstance(fact, Window):
-        return fact
-    sighting = recent.claimed(fact, rules) if isinstance(fact, Claimed) else rule.of_accounts(places.count(fact))
-    return None if sighting is None else Heard(fact.player_id, fact.at_us, sighting)
+        alike = recent.together.moved(fact)
+        return (fact, *(Heard(one.player_id, one.at_us, rule.of_alike(one)) for one in alike))
+    if isinstance(fact, Claimed):
+        sighting = recent.claimed(fact, rules)
+    else:
+        recent.together.signed_in(fact)
+        sighting = rule.of_accounts(places.count(fact))
+    return () if sighting is None else (Heard(fact.player_id, fact.at_us, sighting),)
 
 
 def assess(
@@ -121,34 +135,32 @@ def assess(
     tracks: Tracks,
     model: Model | None,
     rules: TrustRules,
-) -> Iterator[Evidence]:
-    """Takes one fact into the states of those it is about, and gives the evidence that it makes.
+) -> Assessed:
+    """Takes one fact into the states of those it is about; gives the evidence that it makes, and whose states they are.
 
     `states` makes the state of a player it does not know, or holds everybody it can be about. Gates are worked out
     anew. `tracks` has to hold what is known of the window's stretches. Without a model nothing is an anomaly.
     """
     if isinstance(fact, Window):
-        yield from _window(fact, states, tracks=tracks, model=model, rules=rules)
-        return
+        return _window(fact, states, tracks=tracks, model=model, rules=rules)
     player_id, at_us = fact.player_id, fact.at_us
     state = states[player_id]
     evidence = scoring.marked(state, fact.sighting, player_id=player_id, at_us=at_us, rules=rules)
     state.gate = scoring.gate_at(state, at_us, rules)
-    if evidence is not None:
-        yield evidence
+    return Assessed([] if evidence is None else [evidence], (player_id,))
 
 
 def _window(
     window: Window, states: MutableMapping[UUID, PlayerState], *, tracks: Tracks, model: Model | None, rules: TrustRules
-) -> Iterator[Evidence]:
+) -> Assessed:
+    made: list[Evidence | None] = []
     state = states[window.player_id]
     scoring.next_window(state)
-    for leader_id, count in rule.leaders(window, tracks).items():
+    leaders = rule.leaders(window, tracks)
+    for leader_id, count in leaders.items():
         leader = states[leader_id]
-        evidence = scoring.marked(leader, rule.led(count), player_id=leader_id, at_us=window.at_us, rules=rules)
+        made.append(scoring.marked(leader, rule.led(count), player_id=leader_id, at_us=window.at_us, rules=rules))
         leader.gate = scoring.gate_at(leader, window.at_us, rules)
-        if evidence is not None:
-            yield evidence
     found = list(rule.sightings(window, state, tracks, rules=rules))
     anomaly = None if model is None else model.take(window, explain_from=rules.anomaly_min)
     if anomaly is not None and anomaly.score >= rules.anomaly_min:
@@ -156,11 +168,9 @@ def _window(
     rule.remember(window, state)
     if not found and rule.is_clean(window):
         scoring.clean_window(state, window.at_us, rules)
-    for sighting in found:
-        evidence = scoring.sighted(state, sighting, window, rules)
-        if evidence is not None:
-            yield evidence
+    made += [scoring.sighted(state, sighting, window, rules) for sighting in found]
     state.gate = scoring.gate_at(state, window.at_us, rules)
+    return Assessed([one for one in made if one is not None], (window.player_id, *leaders))
 
 
 def _of_anomaly(anomaly: Anomaly, rules: TrustRules) -> Sighting:
@@ -200,9 +210,11 @@ class Core:
     def take(self, fact: Fact) -> list[Evidence]:
         """The evidence that a fact makes."""
         said = heard(fact, recent=self._recent, places=self._places, rules=self.rules)
-        if said is None:
-            return []
-        return list(assess(said, self.states, tracks=self._tracks, model=self.model, rules=self.rules))
+        return [
+            evidence
+            for one in said
+            for evidence in assess(one, self.states, tracks=self._tracks, model=self.model, rules=self.rules).evidence
+        ]
 
     def standing(self, player_id: UUID, *, at_us: int) -> Standing:
         """Where a player stands at an instant that is not before the last fact."""

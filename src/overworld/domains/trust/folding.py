@@ -43,6 +43,13 @@ class Folding:
         self.windows = 0
         self.found: Counter[Kind] = Counter()
 
+    async def warm(self) -> None:
+        """Imports the model, which takes seconds, in a thread: neither the first windows nor anybody else waits for it.
+
+        Call it before the server is ready.
+        """
+        await asyncio.to_thread(Model.warm)
+
     async def apply(self, tx: Tx, facts: Sequence[Fact]) -> None:
         """Takes facts in their order. A dozen round trips at most, however many; claims alone mostly ask for none."""
         signed_in = [fact for fact in facts if isinstance(fact, SignedIn) and fact.place is not None]
@@ -71,7 +78,7 @@ class Folding:
 
     def _heard(self, facts: Iterable[Fact], places: Places) -> list[Window | Heard]:
         said = (heard(fact, recent=self._recent, places=places, rules=self._rules) for fact in facts)
-        return [one for one in said if one is not None]
+        return [one for ones in said for one in ones]
 
     async def _model_in_step(self, tx: Tx) -> Model:
         """The model as the last committed fold left it, locked.
@@ -104,14 +111,14 @@ class Folding:
         tracks: Tracks,
         model: Model | None,
     ) -> tuple[list[Evidence], dict[UUID, int]]:
-        """The evidence, and for each player the time of the last fact that was about them."""
+        """The evidence, and for each player whose state changed the time of the last fact that changed it."""
         found: list[Evidence] = []
         last_us: dict[UUID, int] = {}
         for i, one in enumerate(said):
-            new = list(assess(one, states, tracks=tracks, model=model, rules=self._rules))
-            for player_id in (one.player_id, *(evidence.player_id for evidence in new)):
+            assessed = assess(one, states, tracks=tracks, model=model, rules=self._rules)
+            for player_id in assessed.player_ids:
                 last_us[player_id] = max(one.at_us, last_us.get(player_id, 0))
-            found += new
+            found += assessed.evidence
             if i % _AT_ONCE == _AT_ONCE - 1:
                 await asyncio.sleep(0)
         return found, last_us

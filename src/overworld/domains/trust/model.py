@@ -129,6 +129,13 @@ class Model:
         self._learn(values, raw)
         return Anomaly(round(score, _PRECISION), because)
 
+    @classmethod
+    def warm(cls) -> None:
+        """Imports the trees and grows them once."""
+        model = cls()
+        usual = (0.5,) * len(FEATURES)
+        model._learn(usual, model._raw(usual))
+
     def saved(self) -> bytes:
         """The state, some 10 kB."""
         nodes = self._nodes()

@@ -13,9 +13,10 @@ from uuid import UUID
 
 from msgspec import Struct
 
+from overworld.domains.trust import habits
+from overworld.domains.trust.together import Alike, rooms_apart_m
 from overworld.domains.trust.tracks import LIVE_US, Tracks, Walked
 from overworld.domains.trust.types import Kind, PlayerState, TrustRules, Window
-from overworld.geo import cells, sphere
 
 HOUR_US = 3_600_000_000
 FIXES_MIN = 5
@@ -35,6 +36,7 @@ _EQUAL_STEPS = 8
 _ACCURACY_M = 10.0
 _TELEPORTS_MIN = 5
 _BREAKS_MIN = 2
+_HOPPED = 1.6
 _BROKEN_MIN = 3
 _BROKEN_SHARE = 0.3
 _FINE = 0.9
@@ -73,7 +75,8 @@ def sightings(window: Window, state: PlayerState, tracks: Tracks, *, rules: Trus
     yield from _mock(window)
     yield from _copies(window, tracks)
     yield from _shape(window, rules)
-    yield from _clock(window)
+    yield from _clock(window, state)
+    yield from _pace(window, state)
 
 
 def is_clean(window: Window) -> bool:
@@ -84,10 +87,13 @@ def is_clean(window: Window) -> bool:
 def remember(window: Window, state: PlayerState) -> None:
     """Notes in the state what later windows are compared with. Call it after `sightings`."""
     state.windows += 1
+    habits.remember(window, state)
     recent = tuple(time_us for time_us in state.break_us if window.at_us - time_us < HOUR_US)
     state.break_us = (*recent, window.at_us)[-_BREAKS_KEPT:] if _breaks_off(window, state) else recent
     state.doubtful = state.broken and window.leaps > 0 and _LOST < window.accepted / max(1, window.fixes) <= _HALF
-    if _is_off(window):
+    is_off = _is_off(window, state)
+    state.leapt = window.leaps > 0 and not is_off
+    if is_off:
         state.broken = True
     elif window.accepted >= _HALF * window.fixes:
         state.broken = False
@@ -104,13 +110,13 @@ def _breaks_off(window: Window, state: PlayerState) -> bool:
         return True
     if state.broken:
         return window.leaps > 0 and window.accepted <= _LOST * window.fixes
-    return _is_off(window)
+    return _is_off(window, state)
 
 
-def _is_off(window: Window) -> bool:
-    """Whether much of a window is too far from the track for any journey."""
+def _is_off(window: Window, state: PlayerState) -> bool:
+    """Whether much of a window is too far from the track for any journey, which the one before may have begun."""
     fast = window.refused.get("teleport", 0) + window.refused.get("too_fast", 0)
-    leapt = window.leaps > 0 and fast >= max(_BROKEN_MIN, _BROKEN_SHARE * window.fixes)
+    leapt = (window.leaps > 0 or state.leapt) and fast >= max(_BROKEN_MIN, _BROKEN_SHARE * window.fixes)
     return leapt or window.refused.get("teleport", 0) >= _TELEPORTS_MIN
 
 
@@ -135,7 +141,7 @@ def _breaks(window: Window, state: PlayerState) -> Iterator[Sighting]:
     if breaks >= _BREAKS_MIN:
         yield Sighting(
             Kind.TELEPORTS,
-            min(1.3, 0.7 + 0.3 * (breaks - _BREAKS_MIN)),
+            _HOPPED if window.leaps or state.leapt else min(1.3, 0.7 + 0.3 * (breaks - _BREAKS_MIN)),
             f"jumped {breaks} times within an hour to places that could not be reached",
             {"jumps": breaks, "refused": window.refused.get("teleport", 0), "fixes": window.fixes},
         )
@@ -151,16 +157,10 @@ def _two_places(window: Window, state: PlayerState) -> Iterator[Sighting]:
         return
     overlaps = window.began_us < state.ended_us and bool(state.cell) and bool(window.cell)
     if overlaps and state.cell[:4] != window.cell[:4] and window.accepted >= 0.9 * window.fixes:
-        apart_m = _cells_apart_m(state.cell, window.cell)
+        apart_m = rooms_apart_m(state.cell, window.cell)
         if apart_m > _FAR_M:
             reason = f"was in two places {apart_m / 1000:,.0f} km apart at the same time"
             yield Sighting(Kind.TWO_PLACES, 1.0, reason, {"apart_m": round(apart_m)})
-
-
-def _cells_apart_m(one: str, other: str) -> float:
-    return sphere.distance_between_m(
-        *cells.centre_deg(cells.from_token(one)), *cells.centre_deg(cells.from_token(other))
-    )
 
 
 def _mock(window: Window) -> Iterator[Sighting]:
@@ -280,11 +280,38 @@ def _step_m(window: Window) -> float:
     return 2 * (window.accuracy_mean_m or _ACCURACY_M)
 
 
-def _clock(window: Window) -> Iterator[Sighting]:
-    """A clock that keeps being set. A wrong one is nobody's fault, and to set it right once is none either."""
-    if window.clock_jumps:
-        reason = "the device's clock was set again and again while playing"
-        yield Sighting(Kind.CLOCK_GAMES, 1.0, reason, {"clock_jumps": window.clock_jumps})
+def _clock(window: Window, state: PlayerState) -> Iterator[Sighting]:
+    """A clock that keeps being set, or runs fast. A wrong one is nobody's fault, nor is one that is set right once."""
+    changes = habits.clock_changes(window, state)
+    past = sum(window.at_us - time_us < HOUR_US for time_us in state.clock_us)
+    if changes and past + changes >= habits.CLOCK_CHANGES_MIN:
+        yield Sighting(
+            Kind.CLOCK_GAMES,
+            1.0 if past + changes == habits.CLOCK_CHANGES_MIN else 1.6,
+            f"the device's clock was changed {past + changes} times within an hour of play",
+            {"changes": past + changes, "clock_jumps": window.clock_jumps, "clock_offset_s": window.clock_offset_s},
+        )
+
+
+def _pace(window: Window, state: PlayerState) -> Iterator[Sighting]:
+    """For minutes on end one speed, one shake, and an accuracy that no receiver tells."""
+    pace = habits.pace_of(window)
+    if pace is None:
+        return
+    figures = habits.evenness((*state.paces, pace)[-habits.PACES_KEPT :])
+    if figures is not None:
+        reason = "went on for minutes at one speed, shaken evenly, with an accuracy that no receiver tells"
+        yield Sighting(Kind.MACHINE_PACE, 1.0, reason, figures)
+
+
+def of_alike(alike: Alike) -> Sighting:
+    """What it says that accounts that signed in as one move as one."""
+    return Sighting(
+        Kind.MOVED_TOGETHER,
+        1.0,
+        f"moved like {alike.figures['alike']:.0f} other accounts that signed in at the same place within seconds",
+        alike.figures,
+    )
 
 
 def of_claims(at_us: Iterable[int], *, rules: TrustRules) -> Sighting | None:

@@ -29,6 +29,8 @@ class Kind(StrEnum):
     CLAIM_RHYTHM = "claim_rhythm"
     SHARED_DEVICE = "shared_device"
     ANOMALY = "anomaly"
+    MACHINE_PACE = "machine_pace"
+    MOVED_TOGETHER = "moved_together"
 
 
 Share = Annotated[float, Meta(ge=0, le=1)]
@@ -163,12 +165,27 @@ class Mark(Struct, frozen=True, array_like=True):
     count: int
 
 
+class Pace(Struct, frozen=True, array_like=True, gc=False):
+    """How somebody moved in a window that was all movement, in whole numbers, so that it is small."""
+
+    speed_cm_s: int
+    noise_cm: int
+    accuracy_cm: int
+    accuracy_sd_cm: int
+    fixes: int
+    every_ms: int
+    straight_pct: int
+
+
 class PlayerState(Struct, array_like=True):
     """What is kept of a player from window to window; a few hundred bytes.
 
     `sightings` has a bit for each of the last windows, the newest lowest. `break_us` are the times at which the track
     broke off in the last hour, `broken` whether it is broken off now, `doubtful` whether it may just have come back.
     `spared` are the kinds of evidence that count for nothing until an instant, because staff dismissed them.
+    `leapt` is whether the last window held a leap that is no break so far; `clock_us` are the times at which the clock
+    was changed in the last hour, `offsets_s` what it was ahead in the last windows, `told_us` when the last one came,
+    `every_s` how often fixes came in the last good one; `paces` are of the last windows, as long as all were movement.
     """
 
     marks: dict[Kind, Mark] = field(default_factory=dict)
@@ -181,3 +198,9 @@ class PlayerState(Struct, array_like=True):
     ended_us: int = 0
     windows: int = 0
     spared: dict[Kind, int] = field(default_factory=dict)
+    leapt: bool = False
+    clock_us: tuple[int, ...] = ()
+    offsets_s: tuple[float, ...] = ()
+    told_us: int = 0
+    every_s: float = 0.0
+    paces: tuple[Pace, ...] = ()

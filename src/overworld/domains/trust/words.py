@@ -30,6 +30,8 @@ REASONS: Mapping[Kind, str] = MappingProxyType(
         Kind.CLOCK_GAMES: "The clock of your device was changed again and again.",
         Kind.CLAIM_RHYTHM: "You collected as regularly as a machine.",
         Kind.SHARED_DEVICE: "Very many accounts use your device or your network.",
+        Kind.MACHINE_PACE: "You went on at one and the same speed, as nobody can.",
+        Kind.MOVED_TOGETHER: "You moved just like other accounts that signed in with yours.",
         Kind.ANOMALY: "You moved very unlike other players.",
     }
 )

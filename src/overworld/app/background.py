@@ -1,0 +1,57 @@
+"""What a server does beside answering: it folds the log, settles what is due, seals, and throws away what is old."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+
+from overworld.app import quest_loops, webhooks
+from overworld.app.compose import House
+from overworld.app.upkeep import ROWS_MAX, old_answers, throw_away
+from overworld.domains.gameplay.boards import scoring
+from overworld.domains.trust import folding as trust_folding
+from overworld.flows import facts_to_trust, trust_to_rewards
+
+
+async def run(house: House) -> None:
+    """Starts every loop, each under a name of its own. Raises: Fault when a first step fails."""
+    loops, domains = house.loops, house.domains
+    loops.run("eventlog-maintenance", house.log.keep_maintained)
+    quest_loops.run(loops, quests=domains.quests, log=house.log, clock=house.clock)
+    await webhooks.run(loops, webhooks=domains.webhooks, log=house.log)
+    _run_folds(house)
+    loops.run("held-rewards-due", domains.gameplay.releasing.run)
+    loops.run("trust-recovery", domains.trust.recovery.run)
+    loops.run("leaderboard-turning", domains.boards.turning.run)
+    loops.run("leaderboard-moves", domains.boards.moves.run)
+    loops.run("leaderboard-load", domains.boards.service.load)
+    loops.run("ledger-expiry", domains.ledger.expiry.run)
+    await domains.ledger.sealer.prepare()
+    loops.run("ledger-sealer", domains.ledger.sealer.run)
+    loops.run("ledger-auditor", domains.ledger.auditor.run)
+    loops.run("audit-sealer", domains.audit.sealer.run)
+    loops.run("upkeep", partial(throw_away, *_old(house)))
+
+
+def _run_folds(house: House) -> None:
+    domains = house.domains
+    decided = trust_to_rewards.TrustToRewards(domains.gameplay.held)
+    of_trust = house.log.consumer(trust_to_rewards.NAME, topics=trust_to_rewards.TOPICS, handle=decided.handle)
+    house.loops.run("held-rewards", of_trust.run)
+    facts = facts_to_trust.FactsToTrust(domains.trust.folding)
+    judging = house.log.fold(trust_folding.NAME, topics=facts_to_trust.TOPICS, apply=facts.apply)
+    house.loops.run("trust", judging.run)
+    scores = house.log.fold(scoring.NAME, topics=scoring.TOPICS, apply=domains.boards.scoring.apply)
+    house.loops.run("leaderboard-scores", scores.run)
+
+
+def _old(house: House) -> Sequence[Callable[[], Awaitable[int]]]:
+    """What there is to throw away."""
+    domains = house.domains
+    return [
+        partial(old_answers, house.database, clock=house.clock),
+        partial(domains.accounts.sessions.forget_ended, rows_max=ROWS_MAX),
+        partial(domains.webhooks.service.forget, rows_max=ROWS_MAX),
+        partial(domains.sync.service.forget_devices, rows_max=ROWS_MAX),
+        partial(domains.trust.service.forget, rows_max=ROWS_MAX),
+    ]
