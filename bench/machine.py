@@ -68,11 +68,12 @@ class Meter:
 
     Ours are this process and all that descends from it: the server, what the server started (PostgreSQL), and the
     generators, which whatever has ended is counted with. A PostgreSQL that was given by DSN counts as others. Without a
-    server this process is what is measured.
+    server this process is what is measured. The first `servers` of a family are servers.
     """
 
-    def __init__(self, server: Running | None) -> None:
+    def __init__(self, server: Running | None, *, servers: int = 1) -> None:
         self._server = server
+        self._servers = servers
         self._at_s = perf_counter()
         self._before = self._reading()
 
@@ -92,7 +93,8 @@ class Meter:
         rest = [one for one in (mine, *mine.children(recursive=True)) if one not in family]
         times = psutil.cpu_times()
         busy = sum(getattr(times, name, 0.0) for name in _BUSY)
-        return busy, _cpu_s(*family[:1]), _cpu_s(*family[1:]), _cpu_s(*rest)
+        heads, started = family[: self._servers], family[self._servers :]
+        return busy, _cpu_s(*heads), _cpu_s(*started), _cpu_s(*rest)
 
 
 def rss_mb(server: Running | None) -> float:

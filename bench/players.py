@@ -26,8 +26,18 @@ class Seat(Struct, frozen=True):
 
 async def sign_in(url: str, count: int) -> list[Seat]:
     """So many new players of the server at an address. Raises: RuntimeError when one is refused."""
+    return await sign_in_devices(url, new_devices(count))
+
+
+def new_devices(count: int) -> list[str]:
+    """The ids of so many devices that nobody knows."""
+    return [f"bench-{i}-{uuid4()}" for i in range(count)]
+
+
+async def sign_in_devices(url: str, device_ids: Sequence[str]) -> list[Seat]:
+    """The players of these devices, new or known, aligned. Raises: RuntimeError when one is refused."""
     wanted = [
-        request("POST", "/v1/auth/device", body=f'{{"device_id":"bench-{i}-{uuid4()}"}}').encode() for i in range(count)
+        request("POST", "/v1/auth/device", body=f'{{"device_id":"{device_id}"}}').encode() for device_id in device_ids
     ]
     bodies = await ask_all(url, "players signed in", wanted)
     sessions = (msgspec.json.decode(body, type=Session) for body in bodies)

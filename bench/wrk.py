@@ -13,10 +13,9 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
-from bench.machine import Meter
+from bench.machine import Meter, Running
 from bench.prove.outcome import Steps
 from bench.rounds import WARM_UP_S_MAX, Round
-from bench.servers import ServerProcess
 
 _NEED = Path(__file__).parents[1] / "script" / "need"
 _SCRIPT = Path(__file__).parent / "load" / "wrk.lua"
@@ -86,14 +85,14 @@ def write_requests(path: Path, requests: Sequence[str]) -> None:
     path.write_text("".join(f"{one}\n".replace("\r\n", "\\r\\n") for one in requests))
 
 
-async def measure(wrk: Wrk, server: ServerProcess, *, what: str, rounds: int, seconds: float) -> WrkRounds:
+async def measure(wrk: Wrk, server: Running, *, what: str, rounds: int, seconds: float, servers: int = 1) -> WrkRounds:
     """Warms up, then measures so many rounds in `seconds` of all."""
     each_s = seconds / rounds
     told = [await wrk.run(min(each_s, WARM_UP_S_MAX))]
     measured: list[Round] = []
     with Steps(f"{what}: rounds", rounds) as steps:
         for i in range(rounds):
-            meter = Meter(server)
+            meter = Meter(server, servers=servers)
             one = await wrk.run(each_s, first_step=(i + 1) * _STEPS_OF_A_ROUND_MAX)
             per_s = round(one.requests / one.seconds, 1)
             measured.append(Round(per_s, one.p50_ms, one.p99_ms, one.requests, meter.stop()))

@@ -10,17 +10,24 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import asyncpg
 import pytest
 from hypothesis import settings
 from xdist.scheduler import LoadScopeScheduling
 
+from bench import own_redis
+from bench.own_redis import RedisProcess
 from overworld.app.kernel_cache import kernel_cache
 from overworld.kernel.clock import FixedClock
 from overworld.kernel.ids import IdSource
+from overworld.kernel.ports import Limit, Taken
 from overworld.platform.postgres import Database, DatabaseSettings, EmbeddedPostgres, Schema, migrate
 from overworld.platform.postgres.migrations import read_steps
+from overworld.platform.redis.buckets import Buckets
+from overworld.platform.redis.limiter import RedisLimiter
+from overworld.platform.redis.settings import RedisSettings
 
 os.environ.setdefault("NUMBA_CACHE_DIR", str(kernel_cache(Path("data"))))
 
@@ -59,6 +66,44 @@ def postgres_dsn() -> Iterator[str]:
         server = EmbeddedPostgres(Path(folder), settings=DatabaseSettings(shared_buffers_mb=64), durable=False)
         yield server.start()
         server.stop()
+
+
+@pytest.fixture(scope="session")
+def redis_here() -> None:
+    """Installs Redis when that is possible; else the test is skipped, and fails in CI."""
+    if reason := own_redis.why_not():
+        if os.environ.get("CI") == "true":
+            pytest.fail(reason)
+        pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def redis_url(redis_here: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A Redis server of this test process alone; tests keep apart by the prefix of their keys."""
+    with RedisProcess(tmp_path_factory.mktemp("redis")) as process:
+        yield process.url
+
+
+@pytest.fixture
+def redis_settings(redis_url: str) -> RedisSettings:
+    """That Redis, with a prefix that nobody else has."""
+    return RedisSettings(url=redis_url, prefix=f"{uuid4().hex}:", timeout_s=5, look_every_s=0.05)
+
+
+class NoLimiter:
+    """For tests in which Redis counts everything: counting alone would hide that it does not."""
+
+    async def take(self, key: str, limit: Limit, *, cost: int = 1) -> Taken:
+        raise AssertionError(f"{key} was counted alone")
+
+
+@pytest.fixture
+async def redis_limiter(redis_settings: RedisSettings, clock: FixedClock) -> AsyncIterator[RedisLimiter]:
+    """The limiter of that Redis, on the test's clock; it never counts alone."""
+    buckets = Buckets(redis_settings, now_us=clock.now_us)
+    limiter = RedisLimiter(buckets, own=NoLimiter(), look_every_s=redis_settings.look_every_s)
+    yield limiter
+    await limiter.close()
 
 
 @pytest.fixture(scope="session")

@@ -79,6 +79,12 @@ def test_a_file_cannot_choose_the_file(tmp_path):
     ]
 
 
+def test_a_redis_that_cannot_be_one_is_a_fault_that_shows_no_password(tmp_path):
+    [fault] = faults_of(tmp_path, {"OVERWORLD_REDIS__URL": "http://:opensesame@host"})
+    assert "has to begin with redis://" in fault
+    assert "opensesame" not in fault
+
+
 def test_two_doors_cannot_share_a_port_but_may_both_take_any_free_one(tmp_path):
     assert faults_of(tmp_path, http__port=7401) == [
         "flags: http.port, realtime.port and operations.port must differ; 0 takes any free port"

@@ -214,6 +214,21 @@ def test_nearby_is_measured_for_each_kind_and_all_of_them():
 
 
 @slow
+@needs_wrk
+@pytest.mark.skipif(NO_REDIS, reason="redis-server is not installed: script/need redis-server")
+def test_tokens_are_verified_on_two_servers_and_sign_ins_disturb_others_by_so_much():
+    few = ("--players", "4", "--accounts", "2", "--connections", "2", "--logins", "2", "--rate", "20")
+    line = told("auth", *few, "--redis", "--seconds", "1", "--rounds", "3")
+    holds(line, "http_verified_per_s")
+    assert line["verify_cached_per_s"] > line["verify_uncached_per_s"] > 0
+    assert line["mint_p99_ms"] >= line["mint_p50_ms"] > 0
+    assert line["one_server"]["http_verified_per_s"] > 0
+    assert line["logins"] > 0
+    assert line["others_p99_ms"] > 0
+    assert line["settings"]["limits"] == "in Redis"
+
+
+@slow
 def test_a_start_and_a_stop_are_timed_and_figures_come_with_units_before_the_line_of_json():
     ran = bench("start", "--first-rounds", "0", "--rounds", "3", "--seconds", "1")
     *lines, last = ran.stdout.splitlines()

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
+from uuid import uuid4
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from overworld.kernel.clock import FixedClock
@@ -66,6 +67,43 @@ class LimiterContract:
         with pytest.raises(ValueError, match="outside 0"):
             await limiter.take("a", THREE, cost=cost)
 
+    async def test_keys_asked_for_at_once_are_each_counted(self, limiter):
+        keys = ["a", "b", "a", "c", "a", "a", "b"]
+        taken = await asyncio.gather(*(limiter.take(key, THREE) for key in keys))
+        assert [each.allowed for each in taken] == [True, True, True, True, True, False, True]
+        assert [each.remaining for each in taken] == [2, 2, 1, 2, 0, 0, 1]
+
+    async def test_a_limit_that_shrank_keeps_nobody_longer_than_its_own_bucket_fills(self, limiter, clock):
+        await limiter.take("a", THREE, cost=3)
+        smaller = Limit(per_s=1.0, burst=1)
+        assert (await limiter.take("a", smaller)).retry_after_s == pytest.approx(1)
+        clock.advance(timedelta(seconds=1))
+        assert (await limiter.take("a", smaller)).allowed
+
+    @pytest.mark.slow
+    @settings(
+        max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.differing_executors]
+    )
+    @given(
+        burst=st.integers(1, 50),
+        per_s=st.sampled_from([0.1, 0.5, 1.0, 100 / 60, 10.0]),
+        steps=st.lists(st.tuples(st.integers(0, 5_000), st.integers(0, 50)), max_size=60),
+    )
+    async def test_it_agrees_with_a_bucket_of_exact_fractions(self, limiter, clock, burst, per_s, steps):
+        key, limit = uuid4().hex, Limit(per_s=per_s, burst=burst)
+        level = Fraction(burst)
+        for wait_ms, wanted in steps:
+            clock.advance(timedelta(milliseconds=wait_ms))
+            cost = min(wanted, burst)
+            level = min(Fraction(burst), level + Fraction(per_s) * Fraction(wait_ms, 1_000))
+            taken = await limiter.take(key, limit, cost=cost)
+            shortfall = cost - level
+            if abs(shortfall) > Fraction(1, 10**4):
+                assert taken.allowed == (shortfall < 0)
+            if taken.allowed:
+                level -= cost
+            assert taken.remaining == pytest.approx(float(level), abs=1.0)
+
 
 class TestMemoryLimiter(LimiterContract):
     @pytest.fixture
@@ -92,23 +130,7 @@ class TestMemoryLimiter(LimiterContract):
         assert len(limiter) == 1
 
 
-@pytest.mark.slow
-@given(
-    burst=st.integers(1, 50),
-    per_s=st.sampled_from([0.1, 0.5, 1.0, 100 / 60, 10.0]),
-    steps=st.lists(st.tuples(st.integers(0, 5_000), st.integers(0, 50)), max_size=60),
-)
-def test_it_agrees_with_a_bucket_of_exact_fractions(burst: int, per_s: float, steps: list[tuple[int, int]]):
-    clock = FixedClock(START)
-    limiter = MemoryLimiter(monotonic_s=clock.monotonic_s)
-    level = Fraction(burst)
-    for wait_ms, cost in steps:
-        clock.advance(timedelta(milliseconds=wait_ms))
-        level = min(Fraction(burst), level + Fraction(per_s) * Fraction(wait_ms, 1_000))
-        taken = asyncio.run(limiter.take("a", Limit(per_s=per_s, burst=burst), cost=min(cost, burst)))
-        shortfall = min(cost, burst) - level
-        if abs(shortfall) > Fraction(1, 10**6):
-            assert taken.allowed == (shortfall < 0)
-        if taken.allowed:
-            level -= min(cost, burst)
-        assert taken.remaining == pytest.approx(float(level), abs=1.0)
+class TestRedisLimiter(LimiterContract):
+    @pytest.fixture
+    def limiter(self, redis_limiter):
+        return redis_limiter

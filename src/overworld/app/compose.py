@@ -9,13 +9,14 @@ from os import urandom
 from msgspec import Struct
 
 from overworld import __version__
-from overworld.app import measures, site, start
+from overworld.app import limits, measures, site, start
 from overworld.app.aliases import also_named
 from overworld.app.collector import Collector
 from overworld.app.domains import Domains, noun_of
 from overworld.app.domains import build as domains_built
 from overworld.app.game import Game
 from overworld.app.hooks.work import Counted
+from overworld.app.limits import Limits
 from overworld.app.live import wiring as live_wiring
 from overworld.app.live.following import Following
 from overworld.app.live.routes import PREFIX as LIVE_PREFIX
@@ -56,7 +57,6 @@ from overworld.platform.eventlog import EventLog, Handle, PostgresOutbox
 from overworld.platform.http import KeyScopes
 from overworld.platform.http.build import build_http
 from overworld.platform.http.edge import Edge
-from overworld.platform.limiter import MemoryLimiter
 from overworld.platform.observability import HealthChecks, Metrics
 from overworld.platform.outbound import Poster
 from overworld.platform.postgres import Database
@@ -69,6 +69,7 @@ class House(Struct, frozen=True, kw_only=True):
     live: LiveMap
     domains: Domains
     poster: Poster
+    limits: Limits
     log: EventLog
     loops: Loops
     collector: Collector
@@ -84,8 +85,8 @@ async def compose(
     *, settings: Settings, game: Game, database: Database, clock: Clock, keys: KeyScopes, metrics: Metrics
 ) -> House:
     """Builds the server on a migrated database."""
-    current, hooks = Current(game), Counted()
-    platform = _platform(settings, current, database=database, clock=clock, keys=keys)
+    current, hooks, counting = Current(game), Counted(), limits.build(settings, clock=clock)
+    platform = _platform(settings, current, counting, database=database, clock=clock, keys=keys)
     domains = await domains_built(platform)
     versions = versions_wiring.build(
         current=current,
@@ -118,6 +119,7 @@ async def compose(
         live=live,
         domains=domains,
         poster=platform.poster,
+        limits=counting,
         log=log,
         loops=Loops(),
         collector=Collector(monotonic_s=clock.monotonic_s),
@@ -129,10 +131,13 @@ async def compose(
         hooks=hooks,
     )
     measures.register(metrics, house=house)
+    counting.watch(metrics=metrics, health=house.health)
     return house
 
 
-def _platform(settings: Settings, current: Current, *, database: Database, clock: Clock, keys: KeyScopes) -> Platform:
+def _platform(
+    settings: Settings, current: Current, counting: Limits, *, database: Database, clock: Clock, keys: KeyScopes
+) -> Platform:
     ids = IdSource(clock.now_us, urandom)
     outbox = PostgresOutbox(ids=ids, game=current.digest)
     return Platform(
@@ -143,7 +148,7 @@ def _platform(settings: Settings, current: Current, *, database: Database, clock
         clock=clock,
         ids=ids,
         keys=keys,
-        limiter=MemoryLimiter(monotonic_s=clock.monotonic_s, buckets_max=settings.limits.buckets_max),
+        limiter=counting.limiter,
         outbox=outbox,
         audit=audit_wiring.build(database=database, clock=clock, ids=ids, outbox=outbox),
         poster=poster_of(settings),

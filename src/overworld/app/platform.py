@@ -10,10 +10,9 @@ from overworld.app.versions.service import Current
 from overworld.domains.accounts.audit.wiring import AuditParts
 from overworld.kernel.clock import Clock
 from overworld.kernel.ids import IdSource
-from overworld.kernel.ports import Blobs
+from overworld.kernel.ports import Blobs, Limiter
 from overworld.platform.eventlog import PostgresOutbox
 from overworld.platform.http import KeyScopes
-from overworld.platform.limiter import MemoryLimiter
 from overworld.platform.outbound import Poster
 from overworld.platform.postgres import Database
 
@@ -28,7 +27,7 @@ class Platform(Struct, frozen=True, kw_only=True):
     clock: Clock
     ids: IdSource
     keys: KeyScopes
-    limiter: MemoryLimiter
+    limiter: Limiter
     outbox: PostgresOutbox
     audit: AuditParts
     poster: Poster

@@ -94,6 +94,7 @@ async def _serve(resolved: Resolved[Settings], game: Game, *, read: Callable[[],
             keys=keys,
             metrics=Metrics(CollectorRegistry()),
         )
+        await stack.enter_async_context(house.limits.running())
         await stack.enter_async_context(_running(house, settings, game))
         house.collector.take_over()
         house.loops.run("collector", house.collector.run)

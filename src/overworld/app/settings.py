@@ -43,6 +43,7 @@ from overworld.platform.http.settings import HttpSettings, LimitSettings
 from overworld.platform.mail.settings import MailSettings
 from overworld.platform.observability.settings import LogSettings, OperationsSettings
 from overworld.platform.postgres.settings import DatabaseSettings
+from overworld.platform.redis.settings import RedisSettings
 
 _NO_FLAGS = Source(name="flags")
 
@@ -69,6 +70,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     log: LogSettings = LogSettings()
     limits: LimitSettings = LimitSettings()
     database: DatabaseSettings = DatabaseSettings()
+    redis: RedisSettings = RedisSettings()
     events: EventLogSettings = EventLogSettings()
     blobs: BlobSettings = BlobSettings()
     accounts: AccountsSettings = AccountsSettings()

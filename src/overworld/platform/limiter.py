@@ -38,6 +38,8 @@ class MemoryLimiter:
         now_s = self._monotonic_s()
         fill_s = limit.burst / limit.per_s
         full_at_s = max(self._full_at_s.get(key, now_s), now_s)
+        if full_at_s > now_s + fill_s * (1 + _ROUNDING):  # the limit was larger: what is kept shrinks with it
+            full_at_s = self._full_at_s[key] = now_s + fill_s
         wanted_s = full_at_s + cost / limit.per_s
         wait_s = wanted_s - now_s - fill_s
         allowed = wait_s <= _ROUNDING * fill_s

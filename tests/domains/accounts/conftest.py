@@ -19,7 +19,7 @@ from overworld.kernel.clock import FixedClock
 from overworld.kernel.events import Envelope, Event, enclose
 from overworld.kernel.ids import IdSource
 from overworld.kernel.mail import MailCarrier
-from overworld.kernel.ports import Tx
+from overworld.kernel.ports import Limiter, Tx
 from overworld.platform.limiter import MemoryLimiter
 from overworld.platform.postgres import Database
 
@@ -73,7 +73,7 @@ class House(Struct, frozen=True):
     clock: FixedClock
     ids: IdSource
     outbox: KeptOutbox
-    limiter: MemoryLimiter
+    limiter: Limiter
 
 
 @pytest.fixture(scope="session")
@@ -94,7 +94,7 @@ def open_house(clock: FixedClock, ids: IdSource, signing_key: SigningKey) -> Ope
         *,
         settings: AccountsSettings = CHEAP,
         limits_enabled: bool = False,
-        limiter: MemoryLimiter | None = None,
+        limiter: Limiter | None = None,
         seed: int = 11,
         clubs: Clubs | None = None,
         carrier: MailCarrier | None = None,

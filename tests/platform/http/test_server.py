@@ -6,6 +6,7 @@ import asyncio
 import json
 import re
 import socket
+import sys
 from contextlib import asynccontextmanager, suppress
 
 import httpx
@@ -41,6 +42,14 @@ async def exchange(server, sent: bytes) -> tuple[int, bytes]:
     return int(received.split(b" ", 2)[1]) if received else 0, received
 
 
+def named(name: str):
+    @get("/v1/name", opt=open_to_all())
+    async def tell() -> str:
+        return name
+
+    return tell
+
+
 def problem(received: bytes) -> dict[str, object]:
     found: dict[str, object] = json.loads(received.partition(b"\r\n\r\n")[2])
     return found
@@ -51,6 +60,22 @@ async def test_port_0_takes_a_free_one_and_says_which(make_edge):
         assert one.port != other.port
         assert (await client.get(f"{one.url}/v1/card")).status_code == 200
         assert (await client.get(f"{other.url}/v1/card")).status_code == 200
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems share a port without dealing out")
+async def test_servers_that_share_a_port_are_both_dealt_connections(make_edge):
+    """A kernel deals by the client's address: of 64 connections one side gets none once in 2^63 runs."""
+    async with served(make_edge, extra=[named("one")], reuse_port=True) as one:
+        settings = HttpSettings(port=one.port, reuse_port=True)
+        async with serving(make_edge(extra=[named("other")], reuse_port=True).app, settings=settings) as other:
+            assert other.port == one.port
+            with pytest.raises(CannotListen, match="is taken"):
+                async with serving(make_edge().app, settings=HttpSettings(port=one.port)):
+                    pass
+            limits = httpx.Limits(max_keepalive_connections=0)
+            async with httpx.AsyncClient(limits=limits) as client:
+                names = {(await client.get(f"{one.url}/v1/name")).text for _ in range(64)}
+    assert names == {"one", "other"}
 
 
 async def test_a_taken_port_is_a_clear_message(make_edge):

@@ -43,7 +43,7 @@ async def serving(app: Any, *, settings: HttpSettings, name: str = "http") -> As
     Leaving the block stops accepting, lets requests in flight finish for up to `settings.drain_s`, cancels the rest
     and closes. Signals are left to the caller. Raises: CannotListen when the address is taken or not ours.
     """
-    listener = _listen(settings.host, settings.port, name=name)
+    listener = _listen(settings.host, settings.port, name=name, shared=settings.reuse_port)
     port: int = listener.getsockname()[1]
     server = uvicorn.Server(_config(app, settings))
     server.config.load()
@@ -77,7 +77,7 @@ def _config(app: Any, settings: HttpSettings) -> uvicorn.Config:
     )
 
 
-def _listen(host: str, port: int, *, name: str) -> socket.socket:
+def _listen(host: str, port: int, *, name: str, shared: bool) -> socket.socket:
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
@@ -88,6 +88,8 @@ def _listen(host: str, port: int, *, name: str) -> socket.socket:
         raise CannotListen(f"{host} is no address of this machine for {name}: {reason}") from error
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if shared:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         listener.bind(address)
         listener.listen(_BACKLOG)
         listener.setblocking(False)

@@ -13,6 +13,9 @@ class HttpSettings(Struct, frozen=True, forbid_unknown_fields=True):
 
     host: Annotated[str, Meta(description="Address to listen on.")] = "127.0.0.1"
     port: Annotated[int, Meta(ge=0, le=65535, description="Port to listen on; 0 takes any free one.")] = 7400
+    reuse_port: Annotated[
+        bool, Meta(description="Share the port with other servers of this machine and user; Linux deals out to all.")
+    ] = False
     tls: Annotated[bool, Meta(description="Clients reach us by HTTPS (through a proxy): send HSTS.")] = False
     trusted_proxies: Annotated[
         tuple[str, ...], Meta(description="Networks whose X-Forwarded-For is believed, as 10.0.0.0/8.")

@@ -9,6 +9,8 @@ from time import perf_counter
 import structlog
 from msgspec import Struct
 
+from overworld.kernel.refusals import Fault
+
 Check = Callable[[], Awaitable[None]]
 
 TIMEOUT_S = 2.0
@@ -69,7 +71,10 @@ class HealthChecks:
             reason = f"no answer within {self._timeout_s:g} s"
         except Exception as error:
             reason = type(error).__name__
-            structlog.get_logger("overworld.health").warning("unhealthy", component=name, exc_info=error)
+            bug = None if isinstance(error, Fault) else error
+            structlog.get_logger("overworld.health").warning(
+                "unhealthy", component=name, reason=str(error), exc_info=bug
+            )
         return ComponentHealth(
             ok=reason is None, latency_ms=round((perf_counter() - started_s) * 1e3, 3), reason=reason
         )

@@ -21,6 +21,7 @@ from overworld.domains.accounts.errors import (
 from overworld.domains.accounts.messages import LogIn, Register, SignedIn, SignInDevice, SignInRefused, UserRegistered
 from overworld.domains.accounts.types import Origin
 from overworld.kernel.refusals import Refusal
+from overworld.platform.limiter import MemoryLimiter
 from tests.domains.accounts.conftest import CHEAP, HERE
 
 PASSWORD = "correct horse battery"
@@ -208,9 +209,20 @@ class TestLogIn:
 
 
 class TestLockout:
+    """On every limiter that a server can have."""
+
+    @pytest.fixture(params=["memory", "redis"])
+    def limiter(self, request, clock):
+        if request.param == "memory":
+            return MemoryLimiter(monotonic_s=clock.monotonic_s)
+        return request.getfixturevalue("redis_limiter")
+
     @pytest.fixture
-    async def house(self, open_database, open_house):
-        async with open_database(SCHEMA) as database, open_house(database, limits_enabled=True) as opened:
+    async def house(self, limiter, open_database, open_house):
+        async with (
+            open_database(SCHEMA) as database,
+            open_house(database, limits_enabled=True, limiter=limiter) as opened,
+        ):
             await opened.accounts.sign_in.register(register(), origin=Origin("203.0.113.1"))
             yield opened
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from overworld.domains.accounts import rules
 from overworld.domains.accounts.errors import LockedOut, TooManyRegistrations
 from overworld.domains.accounts.types import AccountsSettings
@@ -31,8 +33,9 @@ class Lockout:
         """
         if not self._enabled:
             return
-        for key, limit in self._buckets(email, address):
-            taken = await self._limiter.take(key, limit, cost=0)
+        buckets = self._buckets(email, address)
+        looked = await asyncio.gather(*(self._limiter.take(key, limit, cost=0) for key, limit in buckets))
+        for taken, (_, limit) in zip(looked, buckets, strict=True):
             if taken.remaining < 1:
                 raise LockedOut(retry_after_s=rules.wait_s(taken, limit))
 
@@ -40,8 +43,7 @@ class Lockout:
         """One more failure of the account and of the address."""
         if not self._enabled:
             return
-        for key, limit in self._buckets(email, address):
-            await self._limiter.take(key, limit)
+        await asyncio.gather(*(self._limiter.take(key, limit) for key, limit in self._buckets(email, address)))
 
     async def count_registration(self, address: str) -> None:
         """One more try to register from an address. Raises: TooManyRegistrations."""
