@@ -11,7 +11,8 @@ from uuid import UUID
 import pytest
 from msgspec import Struct
 
-from overworld.domains.accounts import SCHEMA, Accounts, AccountsSettings, build, store
+from overworld.domains.accounts import SCHEMA, Accounts, AccountsSettings, build
+from overworld.domains.accounts.crypto import store as key_store
 from overworld.domains.accounts.crypto.keys import new_signing_key
 from overworld.domains.accounts.membership.clubs import Clubs
 from overworld.domains.accounts.types import Origin, SigningKey
@@ -102,7 +103,7 @@ def open_house(clock: FixedClock, ids: IdSource, signing_key: SigningKey) -> Ope
         outbox = KeptOutbox(ids)
         limiter = limiter or MemoryLimiter(monotonic_s=clock.monotonic_s)
         async with database.transaction() as tx:
-            await store.insert_signing_key(tx, signing_key)
+            await key_store.insert_signing_key(tx, signing_key)
         accounts = build(
             database=database,
             clock=clock,

@@ -9,7 +9,8 @@ from uuid import UUID
 import msgspec
 import pytest
 
-from overworld.domains.accounts import SCHEMA, store
+from overworld.domains.accounts import SCHEMA
+from overworld.domains.accounts.crypto import store as key_store
 from overworld.domains.accounts.crypto.keys import SigningKeyLocked, new_signing_key
 from overworld.domains.accounts.errors import BadToken, TokenRevoked
 from overworld.domains.accounts.messages import SignInDevice
@@ -75,7 +76,7 @@ async def test_servers_that_start_at_once_agree_on_one_key(open_database, clock)
         await asyncio.gather(*(server.load() for server in servers))
         assert len({server.ring.signing(clock.now())[0] for server in servers}) == 1
         async with database.read() as tx:
-            assert len(await store.signing_keys(tx)) == 1
+            assert len(await key_store.signing_keys(tx)) == 1
 
 
 async def test_a_server_with_another_secret_does_not_start(open_database, clock):
@@ -94,7 +95,7 @@ async def test_a_key_made_elsewhere_is_read_when_it_first_shows_up_and_not_more_
             one.clock.now() + timedelta(minutes=30),
         )
         new = new_signing_key(secret="", now=one.clock.now())
-        await store.insert_signing_key(tx, new)
+        await key_store.insert_signing_key(tx, new)
     old_token = await signed_in(one)
     await one.accounts.load()
     new_token = await signed_in(one)
@@ -120,8 +121,8 @@ def _header_of(kid):
 
 async def test_only_one_key_is_active(house):
     async with house.database.transaction() as tx:
-        await store.insert_signing_key(tx, new_signing_key(secret="", now=house.clock.now()))
-        assert [key.state for key in await store.signing_keys(tx)] == [KeyState.ACTIVE]
+        await key_store.insert_signing_key(tx, new_signing_key(secret="", now=house.clock.now()))
+        assert [key.state for key in await key_store.signing_keys(tx)] == [KeyState.ACTIVE]
 
 
 async def test_close_ends_what_is_under_way(open_database, open_house):

@@ -6,7 +6,8 @@ from datetime import timedelta
 
 import pytest
 
-from overworld.domains.accounts import SCHEMA, store
+from overworld.domains.accounts import SCHEMA
+from overworld.domains.accounts.crypto import store as key_store
 from overworld.domains.accounts.crypto.keys import SigningKeyLocked
 from overworld.domains.accounts.errors import TokenRevoked
 from overworld.domains.accounts.messages import SignInDevice, SigningKeyRotated
@@ -43,7 +44,7 @@ async def heard(desk):
 
 async def tidied(desk):
     async with desk.here.database.transaction() as tx:
-        await store.tidy_signing_keys(tx, desk.here.clock.now())
+        await key_store.tidy_signing_keys(tx, desk.here.clock.now())
     for house in (desk.here, desk.elsewhere):
         await house.accounts.keys.load()
 
@@ -54,7 +55,7 @@ def kids(house):
 
 async def kept(desk):
     async with desk.here.database.read() as tx:
-        return [(key.kid, key.state, key.private_pem is not None) for key in await store.signing_keys(tx)]
+        return [(key.kid, key.state, key.private_pem is not None) for key in await key_store.signing_keys(tx)]
 
 
 async def test_no_token_is_ever_refused_while_keys_take_turns(desk, signing_key):
@@ -128,4 +129,4 @@ async def test_another_secret_than_that_of_the_servers_turns_nothing(desk, open_
         with pytest.raises(SigningKeyLocked):
             await wrong.rotate(outbox=desk.here.outbox, beside=nothing, **AT_ONCE)
         async with database.read() as tx:
-            assert len(await store.signing_keys(tx)) == 1
+            assert len(await key_store.signing_keys(tx)) == 1

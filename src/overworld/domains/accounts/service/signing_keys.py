@@ -12,7 +12,7 @@ from typing import NoReturn
 
 from msgspec.structs import replace
 
-from overworld.domains.accounts import store
+from overworld.domains.accounts.crypto import store as key_store
 from overworld.domains.accounts.crypto.keys import KeyRing, new_signing_key
 from overworld.domains.accounts.messages import SigningKeyRotated
 from overworld.domains.accounts.types import KeyState, SigningKey
@@ -50,11 +50,11 @@ class SigningKeys:
         async with self._reading:
             now = self._clock.now()
             async with self._database.read() as tx:
-                keys = await store.signing_keys(tx)
+                keys = await key_store.signing_keys(tx)
                 if not any(key.state is KeyState.ACTIVE for key in keys):
                     new = await asyncio.to_thread(partial(new_signing_key, secret=self._secret, now=now))
-                    await store.insert_signing_key(tx, new)
-                    keys = await store.signing_keys(tx)
+                    await key_store.insert_signing_key(tx, new)
+                    keys = await key_store.signing_keys(tx)
             self.ring.replace(keys, now=now)
 
     async def rotate(
@@ -75,12 +75,12 @@ class SigningKeys:
         made = await asyncio.to_thread(partial(new_signing_key, secret=self._secret, now=now))
         new = replace(made, signs_from=now + lead)
         async with self._database.transaction() as tx:
-            await store.lock_signing_keys(tx)
+            await key_store.lock_signing_keys(tx)
             if lead or overlap:
-                await store.retire_signing_key(tx, ends_at=now + lead + overlap)
+                await key_store.retire_signing_key(tx, ends_at=now + lead + overlap)
             else:
-                await store.end_signing_keys(tx, now)
-            await store.insert_signing_key(tx, new)
+                await key_store.end_signing_keys(tx, now)
+            await key_store.insert_signing_key(tx, new)
             await beside(tx)
             await outbox.append(tx, [SigningKeyRotated(kid=new.kid, signs_from=now + lead)], at=now)
         await self.load()
@@ -91,7 +91,7 @@ class SigningKeys:
         while True:
             self._stale.clear()
             async with self._database.transaction() as tx:
-                await store.tidy_signing_keys(tx, self._clock.now())
+                await key_store.tidy_signing_keys(tx, self._clock.now())
             await self.load()
             with suppress(TimeoutError):
                 async with asyncio.timeout(_READ_EVERY_S):
