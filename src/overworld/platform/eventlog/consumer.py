@@ -1,39 +1,36 @@
-"""Durable consumers: every event at least once and in order, one active process per name."""
+"""Durable consumers: every event at least once and in order, whichever log it comes from."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, suppress
-from hashlib import blake2b
+import random
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Any
 
 import asyncpg
 
 from overworld.kernel.clock import Clock
 from overworld.kernel.events import Envelope
 from overworld.kernel.refusals import Refusal
-from overworld.platform.eventlog import store
-from overworld.platform.eventlog.pulse import Pulse
+from overworld.platform.eventlog import letters
 from overworld.platform.eventlog.settings import EventLogSettings
-from overworld.platform.eventlog.types import START, Batch, DeadLetter, Handle, Position
-from overworld.platform.postgres import Database, DatabaseUnavailable
+from overworld.platform.eventlog.source import AnySource
+from overworld.platform.eventlog.stopping import Stop, Stopped
+from overworld.platform.eventlog.types import Batch, Handle
+from overworld.platform.postgres import DatabaseUnavailable
 
 _REJOIN_S = 0.2
-_ERROR_LENGTH_MAX = 2000
 
 _log = logging.getLogger(__name__)
-
-
-class _Stopped(Exception):
-    """`stop` was called while a try was being waited for."""
 
 
 class Consumer:
     """Hands the events of some topics to a handler; `run` it in one task, `stop` it to finish the events in hand.
 
-    The active process holds a session lock, and reads and moves the cursor on that same session, so a process that
-    lost the lock cannot move the cursor. A handler may still see events twice then, as after any crash.
+    Its place is moved in a session that only the holder of its lease has, so a process that lost the lease cannot move
+    it. A handler may still see events twice then, as after any crash.
 
     A handler that raises is tried again with the same events. A retryable refusal (a dependency is down) is tried for
     as long as it takes; anything else `tries` times, then the events are halved until the one that fails stands alone:
@@ -46,8 +43,7 @@ class Consumer:
         *,
         topics: Sequence[str],
         handle: Handle,
-        database: Database,
-        pulse: Pulse,
+        source: AnySource,
         clock: Clock,
         settings: EventLogSettings,
     ) -> None:
@@ -58,73 +54,38 @@ class Consumer:
         self.retried = 0
         self.buried = 0
         self._handle = handle
-        self._database = database
-        self._pulse = pulse
+        self._source = source
         self._clock = clock
         self._settings = settings
-        self._stopping = asyncio.Event()
+        self._stop = Stop()
 
     def stop(self) -> None:
-        """Lets `run` end after the events in hand; their cursor is saved."""
-        self._stopping.set()
+        """Lets `run` end after the events in hand; their place is saved."""
+        self._stop.set()
 
     async def run(self) -> None:
         """Waits for its turn and consumes, until `stop` or until it is cancelled, which loses nothing either."""
-        with suppress(_Stopped):
-            while not self._stopping.is_set():
+        with suppress(Stopped):
+            while not self._stop.is_set():
                 try:
-                    async with self._lease() as session:
+                    async with self._source.lease(self._stop) as session:
                         await self._consume(session)
                 except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, DatabaseUnavailable) as error:
-                    _log.warning("consumer %s lost its session and joins again: %s", self.name, error)
-                    await self._pause(_REJOIN_S)
-
-    @asynccontextmanager
-    async def _lease(self) -> AsyncIterator[asyncpg.Connection]:
-        """A session that holds this consumer's lock. A lost cursor move only repeats events, so it need not sync."""
-        session = await self._database.connect(synchronous_commit="off")
-        try:
-            while not await session.fetchval("SELECT pg_try_advisory_lock($1)", _lock_key(self.name)):
-                await self._pause(self._settings.takeover_ms / 1000)
-            self.active = True
-            yield session
-        finally:
-            self.active = False
-            session.terminate()
+                    _log.warning("consumer %s lost its lease and asks for a new one: %s", self.name, error)
+                    await self._stop.pause(_REJOIN_S)
 
     async def _consume(self, session: asyncpg.Connection) -> None:
-        at = self._clock.now()
-        position = saved = await store.open_cursor(session, self.name, start=START, at=at)
-        saved_s = asyncio.get_running_loop().time()
-        while not self._stopping.is_set():
-            head = await self._head_after(position, unsaved=position != saved)
-            if head is None:
-                await store.move_cursor(session, self.name, to=position, at=self._clock.now())
-                saved = position
-                continue
-            batches = await store.read(
-                session, after=position, topics=self.topics, batches_max=self._settings.batches_max
-            )
-            await self._deliver(session, batches)
-            position = batches[-1].position if batches else head
-            now_s = asyncio.get_running_loop().time()
-            if any(batch.events for batch in batches) or now_s - saved_s > self._settings.save_ms / 1000:
-                await store.move_cursor(session, self.name, to=position, at=self._clock.now())
-                saved, saved_s = position, now_s
-
-    async def _head_after(self, position: Position, *, unsaved: bool) -> Position | None:
-        """The last readable batch once there is one to read; None when it is time to save first, or to stop."""
-        head = asyncio.ensure_future(self._pulse.beyond(position))
-        stop = asyncio.ensure_future(self._stopping.wait())
-        timeout_s = self._settings.save_ms / 1000 if unsaved else None
+        self.active = True
         try:
-            await asyncio.wait([head, stop], timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
-            return head.result() if head.done() and not stop.done() else None
+            while not self._stop.is_set():
+                batches = await self._source.next(session, topics=self.topics, stop=self._stop)
+                if batches:
+                    await self._deliver(session, batches)
+                    await self._source.passed(session, batches)
         finally:
-            head.cancel()
-            stop.cancel()
+            self.active = False
 
-    async def _deliver(self, session: asyncpg.Connection, batches: Sequence[Batch]) -> None:
+    async def _deliver(self, session: asyncpg.Connection, batches: Sequence[Batch[Any]]) -> None:
         events = [event for batch in batches for event in batch.events]
         for start in range(0, len(events), self._settings.events_max):
             part = events[start : start + self._settings.events_max]
@@ -156,33 +117,17 @@ class Consumer:
                 _log.warning("consumer %s failed with %d events: %r", self.name, len(events), error)
             else:
                 return None
-            await self._pause(pause_s)
-            pause_s = min(2 * pause_s, self._settings.backoff_max_ms / 1000)
+            pause_s = await self._back_off(pause_s)
             if session.is_closed():
                 raise ConnectionError("the session was closed while a try was waited for")
+
+    async def _back_off(self, pause_s: float) -> float:
+        """Waits for a half to the whole of that, by chance, and gives how long to wait next. Raises: Stopped."""
+        await self._stop.pause(pause_s * random.uniform(0.5, 1.0))  # noqa: S311 - that not all knock at once
+        return min(2 * pause_s, self._settings.backoff_max_ms / 1000)
 
     async def _bury(self, session: asyncpg.Connection, event: Envelope, error: Exception) -> None:
         _log.error("consumer %s gives up event %s (%s)", self.name, event.id, event.topic, exc_info=error)
         self.buried += 1
-        letter = DeadLetter(
-            consumer=self.name,
-            event_id=event.id,
-            topic=event.topic,
-            envelope=event,
-            error=repr(error)[:_ERROR_LENGTH_MAX].replace("\x00", ""),
-            attempts=self._settings.tries,
-            failed_at=self._clock.now(),
-        )
-        await store.bury(session, letter)
-
-    async def _pause(self, seconds: float) -> None:
-        """Raises: _Stopped when `stop` is called meanwhile."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self._stopping.wait()
-            raise _Stopped
-
-
-def _lock_key(name: str) -> int:
-    digest = blake2b(f"eventlog.consumer {name}".encode(), digest_size=8).digest()
-    return int.from_bytes(digest, "big", signed=True)
+        tried = self._settings.tries
+        await letters.bury(session, event, consumer=self.name, error=error, attempts=tried, at=self._clock.now())

@@ -13,6 +13,7 @@ from overworld.platform.eventlog.consumer import Consumer
 from overworld.platform.eventlog.fold import Fold
 from overworld.platform.eventlog.pulse import Pulse
 from overworld.platform.eventlog.settings import EventLogSettings
+from overworld.platform.eventlog.source import PostgresSource
 from overworld.platform.eventlog.tail import Tail
 from overworld.platform.eventlog.types import Apply, DeadLetter, Handle, Lag
 from overworld.platform.postgres import Database
@@ -53,8 +54,7 @@ class EventLog:
             name,
             topics=topics,
             handle=handle,
-            database=self._database,
-            pulse=self._pulse,
+            source=self._source(name),
             clock=self._clock,
             settings=self._settings,
         )
@@ -65,10 +65,14 @@ class EventLog:
             name,
             topics=topics,
             apply=apply,
-            database=self._database,
-            pulse=self._pulse,
+            source=self._source(name),
             clock=self._clock,
             settings=self._settings,
+        )
+
+    def _source(self, name: str) -> PostgresSource:
+        return PostgresSource(
+            name, database=self._database, pulse=self._pulse, clock=self._clock, settings=self._settings
         )
 
     async def tail(self, *, topics: Sequence[str], handle: Handle) -> Tail:

@@ -59,25 +59,29 @@ async def now(tx: Tx) -> Position:
 
 
 _READ = """
-SELECT stamp, id, CASE WHEN topics && $4 THEN events END AS events
+SELECT stamp, id, CASE WHEN $4::text[] IS NULL OR topics && $4 THEN events END AS events
 FROM eventlog.outbox
 WHERE (stamp, id) > ($1, $2) AND stamp < pg_snapshot_xmin(pg_current_snapshot())
 ORDER BY stamp, id
 LIMIT $3"""
 
 
-async def read(tx: Tx, *, after: Position, topics: frozenset[str], batches_max: int) -> list[Batch]:
+async def read(
+    tx: Tx, *, after: Position, topics: frozenset[str] | None, batches_max: int
+) -> list[Batch[Position]]:
     """The next batches that no open transaction can still come before; empty when there is none.
 
     Batches without any of the topics come without events, so that a reader can move past them; their bytes stay in
-    the database.
+    the database. With None the events of all topics come.
     """
-    rows = await tx.fetch(_READ, after.stamp, after.id, batches_max, sorted(topics))
+    rows = await tx.fetch(_READ, after.stamp, after.id, batches_max, None if topics is None else sorted(topics))
     return [Batch(Position(row["stamp"], row["id"]), _of_topics(row["events"], topics)) for row in rows]
 
 
-def _of_topics(events: bytes | None, topics: frozenset[str]) -> list[Envelope]:
-    return [event for event in _decode(events) if event.topic in topics] if events else []
+def _of_topics(events: bytes | None, topics: frozenset[str] | None) -> list[Envelope]:
+    if not events:
+        return []
+    return _decode(events) if topics is None else [event for event in _decode(events) if event.topic in topics]
 
 
 _OPEN_CURSOR = """

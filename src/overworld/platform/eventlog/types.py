@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
+from typing import Generic, TypeVar
 from uuid import UUID
 
 from msgspec import Struct
@@ -35,10 +36,13 @@ class Head(Struct, frozen=True, kw_only=True):
     pending: bool
 
 
-class Batch(Struct, frozen=True):
-    """One batch as a reader gets it: its place, and its events of the topics asked for."""
+P = TypeVar("P")
 
-    position: Position
+
+class Batch(Struct, Generic[P], frozen=True):
+    """One batch as a reader gets it: its place in its log, and its events of the topics asked for."""
+
+    position: P
     events: list[Envelope]
 
 
