@@ -22,8 +22,8 @@ _START_S = 60.0
 _HEAP_MB = 320
 _JVM = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:+ExitOnOutOfMemoryError", "-Djava.awt.headless=true")
 
-# One broker that is its own controller. Groups form at once, as nobody else is coming, and a killed one is forgotten after a
-# second, so that it can come back.
+# One broker that is its own controller. Groups form at once, as nobody else is coming, and one that was killed is
+# forgotten after a second, so that it can come back.
 _PROPERTIES = """
 process.roles=broker,controller
 node.id=1

@@ -17,7 +17,8 @@ import pytest
 from hypothesis import settings
 from xdist.scheduler import LoadScopeScheduling
 
-from bench import own_redis
+from bench import own_kafka, own_redis
+from bench.own_kafka import KafkaProcess, NoBroker
 from bench.own_redis import RedisProcess
 from overworld.app.kernel_cache import kernel_cache
 from overworld.kernel.clock import FixedClock
@@ -44,12 +45,18 @@ SHARING_SERVERS = (
     "tests/system/",
     "tests/web/test_live_map.py",
 )
+SHARING_A_BROKER = ("tests/platform/eventlog/contract/", "tests/platform/kafka/")
 
 
 class _ByServers(LoadScopeScheduling):  # type: ignore[misc]  # it has no types
-    """Spreads tests one by one over the workers; the files that start servers for all their tests stay whole."""
+    """Spreads tests one by one over the workers; the files that start servers for all their tests stay whole.
+
+    Those that need a Kafka broker stay together: it takes longest to start.
+    """
 
     def _split_scope(self, nodeid: str) -> str:
+        if nodeid.startswith(SHARING_A_BROKER):
+            return "kafka"
         return nodeid.partition("::")[0] if nodeid.startswith(SHARING_SERVERS) else nodeid
 
 
@@ -82,6 +89,22 @@ def redis_url(redis_here: None, tmp_path_factory: pytest.TempPathFactory) -> Ite
     """A Redis server of this test process alone; tests keep apart by the prefix of their keys."""
     with RedisProcess(tmp_path_factory.mktemp("redis")) as process:
         yield process.url
+
+
+@pytest.fixture(scope="session")
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaProcess]:
+    """A Kafka broker of this test process alone; tests keep apart by the prefix of their topics.
+
+    Fetches it when that is possible; else the test is skipped, and fails in CI.
+    """
+    try:
+        jars = own_kafka.jars()
+    except NoBroker as error:
+        if os.environ.get("CI") == "true":
+            pytest.fail(str(error))
+        pytest.skip(str(error))
+    with KafkaProcess(tmp_path_factory.mktemp("kafka"), jars=jars) as process:
+        yield process
 
 
 @pytest.fixture

@@ -27,7 +27,9 @@ _log = logging.getLogger(__name__)
 
 
 class Consumer:
-    """Hands the events of some topics to a handler; `run` it in one task, `stop` it to finish the events in hand.
+    """Hands the events of some topics, with None of all, to a handler.
+
+    `run` it in one task, `stop` it to finish the events in hand.
 
     Its place is moved in a session that only the holder of its lease has, so a process that lost the lease cannot move
     it. A handler may still see events twice then, as after any crash.
@@ -41,14 +43,14 @@ class Consumer:
         self,
         name: str,
         *,
-        topics: Sequence[str],
+        topics: Sequence[str] | None,
         handle: Handle,
         source: AnySource,
         clock: Clock,
         settings: EventLogSettings,
     ) -> None:
         self.name = name
-        self.topics = frozenset(topics)
+        self.topics = None if topics is None else frozenset(topics)
         self.active = False
         self.handled = 0
         self.retried = 0

@@ -34,8 +34,8 @@ class EventFailed(Event):
 
     @property
     def key(self) -> str:
-        """Whose event it was that failed."""
-        return self.event_key
+        """The consumer: what it gave up comes in the order in which it did."""
+        return self.consumer
 
 
 async def bury(
@@ -57,7 +57,9 @@ async def bury(
     async with session.transaction():
         await store.bury(session, letter)
         if event.topic != EventFailed.topic:
-            told = enclose(_failed(letter), id=derived_id(event.id, consumer, EventFailed.topic), at=at, game=event.game)
+            told = enclose(
+                _failed(letter), id=derived_id(event.id, consumer, EventFailed.topic), at=at, game=event.game
+            )
             await store.append(session, [told], at=at)
 
 

@@ -54,7 +54,7 @@ class EventLog:
             name,
             topics=topics,
             handle=handle,
-            source=self._source(name),
+            source=self.source(name),
             clock=self._clock,
             settings=self._settings,
         )
@@ -65,15 +65,15 @@ class EventLog:
             name,
             topics=topics,
             apply=apply,
-            source=self._source(name),
+            source=self.source(name),
             clock=self._clock,
             settings=self._settings,
         )
 
-    def _source(self, name: str) -> PostgresSource:
-        return PostgresSource(
-            name, database=self._database, pulse=self._pulse, clock=self._clock, settings=self._settings
-        )
+    def source(self, name: str, *, settings: EventLogSettings | None = None) -> PostgresSource:
+        """What a durable consumer of this name reads, for who builds one of its own kind."""
+        chosen = settings or self._settings
+        return PostgresSource(name, database=self._database, pulse=self._pulse, clock=self._clock, settings=chosen)
 
     async def tail(self, *, topics: Sequence[str], handle: Handle) -> Tail:
         """A reader of what commits from now on, for this process only; the caller runs it."""

@@ -51,7 +51,8 @@ UPDATE eventlog.cursor
 SET stamp = '3', id = coalesce(
     (SELECT min(id) - 1 FROM eventlog.outbox WHERE (outbox.stamp, outbox.id) > (cursor.stamp, cursor.id)),
     (SELECT last_value FROM eventlog.outbox_id));
-UPDATE eventlog.outbox SET stamp = '3'"""
+UPDATE eventlog.outbox SET stamp = '3';
+UPDATE eventlog.era SET number = number + 1"""
 
 
 async def _make_ahead(tx: Tx, today: date, *, days_ahead: int) -> None:

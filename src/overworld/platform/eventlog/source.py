@@ -34,8 +34,13 @@ class Source(Protocol[P]):
         """The right to consume, once it is this process's turn, and the session to write with while it lasts."""
         ...
 
-    async def next(self, session: asyncpg.Connection, *, topics: frozenset[str], stop: Stop) -> Sequence[Batch[P]]:
-        """What comes next, waiting for it; nothing when there is none of these topics, or `stop` is set."""
+    async def next(
+        self, session: asyncpg.Connection, *, topics: frozenset[str] | None, stop: Stop
+    ) -> Sequence[Batch[P]]:
+        """What comes next, waiting for it, with the events of some topics; with None those of all.
+
+        Nothing when it is time to ask again, or to stop.
+        """
         ...
 
     async def move(self, tx: Tx, batches: Sequence[Batch[P]]) -> None:
@@ -81,14 +86,12 @@ class PostgresSource:
     async def next(
         self, session: asyncpg.Connection, *, topics: frozenset[str] | None, stop: Stop
     ) -> Sequence[Batch[Position]]:
-        """The next batches, with their events of the topics, or of all topics with None."""
+        """The next batches."""
         head = await self._head_after(self._position, stop, unsaved=self._position != self._saved)
         if head is None:
             await self._save(session)
             return ()
-        batches = await store.read(
-            session, after=self._position, topics=topics, batches_max=self._settings.batches_max
-        )
+        batches = await store.read(session, after=self._position, topics=topics, batches_max=self._settings.batches_max)
         self._position = batches[-1].position if batches else head
         return batches
 

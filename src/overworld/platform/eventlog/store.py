@@ -66,9 +66,7 @@ ORDER BY stamp, id
 LIMIT $3"""
 
 
-async def read(
-    tx: Tx, *, after: Position, topics: frozenset[str] | None, batches_max: int
-) -> list[Batch[Position]]:
+async def read(tx: Tx, *, after: Position, topics: frozenset[str] | None, batches_max: int) -> list[Batch[Position]]:
     """The next batches that no open transaction can still come before; empty when there is none.
 
     Batches without any of the topics come without events, so that a reader can move past them; their bytes stay in

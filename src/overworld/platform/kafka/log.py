@@ -1,0 +1,160 @@
+"""Kafka as the app builds it: the relay that fills it, and the readers that hang on it."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from datetime import datetime
+
+from overworld.kernel.clock import Clock
+from overworld.platform.eventlog.consumer import Consumer
+from overworld.platform.eventlog.fold import Fold
+from overworld.platform.eventlog.log import EventLog
+from overworld.platform.eventlog.settings import EventLogSettings
+from overworld.platform.eventlog.types import Apply, DeadLetter, Handle, Lag
+from overworld.platform.kafka import places
+from overworld.platform.kafka.codec import Codec, JsonCodec
+from overworld.platform.kafka.places import Kept, Part
+from overworld.platform.kafka.relay import Relay
+from overworld.platform.kafka.sender import Sender
+from overworld.platform.kafka.settings import KafkaSettings
+from overworld.platform.kafka.source import KafkaSource
+from overworld.platform.kafka.tail import KafkaTail
+from overworld.platform.kafka.topics import OnePlan, Plans, Topics
+from overworld.platform.postgres import Database
+
+_log = logging.getLogger(__name__)
+
+
+class KafkaLog:
+    """The log as it lies in Kafka: what `EventLog` offers, on topics that the relay fills from it.
+
+    Order is kept for each key within a topic, not between topics. Places and dead letters are kept in PostgreSQL.
+    """
+
+    def __init__(
+        self,
+        log: EventLog,
+        *,
+        database: Database,
+        clock: Clock,
+        kafka: KafkaSettings,
+        settings: EventLogSettings | None = None,
+        codec: Codec | None = None,
+        plans: Plans | None = None,
+    ) -> None:
+        self.lost: Counter[str] = Counter()
+        self._log = log
+        self._database = database
+        self._clock = clock
+        self._kafka = kafka
+        self._settings = settings or EventLogSettings()
+        self._codec = codec or JsonCodec()
+        self._topics = Topics(kafka, plans=plans or OnePlan(kafka))
+        self._sender = Sender(kafka)
+
+    async def close(self) -> None:
+        """Ends what its readers and its relay share; they have ended before."""
+        await self._sender.close()
+        self._topics.close()
+
+    def relay(self) -> Relay:
+        """The reader of the log in PostgreSQL that sends everything on. One runs, the others stand by."""
+        return Relay(
+            self._log,
+            sender=self._sender,
+            topics=self._topics,
+            codec=self._codec,
+            clock=self._clock,
+            kafka=self._kafka,
+            settings=self._settings,
+        )
+
+    def consumer(self, name: str, *, topics: Sequence[str], handle: Handle) -> Consumer:
+        """A durable consumer; its name is its identity for ever. A new one begins with the oldest event kept.
+
+        All processes that run one of this name share the partitions.
+        """
+        return Consumer(
+            name, topics=topics, handle=handle, source=self._source(name), clock=self._clock, settings=self._settings
+        )
+
+    def fold(self, name: str, *, topics: Sequence[str], apply: Apply) -> Fold:
+        """As `consumer`, for a handler that writes in the transaction which moves the place: exactly once."""
+        return Fold(
+            name, topics=topics, apply=apply, source=self._source(name), clock=self._clock, settings=self._settings
+        )
+
+    async def tail(self, *, topics: Sequence[str], handle: Handle) -> KafkaTail:
+        """A reader of what comes from now on, for this process only; the caller runs it. Raises: KafkaUnavailable."""
+        await self._topics.ensure(topics)
+        starts = {part: last for part, (_, last) in (await self._topics.ends(topics)).items()}
+        return KafkaTail(topics=topics, handle=handle, starts=starts, codec=self._codec, settings=self._kafka)
+
+    async def lag(self) -> list[Lag]:
+        """How far each consumer is behind, by name: a batch is one event here.
+
+        `behind_s` is the time since it last moved, while it is behind. Raises: KafkaUnavailable.
+        """
+        async with self._database.read() as tx:
+            kept, letters = await places.kept(tx), await places.dead_letters(tx)
+        prefix = len(self._kafka.prefix)
+        ends = await self._topics.ends({one.part[0][prefix:] for one in kept})
+        by_consumer: defaultdict[str, list[Kept]] = defaultdict(list)
+        for one in kept:
+            by_consumer[one.consumer].append(one)
+        now = self._clock.now()
+        return [_lag(name, rows, ends, letters.get(name, 0), now=now) for name, rows in sorted(by_consumer.items())]
+
+    async def dead_letters(self, consumer: str, *, count_max: int = 100) -> list[DeadLetter]:
+        """What a consumer could not handle, oldest event first."""
+        return await self._log.dead_letters(consumer, count_max=count_max)
+
+    async def retry_dead_letters(self, consumer: str, *, handle: Handle, count_max: int = 100) -> int:
+        """As that of `EventLog`."""
+        return await self._log.retry_dead_letters(consumer, handle=handle, count_max=count_max)
+
+    async def forget(self, consumer: str) -> bool:
+        """Drops the places of a consumer that is gone for good, or is to read everything again."""
+        async with self._database.read() as tx:
+            return await places.forget(tx, consumer)
+
+    def _source(self, name: str) -> KafkaSource:
+        return KafkaSource(
+            name,
+            kafka=self._kafka,
+            topics=self._topics,
+            codec=self._codec,
+            database=self._database,
+            clock=self._clock,
+            settings=self._settings,
+            lost=self._hear_lost,
+        )
+
+    def _hear_lost(self, consumer: str, part: Part, wanted: int, first: int, last: int) -> None:
+        """Events that a consumer never read are gone, or the topic is another one: nobody may miss that."""
+        self.lost[consumer] += max(0, first - wanted)
+        _log.error(
+            "consumer %s wanted offset %d of %s/%d, where there is only %d to %d: it goes on at the first, %s",
+            consumer,
+            wanted,
+            *part,
+            first,
+            last,
+            f"and {first - wanted} events are lost to it" if first > wanted else "as in a topic made anew",
+        )
+
+
+def _lag(
+    name: str, rows: Sequence[Kept], ends: dict[Part, tuple[int, int]], dead_letters: int, *, now: datetime
+) -> Lag:
+    behind = sum(max(0, ends[row.part][1] - row.offset) for row in rows if row.part in ends)
+    moved_at = max(row.moved_at for row in rows)
+    return Lag(
+        consumer=name,
+        batches_behind=behind,
+        behind_s=max(0.0, (now - moved_at).total_seconds()) if behind else 0.0,
+        dead_letters=dead_letters,
+        moved_at=moved_at,
+    )

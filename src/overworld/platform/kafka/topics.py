@@ -1,0 +1,126 @@
+"""The topics of Kafka that events go to: made when they are first needed."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from typing import Protocol
+
+from confluent_kafka import KafkaError, KafkaException, TopicPartition
+from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec  # type: ignore[attr-defined]
+from msgspec import Struct
+
+from overworld.platform.kafka.client import KafkaUnavailable, common
+from overworld.platform.kafka.settings import KafkaSettings
+from overworld.platform.kafka.thread import Thread
+
+_WAIT_S = 10.0
+_EARLIEST, _LATEST = OffsetSpec.earliest(), OffsetSpec.latest()  # type: ignore[no-untyped-call]
+_log = logging.getLogger(__name__)
+
+
+class Plan(Struct, frozen=True, kw_only=True):
+    """What a topic is made with. With `compression` "producer" it stays as it was sent."""
+
+    partitions: int
+    replicas: int
+    kept_h: int
+    compression: str = "producer"
+
+
+class Plans(Protocol):
+    """Says how each topic is kept."""
+
+    def plan(self, topic: str) -> Plan:
+        """The plan of a topic, named without the prefix."""
+        ...
+
+
+class OnePlan:
+    """The same plan for every topic: what the settings say."""
+
+    def __init__(self, settings: KafkaSettings) -> None:
+        self._plan = Plan(partitions=settings.partitions, replicas=settings.replicas, kept_h=settings.kept_h)
+
+    def plan(self, topic: str) -> Plan:
+        """That plan."""
+        return self._plan
+
+
+class Topics:
+    """Names topics and makes those that are missing; what is there is left as it is."""
+
+    def __init__(self, settings: KafkaSettings, *, plans: Plans) -> None:
+        self._prefix = settings.prefix
+        self._plans = plans
+        self._admin = AdminClient(common(settings))
+        self._there: set[str] = set()
+        self._thread = Thread("kafka-topics")
+
+    def name_of(self, topic: str) -> str:
+        """What a topic is called in Kafka."""
+        return f"{self._prefix}{topic}"
+
+    def forget(self) -> None:
+        """What was there may be gone: look again."""
+        self._there.clear()
+
+    async def ensure(self, topics: Iterable[str]) -> None:
+        """Makes the topics that are missing. Raises: KafkaUnavailable."""
+        if missing := sorted(set(topics) - self._there):
+            await self._thread.call(self._make, missing)
+            self._there.update(missing)
+
+    async def ends(self, topics: Iterable[str]) -> dict[tuple[str, int], tuple[int, int]]:
+        """By Kafka's name of a topic and partition, the first offset kept and the one after the last.
+
+        Topics that are missing are left out. Raises: KafkaUnavailable.
+        """
+        return await self._thread.call(self._ends, sorted(topics))
+
+    def _make(self, missing: list[str]) -> None:
+        wanted = [self._new(topic) for topic in missing]
+        try:
+            for name, made in self._admin.create_topics(wanted, request_timeout=_WAIT_S).items():
+                self._hear(name, made.exception(_WAIT_S))
+        except TimeoutError as error:
+            raise KafkaUnavailable("Kafka made no topics in time") from error
+
+    def _new(self, topic: str) -> NewTopic:
+        plan = self._plans.plan(topic)
+        return NewTopic(
+            self.name_of(topic),
+            num_partitions=plan.partitions,
+            replication_factor=plan.replicas,
+            config={
+                "retention.ms": str(plan.kept_h * 3_600_000),
+                "compression.type": plan.compression,
+                "min.insync.replicas": str(max(1, plan.replicas - 1)),
+            },
+        )
+
+    def _hear(self, name: str, error: BaseException | None) -> None:
+        if error is None:
+            _log.info("made the topic %s", name)
+        elif not (isinstance(error, KafkaException) and error.args[0].code() == KafkaError.TOPIC_ALREADY_EXISTS):
+            raise KafkaUnavailable(f"the topic {name} cannot be made: {error}") from error
+
+    def _ends(self, topics: list[str]) -> dict[tuple[str, int], tuple[int, int]]:
+        wanted = {self.name_of(topic) for topic in topics}
+        try:
+            known = self._admin.list_topics(timeout=_WAIT_S).topics
+            parts = [(name, part) for name in sorted(wanted & known.keys()) for part in known[name].partitions]
+            if not parts:
+                return {}
+            first, last = (self._offsets(parts, spec) for spec in (_EARLIEST, _LATEST))
+        except (KafkaException, TimeoutError) as error:
+            raise KafkaUnavailable(f"Kafka does not tell its offsets: {error}") from error
+        return {part: (first[part], last[part]) for part in parts}
+
+    def _offsets(self, parts: list[tuple[str, int]], spec: OffsetSpec) -> dict[tuple[str, int], int]:
+        asked = self._admin.list_offsets({TopicPartition(*part): spec for part in parts}, request_timeout=_WAIT_S)
+        return {(part.topic, part.partition): future.result(_WAIT_S).offset for part, future in asked.items()}
+
+    def close(self) -> None:
+        """Ends its thread."""
+        self._thread.close()
