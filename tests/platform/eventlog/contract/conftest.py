@@ -124,10 +124,9 @@ class LogRig(Rig):
         return (await self.counts()).total()
 
 
-# The sessions of consumers and of the relay write without waiting for the disk; no other does.
 _CUT = """
 SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-WHERE datname = current_database() AND pid <> pg_backend_pid() AND query ~ 'eventlog\\.(cursor|kafka_place|era|outbox)'"""
+WHERE datname = current_database() AND application_name LIKE 'consumer %'"""
 
 
 def kafka_settings(broker, **more) -> KafkaSettings:
