@@ -9,6 +9,7 @@ from overworld.kernel.refusals import Fault, Refusal
 from overworld.platform.kafka.settings import KafkaSettings
 
 _PROTOCOLS = {"none": "plaintext", "tls": "ssl", "scram": "sasl_plaintext", "scram_tls": "sasl_ssl"}
+_ERRORS = 3
 _log = logging.getLogger(__name__)
 
 
@@ -64,6 +65,7 @@ def producing(settings: KafkaSettings) -> dict[str, Any]:
         "enable.idempotence": True,
         "enable.gapless.guarantee": True,
         "message.timeout.ms": 0,
+        "log_level": _ERRORS,  # and not, at every start, that the guarantee above is experimental
         "linger.ms": 2,
         "compression.type": settings.compression,
         "message.max.bytes": settings.message_max_bytes,

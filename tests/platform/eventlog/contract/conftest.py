@@ -70,7 +70,14 @@ class LogRig(Rig):
         super().__init__(database, log, outbox, clock)
         self.source = source
         self.broker = broker
+        self.relay: Any = None
+        self.relaying: Any = None
         log.lag_of = self.lag_of
+
+    async def stop_relay(self) -> None:
+        """The relay in this process dies."""
+        self.relaying.cancel()
+        await asyncio.wait([self.relaying])
 
     async def lag_of(self, name):
         return [lag for lag in await self.log.lag() if lag.consumer == name]
@@ -148,7 +155,8 @@ async def opened(database, clock, ids, *, broker=None, kafka=None) -> AsyncItera
         )
     rig = LogRig(database, log, PostgresOutbox(ids=ids, game=lambda: "g1"), clock, source=source, broker=broker)
     if broker:
-        rig.run(log.relay())
+        rig.relay = log.relay()
+        rig.relaying = rig.run(rig.relay)
     try:
         yield rig
     finally:
