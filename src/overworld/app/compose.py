@@ -9,8 +9,9 @@ from os import urandom
 from msgspec import Struct
 
 from overworld import __version__
-from overworld.app import limits, measures, site, start
+from overworld.app import backbone, limits, measures, site, start
 from overworld.app.aliases import also_named
+from overworld.app.backbone import Backbone
 from overworld.app.collector import Collector
 from overworld.app.domains import Domains, noun_of
 from overworld.app.domains import build as domains_built
@@ -71,6 +72,7 @@ class House(Struct, frozen=True, kw_only=True):
     poster: Poster
     limits: Limits
     log: EventLog
+    backbone: Backbone
     loops: Loops
     collector: Collector
     metrics: Metrics
@@ -121,6 +123,7 @@ async def compose(
         poster=platform.poster,
         limits=counting,
         log=log,
+        backbone=backbone.build(settings, log, database=database, clock=clock),
         loops=Loops(),
         collector=Collector(monotonic_s=clock.monotonic_s),
         metrics=metrics,
@@ -131,6 +134,7 @@ async def compose(
         hooks=hooks,
     )
     measures.register(metrics, house=house)
+    house.backbone.watch(metrics)
     counting.watch(metrics=metrics, health=house.health)
     return house
 

@@ -168,6 +168,7 @@ async def _running(house: House, settings: Settings, game: Game) -> AsyncIterato
     async with AsyncExitStack() as stack:
         await house.log.start()
         stack.push_async_callback(house.log.close)
+        stack.push_async_callback(house.backbone.close)
         stack.push_async_callback(house.poster.close)
         stack.push_async_callback(domains.external.fetcher.close)
         stack.push_async_callback(house.loops.stop)

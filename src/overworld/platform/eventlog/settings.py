@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
@@ -10,6 +10,12 @@ from msgspec import Meta, Struct
 class EventLogSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """How often the log is looked at, how much is handed over at once, how failures are retried, what is kept."""
 
+    log: Annotated[
+        Literal["postgres", "kafka"],
+        Meta(
+            description="Where reactions read events: in PostgreSQL, or in Kafka, where servers then carry all of them"
+        ),
+    ] = "postgres"
     poll_ms: Annotated[
         int, Meta(ge=1, le=60_000, description="Time between looks at the log when no notice arrives")
     ] = 50

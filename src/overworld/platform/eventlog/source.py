@@ -72,9 +72,7 @@ class PostgresSource:
     @asynccontextmanager
     async def lease(self, stop: Stop) -> AsyncIterator[asyncpg.Connection]:
         """A session that holds this consumer's lock. A lost cursor move only repeats events, so it need not sync."""
-        session = await self._database.connect(
-            synchronous_commit="off", application_name=f"consumer {self._name}"
-        )
+        session = await self._database.connect(synchronous_commit="off", application_name=f"consumer {self._name}")
         try:
             while not await session.fetchval("SELECT pg_try_advisory_lock($1)", _lock_key(self._name)):
                 await stop.pause(self._settings.takeover_ms / 1000)

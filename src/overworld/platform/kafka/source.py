@@ -70,9 +70,7 @@ class KafkaSource:
     @asynccontextmanager
     async def lease(self, stop: Stop) -> AsyncIterator[asyncpg.Connection]:
         """A membership of the group. A place that is lost with the database only repeats events: it need not sync."""
-        session = await self._database.connect(
-            synchronous_commit="off", application_name=f"consumer {self._name}"
-        )
+        session = await self._database.connect(synchronous_commit="off", application_name=f"consumer {self._name}")
         try:
             member = Membership(
                 self._name,

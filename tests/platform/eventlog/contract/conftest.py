@@ -150,9 +150,7 @@ async def opened(database, clock, ids, *, broker=None, kafka=None) -> AsyncItera
     await source.start()
     log: Any = source
     if broker:
-        log = KafkaLog(
-            source, database=database, clock=clock, kafka=kafka or kafka_settings(broker), settings=FAST
-        )
+        log = KafkaLog(source, database=database, clock=clock, kafka=kafka or kafka_settings(broker), settings=FAST)
     rig = LogRig(database, log, PostgresOutbox(ids=ids, game=lambda: "g1"), clock, source=source, broker=broker)
     if broker:
         rig.relay = log.relay()

@@ -1,0 +1,73 @@
+"""Where the event log lies for who reads it elsewhere: in PostgreSQL alone, or carried on to Kafka."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from overworld.app.loops import Loops
+from overworld.app.settings import Settings
+from overworld.kernel.clock import Clock
+from overworld.platform.eventlog import EventLog, Log
+from overworld.platform.observability import Metrics
+from overworld.platform.postgres import Database
+
+if TYPE_CHECKING:
+    from overworld.platform.kafka.log import KafkaLog
+    from overworld.platform.kafka.relay import Relay
+
+
+class Backbone(Struct, frozen=True, kw_only=True):
+    """The log of this server as reactions read it.
+
+    What writes into our own database, or hears of everything at once, reads the log there; what calls a service and
+    may run in several processes at once reads `log`, which is Kafka's where there is one.
+    """
+
+    log: Log
+    kafka: KafkaLog | None = None
+    relay: Relay | None = None
+
+    def run(self, loops: Loops) -> None:
+        """Starts the relay, where there is a Kafka."""
+        if self.relay is not None:
+            loops.run("kafka-relay", self.relay.run)
+
+    async def close(self) -> None:
+        """Lets go of Kafka, after the loops have ended."""
+        if self.kafka is not None:
+            await self.kafka.close()
+
+    def watch(self, metrics: Metrics) -> None:
+        """Adds what there is to be seen of Kafka; without one the figures stay at 0."""
+        relay, kafka = self.relay, self.kafka
+        metrics.gauge(
+            "overworld_kafka_relaying",
+            "1 while this process is the one that relays.",
+            lambda: bool(relay and relay.active),
+        )
+        metrics.gauge(
+            "overworld_kafka_relayed", "Events that this process has sent on.", lambda: relay.handled if relay else 0
+        )
+        metrics.gauge(
+            "overworld_kafka_relay_failures",
+            "Tries to send that failed: Kafka did not acknowledge, or refused.",
+            lambda: relay.retried if relay else 0,
+        )
+        metrics.gauge(
+            "overworld_kafka_lost",
+            "Events gone from Kafka before a consumer of this process had read them.",
+            lambda: kafka.lost.total() if kafka else 0,
+        )
+
+
+def build(settings: Settings, log: EventLog, *, database: Database, clock: Clock) -> Backbone:
+    """The backbone that the settings ask for."""
+    if settings.events.log == "postgres":
+        return Backbone(log=log)
+    # Its client takes a while to import, which a server without Kafka need not spend.
+    from overworld.platform.kafka.log import KafkaLog  # noqa: PLC0415
+
+    kafka = KafkaLog(log, database=database, clock=clock, kafka=settings.kafka, settings=settings.events)
+    return Backbone(log=kafka, kafka=kafka, relay=kafka.relay())
