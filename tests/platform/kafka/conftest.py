@@ -9,8 +9,7 @@ from confluent_kafka import Consumer, TopicPartition
 
 from overworld.platform.eventlog import SCHEMA
 from overworld.platform.kafka.codec import place_in
-
-from ..eventlog.contract.conftest import kafka_settings, opened
+from tests.platform.eventlog.contract.conftest import kafka_settings, opened
 
 
 @pytest.fixture

@@ -7,9 +7,9 @@ import random
 from overworld.platform.eventlog import SCHEMA
 from overworld.platform.kafka.codec import EVENT_ID
 from overworld.platform.kafka.relay import NAME
+from tests.platform.eventlog.conftest import Noted, eventually
+from tests.platform.eventlog.contract.conftest import Moved, Steps, kafka_settings, opened
 
-from ..eventlog.conftest import Noted, eventually
-from ..eventlog.contract.conftest import Moved, Steps, kafka_settings, opened
 from .conftest import Lying
 
 KEYS = "abcde"
@@ -70,8 +70,8 @@ async def test_a_log_restored_into_another_cluster_is_relayed_on_and_read_on(rig
     await walk(rig, 3)
     await steps.until(3 * len(KEYS))
     async with rig.database.transaction() as tx:
-        for table in ("outbox", "cursor"):
-            await tx.execute(f"UPDATE eventlog.{table} SET stamp = (stamp::text::bigint + 1000000000)::text::xid8")
+        await tx.execute("UPDATE eventlog.outbox SET stamp = (stamp::text::bigint + 1000000000)::text::xid8")
+        await tx.execute("UPDATE eventlog.cursor SET stamp = (stamp::text::bigint + 1000000000)::text::xid8")
     await rig.source.maintain()
     await walk(rig, 3, first=3)
     await steps.until_all({key: set(range(6)) for key in KEYS})

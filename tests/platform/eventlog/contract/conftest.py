@@ -15,8 +15,7 @@ from overworld.kernel.events import Envelope, Event
 from overworld.platform.eventlog import SCHEMA, EventLog, PostgresOutbox
 from overworld.platform.kafka import KafkaLog, KafkaSettings
 from overworld.platform.kafka.relay import NAME as RELAY
-
-from ..conftest import FAST, Rig, eventually
+from tests.platform.eventlog.conftest import FAST, Rig, eventually
 
 
 class Moved(Event):

@@ -10,8 +10,8 @@ import pytest
 
 from overworld.kernel.refusals import Fault
 from overworld.platform.eventlog.letters import EventFailed
+from tests.platform.eventlog.conftest import Dropped, Noted, Sink, eventually
 
-from ..conftest import Dropped, Noted, Sink, eventually
 from .conftest import Moved, Steps
 
 MOVES = [Moved.topic]
