@@ -15,6 +15,7 @@ from bench.claims_curve import claims_curve
 from bench.claims_socket import claims_socket
 from bench.connections import connections
 from bench.curves import curves
+from bench.events import kafka, log
 from bench.fanout import fanout
 from bench.history import history
 from bench.inventory import inventory
@@ -32,8 +33,8 @@ from bench.transfers import transfers
 
 _NAMES = (
     "auth", "bandwidth", "claims", "claims-curve", "claims-hot", "claims-socket", "connections", "curves", "fanout",
-    "history", "inventory", "leaderboard", "location", "location-json", "location-single", "nearby", "peers", "quests",
-    "seal", "start", "sync", "tick", "transfers",
+    "history", "inventory", "kafka", "leaderboard", "location", "location-json", "location-single", "log", "nearby",
+    "peers", "quests", "seal", "start", "sync", "tick", "transfers",
 )  # fmt: skip
 
 app = App(name="script/bench", help="Measures the product on this machine.", version_flags=())
@@ -49,10 +50,12 @@ app.command(curves)
 app.command(fanout)
 app.command(history)
 app.command(inventory)
+app.command(kafka)
 app.command(leaderboard)
 app.command(location)
 app.command(location_json)
 app.command(location_single)
+app.command(log)
 app.command(nearby)
 app.command(peers)
 app.command(quests)

@@ -1,4 +1,4 @@
-"""What is Kafka's own: offsets that are gone, partitions that change hands, messages nobody can read, who may come in."""
+"""What is Kafka's own: offsets that are gone, partitions that change hands, messages that nobody can read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The relay goes on where it was, whatever ends it: nothing is missing in Kafka, and what comes twice is known by it."""
+"""The relay goes on where it was, whatever ends it: nothing is missing, and what comes twice is known by it."""
 
 from __future__ import annotations
 
