@@ -262,7 +262,7 @@ async def _round(write: Write, counted: _Counted, *, rate: float, seconds: float
 
 
 async def _paced(write: Write, counted: _Counted, *, rate: float, seconds: float) -> float:
-    """Writes at a rate; events that could not be written in time were due all the same. Gives those consumed a second."""
+    """Writes at a rate, and gives what was consumed a second. What is written late was due all the same."""
     began_s, written = time.perf_counter(), 0
     each = max(1, round(rate * _TICK_S))
     total = max(each, round(rate * seconds))

@@ -34,6 +34,8 @@ _BATCH = 10
 _FOLDS_MAX = 3
 _SETTLE_S = 120.0
 _LOOK_S = 0.05
+_GO_ON_S = 15.0
+_GO_ON_SHARE = 0.7
 _QUICK = EventLogSettings(poll_ms=20, takeover_ms=50, backoff_first_ms=5, backoff_max_ms=100)
 
 _TABLE = """
@@ -180,6 +182,7 @@ class _Crowd:
                 kill, rest = divmod(batch, every)
                 if rest == 0 and kill < kills:
                     await self._kill(broker=kill in fatal)
+                    await self._go_on()
                 steps.done()
         self._join()
         settled = await self._settled(sum(self._sent))
@@ -232,12 +235,22 @@ class _Crowd:
                 self._join()
         self.died[f"{how}s_killed" if how in ("consumer", "relay") else how] += 1
 
-    async def _settled(self, wanted: int) -> int:
-        """How many effects there are once there are as many as events, or no more come."""
-        last_s = asyncio.get_running_loop().time() + _SETTLE_S
-        while (found := await self._count()) < wanted and asyncio.get_running_loop().time() < last_s:
+    async def _go_on(self) -> None:
+        """Lets those who live get somewhere before the next one dies, on most occasions."""
+        if self._dice.random() < _GO_ON_SHARE:
+            await self._until(await self._count() + 1, wait_s=_GO_ON_S)
+
+    async def _until(self, wanted: int, *, wait_s: float) -> int:
+        """How many effects there are once there are so many, or no time is left."""
+        last_s = asyncio.get_running_loop().time() + wait_s
+        while (found := await self._count()) < wanted and asyncio.get_running_loop().time() < last_s:  # noqa: ASYNC110
             await asyncio.sleep(_LOOK_S)
-        await asyncio.sleep(_LOOK_S)  # what is too much may come still
+        return found
+
+    async def _settled(self, wanted: int) -> int:
+        """How many effects there are in the end: also those that are too much, and come late."""
+        found = await self._until(wanted, wait_s=_SETTLE_S)
+        await asyncio.sleep(_LOOK_S)
         return max(found, await self._count())
 
     async def _count(self) -> int:
