@@ -54,6 +54,13 @@ def holds(line: dict[str, Any], rate: str) -> None:
 
 
 @slow
+def test_events_are_counted_when_they_are_consumed():
+    line = told("log", "--rate", "500", "--seconds", "1.2", "--rounds", "3")
+    assert 0 < line["min"]["events_per_s"] <= line["events_per_s"] <= line["max"]["events_per_s"]
+    assert line["consumed"] > 500
+
+
+@slow
 @pytest.mark.parametrize("over", ["socket", "http"])
 def test_every_claim_is_counted_once(over: str):
     line = told("claims-socket", "--over", over, "--players", "8", "--contested", "0.5", "--seconds", "0.3")
