@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from time import monotonic, sleep
 from types import TracebackType
@@ -14,6 +13,7 @@ from uuid import uuid4
 import psutil
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
+from msgspec import Struct
 
 from bench.servers import free_ports
 
@@ -29,8 +29,10 @@ process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@127.0.0.1:{controller}
 controller.listener.names=CONTROLLER
-listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}
-advertised.listeners=PLAINTEXT://127.0.0.1:{port}
+listeners={listeners},CONTROLLER://127.0.0.1:{controller}
+advertised.listeners={listeners}
+inter.broker.listener.name=PLAINTEXT
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,DOOR:SASL_SSL
 log.dirs={folder}/data
 offsets.topic.replication.factor=1
 offsets.topic.num.partitions=4
@@ -47,6 +49,24 @@ log.segment.delete.delay.ms=0
 broker.heartbeat.interval.ms=200
 broker.session.timeout.ms=1000
 """
+
+# A second way in, for one user by name; who comes by the first is nobody, and may do everything.
+_DOOR = """
+sasl.enabled.mechanisms=SCRAM-SHA-512
+listener.name.door.scram-sha-512.sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required;
+listener.name.door.ssl.keystore.type=PEM
+listener.name.door.ssl.keystore.location={pem}
+authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer
+super.users=User:ANONYMOUS
+"""
+
+
+class Door(Struct, frozen=True):
+    """A guarded way in: a file with a key and its certificate, and who is known there."""
+
+    pem: Path
+    username: str
+    password: str
 
 
 class NoBroker(Exception):
@@ -74,25 +94,31 @@ def is_there() -> bool:
 class KafkaProcess:
     """One broker on loopback, its data in `folder`. Use it as a context manager: it never outlives it.
 
-    It can be killed and started again at the same address with what it had written. `properties` are lines more of its
-    configuration, `format_with` options more for making its data folder.
+    It can be killed and started again at the same address with what it had written.
     """
 
-    def __init__(
-        self, folder: Path, *, jars: Path, properties: Sequence[str] = (), format_with: Sequence[str] = ()
-    ) -> None:
-        self.port, self.port_more, controller = free_ports()
+    def __init__(self, folder: Path, *, jars: Path, door: Door | None = None) -> None:
+        self.port, self._door_port, controller = free_ports()
         self._folder = folder
         self._java = ["java", f"-Xmx{_HEAP_MB}m", *_JVM, "-cp", f"{jars}/*"]
-        self._format_with = format_with
-        self._properties = _PROPERTIES.format(port=self.port, controller=controller, folder=folder)
-        self._properties += "\n".join(line.format(port_more=self.port_more) for line in properties)
+        self._door = door
+        listeners = f"PLAINTEXT://127.0.0.1:{self.port}"
+        if door is not None:
+            listeners += f",DOOR://127.0.0.1:{self._door_port}"
+        self._properties = _PROPERTIES.format(listeners=listeners, controller=controller, folder=folder)
+        if door is not None:
+            self._properties += _DOOR.format(pem=door.pem)
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
     def servers(self) -> str:
         """Its address, as `kafka.servers` takes it."""
         return f"127.0.0.1:{self.port}"
+
+    @property
+    def guarded(self) -> str:
+        """The address of its door, where who comes has to sign in over TLS and may do what ACLs allow."""
+        return f"127.0.0.1:{self._door_port}"
 
     @property
     def family(self) -> list[psutil.Process]:
@@ -128,7 +154,10 @@ class KafkaProcess:
         return self._folder / "broker.log"
 
     def _format(self, configuration: Path) -> None:
-        arguments = ["format", "-t", uuid4().hex[:22], "-c", str(configuration), *self._format_with]
+        arguments = ["format", "-t", uuid4().hex[:22], "-c", str(configuration)]
+        if self._door is not None:
+            user = f"name={self._door.username},password={self._door.password}"
+            arguments += ["--add-scram", f"SCRAM-SHA-512=[{user}]"]
         ran = subprocess.run(  # noqa: S603 - our own
             [*self._java, "kafka.tools.StorageTool", *arguments], capture_output=True, text=True, check=False
         )

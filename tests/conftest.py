@@ -18,7 +18,7 @@ from hypothesis import settings
 from xdist.scheduler import LoadScopeScheduling
 
 from bench import own_kafka, own_redis
-from bench.own_kafka import KafkaProcess, NoBroker
+from bench.own_kafka import Door, KafkaProcess, NoBroker
 from bench.own_redis import RedisProcess
 from overworld.app.kernel_cache import kernel_cache
 from overworld.kernel.clock import FixedClock
@@ -29,6 +29,7 @@ from overworld.platform.postgres.migrations import read_steps
 from overworld.platform.redis.buckets import Buckets
 from overworld.platform.redis.limiter import RedisLimiter
 from overworld.platform.redis.settings import RedisSettings
+from tests.certificates import make_pair
 
 os.environ.setdefault("NUMBA_CACHE_DIR", str(kernel_cache(Path("data"))))
 
@@ -103,7 +104,12 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaProcess]:
         if os.environ.get("CI") == "true":
             pytest.fail(str(error))
         pytest.skip(str(error))
-    with KafkaProcess(tmp_path_factory.mktemp("kafka"), jars=jars) as process:
+    folder = tmp_path_factory.mktemp("kafka")
+    pair = make_pair(folder)
+    pem = folder / "both.pem"
+    pem.write_bytes(pair.key.read_bytes() + pair.certificate.read_bytes())
+    door = Door(pem, username="overworld", password="only for tests")
+    with KafkaProcess(folder / "broker", jars=jars, door=door) as process:
         yield process
 
 

@@ -80,6 +80,7 @@ class Membership:
         try:
             yield self
         finally:
+            self._in_hand = frozenset()
             self._finished.set()
             self._pump.cancel()
             await asyncio.wait([self._pump])
