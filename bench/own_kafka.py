@@ -101,7 +101,7 @@ class KafkaProcess:
         self.port, self._door_port, controller = free_ports()
         self._folder = folder
         self._java = ["java", f"-Xmx{_HEAP_MB}m", *_JVM, "-cp", f"{jars}/*"]
-        self._door = door
+        self.door = door
         listeners = f"PLAINTEXT://127.0.0.1:{self.port}"
         if door is not None:
             listeners += f",DOOR://127.0.0.1:{self._door_port}"
@@ -155,8 +155,8 @@ class KafkaProcess:
 
     def _format(self, configuration: Path) -> None:
         arguments = ["format", "-t", uuid4().hex[:22], "-c", str(configuration)]
-        if self._door is not None:
-            user = f"name={self._door.username},password={self._door.password}"
+        if self.door is not None:
+            user = f"name={self.door.username},password={self.door.password}"
             arguments += ["--add-scram", f"SCRAM-SHA-512=[{user}]"]
         ran = subprocess.run(  # noqa: S603 - our own
             [*self._java, "kafka.tools.StorageTool", *arguments], capture_output=True, text=True, check=False

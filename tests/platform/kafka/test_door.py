@@ -40,11 +40,10 @@ def allow(broker, prefix):
 
 
 def through_the_door(broker, **more):
-    folder = broker._folder.parent
     return KafkaSettings(
         **{
             "servers": broker.guarded, "prefix": f"{uuid4().hex[:12]}.", "security": "scram_tls",
-            "username": "overworld", "password": "only for tests", "tls_ca": str(folder / "server.pem"),
+            "username": "overworld", "password": "only for tests", "tls_ca": str(broker.door.pem.with_name("server.crt")),
             "acknowledge_s": 1, "session_s": 2, "hand_over_s": 2,
         } | more
     )  # fmt: skip
