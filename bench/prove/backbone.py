@@ -58,9 +58,10 @@ Kills = Annotated[int, Parameter(validator=Number(gte=1, lte=1_000))]
 
 
 class Stepped(Event):
-    """The next step of one of several."""
+    """The next step of one of several. The relay carries on what was meant for the other log too: `log` tells."""
 
     topic = "proof.backbone.stepped"
+    log: str
     whose: int
     n: int
 
@@ -204,15 +205,16 @@ class _Crowd:
     async def _publish(self) -> None:
         events = []
         for whose in self._dice.choices(range(_KEYS), k=_BATCH):
-            events.append(Stepped(whose=whose, n=self._sent[whose]))
+            events.append(Stepped(log=self._name, whose=whose, n=self._sent[whose]))
             self._sent[whose] += 1
         async with self._database.transaction() as tx:
             await self._outbox.append(tx, events, at=self._clock.now())
 
     async def _apply(self, tx: Tx, envelopes: Sequence[Envelope]) -> None:
         events = [envelope.decode() for envelope in envelopes]
-        rows = [(self._name, event.whose, event.n) for event in events if isinstance(event, Stepped)]
-        await tx.execute(_EFFECTS, *map(list, zip(*rows, strict=True)))
+        rows = [(event.log, event.whose, event.n) for event in events if isinstance(event, Stepped)]
+        if mine := [row for row in rows if row[0] == self._name]:
+            await tx.execute(_EFFECTS, *map(list, zip(*mine, strict=True)))
 
     async def _kill(self, *, broker: bool) -> None:
         if broker:

@@ -6,7 +6,7 @@ import asyncio
 from uuid import uuid4
 
 import pytest
-from confluent_kafka.admin import (
+from confluent_kafka.admin import (  # type: ignore[attr-defined]
     AclBinding,
     AclOperation,
     AclPermissionType,
@@ -29,13 +29,12 @@ RIGHTS = {
 def allow(broker, prefix):
     """What docs/concepts/kafka.md says that the user needs."""
     bindings = [
-        AclBinding(
-            of, prefix, ResourcePatternType.PREFIXED, "User:overworld", "*", operation, AclPermissionType.ALLOW
-        )
+        AclBinding(of, prefix, ResourcePatternType.PREFIXED, "User:overworld", "*", operation, AclPermissionType.ALLOW)
         for of, operations in RIGHTS.items()
         for operation in operations
     ]
-    for future in AdminClient({"bootstrap.servers": broker.servers}).create_acls(bindings).values():
+    admin = AdminClient({"bootstrap.servers": broker.servers})
+    for future in admin.create_acls(bindings).values():
         future.result(10)
 
 

@@ -42,7 +42,7 @@ async def test_events_that_are_gone_before_they_were_read_are_told_loudly_and_th
     await rig.settled()
     ends = await rig.log._topics.ends(MOVES)
     admin = AdminClient({"bootstrap.servers": kafka.servers})
-    gone = admin.delete_records([TopicPartition(*part, last) for part, (_, last) in ends.items()])
+    gone = admin.delete_records([TopicPartition(topic, number, last) for (topic, number), (_, last) in ends.items()])
     for future in gone.values():
         await asyncio.to_thread(future.result, 10)
     await walk(rig, 1, first=6)

@@ -89,7 +89,7 @@ async def test_an_event_that_kafka_would_not_take_becomes_a_dead_letter_and_the_
 
 
 async def test_a_kafka_that_is_away_is_waited_for_and_nothing_is_given_up(open_database, clock, ids, broker):
-    nowhere = kafka_settings(broker, servers="127.0.0.1:9", acknowledge_s=0.5)
+    nowhere = kafka_settings(broker, servers="127.0.0.1:9", acknowledge_s=0.3)
     async with open_database(SCHEMA) as database, opened(database, clock, ids, broker=broker, kafka=nowhere) as rig:
         await rig.publish(Noted(n=1))
         await eventually(lambda: has_retried(rig.relay))

@@ -14,7 +14,6 @@ from overworld.platform.kafka.client import KafkaUnavailable, common
 from overworld.platform.kafka.settings import KafkaSettings
 from overworld.platform.kafka.thread import Thread
 
-_WAIT_S = 10.0
 _EARLIEST, _LATEST = OffsetSpec.earliest(), OffsetSpec.latest()  # type: ignore[no-untyped-call]
 _log = logging.getLogger(__name__)
 
@@ -52,6 +51,7 @@ class Topics:
 
     def __init__(self, settings: KafkaSettings, *, plans: Plans) -> None:
         self._prefix = settings.prefix
+        self._wait_s = settings.acknowledge_s
         self._plans = plans
         self._admin = AdminClient(common(settings))
         self._there: set[str] = set()
@@ -81,8 +81,8 @@ class Topics:
     def _make(self, missing: list[str]) -> None:
         wanted = [self._new(topic) for topic in missing]
         try:
-            for name, made in self._admin.create_topics(wanted, request_timeout=_WAIT_S).items():
-                self._hear(name, made.exception(_WAIT_S))
+            for name, made in self._admin.create_topics(wanted, request_timeout=self._wait_s).items():
+                self._hear(name, made.exception(self._wait_s))
         except TimeoutError as error:
             raise KafkaUnavailable("Kafka made no topics in time") from error
 
@@ -108,7 +108,7 @@ class Topics:
     def _ends(self, topics: list[str]) -> dict[tuple[str, int], tuple[int, int]]:
         wanted = {self.name_of(topic) for topic in topics}
         try:
-            known = self._admin.list_topics(timeout=_WAIT_S).topics
+            known = self._admin.list_topics(timeout=self._wait_s).topics
             parts = [(name, part) for name in sorted(wanted & known.keys()) for part in known[name].partitions]
             if not parts:
                 return {}
@@ -118,8 +118,8 @@ class Topics:
         return {part: (first[part], last[part]) for part in parts}
 
     def _offsets(self, parts: list[tuple[str, int]], spec: OffsetSpec) -> dict[tuple[str, int], int]:
-        asked = self._admin.list_offsets({TopicPartition(*part): spec for part in parts}, request_timeout=_WAIT_S)
-        return {(part.topic, part.partition): future.result(_WAIT_S).offset for part, future in asked.items()}
+        asked = self._admin.list_offsets({TopicPartition(*part): spec for part in parts}, request_timeout=self._wait_s)
+        return {(part.topic, part.partition): future.result(self._wait_s).offset for part, future in asked.items()}
 
     def close(self) -> None:
         """Ends its thread."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import Counter, defaultdict
+from typing import Any
 
 import pytest
 
@@ -61,7 +62,7 @@ async def test_a_consumer_goes_on_where_it_stopped_and_after_it_is_forgotten_fro
 
 async def test_a_poison_event_becomes_a_dead_letter_with_its_reason_and_the_others_go_on_in_order(rig):
     steps = Steps(fails=lambda event: ValueError("will not do") if (event.whose, event.n) == ("b", 3) else None)
-    told = asyncio.Queue()
+    told: asyncio.Queue[Any] = asyncio.Queue()
 
     async def tell(events):
         for event in events:
