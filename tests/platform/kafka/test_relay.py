@@ -4,6 +4,13 @@ from __future__ import annotations
 
 import random
 
+from confluent_kafka.admin import (  # type: ignore[attr-defined]
+    AdminClient,
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+)
+
 from overworld.platform.eventlog import SCHEMA
 from overworld.platform.kafka.codec import EVENT_ID
 from overworld.platform.kafka.relay import NAME
@@ -94,6 +101,30 @@ async def test_a_kafka_that_is_away_is_waited_for_and_nothing_is_given_up(open_d
         await rig.publish(Noted(n=1))
         await eventually(lambda: has_retried(rig.relay))
         assert rig.relay.buried == 0
+
+
+async def test_what_a_topic_does_not_take_yet_is_tried_until_it_does_and_nothing_is_given_up(rig, kafka):
+    """The broker refuses one message for good, which ends the producer; nothing may be sent in its place."""
+    await rig.publish(Moved(whose="a", n=0))
+    await rig.settled()
+    admin = AdminClient({"bootstrap.servers": kafka.servers})
+    await asyncio.to_thread(limit, admin, f"{kafka.prefix}{Moved.topic}", 10_000)
+    await rig.publish(Moved(whose=random.Random(1).randbytes(30_000).hex(), n=1))
+    await walk(rig, 2)
+    await eventually(lambda: has_retried(rig.relay))
+    await asyncio.to_thread(limit, admin, f"{kafka.prefix}{Moved.topic}", 1_000_000)
+    await rig.settled()
+    assert rig.relay.buried == 0
+    for places in Lying(kafka, Moved.topic).places().values():
+        assert list(dict.fromkeys(places)) == sorted(set(places))
+    assert sum(len(set(places)) for places in Lying(kafka, Moved.topic).places().values()) == 2 + 2 * len(KEYS)
+
+
+def limit(admin, topic, size):
+    entry = ConfigEntry("max.message.bytes", str(size), incremental_operation=AlterConfigOpType.SET)
+    resource = ConfigResource(ConfigResource.Type.TOPIC, topic, incremental_configs=[entry])
+    for future in admin.incremental_alter_configs([resource]).values():
+        future.result(10)
 
 
 async def has_retried(relay):

@@ -50,7 +50,7 @@ class Consumer:
         settings: EventLogSettings,
     ) -> None:
         self.name = name
-        self.topics = None if topics is None else frozenset(topics)
+        self.topics = frozenset(topics or ())
         self.active = False
         self.handled = 0
         self.retried = 0
@@ -59,6 +59,7 @@ class Consumer:
         self._source = source
         self._clock = clock
         self._settings = settings
+        self._of_all_topics = topics is None
         self._stop = Stop()
 
     def stop(self) -> None:
@@ -80,7 +81,8 @@ class Consumer:
         self.active = True
         try:
             while not self._stop.is_set():
-                batches = await self._source.next(session, topics=self.topics, stop=self._stop)
+                topics = None if self._of_all_topics else self.topics
+                batches = await self._source.next(session, topics=topics, stop=self._stop)
                 if batches:
                     await self._deliver(session, batches)
                     await self._source.passed(session, batches)

@@ -67,7 +67,7 @@ class Sender:
     def _begin(self, messages: Sequence[Outgoing]) -> None:
         if self._producer is None or self._pending:
             self._drop()
-            self._producer = Producer(producing(self._settings))
+            self._producer = Producer(producing(self._settings) | {"error_cb": self._hear})
         self._under_way, self._pending, self._refused = messages, len(messages), None
         self._rest = deque(messages)
 
@@ -105,6 +105,11 @@ class Sender:
         if error is None:
             self._pending -= 1
         elif self._refused is None:
+            self._refused = error
+
+    def _hear(self, error: KafkaError) -> None:
+        """Of what may pass nothing is to be done. Left to itself, the client raises what is fatal from any call."""
+        if error.fatal() and self._refused is None:
             self._refused = error
 
     def _drop(self) -> None:

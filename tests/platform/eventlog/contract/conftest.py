@@ -126,7 +126,7 @@ class LogRig(Rig):
 
         async with asyncio.timeout(30):
             while not await are_there():  # noqa: ASYNC110 - the database has no event for this
-                await asyncio.sleep(0.01)
+                await asyncio.sleep(0.01)  # pace: each look opens a connection's turn
         return (await self.counts()).total()
 
 
