@@ -43,7 +43,8 @@ def through_the_door(broker, **more):
         **{
             "servers": broker.guarded, "prefix": f"{uuid4().hex[:12]}.", "security": "scram_tls",
             "username": "overworld", "password": "only for tests",
-            "tls_ca": str(broker.door.pem.with_name("server.crt")), "acknowledge_s": 1, "session_s": 2, "hand_over_s": 2,
+            "tls_ca": str(broker.door.pem.with_name("server.crt")),
+            "acknowledge_s": 1, "session_s": 2, "hand_over_s": 2,
         } | more
     )  # fmt: skip
 

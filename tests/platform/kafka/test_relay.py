@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 
 from confluent_kafka.admin import (  # type: ignore[attr-defined]
