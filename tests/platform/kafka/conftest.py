@@ -24,17 +24,17 @@ async def rig(open_database, clock, ids, broker, kafka):
 
 
 class Lying:
-    """All the messages of a topic, read without a group."""
+    """All the messages of a topic, read without a group; none where there is no such topic."""
 
-    def __init__(self, kafka: Any, topic: str) -> None:
-        self.topic = f"{kafka.prefix}{topic}"
-        reader = Consumer({"bootstrap.servers": kafka.servers, "group.id": "looker", "enable.auto.commit": False})
-        parts = [TopicPartition(self.topic, n, 0) for n in reader.list_topics(self.topic).topics[self.topic].partitions]
-        left = sum(reader.get_watermark_offsets(part)[1] for part in parts)
-        reader.assign(parts)
+    def __init__(self, kafka: Any, topic: str, *, timeout_s: float = 1.0) -> None:
         self.messages: list[Any] = []
+        name = f"{kafka.prefix}{topic}"
+        reader = Consumer({"bootstrap.servers": kafka.servers, "group.id": "looker", "enable.auto.commit": False})
+        parts = [TopicPartition(name, n, 0) for n in reader.list_topics(name, 10).topics[name].partitions]
+        left = sum(reader.get_watermark_offsets(part, 10)[1] for part in parts)
+        reader.assign(parts)
         while len(self.messages) < left:
-            self.messages += reader.consume(left - len(self.messages), 1.0)
+            self.messages += reader.consume(left - len(self.messages), timeout_s)
         reader.close()
 
     def places(self) -> dict[int, list[Any]]:

@@ -150,11 +150,16 @@ class Membership:
                 if self._pump.done():
                     raise self._pump.exception() or KafkaLost("the polling has ended")
                 self._arrived.clear()
-                arrived = asyncio.ensure_future(self._arrived.wait())
-                await asyncio.wait([arrived, stopping, self._pump], return_when=asyncio.FIRST_COMPLETED)
-                arrived.cancel()
+                await self._until_arrived(stopping)
         finally:
             stopping.cancel()
+
+    async def _until_arrived(self, stopping: asyncio.Task[Any]) -> None:
+        arrived = asyncio.ensure_future(self._arrived.wait())
+        try:
+            await asyncio.wait([arrived, stopping, self._pump], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            arrived.cancel()
 
     async def _poll_on(self) -> None:
         try:
