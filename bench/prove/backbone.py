@@ -137,7 +137,7 @@ async def _logs(database: Database, broker: KafkaProcess, *, prefix: str) -> Asy
     clock = SystemClock()
     source = EventLog(database, clock=clock, settings=_QUICK)
     await source.start()
-    kafka = KafkaSettings(servers=broker.servers, prefix=prefix, session_s=2, hand_over_s=1)
+    kafka = KafkaSettings(servers=broker.servers, prefix=prefix, session_s=5, hand_over_s=1)
     there = KafkaLog(source, database=database, clock=clock, kafka=kafka, settings=_QUICK)
     try:
         yield source, there
