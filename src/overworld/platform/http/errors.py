@@ -38,7 +38,7 @@ class KeyRequired(Refusal):
 
 
 class Unauthenticated(Refusal):
-    """This call needs a bearer token."""
+    """This call needs a bearer token, or a browser's session."""
 
     code = "http.unauthenticated"
     status = 401
@@ -50,6 +50,27 @@ class Forbidden(Refusal):
     code = "http.forbidden"
     status = 403
     public = ("scope",)
+
+
+class NotOurPage(Refusal):
+    """A browser's session serves our own pages alone, and this request comes from elsewhere."""
+
+    code = "http.not_our_page"
+    status = 403
+
+
+class BadCsrfToken(Refusal):
+    """A change by a browser's session needs its CSRF token, in the cookie and in the header X-CSRF-Token."""
+
+    code = "http.bad_csrf_token"
+    status = 403
+
+
+class CookiesNeedTls(Refusal):
+    """Sessions are put in cookies over HTTPS alone."""
+
+    code = "http.cookies_need_tls"
+    status = 403
 
 
 class NotFound(Refusal):
