@@ -143,9 +143,7 @@ async def test_all_tabs_of_a_browser_may_refresh_at_once(browser, server):
         assert [(await ask(tab, "/v1/users/me"))["status"] for tab in tabs] == [200, 200, 200]
 
 
-@pytest.mark.parametrize(
-    ("host", "refused"), [("127.0.0.1", "http.not_our_page"), (STRANGER, "http.unauthenticated")]
-)
+@pytest.mark.parametrize(("host", "refused"), [("127.0.0.1", "http.not_our_page"), (STRANGER, "http.unauthenticated")])
 async def test_a_page_of_another_origin_changes_nothing(browser, server, elsewhere, host, refused):
     async with signed_in(browser, server) as (context, page):
         before, sessions = await kept(context), (await ask(page, "/v1/auth/sessions"))["body"]["items"]

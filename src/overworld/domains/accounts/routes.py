@@ -118,7 +118,7 @@ def _renewing(service: Sessions, pages: Pages) -> list[HTTPRouteHandler]:
     async def refresh_cookies(caller: Caller) -> Response[InCookies]:
         """New tokens for the refresh token in the cookie, which is then used up; they are in cookies again."""
         if caller.browser is None:
-            raise Unauthenticated
+            raise Unauthenticated("There is no refresh token in a cookie")
         renewal = caller.browser.renewal()
         command = Refresh(refresh_token=renewal.refresh_token)
         grant = await service.refresh_page(command, session_id=renewal.session_id, origin=origin_of(caller))

@@ -38,7 +38,7 @@ class KeyRequired(Refusal):
 
 
 class Unauthenticated(Refusal):
-    """This call needs a bearer token, or a browser's session."""
+    """This call needs a bearer token."""
 
     code = "http.unauthenticated"
     status = 401

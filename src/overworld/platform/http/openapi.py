@@ -62,6 +62,10 @@ _IDEMPOTENCY_KEY = {
     "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
 }
 
+_SESSION_OF_A_PAGE = (
+    "The session of a page that this server serves. Requests of other pages are refused with 403 and "
+    "`http.not_our_page`, changes without the CSRF token with 403 and `http.bad_csrf_token`."
+)
 _TOKENS_IN = {
     "name": "Overworld-Tokens",
     "in": "header",
@@ -82,7 +86,7 @@ def openapi_config(*, title: str, version: str, tls: bool = False) -> OpenAPICon
         components=Components(
             security_schemes={
                 _BEARER: SecurityScheme(type="http", scheme="bearer", bearer_format="JWT"),
-                _COOKIE: _scheme(jar.access, place="cookie", said="The session of a page that this server serves."),
+                _COOKIE: _scheme(jar.access, place="cookie", said=_SESSION_OF_A_PAGE),
                 _REFRESH: _scheme(jar.refresh, place="cookie", said="What such a session is renewed by."),
                 _CSRF: _scheme("X-CSRF-Token", place="header", said=f"The value of the cookie `{jar.csrf}`."),
             }
@@ -162,7 +166,7 @@ def _complete(operation: dict[str, Any], method: str, *, path: str, access: Acce
     if access.raw_types:
         operation["requestBody"] = {"required": True, "content": dict.fromkeys(access.raw_types, _RAW)}
     responses = {status: reply for status, reply in operation["responses"].items() if int(status) in _SUCCESS}
-    for status, refusals in sorted(_refusals(operation, method, path=path, access=access).items()):
+    for status, refusals in sorted(_refusals(operation, path=path, access=access).items()):
         lines = [f"`{refusal.code}`: {refusal.title()}." for refusal in refusals]
         responses[str(status)] = {"description": "\n\n".join(lines), "content": _PROBLEM_CONTENT}
     responses["default"] = {"description": "Any other refusal or failure.", "content": _PROBLEM_CONTENT}
@@ -178,14 +182,12 @@ def _security(method: str, access: Access) -> list[dict[str, list[str]]]:
     return [{_BEARER: []}, {_COOKIE: []} if method in _SAFE else {_COOKIE: [], _CSRF: []}]
 
 
-def _refusals(operation: dict[str, Any], method: str, *, path: str, access: Access) -> dict[int, list[type[Refusal]]]:
+def _refusals(operation: dict[str, Any], *, path: str, access: Access) -> dict[int, list[type[Refusal]]]:
     declared: list[type[Refusal]] = [errors.BadRequest]
     if access.key_required:
         declared.append(errors.KeyRequired)
     if access.scope is not None:
-        declared += [errors.Unauthenticated, errors.Forbidden, errors.NotOurPage]
-    if access.scope is not None and method not in _SAFE:
-        declared.append(errors.BadCsrfToken)
+        declared += [errors.Unauthenticated, errors.Forbidden]
     if access.renews_session:
         declared += [errors.Unauthenticated, errors.NotOurPage, errors.BadCsrfToken]
     if access.gives_session:
