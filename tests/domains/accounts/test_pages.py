@@ -64,7 +64,7 @@ def cookies_set(reply) -> dict[str, Any]:
     return dict(parsed)
 
 
-async def sign_in(page) -> httpx.Response:
+async def sign_in(page: httpx.AsyncClient) -> httpx.Response:
     return await page.post("/v1/auth/device", json=DEVICE, headers=WISH)
 
 

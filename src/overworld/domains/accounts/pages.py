@@ -17,7 +17,7 @@ class Pages:
     """Answers sign-ins and what follows from them, in the way that the caller keeps its session."""
 
     def __init__(self, *, verifier: TokenVerifier, refresh_token_s: int) -> None:
-        self._verifier = verifier
+        self.verifier = verifier
         self._refresh_s = refresh_token_s
 
     def given(self, grant: Grant, caller: Caller, *, status: int = 200) -> Response[Grant | InCookies]:
@@ -53,7 +53,7 @@ class Pages:
 
     def _session(self, token: str) -> UUID:
         """The session of a token that was just made."""
-        session_id = self._verifier.verify(token).sid
+        session_id = self.verifier.verify(token).sid
         if session_id is None:
             raise Fault("an access token without a session")
         return session_id

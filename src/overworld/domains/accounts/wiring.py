@@ -74,12 +74,11 @@ class Accounts:
         book: KeyBook,
         passwords: Passwords,
         mail: MailParts,
-        verifier: Verifier,
         pages: Pages,
         csrf: CsrfKey,
     ) -> None:
         self.mail = mail
-        self.verifier = verifier
+        self.verifier = pages.verifier
         self.pages = pages
         self.csrf = csrf
         self.sign_in = sign_in
@@ -170,8 +169,7 @@ def build(
     sessions = _sessions(ground, profiles=profiles, clubs=known_clubs, keys=keys, revocations=revocations)
     lockout = Lockout(limiter=limiter, enabled=limits_enabled, settings=settings)
     turns = Turns(at_once=settings.sign_ins_at_once, waiting_max=settings.sign_ins_waiting_max)
-    verifier = Verifier(ring=keys.ring, book=book, revocations=revocations, clock=clock, settings=settings)
-    pages = Pages(verifier=verifier, refresh_token_s=settings.refresh_token_s)
+    pages = _pages(ground, keys=keys, book=book, revocations=revocations)
     mail = mail_wiring.build(
         ground,
         sessions=sessions,
@@ -198,10 +196,16 @@ def build(
         book=book,
         passwords=passwords,
         mail=mail,
-        verifier=verifier,
         pages=pages,
         csrf=CsrfKey(secret=settings.signing_key_secret, random=random),
     )
+
+
+def _pages(ground: Ground, *, keys: SigningKeys, book: KeyBook, revocations: Revocations) -> Pages:
+    verifier = Verifier(
+        ring=keys.ring, book=book, revocations=revocations, clock=ground.clock, settings=ground.settings
+    )
+    return Pages(verifier=verifier, refresh_token_s=ground.settings.refresh_token_s)
 
 
 def _sessions(
