@@ -9,7 +9,6 @@ from __future__ import annotations
 import sys
 from functools import cache
 from importlib import import_module
-from importlib.util import find_spec
 from types import ModuleType
 from typing import Any
 
@@ -19,12 +18,12 @@ _HOLLOW = ("river.anomaly", "river.tree")
 @cache
 def half_space_trees() -> Any:
     """The class `HalfSpaceTrees`. Its first call imports it, which takes some 50 ms."""
-    river = find_spec("river")
-    assert river is not None, "river is not installed"
+    import river  # noqa: PLC0415  # only servers need it
+
     held = {name: sys.modules[name] for name in _HOLLOW if name in sys.modules}
     for name in _HOLLOW:
         package = ModuleType(name)
-        package.__path__ = [f"{folder}/{name.rpartition('.')[2]}" for folder in river.submodule_search_locations or ()]
+        package.__path__ = [f"{folder}/{name.rpartition('.')[2]}" for folder in river.__path__]
         sys.modules[name] = package
     try:
         return import_module("river.anomaly.hst").HalfSpaceTrees

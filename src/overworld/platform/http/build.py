@@ -50,8 +50,10 @@ def build_http(
     limits, and their successes are logged at debug.
     Raises: TypeError for a route that does not declare who may call it; ValueError for a proxy network that is none.
     """
-    described = _litestar(routes, openapi_config=openapi_config(title=title, version=version))
-    document = describe(described)
+
+    def document() -> dict[str, Any]:
+        return describe(_litestar(routes, openapi_config=openapi_config(title=title, version=version)))
+
     served = _litestar([*routes, *docs_routes(document)], openapi_config=None)
     plan_routes(served.routes, settings)
     return Edge(
