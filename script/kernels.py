@@ -10,7 +10,7 @@ import asyncio
 
 from bench.load.packed import PackedLoad, PackedPlan
 from overworld.app.bots import fleet
-from overworld.app.bots.fleet import Plan
+from overworld.app.bots.wire import Plan
 from overworld.app.demo.city import City
 from overworld.domains.world.engine import engine
 from overworld.domains.world.fences import tracking
