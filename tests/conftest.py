@@ -28,6 +28,7 @@ from overworld.platform.postgres.migrations import read_steps
 from overworld.platform.redis.buckets import Buckets
 from overworld.platform.redis.limiter import RedisLimiter
 from overworld.platform.redis.settings import RedisSettings
+from tests.untraced import TRACES
 
 os.environ.setdefault("NUMBA_CACHE_DIR", str(kernel_cache(Path("data"))))
 
@@ -127,7 +128,18 @@ def untraced(monkeypatch: pytest.MonkeyPatch) -> None:
 
     For measurements, and for proofs and tours of what other tests reach too.
     """
-    monkeypatch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)
+    monkeypatch.delenv(TRACES, raising=False)
+
+
+@pytest.fixture(scope="module")
+def untraced_servers() -> Iterator[None]:
+    """The same for the servers that the tests of a file share.
+
+    With the mark `no_cover`, which leaves out the client's side: what such files attack has tests of its own.
+    """
+    with pytest.MonkeyPatch.context() as patched:
+        patched.delenv(TRACES, raising=False)
+        yield
 
 
 @pytest.fixture
@@ -186,5 +198,6 @@ class Databases:
     async def _copy(self, admin: asyncpg.Connection, template: str) -> str:
         self._made += 1
         name = f"t_{self._made}"
-        await admin.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+        # Copying the files takes half of what copying them through the log of the server does.
+        await admin.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY")
         return name

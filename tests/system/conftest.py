@@ -27,7 +27,7 @@ def empty_database(postgres_dsn: str) -> Callable[[], AbstractAsyncContextManage
         name = f"system_{uuid4().hex}"
         admin = await asyncpg.connect(postgres_dsn)
         try:
-            await admin.execute(f"CREATE DATABASE {name}")
+            await admin.execute(f"CREATE DATABASE {name} STRATEGY FILE_COPY")
             yield postgres_dsn.replace("/postgres?", f"/{name}?")
             await admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
         finally:

@@ -13,7 +13,12 @@ from bench.prove.openapi import ENVIRONMENT, question
 from bench.prove.samples import sample_game
 from tests.system.target import Target, under_attack
 
-pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.asyncio(loop_scope="module"),
+    pytest.mark.usefixtures("untraced_servers"),
+    pytest.mark.no_cover,
+]
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

@@ -23,7 +23,13 @@ from bench.servers import overworld
 from overworld.client import Refused, Socket
 from tests.system.target import Intruder, Target, code_of, under_attack
 
-pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module"), pytest.mark.xdist_group("security: tokens")]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.asyncio(loop_scope="module"),
+    pytest.mark.xdist_group("security: tokens"),
+    pytest.mark.usefixtures("untraced_servers"),
+    pytest.mark.no_cover,
+]
 
 REVOKED_WITHIN_S = 1
 

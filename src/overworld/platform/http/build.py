@@ -54,8 +54,12 @@ def build_http(
     without TLS on this machine.
     Raises: TypeError for a route that does not declare who may call it; ValueError for a proxy network that is none.
     """
-    described = _litestar(routes, openapi_config=openapi_config(title=title, version=version, tls=settings.tls))
-    document = describe(described)
+
+    def document() -> dict[str, Any]:
+        return describe(
+            _litestar(routes, openapi_config=openapi_config(title=title, version=version, tls=settings.tls))
+        )
+
     served = _litestar([*routes, *docs_routes(document)], openapi_config=None)
     plan_routes(served.routes, settings)
     return Edge(
