@@ -12,15 +12,13 @@ from bench.load.packed import PackedLoad, PackedPlan
 from overworld.app.bots import fleet
 from overworld.app.bots.wire import Plan
 from overworld.app.demo.city import City
-from overworld.domains.world.engine import engine
-from overworld.domains.world.fences import tracking
+from overworld.domains.world import warming
 from overworld.domains.world.types import WorldSettings
 
 
 def compile_all() -> None:
     """The kernels of a server first, which are needed first."""
-    engine.warm(WorldSettings())
-    tracking.warm()
+    warming.warm(WorldSettings())
     city = City(46.05, 14.5, 500.0)
     nobody = Plan(
         server="", run="", city=city, players=1, cheaters=0.0, seed=0, seconds=1.0, share=0, of=1, records=False

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from overworld.domains.world.fences.covering import INSIDE, PAD_M
 from overworld.domains.world.fences.index import NOTHING, SIGN, Columns, leaf_key, range_of
 from overworld.geo.columns import I32, I64, U8
-from overworld.geo.compiled import inlined_kernel, kernel
+from overworld.geo.compiled import inner_kernel, kernel, making_kernel
 from overworld.geo.kernels import EARTH_RADIUS_M
 
 ENTERED, LEFT, CROSSED, DWELT, WAITS = 1, 2, 3, 4, 5
@@ -93,7 +93,7 @@ def trigger_batch(
     return int(fix.size)
 
 
-@inlined_kernel
+@inner_kernel
 def look(
     row: int, slot: int, time_us: int, x: float, y: float, z: float, here: int, came: bool, own: Any,
     member: NDArray[Any], index: Columns, stamp: I64, inside: I32, hit: NDArray[Any], counter: I64,
@@ -139,7 +139,7 @@ def look(
             enter(own, member, slot, inside[k], time_us, 0, counter)
 
 
-@inlined_kernel
+@inner_kernel
 def is_inside(entry: Any, x: float, y: float, z: float, index: Columns) -> bool:
     """Whether a place in an entry's cell lies in its fence: on the same side as the cell's point of an even number of
     edges.
@@ -159,7 +159,7 @@ def is_inside(entry: Any, x: float, y: float, z: float, index: Columns) -> bool:
     return bool(odd)
 
 
-@inlined_kernel
+@inner_kernel
 def do_cross(
     qu: float, qv: float, pu: float, pv: float, au: float, av: float, bu: float, bv: float
 ) -> bool:  # fmt: skip
@@ -173,7 +173,7 @@ def do_cross(
     return bool((eu * (qv - av) - ev * (qu - au) >= 0.0) != (eu * (pv - av) - ev * (pu - au) >= 0.0))
 
 
-@kernel
+@making_kernel
 def cross(
     row: int, slot: int, time_us: int, x: float, y: float, z: float, here: int, own: Any, index: Columns, stamp: I64,
     hit: NDArray[Any], counter: I64,
@@ -213,7 +213,7 @@ def cross(
         depth += 2
 
 
-@kernel
+@inner_kernel
 def lie_in_one(start: I64, key: int, other: int) -> bool:
     """Whether the smallest cell around two places lies in one range: then so does the way between them, for a cell is
     convex. A range by itself is not.
@@ -227,7 +227,7 @@ def lie_in_one(start: I64, key: int, other: int) -> bool:
     return bool(start[found] <= (key & ~span) + 1 and key | span < start[found + 1])
 
 
-@inlined_kernel
+@inner_kernel
 def scan(
     row: int, slot: int, time_us: int, x: float, y: float, z: float, at_range: int, own: Any, index: Columns,
     stamp: I64, hit: NDArray[Any], counter: I64,
@@ -246,7 +246,7 @@ def scan(
         at = cell.parent
 
 
-@inlined_kernel
+@inner_kernel
 def leads_through(entry: Any, x: float, y: float, z: float, own: Any, index: Columns) -> bool:
     """Whether the way from the last fix meets a circle, or an edge near an entry's cell. In the fence's plane the way
     is straight, and a circle about the middle a circle.
@@ -274,7 +274,7 @@ def leads_through(entry: Any, x: float, y: float, z: float, own: Any, index: Col
     return False
 
 
-@kernel
+@inner_kernel
 def note(
     hit: NDArray[Any], counter: I64, row: int, slot: int, fence: int, kind: int, since_us: int, time_us: int
 ) -> None:  # fmt: skip
@@ -285,7 +285,7 @@ def note(
     counter[HITS] += 1
 
 
-@kernel
+@inner_kernel
 def enter(own: Any, member: NDArray[Any], slot: int, fence: int, since_us: int, dwelt: int, counter: I64) -> None:
     """Makes a player a member of a fence."""
     m = counter[FREE]
@@ -298,7 +298,7 @@ def enter(own: Any, member: NDArray[Any], slot: int, fence: int, since_us: int, 
     own.member = m
 
 
-@kernel
+@inner_kernel
 def release(member: NDArray[Any], m: int, counter: I64) -> None:
     """Gives a membership back to the free ones."""
     member[m].used = 0
@@ -307,7 +307,7 @@ def release(member: NDArray[Any], m: int, counter: I64) -> None:
     counter[FREE_COUNT] += 1
 
 
-@kernel
+@inner_kernel
 def release_all(own: Any, member: NDArray[Any], counter: I64) -> None:
     """Lets go of all memberships of a player, without a word."""
     m = int(own.member)
