@@ -200,3 +200,62 @@ NO_KEY = {
     Scope.TELEMETRY_WRITE,
 }
 """What no API key has. An ingest key has `telemetry.write` and nothing beside it."""
+
+OWN, STAFF, NAMED, PLACED, CLOSED = "own", "staff", "named", "placed", "closed"
+IDS: dict[str, list[str]] = {
+    # Things of one account: for everybody else they are not there.
+    OWN: [
+        f"DELETE {_AUTH}/passkeys/{{passkey_id}}",
+        f"DELETE {_AUTH}/sessions/{{session_id}}",
+        "DELETE /v1/location/share/{id}",
+        f"GET {_GAME}/quests/{{id}}/history",
+        f"POST {_GAME}/items/{{item_id}}/use",
+        *(f"POST {_GAME}/{noun}/{{tool_id}}/{verb}" for noun in ("pickaxe", "tools") for verb in ("equip", "repair")),
+        *(f"POST {_GAME}/{noun}/{{tool_id}}/upgrade" for noun in ("pickaxe", "tools")),
+        f"POST {_GAME}/quests/{{id}}/complete",
+        f"POST {_GAME}/quests/{{id}}/start",
+    ],
+    # Things of the operator's, and people as staff see them.
+    STAFF: [
+        f"DELETE {_ADMIN}/fences/{{fence_id}}",
+        f"DELETE {_ADMIN}/keys/{{key_id}}",
+        f"DELETE {_ADMIN}/webhooks/{{webhook_id}}",
+        f"DELETE {_GAME}/coins/{{id}}",
+        f"DELETE {_GAME}/collectibles/{{id}}",
+        f"GET {_ADMIN}/fences/{{fence_id}}",
+        f"GET {_ADMIN}/location/{{player}}/history",
+        f"GET {_ADMIN}/location/{{player}}/shares",
+        f"GET {_ADMIN}/trust/{{player}}",
+        f"GET {_ADMIN}/trust/{{player}}/held",
+        f"GET {_ADMIN}/users/{{user_id}}",
+        f"GET {_ADMIN}/users/{{user_id}}/notes",
+        f"GET {_ADMIN}/webhooks/{{webhook_id}}",
+        f"GET {_ADMIN}/webhooks/{{webhook_id}}/deliveries",
+        f"PATCH {_ADMIN}/webhooks/{{webhook_id}}",
+        f"POST {_ADMIN}/keys/{{key_id}}/rotate",
+        f"POST {_ADMIN}/trust/{{player}}/decide",
+        *(f"POST {_ADMIN}/users/{{user_id}}/{verb}" for verb in ("logout", "notes", "restore", "suspend")),
+        f"POST {_ADMIN}/webhooks/{{webhook_id}}/deliveries/{{delivery_id}}/redeliver",
+        f"POST {_ADMIN}/webhooks/{{webhook_id}}/ping",
+        f"POST {_ADMIN}/webhooks/{{webhook_id}}/rotate",
+        f"PUT {_ADMIN}/fences/{{fence_id}}",
+        f"PUT {_ADMIN}/users/{{user_id}}/role",
+    ],
+    # Names of kinds, which are everybody's: what is done is done to who asks.
+    NAMED: [
+        f"DELETE {_AUTH}/link/{{way}}",
+        f"POST {_AUTH}/link/{{way}}",
+        f"POST {_AUTH}/link/{{way}}/begin",
+        f"POST {_AUTH}/social/{{provider}}",
+        f"POST {_AUTH}/social/{{provider}}/begin",
+        "GET /avatars/{name}",
+        "GET /v1/ledger/blocks/{number}",
+        *(f"GET /v1/memberships/{{name}}/{what}" for what in ("benefits", "members", "verify")),
+        "GET /v1/users/{id}",
+        "POST /v1/memberships/{name}/apply",
+    ],
+    # Who stands there may have it; the tests of players attack them.
+    PLACED: [f"POST {_GAME}/coins/{{id}}/collect", f"POST {_GAME}/collectibles/{{id}}/collect"],
+    # The live map judges who may look.
+    CLOSED: ["GET /v1/live/players/{id}"],
+}

@@ -29,7 +29,7 @@ async def is_let_in(stage: Stage, operation: Operation, headers: dict[str, str])
     """Whether somebody comes past the gate, to be refused there for a parameter that no route has."""
     reply = await stage.http.request(operation.method, address_of(operation), params=UNKNOWN, headers=headers)
     code = code_of(reply)
-    if code[0] == 400 and [each["path"] for each in reply.json()["errors"]] == ["query.no_such_parameter"]:
+    if code[0] == 400 and "query.no_such_parameter" in [each["path"] for each in reply.json()["errors"]]:
         return True
     expected = (403, "http.forbidden") if "Authorization" in headers else (401, "http.unauthenticated")
     assert code == expected, (operation.label, reply.text)
