@@ -208,12 +208,9 @@ IDS: dict[str, list[str]] = {
         f"DELETE {_AUTH}/passkeys/{{passkey_id}}",
         f"DELETE {_AUTH}/sessions/{{session_id}}",
         "DELETE /v1/location/share/{id}",
-        f"GET {_GAME}/quests/{{id}}/history",
         f"POST {_GAME}/items/{{item_id}}/use",
         *(f"POST {_GAME}/{noun}/{{tool_id}}/{verb}" for noun in ("pickaxe", "tools") for verb in ("equip", "repair")),
         *(f"POST {_GAME}/{noun}/{{tool_id}}/upgrade" for noun in ("pickaxe", "tools")),
-        f"POST {_GAME}/quests/{{id}}/complete",
-        f"POST {_GAME}/quests/{{id}}/start",
     ],
     # Things of the operator's, and people as staff see them.
     STAFF: [
@@ -248,6 +245,8 @@ IDS: dict[str, list[str]] = {
         f"POST {_AUTH}/link/{{way}}/begin",
         f"POST {_AUTH}/social/{{provider}}",
         f"POST {_AUTH}/social/{{provider}}/begin",
+        f"GET {_GAME}/quests/{{id}}/history",
+        *(f"POST {_GAME}/quests/{{id}}/{verb}" for verb in ("complete", "start")),
         "GET /avatars/{name}",
         "GET /v1/ledger/blocks/{number}",
         *(f"GET /v1/memberships/{{name}}/{what}" for what in ("benefits", "members", "verify")),
