@@ -186,6 +186,13 @@ class Stage:
         """Secrets that may stand nowhere afterwards."""
         self.target.learn(*told)
 
+    async def events(self, topic: str) -> list[dict[str, Any]]:
+        """What the event log holds of a topic, the oldest first."""
+        rows = await self.database.fetch(
+            "SELECT events FROM eventlog.outbox WHERE $1 = ANY (topics) ORDER BY stamp, id", topic
+        )
+        return [each for row in rows for each in json.loads(row["events"]) if each["topic"] == topic]
+
     async def mailed(self, email: str, subject: str) -> str:
         """The token of the mail to an address. Raises: TimeoutError when none was written."""
         until = datetime.now(UTC) + timedelta(seconds=20)
