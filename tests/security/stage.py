@@ -193,6 +193,10 @@ class Stage:
         )
         return [each for row in rows for each in json.loads(row["events"]) if each["topic"] == topic]
 
+    def mails(self) -> str:
+        """Every mail that was sent, as its file has it."""
+        return "\n".join(file.read_text() for file in (self.server.data / "mail").glob("*.eml"))
+
     async def mailed(self, email: str, subject: str) -> str:
         """The token of the mail to an address. Raises: TimeoutError when none was written."""
         until = datetime.now(UTC) + timedelta(seconds=20)

@@ -123,5 +123,5 @@ async def test_a_passkey_ceremony_of_one_account_adds_nothing_to_another(stage):
         "credential": Authenticator(credential_id=uuid4().bytes).create(begun["public_key"]),
     }
     reply = await victim.ask("POST", "/v1/auth/passkey/register/finish", json=made)
-    assert code_of(reply) == (409, "accounts.bad_ceremony")
+    assert code_of(reply) == (409, "accounts.ceremony_over")
     assert (await victim.get("/v1/auth/passkeys"))["items"] == []
