@@ -50,6 +50,7 @@ ENVIRONMENT = (
             }
         ),
         "OVERWORLD_HTTP__TRUSTED_PROXIES": "127.0.0.1/32",
+        "OVERWORLD_HTTP__TLS": "true",
         "OVERWORLD_LIMITS__ENABLED": "true",
         "OVERWORLD_LIMITS__ACCOUNT_PER_MIN": "1000000",
         "OVERWORLD_LIMITS__ADMIN_PER_MIN": "1000000",

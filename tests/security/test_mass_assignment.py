@@ -73,7 +73,8 @@ def takes_a_body(stage: Stage) -> list[Operation]:
 
 async def state_of(stage: Stage, person: Person) -> tuple[Any, ...]:
     """Who somebody is, as the database has it."""
-    return tuple(await stage.database.fetchrow(STATE, person.id))
+    [row] = await stage.database.fetch(STATE, person.id)
+    return tuple(row)
 
 
 async def test_every_body_refuses_fields_that_it_does_not_name(stage):

@@ -58,11 +58,9 @@ async def test_no_spelling_of_a_path_leads_to_a_file(stage, prefix):
 
 @pytest.mark.parametrize(
     "name",
-    ["../developer.key", "..", ".", "", "0" * 32, f"{'0' * 32}-64.webp/../x", f"{'0' * 32}-64.webp%00.png", "a" * 65]
-    + [
-        f"{'0' * 32}-0.webp",
-        f"{'0' * 32}-99999.webp",
-        f"{'F' * 32}-64.webp",
+    [
+        *("..%2fdeveloper.key", "..%2f", "", "0" * 32, f"{'0' * 32}-64.webp/../x", f"{'0' * 32}-64.webp%00.png"),
+        *(f"{'0' * 32}-0.webp", f"{'0' * 32}-99999.webp", f"{'F' * 32}-64.webp", "a" * 65),
         "\N{ARABIC-INDIC DIGIT ONE}" * 32 + "-64.webp",
     ],
 )
