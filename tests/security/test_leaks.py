@@ -38,7 +38,7 @@ async def secrets(stage: Stage) -> set[str]:
     staff = await stage.new_staff(Role.AUDITOR)
     made = await staff.done("POST", "/v1/auth/totp", {})
     stage.learn(made["secret"])
-    wrong = [{"refresh_token": 1, "token": PASSWORD}, {"password": [PASSWORD]}, PASSWORD, {PASSWORD: PASSWORD}]
+    wrong = [{"refresh_token": 1, "token": PASSWORD}, {"password": [PASSWORD]}, PASSWORD, [PASSWORD]]
     for path in ("/v1/auth/login", "/v1/auth/refresh", "/v1/auth/password/reset", "/v1/auth/device"):
         for body in wrong:
             await stage.http.post(path, json=body)

@@ -35,12 +35,19 @@ async def test_every_operation_answers_as_it_declares_and_all_that_can_succeed_d
 
 
 async def test_every_role_gets_what_is_declared_and_nobody_more_than_their_scopes(target):
-    document = described(await target.document())
+    """A few operations; `script/prove openapi` asks all of them, and tests/security has every route for every role."""
     outcome = await asyncio.to_thread(
-        question_by_role, target.server, document, examples=1, chains=4, seed=3, who=("nobody", "moderator", "key")
+        question_by_role,
+        target.server,
+        described(await target.document()),
+        examples=1,
+        chains=1,
+        seed=3,
+        who=("nobody", "moderator", "key"),
+        operations_max=12,
     )
     assert outcome.faults == []
-    assert outcome.figures["chained_requests"] > 10
+    assert outcome.figures["chained_requests"] > 2
 
 
 async def test_a_route_that_declares_another_scope_than_it_asks_for_is_found_out(target):
