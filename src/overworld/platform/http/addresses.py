@@ -55,7 +55,7 @@ def is_loopback(address: str) -> bool:
 
 
 def _parsed(text: str) -> IPv4Address | IPv6Address | None:
-    """The address that a text is; one of IPv4 that came in IPv6's clothes, as of a socket that takes both, is itself."""
+    """The address that a text is; one of IPv4 in the form of IPv6, as sockets for both give it, is itself."""
     try:
         address = ip_address(text)
     except ValueError:
