@@ -44,7 +44,8 @@ async def test_an_operation_is_summed_up_by_the_first_line_of_its_docstring(docu
 
 async def test_a_guarded_operation_names_its_scope_and_an_open_one_asks_nothing(document):
     move = document["paths"]["/v1/moves/{move_id}"]["post"]
-    assert (move["security"], move["x-scope"]) == ([{"bearer": []}], "game.play")
+    assert (move["security"], move["x-scope"]) == ([{"bearer": []}, {"cookie": [], "csrf": []}], "game.play")
+    assert document["paths"]["/v1/moves"]["get"]["security"] == [{"bearer": []}, {"cookie": []}]
     assert document["paths"]["/v1/places"]["get"]["security"] == []
     assert document["components"]["securitySchemes"]["bearer"]["scheme"] == "bearer"
 
