@@ -27,6 +27,7 @@ ROUTES: dict[str, list[str]] = {
         f"POST {_AUTH}/password/forgot",
         f"POST {_AUTH}/password/reset",
         f"POST {_AUTH}/refresh",
+        f"POST {_AUTH}/refresh/cookie",
         f"POST {_AUTH}/register",
         f"POST {_AUTH}/social/{{provider}}",
         f"POST {_AUTH}/social/{{provider}}/begin",
