@@ -47,10 +47,18 @@ SHARING_SERVERS = (
 )
 
 
+SHARING_ONE_SERVER = "tests/security/"
+
+
 class _ByServers(LoadScopeScheduling):  # type: ignore[misc]  # it has no types
-    """Spreads tests one by one over the workers; the files that start servers for all their tests stay whole."""
+    """Spreads tests one by one over the workers; the files that start servers for all their tests stay whole.
+
+    So does the folder whose files share one server.
+    """
 
     def _split_scope(self, nodeid: str) -> str:
+        if nodeid.startswith(SHARING_ONE_SERVER):
+            return SHARING_ONE_SERVER
         return nodeid.partition("::")[0] if nodeid.startswith(SHARING_SERVERS) else nodeid
 
 
@@ -105,6 +113,24 @@ async def redis_limiter(redis_settings: RedisSettings, clock: FixedClock) -> Asy
     limiter = RedisLimiter(buckets, own=NoLimiter(), look_every_s=redis_settings.look_every_s)
     yield limiter
     await limiter.close()
+
+
+@pytest.fixture(scope="session")
+def empty_database(postgres_dsn: str) -> Callable[[], AbstractAsyncContextManager[str]]:
+    """Makes an empty database, gives its DSN, and drops it: `async with empty_database() as dsn`."""
+
+    @asynccontextmanager
+    async def made() -> AsyncIterator[str]:
+        name = f"system_{uuid4().hex}"
+        admin = await asyncpg.connect(postgres_dsn)
+        try:
+            await admin.execute(f"CREATE DATABASE {name} STRATEGY FILE_COPY")
+            yield postgres_dsn.replace("/postgres?", f"/{name}?")
+            await admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
+        finally:
+            await admin.close()
+
+    return made
 
 
 @pytest.fixture(scope="session")

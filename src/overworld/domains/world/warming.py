@@ -66,7 +66,7 @@ def _helpers(shares_: Sequence[Sequence[str]]) -> Iterator[None]:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             start_new_session=True,
-        )  # fmt: skip
+        )
         for share in shares_
     ]
     try:
