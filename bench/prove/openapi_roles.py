@@ -148,7 +148,8 @@ class Examiner:
         is_refused = reply.status_code == httpx.codes.UNAUTHORIZED or (
             reply.status_code == httpx.codes.FORBIDDEN and reply.json()["code"] == "http.forbidden"
         )
-        if scope not in somebody.scopes and not is_refused:
+        is_elsewhere = reply.status_code == httpx.codes.NOT_FOUND and reply.json()["code"] == "http.not_found"
+        if scope not in somebody.scopes and not (is_refused or is_elsewhere):
             self._tell(f"Let in without {scope}", case, reply, somebody)
         # A request of the wrong shape may bring a token that is none, or leave it out.
         is_right = case.meta is None or case.meta.generation.mode is GenerationMode.POSITIVE

@@ -184,6 +184,8 @@ class Edge:
             return None, refusal
 
     def _reply_headers(self, exchange: Exchange, headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+        if exchange.status == _NO_CONTENT:  # what is not there has no type
+            headers = [each for each in headers if each[0] != b"content-type"]
         headers += exchange.reply_headers
         headers.append((b"x-request-id", exchange.trace.trace_id.encode()))
         headers.append((b"traceparent", exchange.trace.traceparent()))

@@ -166,6 +166,7 @@ def _complete(operation: dict[str, Any], method: str, *, path: str, access: Acce
     if access.raw_types:
         operation["requestBody"] = {"required": True, "content": dict.fromkeys(access.raw_types, _RAW)}
     responses = {status: reply for status, reply in operation["responses"].items() if int(status) in _SUCCESS}
+    responses.get("204", {}).pop("content", None)
     for status, refusals in sorted(_refusals(operation, path=path, access=access).items()):
         lines = [f"`{refusal.code}`: {refusal.title()}." for refusal in refusals]
         responses[str(status)] = {"description": "\n\n".join(lines), "content": _PROBLEM_CONTENT}
