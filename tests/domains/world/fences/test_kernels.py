@@ -224,7 +224,7 @@ def test_who_is_clear_of_all_borders_is_told_the_same_as_who_is_compared_with_ev
     rng = np.random.default_rng(seed)
     fences = []
     for k in range(40):
-        place = destination_deg(*middle, float(rng.uniform(0, 360)), float(rng.uniform(0, 300)))
+        place = destination_deg(middle[0], middle[1], float(rng.uniform(0, 360)), float(rng.uniform(0, 300)))
         size_m = float(10 ** rng.uniform(0.5, 2.3))
         star = ring(place, [0, 72, 144, 216, 288], rng.uniform(0.3, 1.0, 5) * size_m)
         shape = Shape(polygons=[[star]]) if k % 2 else Shape(lat_deg=place[0], lng_deg=place[1], radius_m=size_m)
@@ -233,7 +233,7 @@ def test_who_is_clear_of_all_borders_is_told_the_same_as_who_is_compared_with_ev
     place, bearing_deg = middle, 0.0
     for k in range(120):
         bearing_deg += float(rng.normal(0, 20))
-        place = destination_deg(*place, bearing_deg, step_m * float(rng.exponential()))
+        place = destination_deg(place[0], place[1], bearing_deg, step_m * float(rng.exponential()))
         compared.tracking.put(compared.tracking.index)
         assert walker.go(place, at_s=k) == compared.go(place, at_s=k)
     assert walker.tracking.inside(0) == compared.tracking.inside(0)
