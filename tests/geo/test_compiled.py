@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from numba import types
 
 from overworld.geo.compiled import compiled_count, inner_kernel, kernel
 
@@ -24,6 +25,12 @@ def test_an_inner_kernel_refuses_a_call_from_python():
         doubled(1)
 
 
+def test_an_inner_kernel_takes_whole_numbers_of_all_lengths():
+    assert sum_of_doubled(np.array([200], np.uint8), np.array([2**40], np.int64)) == 2 * (200 + 2**40 + 3)
+
+
 def test_an_inner_kernel_is_compiled_once_for_whole_numbers_of_all_lengths():
-    assert sum_of_doubled(np.array([1], np.uint8), np.array([2], np.int64)) == 12
+    """Asked as a kernel that is compiled asks; one from the cache asks nothing."""
+    for number in (types.uint8, types.int32, types.uint32, types.int64, types.literal(3)):
+        doubled.get_call_template((number,), {})
     assert compiled_count([doubled]) == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -31,8 +32,8 @@ def started(monkeypatch):
         return popen([sys.executable, "-c", "raise SystemExit(1)"], **options)
 
     popen = subprocess.Popen
-    monkeypatch.setattr(warming.subprocess, "Popen", start)
-    monkeypatch.setattr(warming.os, "cpu_count", lambda: 2)
+    monkeypatch.setattr(subprocess, "Popen", start)
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
     return commands
 
 

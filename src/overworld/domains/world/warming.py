@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from overworld.domains.world.fences import tracking
 from overworld.domains.world.types import WorldSettings
 
 # What takes longest comes first: that is compiled here.
-GROUPS = {
+GROUPS: dict[str, Callable[[WorldSettings], None]] = {
     "live": engine.warm_live,
     "around": engine.warm_around,
     "fences": lambda _settings: tracking.warm(),
@@ -37,7 +37,8 @@ def warm(settings: WorldSettings) -> None:
     for share in others:
         _warm(share, settings)
     if is_first:
-        (Path(folder) / _DONE).touch()
+        with suppress(OSError):
+            (Path(folder) / _DONE).touch()
 
 
 def shares(cores: int) -> list[list[str]]:
@@ -59,16 +60,9 @@ def _is_first(folder: str) -> bool:
 @contextmanager
 def _helpers(shares_: Sequence[Sequence[str]]) -> Iterator[None]:
     """Compiles the others' shares in processes of their own meanwhile; at the end they are done."""
-    helpers = [
-        # A session of its own: Ctrl-C reaches the server alone.
-        subprocess.Popen(  # noqa: S603 - our own module
-            [sys.executable, "-m", __name__, *share],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            start_new_session=True,
-        )
-        for share in shares_
-    ]
+    command = [sys.executable, "-m", __name__]
+    # A session of its own: Ctrl-C reaches the server alone.
+    helpers = [subprocess.Popen([*command, *share], start_new_session=True) for share in shares_]  # noqa: S603 - ours
     try:
         yield
         for helper in helpers:
