@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, cast
+
 import numpy as np
 import pytest
 from numba import types
@@ -32,5 +34,5 @@ def test_an_inner_kernel_takes_whole_numbers_of_all_lengths():
 def test_an_inner_kernel_is_compiled_once_for_whole_numbers_of_all_lengths():
     """Asked as a kernel that is compiled asks; one from the cache asks nothing."""
     for number in (types.uint8, types.int32, types.uint32, types.int64, types.literal(3)):
-        doubled.get_call_template((number,), {})
+        cast(Any, doubled).get_call_template((number,), {})
     assert compiled_count([doubled]) == 1
