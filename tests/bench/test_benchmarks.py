@@ -292,7 +292,7 @@ def test_a_period_is_timed_stage_by_stage_and_everybody_is_told(entities: str):
 def test_the_bytes_of_a_crowd_are_counted_and_telling_less_costs_less():
     lines = []
     for error_m in ("0", "2"):
-        ran = bench("bandwidth", "--players", "20", "--seconds", "20", "--error-m", error_m, "--json")
+        ran = bench("auth", "bandwidth", "--players", "20", "--seconds", "20", "--error-m", error_m, "--json")
         assert ran.returncode == 0, ran.stdout + ran.stderr
         lines.append(json.loads(ran.stdout))
     assert lines[0]["kB_per_s_player"] > lines[1]["kB_per_s_player"] > 0
