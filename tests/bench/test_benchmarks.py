@@ -292,7 +292,7 @@ def test_a_period_is_timed_stage_by_stage_and_everybody_is_told(entities: str):
 def test_the_bytes_of_a_crowd_are_counted_and_telling_less_costs_less():
     lines = []
     for error_m in ("0", "2"):
-        ran = bench("auth", "bandwidth", "--players", "20", "--seconds", "20", "--error-m", error_m, "--json")
+        ran = bench("bandwidth", "--players", "20", "--seconds", "20", "--error-m", error_m, "--json")
         assert ran.returncode == 0, ran.stdout + ran.stderr
         lines.append(json.loads(ran.stdout))
     assert lines[0]["kB_per_s_player"] > lines[1]["kB_per_s_player"] > 0
@@ -304,7 +304,7 @@ def test_the_bytes_of_a_crowd_are_counted_and_telling_less_costs_less():
 def test_the_benchmarks_are_listed_each_with_what_it_measures():
     lines = bench("list").stdout.splitlines()
     assert [line.split()[0] for line in lines] == [
-        "bandwidth", "claims", "claims-curve", "claims-hot", "claims-socket", "connections", "curves", "fanout",
+        "auth", "bandwidth", "claims", "claims-curve", "claims-hot", "claims-socket", "connections", "curves", "fanout",
         "history", "inventory", "leaderboard", "location", "location-json", "location-single", "nearby", "peers",
         "quests", "seal", "start", "sync", "tick", "transfers",
     ]  # fmt: skip
