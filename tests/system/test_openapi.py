@@ -9,11 +9,32 @@ from copy import deepcopy
 import pytest
 import pytest_asyncio
 
-from bench.prove.openapi import ENVIRONMENT, question
+from bench.prove.openapi import ENVIRONMENT, described, question
+from bench.prove.openapi_roles import question_by_role
 from bench.prove.samples import sample_game
 from tests.system.target import Target, under_attack
 
-pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.asyncio(loop_scope="module"),
+    pytest.mark.usefixtures("untraced_servers"),
+    pytest.mark.no_cover,
+]
+
+# They need Steam itself, a browser's cookies, an authenticator or an app of codes, and say where the socket really is.
+NEEDING_MORE = {
+    "POST /v1/auth/refresh/cookie",
+    "POST /v1/auth/social/{provider}",
+    "GET /v1/realtime",
+    "DELETE /v1/auth/passkeys/{passkey_id}",
+    "POST /v1/auth/passkey/register/finish",
+    "POST /v1/auth/passkey/login/finish",
+    "POST /v1/auth/totp",
+    "POST /v1/auth/totp/confirm",
+    "POST /v1/auth/totp/verify",
+    "POST /v1/auth/totp/recovery",
+    "POST /v1/auth/totp/remove",
+}
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -29,8 +50,41 @@ async def test_every_operation_answers_as_it_declares_and_all_that_can_succeed_d
     outcome = await asyncio.to_thread(question, target.server, deepcopy(document), examples=2, seed=3)
     assert outcome.faults == []
     assert outcome.figures["operations"] == sum(len(item) for item in document["paths"].values())
-    # One needs Steam itself, the other says where the socket really is.
-    assert outcome.figures["never_succeeded"] == ["POST /v1/auth/social/{provider}", "GET /v1/realtime"]
+    assert set(outcome.figures["never_succeeded"]) == NEEDING_MORE
+
+
+async def test_every_role_gets_what_is_declared_and_nobody_more_than_their_scopes(target):
+    """A few operations; `script/prove openapi` asks all of them, and tests/security has every route for every role."""
+    outcome = await asyncio.to_thread(
+        question_by_role,
+        target.server,
+        described(await target.document()),
+        examples=1,
+        chains=1,
+        seed=3,
+        who=("nobody", "moderator", "key"),
+        operations_max=12,
+    )
+    assert outcome.faults == []
+    assert outcome.figures["chained_requests"] > 2
+
+
+async def test_a_route_that_declares_another_scope_than_it_asks_for_is_found_out(target):
+    document = await target.document()
+    operation = document["paths"]["/v1/admin/audit"]["get"] | {"x-scope": "users.read"}
+    paths = {"/v1/admin/audit": {"get": operation}}
+    outcome = await asyncio.to_thread(
+        question_by_role,
+        target.server,
+        described(document | {"paths": paths}),
+        examples=1,
+        chains=0,
+        seed=3,
+        who=("moderator", "auditor"),
+    )
+    told = "\n".join(outcome.faults)
+    assert "GET /v1/admin/audit as moderator: Kept out with users.read" in told
+    assert "GET /v1/admin/audit as auditor: Let in without users.read" in told
 
 
 async def test_a_description_that_is_not_true_is_found_out(target):
@@ -40,7 +94,7 @@ async def test_a_description_that_is_not_true_is_found_out(target):
     paths["/v1/tokens/balance"]["get"]["responses"]["200"]["content"] = {"text/plain": {"schema": {"type": "string"}}}
     document["components"]["schemas"]["Me"]["properties"]["username"] = {"type": "integer"}
     document["components"]["schemas"]["LogIn"]["properties"]["email"]["minLength"] = 0
-    outcome = await asyncio.to_thread(question, target.server, document | {"paths": paths}, examples=1, seed=3)
+    outcome = await asyncio.to_thread(question, target.server, document | {"paths": paths}, examples=6, seed=3)
     told = "\n".join(outcome.faults)
     assert "POST /v1/auth/login: Undocumented status code Received: 401" in told
     assert "POST /v1/auth/login: The right shape is called wrong: 400" in told
