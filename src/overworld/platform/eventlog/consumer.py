@@ -23,6 +23,9 @@ from overworld.platform.postgres import DatabaseUnavailable
 
 _REJOIN_S = 0.2
 
+# The internal error is what asyncpg ends with when a session is cut just between two of its steps.
+_LOST = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, DatabaseUnavailable)
+
 _log = logging.getLogger(__name__)
 
 
@@ -73,7 +76,7 @@ class Consumer:
                 try:
                     async with self._source.lease(self._stop) as session:
                         await self._consume(session)
-                except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, DatabaseUnavailable) as error:
+                except _LOST as error:
                     _log.warning("consumer %s lost its lease and asks for a new one: %s", self.name, error)
                     await self._stop.pause(_REJOIN_S)
 
