@@ -26,6 +26,7 @@ from overworld.app.reload import Reload
 from overworld.app.settings import Settings
 from overworld.app.settings_sources import Resolved
 from overworld.app.signals import end_after, reload_on_signal, stop_on_signal
+from overworld.app.traces import traced
 from overworld.app.versions.service import reload_soon
 from overworld.domains.realtime.errors import PortTaken
 from overworld.domains.realtime.tls import ServerTls, TlsUnusable
@@ -85,14 +86,15 @@ async def _serve(resolved: Resolved[Settings], game: Game, *, read: Callable[[],
     async with AsyncExitStack() as stack:
         keys = _prepare(settings)
         database = await stack.enter_async_context(_database(settings))
-        clock = SystemClock()
+        clock, metrics = SystemClock(), Metrics(CollectorRegistry())
+        await stack.enter_async_context(traced(settings.tracing, metrics=metrics))
         house = await compose.compose(
             settings=settings,
             game=game,
             database=database,
             clock=clock,
             keys=keys,
-            metrics=Metrics(CollectorRegistry()),
+            metrics=metrics,
         )
         await stack.enter_async_context(house.limits.running())
         await stack.enter_async_context(_running(house, settings, game))

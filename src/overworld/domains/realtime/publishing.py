@@ -21,6 +21,7 @@ from overworld.domains.realtime.stream import NO_CHANNELS, Stream
 from overworld.domains.realtime.subscriptions import CELL_PREFIX, Subscriptions, cell_channel
 from overworld.domains.realtime.types import Counters, RealtimeSettings
 from overworld.geo import cells as geo_cells
+from overworld.kernel import tracing
 from overworld.kernel.clock import Clock
 
 _log = logging.getLogger(__name__)
@@ -68,7 +69,12 @@ class Publisher:
             return
         self._counters.published += 1
         tails = OncePerSubprotocol(partial(_tail, message, channel))
-        self._add(_to_all(listeners, tails, except_account), at_once=len(listeners) <= self._settings.slice_sends)
+        job = _to_all(listeners, tails, except_account)
+        span = tracing.begin("publish", kind=tracing.Kind.PRODUCER, attributes={"listeners": len(listeners)})
+        if span is not None:
+            span.attributes |= {"channel.kind": channel.partition(":")[0], "type": str(getattr(message, "type", ""))}
+            job = _traced(job, span)
+        self._add(job, at_once=len(listeners) <= self._settings.slice_sends)
 
     def broadcast(self, streams: Sequence[Stream], messages: Iterable[Struct]) -> None:
         """Sends each stream its own event; the two are aligned."""
@@ -180,6 +186,17 @@ def _to_all(
         if except_account is None or principal is None or principal.account_id != except_account:
             stream.event(tails(stream.subprotocol))
             yield
+
+
+def _traced(job: Iterator[None], span: tracing.Span) -> Iterator[None]:
+    """The same; the span ends when everybody has been written to."""
+    try:
+        yield from job
+    except Exception as error:
+        span.end(error=type(error).__name__)
+        raise
+    finally:
+        span.end()
 
 
 def _write_players(stream: Stream, channel: str, players: OncePerSubprotocol[PlayersFrame]) -> None:

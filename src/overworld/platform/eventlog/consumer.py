@@ -13,9 +13,11 @@ import asyncpg
 from overworld.kernel.clock import Clock
 from overworld.kernel.events import Envelope
 from overworld.kernel.refusals import Refusal
+from overworld.kernel.tracing import at
 from overworld.platform.eventlog import store
 from overworld.platform.eventlog.pulse import Pulse
 from overworld.platform.eventlog.settings import EventLogSettings
+from overworld.platform.eventlog.traced import delivery, delivery_place, place_of
 from overworld.platform.eventlog.types import START, Batch, DeadLetter, Handle, Position
 from overworld.platform.postgres import Database, DatabaseUnavailable
 
@@ -146,14 +148,16 @@ class Consumer:
         tried, pause_s = 0, self._settings.backoff_first_ms / 1000
         while True:
             try:
-                async with asyncio.timeout(self._settings.handle_timeout_s):
-                    await self._handle(events)
+                with delivery(self.name, events):
+                    async with asyncio.timeout(self._settings.handle_timeout_s):
+                        await self._handle(events)
             except Exception as error:
                 self.retried += 1
                 tried += not (isinstance(error, Refusal) and error.retryable)
                 if tried >= tries:
                     return error
-                _log.warning("consumer %s failed with %d events: %r", self.name, len(events), error)
+                with delivery_place(events):
+                    _log.warning("consumer %s failed with %d events: %r", self.name, len(events), error)
             else:
                 return None
             await self._pause(pause_s)
@@ -162,7 +166,8 @@ class Consumer:
                 raise ConnectionError("the session was closed while a try was waited for")
 
     async def _bury(self, session: asyncpg.Connection, event: Envelope, error: Exception) -> None:
-        _log.error("consumer %s gives up event %s (%s)", self.name, event.id, event.topic, exc_info=error)
+        with at(place_of(event)):
+            _log.error("consumer %s gives up event %s (%s)", self.name, event.id, event.topic, exc_info=error)
         self.buried += 1
         letter = DeadLetter(
             consumer=self.name,

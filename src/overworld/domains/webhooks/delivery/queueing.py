@@ -70,4 +70,5 @@ def _queued(envelope: Envelope, subscription_id: UUID) -> Queued:
         topic=envelope.topic,
         key=envelope.key,
         body=rules.body_of(envelope),
+        trace=envelope.trace,
     )
