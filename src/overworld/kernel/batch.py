@@ -83,6 +83,21 @@ class GroupCommit(Generic[C, R]):
         self._context = copy_context()
 
     @property
+    def waiting(self) -> int:
+        """The same, as every queue tells it."""
+        return len(self._waiting)
+
+    @property
+    def waiting_max(self) -> int:
+        """How many may wait."""
+        return self.queue_max
+
+    @property
+    def refused(self) -> int:
+        """How many were refused because the queue was full."""
+        return self.refused_full
+
+    @property
     def queue(self) -> int:
         """How many commands wait for the next batch."""
         return len(self._waiting)

@@ -59,7 +59,8 @@ class Tick:
 
     A pass that begins more than `gap_s` after it was due is counted in `late`, one that takes longer than `budget_s` in
     `over_budget`; both are counted, never hidden, and nothing is skipped to catch up. When a stage raises, `failed` is
-    called with the error, the pass's records are lost, and the error goes to the loop's exception handler.
+    called with the error, the pass's records are lost, and the error goes to the loop's exception handler. `on_pass`,
+    when somebody sets it, hears of each pass: how late it began and how long it took, in seconds.
 
     `waiting` is how many records the coming pass will take. The counters are public: `passes`, `records`, `late`,
     `late_max_s`, `over_budget`, `longest_s`, `refused_full`, `broken`, and `stage_s`, the seconds spent in each
@@ -97,6 +98,22 @@ class Tick:
         self._due_s = 0.0
         self.latest_s = _NEVER_S
         self._ended_s = float("-inf")
+        self.on_pass: Callable[[float, float], None] | None = None
+
+    @property
+    def waiting_max(self) -> int:
+        """How many records may wait."""
+        return self._records_max
+
+    @property
+    def oldest_s(self) -> float:
+        """For how long the first of them has waited."""
+        return max(0.0, self._monotonic_s() - (self.latest_s - self._gap_s)) if self.waiting else 0.0
+
+    @property
+    def refused(self) -> int:
+        """How many were refused because too many waited."""
+        return self.refused_full
 
     def put(self, data: bytes, records: int = 1) -> None:
         """Queues one input of so many records. Raises: Busy when they do not all fit; then none is queued."""
@@ -175,6 +192,8 @@ class Tick:
         self.late_max_s = max(self.late_max_s, late_s)
         self.over_budget += took_s > self._budget_s
         self.longest_s = max(self.longest_s, took_s)
+        if self.on_pass is not None:
+            self.on_pass(max(0.0, late_s), took_s)
 
 
 class Cadence:

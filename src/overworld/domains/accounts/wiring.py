@@ -71,6 +71,7 @@ class Accounts:
         revocations: Revocations,
         book: KeyBook,
         passwords: Passwords,
+        turns: Turns,
         mail: MailParts,
     ) -> None:
         self.mail = mail
@@ -96,6 +97,7 @@ class Accounts:
         self.revocations = revocations
         self.book = book
         self._passwords = passwords
+        self.lines = {"sign-ins": turns.line, "passwords": passwords.line}
         self._keep = timedelta(seconds=token_life_most_s(settings))
 
     async def load(self) -> None:
@@ -181,6 +183,7 @@ def build(
         revocations=revocations,
         book=book,
         passwords=passwords,
+        turns=turns,
         mail=mail,
     )
 

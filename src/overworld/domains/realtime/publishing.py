@@ -23,6 +23,7 @@ from overworld.domains.realtime.types import Counters, RealtimeSettings
 from overworld.geo import cells as geo_cells
 from overworld.kernel import tracing
 from overworld.kernel.clock import Clock
+from overworld.kernel.waiting import Marks
 
 _log = logging.getLogger(__name__)
 
@@ -45,6 +46,7 @@ class Publisher:
         self._clock = clock
         self._counters = counters
         self._jobs: deque[Iterator[None]] = deque()
+        self._marks = Marks(monotonic_s=clock.monotonic_s)
         self._written = asyncio.Event()
         self._written.set()
         self._pump: asyncio.Handle | None = None
@@ -57,6 +59,21 @@ class Publisher:
     def waiting(self) -> int:
         """Publications in the queue."""
         return len(self._jobs)
+
+    @property
+    def waiting_max(self) -> int:
+        """How many may wait."""
+        return self._settings.publish_queue_max
+
+    @property
+    def oldest_s(self) -> float:
+        """For how long the first of them has waited."""
+        return self._marks.oldest_s
+
+    @property
+    def refused(self) -> int:
+        """How many had to be written at once, because too many waited."""
+        return self._counters.publications_hurried
 
     def publish(self, channel: str, message: Struct | bytes, *, except_account: UUID | None = None) -> None:
         """Sends an event to those who listen now; bytes are a complete JSON object with a `type`.
@@ -105,6 +122,7 @@ class Publisher:
 
     def stop(self) -> None:
         """Drops what is queued and publishes no more by itself."""
+        self._marks.take(len(self._jobs))
         self._jobs.clear()
         self._written.set()
         if self._pump is not None:
@@ -152,8 +170,9 @@ class Publisher:
             return
         if len(self._jobs) >= self._settings.publish_queue_max:
             self._counters.publications_hurried += 1
-            _finish(self._jobs.popleft())
+            _finish(self._taken())
         self._jobs.append(job)
+        self._marks.put(1)
         self._written.clear()
         if self._pump is None:
             self._pump = asyncio.get_running_loop().call_soon(self._run_slice)
@@ -167,11 +186,15 @@ class Publisher:
             try:
                 next(self._jobs[0])
             except StopIteration:
-                self._jobs.popleft()
+                self._taken()
             except Exception:
                 _log.exception("a publication failed")
-                self._jobs.popleft()
+                self._taken()
         self._pump = asyncio.get_running_loop().call_soon(self._run_slice)
+
+    def _taken(self) -> Iterator[None]:
+        self._marks.take(1)
+        return self._jobs.popleft()
 
 
 def _tail(message: Struct | bytes, channel: str, subprotocol: Subprotocol) -> bytes:
