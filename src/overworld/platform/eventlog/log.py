@@ -21,7 +21,10 @@ _log = logging.getLogger(__name__)
 
 
 class EventLog:
-    """Reads the log of one database. `start` it before its readers, `close` it after them."""
+    """Reads the log of one database. `start` it before its readers, `close` it after them.
+
+    `consumers` and `tails` are those that it made, for who measures them.
+    """
 
     def __init__(self, database: Database, *, clock: Clock, settings: EventLogSettings | None = None) -> None:
         self._database = database
@@ -29,6 +32,8 @@ class EventLog:
         self._settings = settings or EventLogSettings()
         self._pulse = Pulse(database, settings=self._settings)
         self._task: asyncio.Task[None] | None = None
+        self.consumers: list[Consumer] = []
+        self.tails: list[Tail] = []
 
     @property
     def looks(self) -> int:
@@ -49,7 +54,7 @@ class EventLog:
 
     def consumer(self, name: str, *, topics: Sequence[str], handle: Handle) -> Consumer:
         """A durable consumer; its name is its identity for ever. A new one begins with the oldest event kept."""
-        return Consumer(
+        made = Consumer(
             name,
             topics=topics,
             handle=handle,
@@ -58,10 +63,12 @@ class EventLog:
             clock=self._clock,
             settings=self._settings,
         )
+        self.consumers.append(made)
+        return made
 
     def fold(self, name: str, *, topics: Sequence[str], apply: Apply) -> Fold:
         """As `consumer`, for a handler that writes in the transaction which moves the cursor: exactly once."""
-        return Fold(
+        made = Fold(
             name,
             topics=topics,
             apply=apply,
@@ -70,12 +77,14 @@ class EventLog:
             clock=self._clock,
             settings=self._settings,
         )
+        self.consumers.append(made)
+        return made
 
     async def tail(self, *, topics: Sequence[str], handle: Handle) -> Tail:
         """A reader of what commits from now on, for this process only; the caller runs it."""
         async with self._database.read() as tx:
             start = await store.now(tx)
-        return Tail(
+        made = Tail(
             topics=topics,
             handle=handle,
             start=start,
@@ -83,6 +92,8 @@ class EventLog:
             pulse=self._pulse,
             settings=self._settings,
         )
+        self.tails.append(made)
+        return made
 
     async def lag(self) -> list[Lag]:
         """How far each consumer is behind, by name. One round trip."""

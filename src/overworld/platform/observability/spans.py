@@ -44,7 +44,7 @@ class SpanQueue:
         self._full = asyncio.Event()
         self._is_away = False
         self.exported = 0
-        self.dropped = 0
+        self.refused = 0
         self.lost = 0
 
     @property
@@ -75,7 +75,7 @@ class SpanQueue:
     def keep(self, span: Span) -> None:
         """Queues a span, or drops it when too many wait."""
         if len(self._spans) >= self._settings.queue_max:
-            self.dropped += 1
+            self.refused += 1
             return
         self._spans.append(span)
         if len(self._spans) >= _SPANS_AT_ONCE:

@@ -27,6 +27,14 @@ async def waiting(tx: Tx, ids: Sequence[UUID], *, count_max: int) -> dict[UUID, 
     return {row["id"]: row["count"] for row in await tx.fetch(_WAITING, ids, count_max)}
 
 
+_WAITING_IN_ALL = "SELECT count(*) FROM (SELECT FROM webhooks.delivery WHERE state = 'waiting' LIMIT $1) AS counted"
+
+
+async def waiting_in_all(tx: Tx, *, count_max: int) -> int:
+    """How many deliveries wait, counted up to a number. One round trip."""
+    return int(await tx.fetchval(_WAITING_IN_ALL, count_max))
+
+
 _ADD = """
 INSERT INTO webhooks.delivery (id, subscription_id, topic, key, body, trace, made_at)
 SELECT id, subscription_id, topic, key, body, trace, $7
