@@ -1,4 +1,4 @@
-"""Writes deploy/grafana/*.json: a dashboard for each table below. Run it after changing one: `script/docs dashboards`."""
+"""Writes deploy/grafana/*.json, a dashboard for each table below: `script/docs dashboards`, after changing one."""
 
 from __future__ import annotations
 
@@ -74,7 +74,8 @@ BOARDS: dict[str, tuple[str, tuple[Panel, ...]]] = {
             Panel("Fullest queues", "percentunit",
                   (("topk(8, max by (queue) (overworld_queue_depth{{on}} / (overworld_queue_bound{{on}} > 0)))",
                     "{{queue}}"),)),
-            Panel("Consumers behind", "s", ((now("overworld_consumer_lag_seconds", "consumer", "max"), "{{consumer}}"),)),
+            Panel("Consumers behind", "s",
+                  ((now("overworld_consumer_lag_seconds", "consumer", "max"), "{{consumer}}"),)),
             Panel("Failures of loops", "ops", ((rate("overworld_loop_failures"), "{{instance}}"),)),
             Panel("Spans", "ops", ((rate("overworld_spans_exported"), "exported {{instance}}"),
                                    (rate("overworld_spans_lost"), "lost {{instance}}"))),
@@ -117,7 +118,8 @@ BOARDS: dict[str, tuple[str, tuple[Panel, ...]]] = {
     "events": (
         "Overworld: event log",
         (
-            Panel("Behind, in seconds", "s", ((now("overworld_consumer_lag_seconds", "consumer", "max"), "{{consumer}}"),)),
+            Panel("Behind, in seconds", "s",
+                  ((now("overworld_consumer_lag_seconds", "consumer", "max"), "{{consumer}}"),)),
             Panel("Behind, in events", "short",
                   ((now("overworld_consumer_lag_events", "consumer", "max"), "{{consumer}}"),)),
             Panel("Behind, in batches", "short",
@@ -165,7 +167,8 @@ BOARDS: dict[str, tuple[str, tuple[Panel, ...]]] = {
             Panel("Mails", "ops", ((rate("overworld_mail_sent"), "sent {{instance}}"),
                                    (rate("overworld_mail_failed"), "failed {{instance}}"),
                                    (rate("overworld_mail_given_up"), "given up {{instance}}"))),
-            Panel("Mails: age of the oldest", "s", ((now("overworld_mail_behind_seconds", how="max"), "{{instance}}"),)),
+            Panel("Mails: age of the oldest", "s",
+                  ((now("overworld_mail_behind_seconds", how="max"), "{{instance}}"),)),
             Panel("Players not at the normal gate", "short",
                   ((now("overworld_trust_players", "gate", "max"), "{{gate}}"),)),
             Panel("Evidence", "ops", ((rate("overworld_trust_evidence", "kind"), "{{kind}}"),)),

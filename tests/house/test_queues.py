@@ -81,7 +81,7 @@ def shown() -> dict[str, set[str]]:
     metrics = house.described().metrics
     measure(metrics, SpanQueue(Nowhere(), settings=TracingSettings()))
     found = {}
-    for name in ("depth", "bound", "oldest_seconds", "refusals"):
+    for name in ("depth", "bound", "oldest_seconds", "refusals_total"):
         families = metrics.registry.restricted_registry([f"overworld_queue_{name}"]).collect()
         found[name] = {sample.labels["queue"] for family in families for sample in family.samples}
     return found
@@ -105,7 +105,7 @@ def made() -> set[str]:
 
 
 def test_every_queue_shows_all_four_figures(shown):
-    assert shown["depth"] == shown["bound"] == shown["oldest_seconds"] == shown["refusals"]
+    assert shown["depth"] == shown["bound"] == shown["oldest_seconds"] == shown["refusals_total"]
     assert len(shown["depth"]) > 15
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
+from collections.abc import Coroutine
 from contextlib import suppress
 from random import random
-from typing import Protocol
+from typing import Any, Protocol
 
 import structlog
 
@@ -102,12 +103,26 @@ class SpanQueue:
     async def _export(self) -> None:
         while self._spans:
             spans = [self._spans.popleft() for _ in range(min(len(self._spans), _SPANS_AT_ONCE))]
-            if await asyncio.to_thread(self._exporter.export, spans):
-                self.exported += len(spans)
-                self._is_away = False
-                continue
+            if not await _whole(self._hand_over(spans)):
+                return
+
+    async def _hand_over(self, spans: list[Span]) -> bool:
+        took = await asyncio.to_thread(self._exporter.export, spans)
+        if took:
+            self.exported += len(spans)
+        else:
             self.lost += len(spans)
             if not self._is_away:
                 structlog.get_logger("overworld.tracing").warning("spans are lost", endpoint=self._settings.endpoint)
-            self._is_away = True
-            return
+        self._is_away = not took
+        return took
+
+
+async def _whole(export: Coroutine[Any, Any, bool]) -> bool:
+    """An export that is not cut off: its thread goes on whatever becomes of us, and its spans are to be counted."""
+    task = asyncio.ensure_future(export)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task])
+        raise
