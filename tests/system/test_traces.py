@@ -68,7 +68,7 @@ async def test_one_claim_is_one_trace_from_the_request_to_the_socket_and_the_web
         answer = await player.collect(coin["id"], key="traced")
         await watcher.event("coin.collected", coin["id"])
         [delivery] = await receiver.came(1)
-        wanted = {"consume webhooks", "consume leaderboard-scores", "consume tail", "publish", "webhook"}
+        wanted = {"consume webhooks", "consume leaderboard-scores", "consume collections", "publish", "webhook"}
         spans = await asyncio.to_thread(collector.until, lambda spans: wanted <= kinds_of(spans).keys())
 
     assert answer.status_code == 200
@@ -78,7 +78,7 @@ async def test_one_claim_is_one_trace_from_the_request_to_the_socket_and_the_web
     assert {name: found[name] for name in wanted} == {
         "consume webhooks": "consumer",
         "consume leaderboard-scores": "consumer",
-        "consume tail": "consumer",
+        "consume collections": "consumer",
         "publish": "producer",
         "webhook": "client",
     }
@@ -88,7 +88,7 @@ async def test_one_claim_is_one_trace_from_the_request_to_the_socket_and_the_web
     lane, batch, append = by_name["lane"], by_name["batch"], by_name["append"]
     assert (lane.parent_id, append.parent_id) == (request.span_id, batch.span_id)
     assert (lane.trace_id, lane.span_id) in batch.links
-    assert by_name["publish"].parent_id in {one.span_id for one in spans if one.name == "consume tail"}
+    assert by_name["publish"].parent_id in {one.span_id for one in spans if one.name == "consume collections"}
     assert delivery.headers["traceparent"] == f"00-{TRACE_ID}-{by_name['webhook'].span_id}-01"
     assert {one.trace_id for one in spans} == {TRACE_ID}
     assert {one.service for one in spans} == {"traced"}

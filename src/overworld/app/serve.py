@@ -174,7 +174,7 @@ async def _running(house: House, settings: Settings, game: Game) -> AsyncIterato
         stack.push_async_callback(domains.external.fetcher.close)
         stack.push_async_callback(house.loops.stop)
         for name, topics, handle in compose.readers(house, game=game, room_level=settings.world.room_level):
-            tail = await house.log.tail(topics=topics, handle=handle)
+            tail = await house.log.tail(topics=topics, handle=handle, name=name)
             house.loops.run(name, tail.run)
         await house.versions.begin()
         await background.run(house)

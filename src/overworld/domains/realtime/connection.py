@@ -94,6 +94,7 @@ class Connection(WSListener):
         "_packed",
         "_pinged_s",
         "_rate",
+        "_slow",
         "_timer",
         "_transport",
         "closing",

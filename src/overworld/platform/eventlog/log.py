@@ -80,11 +80,12 @@ class EventLog:
         self.consumers.append(made)
         return made
 
-    async def tail(self, *, topics: Sequence[str], handle: Handle) -> Tail:
-        """A reader of what commits from now on, for this process only; the caller runs it."""
+    async def tail(self, *, topics: Sequence[str], handle: Handle, name: str = "tail") -> Tail:
+        """A reader of what commits from now on, for this process only; the caller runs it. Traces tell its name."""
         async with self._database.read() as tx:
             start = await store.now(tx)
         made = Tail(
+            name,
             topics=topics,
             handle=handle,
             start=start,

@@ -29,6 +29,7 @@ class Tail:
 
     def __init__(
         self,
+        name: str,
         *,
         topics: Sequence[str],
         handle: Handle,
@@ -37,6 +38,7 @@ class Tail:
         pulse: Pulse,
         settings: EventLogSettings,
     ) -> None:
+        self.name = name
         self.topics = frozenset(topics)
         self.failed = 0
         self._handle = handle
@@ -65,7 +67,7 @@ class Tail:
 
     async def _hand_over(self, events: Sequence[Envelope]) -> None:
         try:
-            with delivery("tail", events):
+            with delivery(self.name, events):
                 await self._handle(events)
         except Exception:
             self.failed += len(events)
