@@ -28,6 +28,7 @@ from overworld.platform.postgres.migrations import read_steps
 from overworld.platform.redis.buckets import Buckets
 from overworld.platform.redis.limiter import RedisLimiter
 from overworld.platform.redis.settings import RedisSettings
+from tests.untraced import TRACES
 
 os.environ.setdefault("NUMBA_CACHE_DIR", str(kernel_cache(Path("data"))))
 
@@ -46,10 +47,18 @@ SHARING_SERVERS = (
 )
 
 
+SHARING_ONE_SERVER = "tests/security/"
+
+
 class _ByServers(LoadScopeScheduling):  # type: ignore[misc]  # it has no types
-    """Spreads tests one by one over the workers; the files that start servers for all their tests stay whole."""
+    """Spreads tests one by one over the workers; the files that start servers for all their tests stay whole.
+
+    So does the folder whose files share one server.
+    """
 
     def _split_scope(self, nodeid: str) -> str:
+        if nodeid.startswith(SHARING_ONE_SERVER):
+            return SHARING_ONE_SERVER
         return nodeid.partition("::")[0] if nodeid.startswith(SHARING_SERVERS) else nodeid
 
 
@@ -107,6 +116,24 @@ async def redis_limiter(redis_settings: RedisSettings, clock: FixedClock) -> Asy
 
 
 @pytest.fixture(scope="session")
+def empty_database(postgres_dsn: str) -> Callable[[], AbstractAsyncContextManager[str]]:
+    """Makes an empty database, gives its DSN, and drops it: `async with empty_database() as dsn`."""
+
+    @asynccontextmanager
+    async def made() -> AsyncIterator[str]:
+        name = f"system_{uuid4().hex}"
+        admin = await asyncpg.connect(postgres_dsn)
+        try:
+            await admin.execute(f"CREATE DATABASE {name} STRATEGY FILE_COPY")
+            yield postgres_dsn.replace("/postgres?", f"/{name}?")
+            await admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
+        finally:
+            await admin.close()
+
+    return made
+
+
+@pytest.fixture(scope="session")
 def databases(postgres_dsn: str) -> Databases:
     """Makes databases on this process's server; migrates each set of schemas once and copies it from then on."""
     return Databases(postgres_dsn)
@@ -127,7 +154,18 @@ def untraced(monkeypatch: pytest.MonkeyPatch) -> None:
 
     For measurements, and for proofs and tours of what other tests reach too.
     """
-    monkeypatch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)
+    monkeypatch.delenv(TRACES, raising=False)
+
+
+@pytest.fixture(scope="module")
+def untraced_servers() -> Iterator[None]:
+    """The same for the servers that the tests of a file share.
+
+    With the mark `no_cover`, which leaves out the client's side: what such files attack has tests of its own.
+    """
+    with pytest.MonkeyPatch.context() as patched:
+        patched.delenv(TRACES, raising=False)
+        yield
 
 
 @pytest.fixture
@@ -186,5 +224,6 @@ class Databases:
     async def _copy(self, admin: asyncpg.Connection, template: str) -> str:
         self._made += 1
         name = f"t_{self._made}"
-        await admin.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+        # Copying the files takes half of what copying them through the log of the server does.
+        await admin.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY")
         return name

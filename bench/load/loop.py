@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numba import types
 
-from overworld.geo.compiled import kernel
+from overworld.geo.compiled import inner_kernel, kernel
 from overworld.kernel.packed import (
     FLAG_ACK,
     HEADER,
@@ -124,7 +124,7 @@ def errno_here() -> Any:
     return np.ctypeslib.as_array(where(), shape=(1,))
 
 
-@kernel
+@inner_kernel
 def now_ns(state: Any) -> int:
     """The monotonic clock."""
     _clock_gettime(_CLOCK_MONOTONIC, state.clock.ctypes)
@@ -191,7 +191,7 @@ def drive(
             _nanosleep(state.clock.ctypes, state.clock.ctypes)
 
 
-@kernel
+@inner_kernel
 def fill(
     records: Any, street: Any, line: Any, plan: Any, due_ns: int, is_last: bool, random: Any, state: Any
 ) -> Any:  # fmt: skip
@@ -224,7 +224,7 @@ def fill(
     return random
 
 
-@kernel
+@inner_kernel
 def note(column: Any, i: int, taken_ns: int) -> None:
     """Keeps a time in seconds, while there is room; the reader sees by the count that there was too little."""
     if i < len(column):
@@ -239,7 +239,7 @@ def write_number(frame: Any, at: int, number: int) -> None:
         number //= 10
 
 
-@kernel
+@inner_kernel
 def send(line: Any, frame: Any, at: int, end: int, state: Any, errno: Any) -> int:
     """Hands a frame to the kernel; 1 when it is under way. One that comes while another is stuck is lost."""
     if line.cut != 0:
@@ -289,7 +289,7 @@ def receive(line: Any, plan: Any, state: Any, latencies_s: Any, delays_s: Any, e
             return
 
 
-@kernel
+@inner_kernel
 def parse(
     line: Any, plan: Any, state: Any, end: int, latencies_s: Any, delays_s: Any, now: int, errno: Any
 ) -> int:  # fmt: skip
@@ -316,7 +316,7 @@ def parse(
     return at
 
 
-@kernel
+@inner_kernel
 def take_head(
     line: Any, plan: Any, state: Any, at: int, end: int, delays_s: Any, now: int, errno: Any
 ) -> int:  # fmt: skip
@@ -352,7 +352,7 @@ def take_head(
     return head
 
 
-@kernel
+@inner_kernel
 def take_packed(line: Any, state: Any, at: int, length: int) -> None:
     """Takes the header of a packed frame; what follows is read as verdicts, or skipped."""
     inbox = state.inbox
@@ -366,7 +366,7 @@ def take_packed(line: Any, state: Any, at: int, length: int) -> None:
         state.malformed += 1
 
 
-@kernel
+@inner_kernel
 def take_verdict(line: Any, state: Any, at: int, latencies_s: Any, now: int) -> None:
     """Takes one verdict. Those that were asked for come in the order of their fixes; others are refusals."""
     inbox = state.inbox
@@ -388,7 +388,7 @@ def take_verdict(line: Any, state: Any, at: int, latencies_s: Any, now: int) -> 
         state.strange += 1
 
 
-@kernel
+@inner_kernel
 def end_of(mark: Any, inbox: Any, at: int, end: int) -> int:
     """Where the first such mark ends in what is from `at` to `end`; -1 when there is none."""
     first = mark[0]
@@ -402,7 +402,7 @@ def end_of(mark: Any, inbox: Any, at: int, end: int) -> int:
     return -1
 
 
-@kernel
+@inner_kernel
 def take_said(line: Any, plan: Any, state: Any, at: int, end: int, delays_s: Any, now: int) -> None:
     """Takes what a member heard, whose number begins at `at`: every saying of its room comes once, in order."""
     number = 0
@@ -418,7 +418,7 @@ def take_said(line: Any, plan: Any, state: Any, at: int, end: int, delays_s: Any
     state.last_ns = now
 
 
-@kernel
+@inner_kernel
 def take_whole(
     line: Any, plan: Any, kind: int, state: Any, at: int, end: int, delays_s: Any, now: int, errno: Any
 ) -> None:  # fmt: skip

@@ -8,6 +8,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Iterable
 from contextlib import suppress
+from copy import deepcopy
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from pathlib import Path
@@ -30,6 +31,7 @@ from schemathesis.openapi import from_dict
 from schemathesis.specs.openapi.checks import negative_data_rejection, positive_data_acceptance
 
 from bench.prove import ways_in
+from bench.prove.openapi_roles import question_by_role
 from bench.prove.outcome import Outcome, Steps, conclude
 from bench.prove.samples import sample_game
 from bench.servers import ServerProcess
@@ -104,7 +106,7 @@ _SEALED_S = 10.0
 Count = Annotated[int, Parameter(validator=Number(gte=1, lte=100_000))]
 
 
-def openapi(*, examples: Count = 200, seed: int = 1) -> int:
+def openapi(*, examples: Count = 200, role_examples: Count = 5, chains: Count = 50, seed: int = 1) -> int:
     """Each operation of /openapi.json answers what it is sent, right or wrong, in a way that it declares.
 
     A server of this run's own gets, from a player who is signed in: a request that should succeed, twice; every bound
@@ -112,19 +114,27 @@ def openapi(*, examples: Count = 200, seed: int = 1) -> int:
     when its status, media type, headers or body are not the declared ones, when a request of the wrong shape is taken
     or one of the right shape is called wrong, and when a token is not asked for where one is declared.
 
+    Then each operation is asked by nobody, a player, every role of staff and an API key, who have to be let in by the
+    scope that is declared and by nothing else; and in chains of calls, each of which takes what one before answered.
+
     Parameters
     ----------
     examples
         How many requests of the right shape are made at random for each operation, and as many of the wrong one.
+    role_examples
+        How many of each are made as each role.
+    chains
+        How many chains of calls are made as a player, and as an administrator.
     seed
         Of everything that is chosen by chance.
     """
     with tempfile.TemporaryDirectory(prefix="overworld-openapi-") as folder:
         Path(folder).chmod(0o755)  # under root the database runs as another user
-        return conclude("openapi", asyncio.run(prove(Path(folder), examples=examples, seed=seed)), seed=seed)
+        proved = prove(Path(folder), examples=examples, role_examples=role_examples, chains=chains, seed=seed)
+        return conclude("openapi", asyncio.run(proved), seed=seed)
 
 
-async def prove(folder: Path, *, examples: int, seed: int) -> Outcome:
+async def prove(folder: Path, *, examples: int, role_examples: int, chains: int, seed: int) -> Outcome:
     """Questions a server in a folder of its own."""
     game = str(sample_game(folder, club_is_free=True))
     async with (
@@ -132,7 +142,11 @@ async def prove(folder: Path, *, examples: int, seed: int) -> Outcome:
         httpx.AsyncClient() as client,
     ):
         document = (await client.get(f"{server.http}/openapi.json")).json()
-        return await asyncio.to_thread(question, server, document, examples=examples, seed=seed)
+        asked = await asyncio.to_thread(question, server, deepcopy(document), examples=examples, seed=seed)
+        by_role = await asyncio.to_thread(
+            question_by_role, server, described(document), examples=role_examples, chains=chains, seed=seed
+        )
+        return Outcome(asked.figures | by_role.figures, [*asked.faults, *by_role.faults])
 
 
 def question(server: ServerProcess, document: dict[str, Any], *, examples: int, seed: int) -> Outcome:

@@ -14,6 +14,7 @@ import pytest
 from bench.servers import ServerProcess
 from overworld.platform.postgres import DatabaseSettings, EmbeddedPostgres
 from tests.docs.pages import read
+from tests.untraced import UNTRACED
 
 PAGE = read("docs/operations.md")
 HOST = re.compile(r"--(?:host|dbname)=\S+")
@@ -38,7 +39,10 @@ def run_as_shown(program: str, *where: str, folder: Path) -> None:
 @pytest.mark.slow
 async def test_a_dump_made_while_it_serves_restores_into_another_database(tmp_path):
     device = {"device_id": f"device-{uuid4()}"}
-    async with ServerProcess(tmp_path / "data") as server, httpx.AsyncClient(base_url=server.http) as http:
+    async with (
+        ServerProcess(tmp_path / "data", environment=UNTRACED) as server,
+        httpx.AsyncClient(base_url=server.http) as http,
+    ):
         before = (await http.post("/v1/auth/device", json=device)).json()
         run_as_shown("pg_dump", f"--host={tmp_path}/data/postgres", folder=tmp_path)
     other = EmbeddedPostgres(tmp_path / "other", settings=DatabaseSettings())

@@ -79,3 +79,10 @@ def test_coverage_is_counted_in_a_folder_of_the_run_and_told_after_it_even_when_
 def test_without_coverage_nothing_is_counted(project):
     _, (tests,) = project.run("tests", CODE="0")
     assert "--cov" not in tests
+
+
+def test_nobody_who_names_no_folder_is_left_without_one(project):
+    _, (counted, _) = project.run("--coverage", "tests", TMPDIR="")
+    report = Path(counted.split("--cov-report=json:")[1].removesuffix(" tests"))
+    assert report.parents[1] in {Path("/dev/shm"), Path("/tmp")}  # noqa: S108 - memory, or where systems keep such files
+    assert not report.parent.exists()

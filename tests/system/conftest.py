@@ -1,13 +1,11 @@
-"""Databases and players for real server processes, and commands for careless operators."""
+"""Players for real server processes, and commands for careless operators."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack
 from pathlib import Path
-from uuid import uuid4
 
-import asyncpg
 import pytest
 import pytest_asyncio
 
@@ -16,24 +14,6 @@ from tests.system.commands import SECRET, Run
 from tests.system.player import Player
 
 Joins = Callable[..., Awaitable[Player]]
-
-
-@pytest.fixture(scope="session")
-def empty_database(postgres_dsn: str) -> Callable[[], AbstractAsyncContextManager[str]]:
-    """Makes an empty database, gives its DSN, and drops it: `async with empty_database() as dsn`."""
-
-    @asynccontextmanager
-    async def made() -> AsyncIterator[str]:
-        name = f"system_{uuid4().hex}"
-        admin = await asyncpg.connect(postgres_dsn)
-        try:
-            await admin.execute(f"CREATE DATABASE {name}")
-            yield postgres_dsn.replace("/postgres?", f"/{name}?")
-            await admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
-        finally:
-            await admin.close()
-
-    return made
 
 
 @pytest_asyncio.fixture(loop_scope="module")

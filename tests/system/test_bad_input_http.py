@@ -17,7 +17,13 @@ from msgspec import Struct
 
 from tests.system.target import Intruder, Target, faults, under_attack
 
-pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module"), pytest.mark.xdist_group("bad input: http")]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.asyncio(loop_scope="module"),
+    pytest.mark.xdist_group("bad input: http"),
+    pytest.mark.usefixtures("untraced_servers"),
+    pytest.mark.no_cover,
+]
 
 AT_ONCE = 16
 SEED = 2026

@@ -19,7 +19,13 @@ from overworld.geo.sphere import destination_deg
 from tests.system.raw_socket import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, RawSocket, raw_socket
 from tests.system.target import Target, under_attack
 
-pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module"), pytest.mark.xdist_group("bad input: socket")]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.asyncio(loop_scope="module"),
+    pytest.mark.xdist_group("bad input: socket"),
+    pytest.mark.usefixtures("untraced_servers"),
+    pytest.mark.no_cover,
+]
 
 WAIT_S = 10
 PONG_WITHIN_S = 1

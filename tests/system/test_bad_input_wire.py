@@ -15,7 +15,13 @@ import pytest_asyncio
 
 from tests.system.target import Target, faults, under_attack
 
-pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module"), pytest.mark.xdist_group("bad input: wire")]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.asyncio(loop_scope="module"),
+    pytest.mark.xdist_group("bad input: wire"),
+    pytest.mark.usefixtures("untraced_servers"),
+    pytest.mark.no_cover,
+]
 
 BODY_TIMEOUT_S = 1
 WAIT_S = 10

@@ -18,7 +18,12 @@ from overworld.client import Place
 from tests.system.bot import Bot
 from tests.system.player import LJUBLJANA
 
-pytestmark = [pytest.mark.slow, pytest.mark.asyncio]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.asyncio,
+    pytest.mark.usefixtures("untraced_servers"),
+    pytest.mark.no_cover,
+]
 
 ORE = Path(overworld.__file__).parent / "games" / "ore"
 LEVEL = 5

@@ -16,7 +16,12 @@ from overworld.client import ChatMessage, Fix, PeerMessage, Player
 from overworld.geo import cells
 from tests.system.player import LJUBLJANA, ROOM_LEVEL
 
-pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.asyncio(loop_scope="module"),
+    pytest.mark.usefixtures("untraced_servers"),
+    pytest.mark.no_cover,
+]
 
 WAIT_S = 30.0
 ROOM = f"location:cell:{cells.token(cells.cell_of(*LJUBLJANA, ROOM_LEVEL))}"

@@ -17,7 +17,12 @@ from overworld.platform.postgres import Database
 # `script/prove fairplay` tells that trust misses too many of these; everything else has to hold here already.
 MISSED_STILL = {"joystick_jitter", "clock"}
 
-pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module"), pytest.mark.usefixtures("untraced")]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.asyncio(loop_scope="module"),
+    pytest.mark.usefixtures("untraced_servers"),
+    pytest.mark.no_cover,
+]
 
 
 async def test_cheaters_are_found_the_honest_are_left_alone_and_the_fold_finds_what_the_core_does(empty_database):

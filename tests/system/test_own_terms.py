@@ -19,7 +19,12 @@ from tests.certificates import Pair, make_pair
 from tests.system.commands import ANY_PORTS, REFUSED, WRONG
 from tests.system.player import LJUBLJANA
 
-pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.asyncio(loop_scope="module"),
+    pytest.mark.usefixtures("untraced_servers"),
+    pytest.mark.no_cover,
+]
 
 WAIT_S = 10
 

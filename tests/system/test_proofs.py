@@ -16,7 +16,12 @@ from bench.servers import ServerProcess
 from overworld.app.game import check, found
 from tests.system.player import LJUBLJANA
 
-pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module"), pytest.mark.usefixtures("untraced")]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.asyncio(loop_scope="module"),
+    pytest.mark.usefixtures("untraced_servers"),
+    pytest.mark.no_cover,
+]
 
 # Each is added to those before, and what the audit then says besides.
 DAMAGES = {

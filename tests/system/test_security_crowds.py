@@ -16,7 +16,13 @@ from overworld.app.open_files import allow_open_files
 from tests.system.raw_socket import RawSocket, raw_socket
 from tests.system.target import Target, under_attack
 
-pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module"), pytest.mark.xdist_group("security: crowds")]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.asyncio(loop_scope="module"),
+    pytest.mark.xdist_group("security: crowds"),
+    pytest.mark.usefixtures("untraced_servers"),
+    pytest.mark.no_cover,
+]
 
 CROWD = 2_000
 AT_ONCE = 50

@@ -13,7 +13,13 @@ import pytest_asyncio
 
 from tests.system.target import Target, code_of, faults, under_attack
 
-pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module"), pytest.mark.xdist_group("security: limits")]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.asyncio(loop_scope="module"),
+    pytest.mark.xdist_group("security: limits"),
+    pytest.mark.usefixtures("untraced_servers"),
+    pytest.mark.no_cover,
+]
 
 ADDRESS_PER_MIN, ACCOUNT_PER_MIN, NEW_DEVICES_MAX = 20, 40, 15
 ACCOUNT_FAILURES_MAX, ADDRESS_FAILURES_MAX, REGISTRATIONS_MAX = 5, 10, 5

@@ -25,7 +25,13 @@ from overworld.geo import cells
 from overworld.geo.sphere import destination_deg, distance_between_m
 from tests.system.target import Intruder, Target, code_of, under_attack
 
-pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module"), pytest.mark.xdist_group("security: players")]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.asyncio(loop_scope="module"),
+    pytest.mark.xdist_group("security: players"),
+    pytest.mark.usefixtures("untraced_servers"),
+    pytest.mark.no_cover,
+]
 
 SPAWN_KEY = secrets.token_urlsafe(24)
 FIX_AGE_MAX_S = 2

@@ -23,7 +23,13 @@ from bench.servers import overworld
 from overworld.client import Refused, Socket
 from tests.system.target import Intruder, Target, code_of, under_attack
 
-pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module"), pytest.mark.xdist_group("security: tokens")]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.asyncio(loop_scope="module"),
+    pytest.mark.xdist_group("security: tokens"),
+    pytest.mark.usefixtures("untraced_servers"),
+    pytest.mark.no_cover,
+]
 
 REVOKED_WITHIN_S = 1
 
@@ -99,6 +105,16 @@ FORGED: dict[str, Callable[[Servers, str], str]] = {
     "unknown kid": lambda servers, token: signed(servers, token, header={"kid": "unknown"}),
     "no kid": lambda servers, token: f"{part({'alg': 'RS256', 'typ': 'JWT'})}.{token.split('.', 1)[1]}",
     "kid that is a path": lambda servers, token: signed(servers, token, header={"kid": "../../etc/passwd"}),
+    "kid that is SQL": lambda servers, token: signed(servers, token, header={"kid": f"{servers.kid}' OR '1'='1"}),
+    "kid of another case": lambda servers, token: signed(servers, token, header={"kid": servers.kid.swapcase() + "x"}),
+    "kid that is an address": lambda servers, token: signed(servers, token, header={"kid": "http://127.0.0.1/key"}),
+    "kid with a zero byte": lambda servers, token: signed(servers, token, header={"kid": f"{servers.kid}\0x"}),
+    "keys elsewhere": lambda servers, token: signed(servers, token, header={"jku": "https://example.org/jwks.json"}),
+    "certificate inside": lambda servers, token: signed(servers, token, header={"x5c": ["MIIB"]}),
+    "another type": lambda servers, token: signed(servers, token, header={"typ": "at+jwt"}),
+    "PS256": lambda servers, token: signed(servers, token, header={"alg": "PS256"}),
+    "not yet": lambda servers, token: signed(servers, token, nbf=int(time.time()) + 60),
+    "not before as text": lambda servers, token: signed(servers, token, nbf="later"),
     "critical extension": lambda servers, token: signed(servers, token, header={"x5u": "https://example.org/key"}),
     "RS512": lambda servers, token: signed(servers, token, header={"alg": "RS512"}),
     "tampered claims": tampered,

@@ -17,7 +17,13 @@ from overworld.geo.sphere import destination_deg
 from overworld.kernel.identity import Scope
 from tests.system.player import LJUBLJANA
 
-pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module"), pytest.mark.xdist_group("surroundings")]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.asyncio(loop_scope="module"),
+    pytest.mark.xdist_group("surroundings"),
+    pytest.mark.usefixtures("untraced_servers"),
+    pytest.mark.no_cover,
+]
 
 WAIT_S = 30.0
 AROUND = {"location:around"}

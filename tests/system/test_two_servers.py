@@ -18,7 +18,12 @@ from overworld.client import Page, Refused, Socket
 from overworld.geo import cells
 from tests.system.player import LJUBLJANA
 
-pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.asyncio(loop_scope="module"),
+    pytest.mark.usefixtures("untraced_servers"),
+    pytest.mark.no_cover,
+]
 
 COARSE_LEVEL = 16
 WAIT_S = 10

@@ -20,7 +20,12 @@ from bench.servers import ServerProcess, free_ports
 from tests.docs.pages import read
 from tests.system.player import LJUBLJANA, Player
 
-pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.asyncio(loop_scope="module"),
+    pytest.mark.usefixtures("untraced_servers"),
+    pytest.mark.no_cover,
+]
 
 Joins = Callable[[ServerProcess], Awaitable[Player]]
 WALKED_M = 60.0

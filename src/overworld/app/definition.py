@@ -16,7 +16,7 @@ from overworld.app.settings_tree import Leaf, allowed
 
 Path_ = tuple[str, ...]
 _ABSENT: Any = object()
-_HEADER = re.compile(r"\s*\[\s*([^\[\]]+?)\s*\]\s*(?:#.*)?")
+_HEADER = re.compile(r"\s*\[\s*([^\[\]\s](?:[^\[\]]*[^\[\]\s])?)\s*\]\s*(?:#.*)?")
 _KEY = re.compile(r"""\s*((?:[A-Za-z0-9_-]+|"[^"]*"|'[^']*')(?:\s*\.\s*(?:[A-Za-z0-9_-]+|"[^"]*"|'[^']*'))*)\s*=""")
 _PART = re.compile(r"""[A-Za-z0-9_-]+|"[^"]*"|'[^']*'""")
 _QUOTES = re.compile(r'"""' + r"|'''")

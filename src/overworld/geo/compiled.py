@@ -3,43 +3,81 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import Any, ParamSpec, TypeVar, cast
 
-from numba import njit
+from numba import types
+from numba.core.registry import CPUDispatcher
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+# Nobody takes the address of a kernel, and columns outlive every call, so nothing is compiled for either.
+_OPTIONS = {"nopython": True, "no_cfunc_wrapper": True, "_nrt": False}
 
 
 def kernel(function: Callable[P, R]) -> Callable[P, R]:
     """The compiled form of a function, one per combination of argument types, kept in `NUMBA_CACHE_DIR`.
 
-    A kernel raises nothing and checks no bounds. Integers are 64 bits and wrap. Mixing int64 with uint64 gives a float,
-    so kernels hold cell ids as int64 (the same bits) and turn them to uint64 only on the way out.
-    A call that is not inlined counts the references of every column it is given up and down, some 10 ns for each: in
-    a hot loop pass the few columns that are needed, not all of them in a tuple.
+    A kernel raises nothing, checks no bounds and makes no arrays. Integers are 64 bits and wrap: shorter ones become
+    int64 on the way from one kernel into another, so that each is compiled once. Mixing int64 with uint64 gives a
+    float, so kernels hold cell ids as int64 (the same bits) and turn them to uint64 only on the way out.
     The cache notices a change of the file a kernel stands in, not of the kernels it calls in other files: whoever names
     the folder keeps one per build. Where no folder can be written, every process compiles for itself.
     """
     return _compiled(function)
 
 
+def inner_kernel(function: Callable[P, R]) -> Callable[P, R]:
+    """The same for what only kernels call: there is no way in from Python, which takes half the time to compile.
+
+    It goes into the machine code of those who call it, and is kept with theirs.
+    """
+    return cast(Callable[P, R], _Inner(function, targetoptions=_OPTIONS | {"no_cpython_wrapper": True}))
+
+
+def making_kernel(function: Callable[P, R]) -> Callable[P, R]:
+    """The same for what makes arrays of its own. A call of it counts the references of every column up and down."""
+    return _compiled(function, _nrt=True)
+
+
 def threaded_kernel(function: Callable[P, R]) -> Callable[P, R]:
     """The same for long work in a thread: while it runs, the event loop runs too. Nobody else may hold its columns."""
-    return _compiled(function, nogil=True)
+    return _compiled(function, nogil=True, _nrt=True)
 
 
 def inlined_kernel(function: Callable[P, R]) -> Callable[P, R]:
-    """The same for what a hot loop calls with many columns: its code is put where it is called, and counts nothing."""
+    """The same for what is small: its code is put where it is called, which compiles faster than a call."""
     return _compiled(function, inline="always")
 
 
 def _compiled(function: Callable[P, R], **options: Any) -> Callable[P, R]:
-    try:
-        compiled = njit(cache=True, **options)(function)
-    except RuntimeError:  # the cache finds no folder
-        compiled = njit(function, **options)
+    compiled = _Kernel(function, targetoptions=_OPTIONS | options)
+    with suppress(RuntimeError):  # the cache finds no folder
+        compiled.enable_caching()
     return cast(Callable[P, R], compiled)
+
+
+class _Kernel(CPUDispatcher):
+    """What numba makes of a function."""
+
+    def get_call_template(self, args: Any, kws: Any) -> Any:
+        """What numba asks when a kernel calls this one with arguments of some types."""
+        return super().get_call_template(tuple(map(_widened, args)), kws)
+
+
+class _Inner(_Kernel):
+    """The same, to be called by kernels alone."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> None:
+        """Raises: TypeError. There is no machine code for it."""
+        raise TypeError(f"{self.py_func.__name__} is called by kernels only")
+
+
+def _widened(kind: Any) -> Any:
+    plain = getattr(kind, "literal_type", kind)
+    is_short = isinstance(plain, types.Integer) and plain != types.uint64
+    return types.int64 if is_short else plain
 
 
 def compiled_count(kernels: Iterable[Callable[..., Any]]) -> int:

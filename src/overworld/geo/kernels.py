@@ -13,7 +13,7 @@ import math
 import numpy as np
 
 from overworld.geo.columns import F64, I64, U64
-from overworld.geo.compiled import kernel
+from overworld.geo.compiled import inner_kernel, kernel, making_kernel
 
 LEVEL_MAX = 30
 SIZE_MAX = 1 << LEVEL_MAX
@@ -81,7 +81,7 @@ def chord2_of_metres(distance_m: float) -> float:
     return (2.0 * math.sin(half)) ** 2
 
 
-@kernel
+@inner_kernel
 def face_uv(x: float, y: float, z: float) -> tuple[int, float, float]:
     """The face of the cube that a vector points at, and where on it, each coordinate in [-1, 1]."""
     ax, ay, az = abs(x), abs(y), abs(z)
@@ -92,7 +92,7 @@ def face_uv(x: float, y: float, z: float) -> tuple[int, float, float]:
     return (2, -x / z, -y / z) if z > 0 else (5, -y / z, -x / z)
 
 
-@kernel
+@inner_kernel
 def xyz_of_face_uv(face: int, u: float, v: float) -> tuple[float, float, float]:
     """The vector to a point of a face; its length is not 1."""
     across, along, depth = _ACROSS[face], _ALONG[face], _DEPTH[face]
@@ -103,27 +103,27 @@ def xyz_of_face_uv(face: int, u: float, v: float) -> tuple[float, float, float]:
     )
 
 
-@kernel
+@inner_kernel
 def st_of_uv(u: float) -> float:
     if u >= 0:
         return 0.5 * math.sqrt(1.0 + 3.0 * u)
     return 1.0 - 0.5 * math.sqrt(1.0 - 3.0 * u)
 
 
-@kernel
+@inner_kernel
 def uv_of_st(s: float) -> float:
     if s >= 0.5:
         return (1.0 / 3.0) * (4.0 * s * s - 1.0)
     return (1.0 / 3.0) * (1.0 - 4.0 * (1.0 - s) * (1.0 - s))
 
 
-@kernel
+@inner_kernel
 def leaf_ij(s: float) -> int:
     """The row or column of the leaf cell that holds s."""
     return max(0, min(SIZE_MAX - 1, math.floor(SIZE_MAX * s)))
 
 
-@kernel
+@inner_kernel
 def leaf_of_ij(face: int, i: int, j: int) -> int:
     """The id of the leaf cell in column i and row j of a face."""
     pos = face << 60
@@ -135,7 +135,7 @@ def leaf_of_ij(face: int, i: int, j: int) -> int:
     return pos * 2 + 1
 
 
-@kernel
+@inner_kernel
 def ij_of(cell: int) -> tuple[int, int, int]:
     """The face of a cell, and column and row of a leaf inside it."""
     face = (cell >> 61) & 7
@@ -149,7 +149,7 @@ def ij_of(cell: int) -> tuple[int, int, int]:
     return face, i, j
 
 
-@kernel
+@inner_kernel
 def level_of_cell(cell: int) -> int:
     level = LEVEL_MAX
     while level > 0 and cell & 1 == 0:
@@ -158,14 +158,14 @@ def level_of_cell(cell: int) -> int:
     return level
 
 
-@kernel
+@inner_kernel
 def ancestor(cell: int, level: int) -> int:
     """The cell of a level, not finer than the given one, that holds it."""
     end = 1 << (2 * (LEVEL_MAX - level))
     return (cell & -end) | end
 
 
-@kernel
+@inner_kernel
 def cell_at_xyz(x: float, y: float, z: float, level: int) -> int:
     """The cell of a level that a vector points at."""
     face, u, v = face_uv(x, y, z)
@@ -188,7 +188,7 @@ def fill_cells(lat_deg: F64, lng_deg: F64, level: int, cell: U64) -> None:
         cell[i] = np.uint64(cell_at(lat_deg[i], lng_deg[i], level))
 
 
-@kernel
+@inner_kernel
 def corner_ij(cell: int) -> tuple[int, int, int, int]:
     """Face, first column, first row, and how many columns and rows of leaf cells a cell spans."""
     face, i, j = ij_of(cell)
@@ -196,14 +196,14 @@ def corner_ij(cell: int) -> tuple[int, int, int, int]:
     return face, i & -size, j & -size, size
 
 
-@kernel
+@inner_kernel
 def xyz_in_cell(cell: int, right: float, up: float) -> tuple[float, float, float]:
     """The vector to a point of a cell, `right` and `up` in [0, 1] across its width and height; not of length 1."""
     face, i, j, size = corner_ij(cell)
     return xyz_of_face_uv(face, uv_of_st((i + right * size) / SIZE_MAX), uv_of_st((j + up * size) / SIZE_MAX))
 
 
-@kernel
+@inner_kernel
 def centre_xyz(x: float, y: float, z: float, level: int) -> tuple[float, float, float]:
     """The unit vector to the centre of the cell of a level that a vector points at."""
     x, y, z = xyz_in_cell(cell_at_xyz(x, y, z, level), 0.5, 0.5)
@@ -218,7 +218,7 @@ def degrees_in_cell(cell: int, right: float, up: float) -> tuple[float, float]:
     return degrees_of(x, y, z)
 
 
-@kernel
+@inner_kernel
 def leaf_beside(face: int, i: int, j: int) -> int:
     """The leaf cell in a column and row that may lie beyond the face's edge, then on the face that begins there.
 
@@ -246,7 +246,7 @@ def fill_neighbours(cell: int, neighbour: U64) -> None:
                 n += 1
 
 
-@kernel
+@inner_kernel
 def chord2_to_edge(across: float, along: float, depth: float, at: float, low: float, high: float) -> float:
     """The squared chord from a unit vector to one edge of a cell, in the frame of the cell's face.
 
@@ -264,7 +264,7 @@ def chord2_to_edge(across: float, along: float, depth: float, at: float, low: fl
     return best
 
 
-@kernel
+@inner_kernel
 def chord2_to_cell(cell: int, x: float, y: float, z: float) -> float:
     """The squared chord from a unit vector to the nearest point of a cell; 0 inside. Edges are great circles.
 
@@ -290,7 +290,23 @@ def chord2_to_cell(cell: int, x: float, y: float, z: float) -> float:
     return max(best, 0.0)
 
 
-@kernel
+@inner_kernel
+def depth_in_cell(cell: int, x: float, y: float, z: float) -> float:
+    """How far the planes of a cell's edges are from a unit vector in it: nothing nearer lies outside the cell."""
+    face, i, j, size = corner_ij(cell)
+    across = x * _ACROSS[face, 0] + y * _ACROSS[face, 1] + z * _ACROSS[face, 2]
+    along = x * _ALONG[face, 0] + y * _ALONG[face, 1] + z * _ALONG[face, 2]
+    depth = x * _DEPTH[face, 0] + y * _DEPTH[face, 1] + z * _DEPTH[face, 2]
+    best = 1.0
+    for side in (0, size):
+        at = uv_of_st((i + side) / SIZE_MAX)
+        best = min(best, abs(across - at * depth) / math.sqrt(1.0 + at * at))
+        at = uv_of_st((j + side) / SIZE_MAX)
+        best = min(best, abs(along - at * depth) / math.sqrt(1.0 + at * at))
+    return best
+
+
+@making_kernel
 def fill_roots(x: float, y: float, z: float, radius_m: float, level: int, waiting: I64) -> int:
     """Writes cells that hold the whole cap around a unit vector, the last on the curve first; gives how many.
 
@@ -322,7 +338,7 @@ def fill_roots(x: float, y: float, z: float, radius_m: float, level: int, waitin
     return found
 
 
-@kernel
+@making_kernel
 def fill_cover(x: float, y: float, z: float, radius_m: float, level: int, cell: U64, chord2: F64) -> int:
     """Writes every cell of a level that meets the cap around a unit vector, in the order of the curve.
 
@@ -356,6 +372,6 @@ def fill_cover(x: float, y: float, z: float, radius_m: float, level: int, cell: 
 ALL = (
     unit_xyz, degrees_of, metres_of_chord2, chord2_of_metres, face_uv, xyz_of_face_uv, st_of_uv, uv_of_st, leaf_ij,
     leaf_of_ij, ij_of, level_of_cell, ancestor, cell_at_xyz, cell_at, fill_cells, corner_ij, xyz_in_cell,
-    centre_xyz, degrees_in_cell, leaf_beside, fill_neighbours, chord2_to_edge, chord2_to_cell, fill_roots,
-    fill_cover,
+    centre_xyz, degrees_in_cell, leaf_beside, fill_neighbours, chord2_to_edge, chord2_to_cell, depth_in_cell,
+    fill_roots, fill_cover,
 )  # fmt: skip

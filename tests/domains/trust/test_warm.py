@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from bench.stage import START_US, Stage
+from overworld.domains.trust.trees import half_space_trees
 from overworld.domains.world.engine import observing, verdicts
 from overworld.domains.world.types import InterestRules, WorldSettings
 from overworld.geo.compiled import compiled_count
@@ -21,7 +22,7 @@ from overworld.domains.trust.types import TrustRules
 folding = Folding(clock=Mock(), ids=Mock(), outbox=Mock(), rules=TrustRules())
 before = "river" in sys.modules
 asyncio.run(folding.warm())
-print(before, "river.anomaly" in sys.modules)
+print(before, "river.anomaly.hst" in sys.modules, "scipy.stats" in sys.modules)
 """
 
 
@@ -29,7 +30,15 @@ print(before, "river.anomaly" in sys.modules)
 def test_the_model_is_imported_when_a_server_warms_up_and_not_before():
     command = [sys.executable, "-c", ONE_WINDOW]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)  # noqa: S603 - our own words
-    assert done.stdout.split() == ["False", "True"]
+    assert done.stdout.split() == ["False", "True", "False"]
+
+
+def test_the_trees_are_rivers_own_and_the_rest_of_river_can_still_be_imported():
+    import river.anomaly
+    import river.tree
+
+    assert half_space_trees() is river.anomaly.HalfSpaceTrees
+    assert river.tree.HoeffdingTreeClassifier().learn_one({"x": 1.0}, y=True) is None
 
 
 @pytest.mark.slow

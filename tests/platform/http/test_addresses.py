@@ -25,6 +25,9 @@ PROXIES = ("10.0.0.0/8", "fd00::/8")
         ("10.0.0.1", b"203.0.113.5:4711", "10.0.0.1"),
         ("10.0.0.1", b"\xff, 203.0.113.5", "203.0.113.5"),
         ("unknown", b"203.0.113.5", "unknown"),
+        ("::ffff:10.0.0.1", b"203.0.113.5", "203.0.113.5"),
+        ("10.0.0.1", b"::ffff:203.0.113.5, ::ffff:10.0.0.2", "203.0.113.5"),
+        ("::ffff:203.0.113.9", b"198.51.100.1", "203.0.113.9"),
     ],
 )
 def test_the_caller_is_the_nearest_hop_that_no_trusted_proxy_stands_behind(peer, forwarded_for, caller):
@@ -35,12 +38,17 @@ def test_without_trusted_proxies_nobody_is_believed():
     assert Addresses(()).caller("10.0.0.1", b"203.0.113.5") == "10.0.0.1"
 
 
+def test_a_caller_by_ipv4_is_the_same_one_on_a_socket_that_takes_both():
+    assert Addresses(()).caller("::ffff:203.0.113.5", None) == "203.0.113.5"
+
+
 @pytest.mark.parametrize(
     ("address", "bucket"),
     [
         ("203.0.113.5", "203.0.113.5"),
         ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
         ("2001:db8:1:2:ffff::", "2001:db8:1:2::/64"),
+        ("::ffff:203.0.113.5", "203.0.113.5"),
         ("unknown", "unknown"),
         ("no:address", "no:address"),
     ],

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from typing import Annotated
 
 import pytest
-from litestar import get, post
+from litestar import Litestar, get, post
 from litestar.params import Parameter
+from litestar.testing import AsyncTestClient
 from msgspec import Meta, Struct
 
 from overworld.platform.http import open_to_all
+from overworld.platform.http.docs import docs_routes
 
 
 class Rest(Struct, forbid_unknown_fields=True):
@@ -44,7 +47,8 @@ async def test_an_operation_is_summed_up_by_the_first_line_of_its_docstring(docu
 
 async def test_a_guarded_operation_names_its_scope_and_an_open_one_asks_nothing(document):
     move = document["paths"]["/v1/moves/{move_id}"]["post"]
-    assert (move["security"], move["x-scope"]) == ([{"bearer": []}], "game.play")
+    assert (move["security"], move["x-scope"]) == ([{"bearer": []}, {"cookie": [], "csrf": []}], "game.play")
+    assert document["paths"]["/v1/moves"]["get"]["security"] == [{"bearer": []}, {"cookie": []}]
     assert document["paths"]["/v1/places"]["get"]["security"] == []
     assert document["components"]["securitySchemes"]["bearer"]["scheme"] == "bearer"
 
@@ -99,6 +103,19 @@ async def test_a_body_takes_no_other_field_and_may_be_left_out_where_the_route_s
     assert {"$ref": "#/components/schemas/Rest"} in body["content"]["application/json"]["schema"]["anyOf"]
     hours = resting["components"]["schemas"]["Rest"]["properties"]["hours"]["anyOf"]
     assert {"type": "number", "minimum": 0} in hours
+
+
+async def test_it_is_made_once_however_many_ask_at_the_same_time():
+    made = []
+
+    def document() -> dict[str, str]:
+        made.append(1)
+        return {"openapi": "3.1.0"}
+
+    async with AsyncTestClient(Litestar(docs_routes(document), openapi_config=None)) as client:
+        replies = await asyncio.gather(*(client.get("/openapi.json") for _ in range(4)))
+    assert {reply.text for reply in replies} == {'{"openapi":"3.1.0"}'}
+    assert made == [1]
 
 
 async def test_every_reference_leads_somewhere(document, ask):

@@ -52,6 +52,15 @@ def test_libraries_write_the_same_lines(written):
     assert (line["event"], line["level"], line["logger"]) == ("odd thing", "warning", "some.library")
 
 
+@pytest.mark.parametrize("end", ["\n", "\r", "\x85", "\x9b", "\N{LINE SEPARATOR}", "\N{PARAGRAPH SEPARATOR}", "\x1b"])
+def test_no_text_ends_its_line_or_speaks_to_a_terminal(written, end):
+    configure_logs(LogSettings(), stream=written)
+    structlog.get_logger("a").info("odd", text=f"one{end}two \N{SNOWMAN}")
+    (line,) = _lines(written)
+    assert line["text"] == f"one{end}two \N{SNOWMAN}"
+    assert end not in written.getvalue().removesuffix("\n")
+
+
 def test_a_traceback_stays_in_its_line_and_is_cleaned(written):
     configure_logs(LogSettings(), stream=written)
     try:
@@ -140,6 +149,7 @@ def test_other_fields_are_left(name):
         ("key owkey_Zm9vYmFyYmF6 given", "key *** given"),
         ("key owingest_Zm9vYmFyYmF6 given", "key *** given"),
         ("postgres://ada:s3cret@db/x", "postgres://ada:***@db/x"),
+        (f"{'a' * 99}://ada:s3cret@db/x", f"{'a' * 99}://ada:***@db/x"),
         ("postgresql://:s3cret@/x", "postgresql://:***@/x"),
         ('{"password": "s3cret", "a": 1}', '{"password": "***", "a": 1}'),
         ("password=s3cret&a=1", "password=***&a=1"),

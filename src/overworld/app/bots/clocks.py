@@ -7,7 +7,7 @@ from typing import Any
 from overworld.app.bots.dice import between, roll
 from overworld.app.bots.kinds import Ticking
 from overworld.app.bots.movers import SECOND_US
-from overworld.geo.compiled import kernel
+from overworld.geo.compiled import inner_kernel
 
 _SET_S = (8.0, 90.0)
 _BACK = 0.5
@@ -20,7 +20,7 @@ _BACK_SHARE = 0.5
 _DRIFT = 2e-4
 
 
-@kernel
+@inner_kernel
 def off_us(bot: Any, at_us: int) -> int:
     """How far a bot's clock is ahead; times must not run backwards from call to call."""
     if bot.clock_turn_us <= at_us:
@@ -28,7 +28,7 @@ def off_us(bot: Any, at_us: int) -> int:
     return int(bot.clock_us + bot.clock_rate * (at_us - bot.clock_since_us))
 
 
-@kernel
+@inner_kernel
 def turn_clock(bot: Any, at_us: int) -> None:
     """What the clock's kind does next."""
     bot.clock_since_us = at_us

@@ -13,7 +13,7 @@ from overworld.app.bots.dice import between, gauss
 from overworld.app.bots.kinds import Way
 from overworld.app.bots.movers import SECOND_US, Ground, move
 from overworld.app.bots.receiver import sees
-from overworld.geo.compiled import kernel
+from overworld.geo.compiled import inner_kernel, kernel
 from overworld.kernel.packed import FLAG_MOCK
 
 FIX = np.dtype(
@@ -68,7 +68,7 @@ def emit(bots: Any, until_us: int, gaits: Any, ground: Ground, rings: Any, heads
     return count
 
 
-@kernel
+@inner_kernel
 def sent_at(bot: Any) -> int:
     """When a bot's next fix is sent: at once, or with all that its phone has gathered by then."""
     if bot.batch_us == 0:
@@ -77,7 +77,7 @@ def sent_at(bot: Any) -> int:
     return int(bot.batch_from_us + portions * bot.batch_us)
 
 
-@kernel
+@inner_kernel
 def tell(bot: Any, b: int, gait: Any, ground: Ground, fix: Any) -> None:
     """What a bot says of itself, in the steps that packed frames have room for."""
     noiseless = gait.noiseless != 0
@@ -100,7 +100,7 @@ def tell(bot: Any, b: int, gait: Any, ground: Ground, fix: Any) -> None:
     fix.flags = FLAG_MOCK if gait.mock else 0
 
 
-@kernel
+@inner_kernel
 def schedule(bot: Any) -> None:
     """When the next fix is due: by the phone's own beat, and seldom while it knows that it rests."""
     wait_us = bot.period_us

@@ -13,7 +13,7 @@ import numpy as np
 
 from overworld.app.bots.dice import between, hashed, roll, waits
 from overworld.app.bots.kinds import KINDS, Way
-from overworld.geo.compiled import kernel
+from overworld.geo.compiled import inner_kernel, kernel
 
 SECOND_US = 1_000_000
 NEVER_US = 2**62
@@ -90,7 +90,7 @@ def gaits() -> Any:
     return found
 
 
-@kernel
+@inner_kernel
 def corner(i: int, j: int, ground: Ground) -> tuple[float, float]:
     """Where a corner of the grid lies: no two blocks are quite alike."""
     across = ground.block_m * (i + _BEND * (2.0 * hashed(ground.seed, i, j) - 1.0))
@@ -99,7 +99,7 @@ def corner(i: int, j: int, ground: Ground) -> tuple[float, float]:
     return across * cos - up * sin, across * sin + up * cos
 
 
-@kernel
+@inner_kernel
 def move(bot: Any, until_us: int, gait: Any, ground: Ground) -> None:
     """Moves a bot on to the last whole half second before a time.
 
@@ -123,14 +123,14 @@ def move(bot: Any, until_us: int, gait: Any, ground: Ground) -> None:
     bot.dice, bot.way_dice = bot.way_dice, bot.dice
 
 
-@kernel
+@inner_kernel
 def place_at(bot: Any, time_us: int) -> tuple[float, float]:
     """Where a bot is a little after its last step."""
     on_m = bot.speed_m_s * (time_us - bot.at_us) / SECOND_US
     return bot.x + on_m * math.sin(bot.heading), bot.y + on_m * math.cos(bot.heading)
 
 
-@kernel
+@inner_kernel
 def walk(bot: Any, gait: Any, ground: Ground) -> None:
     """Along a street, slower towards its end; there it turns, and may wait."""
     from_x, from_y = corner(bot.i, bot.j, ground)
@@ -154,7 +154,7 @@ def walk(bot: Any, gait: Any, ground: Ground) -> None:
     bot.y = from_y + north * bot.along_m - east * side_m
 
 
-@kernel
+@inner_kernel
 def hurry(bot: Any, left_m: float, end_m_s: float, gait: Any) -> None:
     """Changes the speed towards what the bot likes, or what lets it be slow enough where the way ends."""
     bot.pace = bot.pace * _PACE_KEPT + math.sqrt(1.0 - _PACE_KEPT**2) * _PACE_SPREAD * 3.4641 * (roll(bot) - 0.5)
@@ -165,7 +165,7 @@ def hurry(bot: Any, left_m: float, end_m_s: float, gait: Any) -> None:
     bot.speed_m_s = max(min(wanted_m_s, faster_m_s), bot.speed_m_s - 1.5 * gait.brake_m_s2 * _STEP_S)
 
 
-@kernel
+@inner_kernel
 def turn(bot: Any, gait: Any, ground: Ground) -> None:
     """At a corner: where to go next, whether to wait here, and whether at the next one."""
     if bot.waits_there_s > 0.0:
@@ -192,7 +192,7 @@ def turn(bot: Any, gait: Any, ground: Ground) -> None:
         bot.waits_there_s = 2.0 + waits(bot, gait.stop_s)
 
 
-@kernel
+@inner_kernel
 def inwards(bot: Any) -> None:
     """The next corner is one nearer to the middle."""
     bot.to_i, bot.to_j = bot.i, bot.j
@@ -213,7 +213,7 @@ def settle(bot: Any, east_m: float, north_m: float, ground: Ground) -> None:
     bot.x, bot.y = corner(bot.i, bot.j, ground)
 
 
-@kernel
+@inner_kernel
 def hop(bot: Any, gait: Any, ground: Ground) -> None:
     """A teleporter is somewhere else: anywhere, or some way off, towards the middle when that would lead out."""
     angle, out_m = 2.0 * math.pi * roll(bot), ground.radius_m * math.sqrt(roll(bot))
@@ -228,7 +228,7 @@ def hop(bot: Any, gait: Any, ground: Ground) -> None:
     bot.hop_us = bot.at_us + int(between(bot, gait.hop_least_s, gait.hop_most_s) * SECOND_US)
 
 
-@kernel
+@inner_kernel
 def head(bot: Any, ground: Ground) -> None:
     """Straight to a goal at one speed, turning towards it evenly; then to the next, or where it was led it stays."""
     step_m = bot.cruise_m_s * _STEP_S
@@ -248,7 +248,7 @@ def head(bot: Any, ground: Ground) -> None:
     bot.y += step_m * math.cos(bot.heading)
 
 
-@kernel
+@inner_kernel
 def wind(bot: Any, gait: Any, ground: Ground) -> None:
     """On at one speed, or nearly so, on a way that bends now here, now there; at the rim back towards the middle."""
     kept = math.exp(-_STEP_S / _BEND_KEPT_S)
@@ -268,7 +268,7 @@ def wind(bot: Any, gait: Any, ground: Ground) -> None:
     bot.y += bot.speed_m_s * _STEP_S * math.cos(bot.heading)
 
 
-@kernel
+@inner_kernel
 def aim(bot: Any, ground: Ground) -> None:
     """A new goal some streets on, towards the middle when the bot comes near the rim."""
     angle, leg_m = 2.0 * math.pi * roll(bot), between(bot, _LEG_M[0], _LEG_M[1])
@@ -288,7 +288,7 @@ def rail(line: int, at_m: float, ground: Ground) -> tuple[float, float]:
     return at_m * sin + beside_m * cos, at_m * cos - beside_m * sin
 
 
-@kernel
+@inner_kernel
 def ride(bot: Any, gait: Any, ground: Ground) -> None:
     """From station to station, and back from the last; parts of the line run underground.
 

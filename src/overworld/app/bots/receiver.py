@@ -12,7 +12,7 @@ from typing import Any
 
 from overworld.app.bots.dice import between, gauss, hashed, roll
 from overworld.app.bots.movers import SECOND_US, Ground, place_at
-from overworld.geo.compiled import kernel
+from overworld.geo.compiled import inner_kernel
 
 _ACCURACY_M = (3.0, 95.0)
 _DRIFT_KEPT_S = 40.0
@@ -33,7 +33,7 @@ _OUTLIER_SHARE = 1 / 4_000
 _OUTLIER_M = (150.0, 600.0)
 
 
-@kernel
+@inner_kernel
 def sees(bot: Any, ground: Ground, is_noiseless: bool) -> tuple[float, float, float]:
     """Metres east and north that a bot's receiver tells when its next fix is due, and the accuracy."""
     x, y = place_at(bot, bot.next_us)
@@ -58,14 +58,14 @@ def sees(bot: Any, ground: Ground, is_noiseless: bool) -> tuple[float, float, fl
     return x, y, accuracy_m
 
 
-@kernel
+@inner_kernel
 def is_shown_here(bot: Any) -> bool:
     """Whether what was told last still fits: who stopped in a tunnel has not been seen there yet."""
     off_m = math.hypot(bot.shown_x - bot.x, bot.shown_y - bot.y)
     return bool(off_m < _HELD_WITHIN * bot.shown_accuracy_m)
 
 
-@kernel
+@inner_kernel
 def wavers(bot: Any, span_s: float, ground: Ground) -> float:
     """Lets what is wrong with a receiver go on by some time; gives its accuracy."""
     kept = math.exp(-span_s / _DRIFT_KEPT_S)
@@ -85,7 +85,7 @@ def wavers(bot: Any, span_s: float, ground: Ground) -> float:
     return float(min(_ACCURACY_M[1], max(_ACCURACY_M[0], bot.accuracy_m * factor)))
 
 
-@kernel
+@inner_kernel
 def is_canyon(x: float, y: float, ground: Ground) -> bool:
     """Whether houses are high at a place: more often near the middle."""
     share = _CANYON_IN if math.hypot(x, y) < 0.4 * ground.radius_m else _CANYON_OUT

@@ -85,6 +85,14 @@ class BadRefreshToken(Refusal):
     status = 401
 
 
+class RefreshedElsewhere(Refusal):
+    """Another page of this browser has refreshed the session just now: its cookies are new already."""
+
+    code = "accounts.refreshed_elsewhere"
+    status = 409
+    retryable = True
+
+
 class BadToken(Refusal):
     """The access token is not one of ours."""
 

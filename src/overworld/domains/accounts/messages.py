@@ -109,6 +109,20 @@ class Grant(Secretive, frozen=True, kw_only=True):
     second_factor: Literal["needed"] | UnsetType = UNSET
 
 
+class InCookies(Struct, frozen=True, kw_only=True):
+    """What a sign-in gives a page of ours: the tokens are in cookies, and no script has seen them."""
+
+    expires_in: int
+    user: User
+    token_type: Literal["Cookie"] = "Cookie"  # noqa: S105 - no token
+    second_factor: Literal["needed"] | UnsetType = UNSET
+
+    @classmethod
+    def of(cls, grant: Grant) -> InCookies:
+        """What is left of a grant without its tokens."""
+        return cls(expires_in=grant.expires_in, user=grant.user, second_factor=grant.second_factor)
+
+
 class Entered(Struct, frozen=True):
     """What a sign-in gives that also makes accounts, and whether it made one."""
 

@@ -20,12 +20,14 @@ from overworld.domains.accounts.errors import (
     EmailTaken,
     LockedOut,
     NoSuchSession,
+    RefreshedElsewhere,
     TooManyRegistrations,
     UsernameTaken,
     WeakPassword,
 )
 from overworld.domains.accounts.messages import (
     Grant,
+    InCookies,
     Jwks,
     LogIn,
     LogOut,
@@ -35,58 +37,59 @@ from overworld.domains.accounts.messages import (
     SessionSeen,
     SignInDevice,
 )
+from overworld.domains.accounts.pages import Pages
 from overworld.domains.accounts.service import Profiles, Sessions, SignIn
 from overworld.domains.accounts.types import Origin
 from overworld.kernel.identity import Scope
-from overworld.platform.http import UNCHANGED, Caller, Page, etag_reply, needs, open_to_all
+from overworld.platform.http import UNCHANGED, Caller, Page, etag_reply, needs, open_to_all, renews_session
+from overworld.platform.http.errors import Unauthenticated
 
 _REGISTER_REFUSALS = (BadUsername, BadEmail, WeakPassword, TooManyRegistrations, EmailTaken, UsernameTaken)
+_LOGIN_REFUSALS = (LockedOut, BadCredentials, AccountSuspended)
 _DEVICE_REFUSALS = (BadUsername, TooManyRegistrations, AccountSuspended)
-_KNOWN = {200: ResponseSpec(data_container=Grant, description="The device is known")}
+_KNOWN = {200: ResponseSpec(data_container=Grant | InCookies, description="The device is known")}
 
 
 def routes(
-    *, sign_in: SignIn, sessions: Sessions, profiles: Profiles, jwks: Callable[[], Jwks]
+    *, sign_in: SignIn, sessions: Sessions, profiles: Profiles, pages: Pages, jwks: Callable[[], Jwks]
 ) -> list[HTTPRouteHandler]:
     """The handlers under `/v1/auth`, `/v1/users/me`, and the public keys."""
     return [
-        *_ways_in(sign_in),
+        *_ways_in(sign_in, pages),
         *_session_routes(sessions),
+        *_renewing(sessions, pages),
         _me(profiles),
         _public_keys(jwks),
     ]
 
 
-def _ways_in(service: SignIn) -> list[HTTPRouteHandler]:
-    @post("/v1/auth/register", opt=open_to_all(refusals=_REGISTER_REFUSALS))
-    async def register(caller: Caller, data: Register) -> Grant:
+def _ways_in(service: SignIn, pages: Pages) -> list[HTTPRouteHandler]:
+    @post("/v1/auth/register", opt=open_to_all(refusals=_REGISTER_REFUSALS, gives_session=True))
+    async def register(caller: Caller, data: Register) -> Response[Grant | InCookies]:
         """A new account with an e-mail address and a password, signed in."""
-        return await service.register(data, origin=origin_of(caller))
+        return pages.given(await service.register(data, origin=origin_of(caller)), caller, status=201)
 
-    @post("/v1/auth/login", opt=open_to_all(refusals=(LockedOut, BadCredentials, AccountSuspended)), status_code=200)
-    async def log_in(caller: Caller, data: LogIn) -> Grant:
+    @post("/v1/auth/login", opt=open_to_all(refusals=_LOGIN_REFUSALS, gives_session=True), status_code=200)
+    async def log_in(caller: Caller, data: LogIn) -> Response[Grant | InCookies]:
         """Signs in by e-mail address and password."""
-        return await service.log_in(data, origin=origin_of(caller))
+        return pages.given(await service.log_in(data, origin=origin_of(caller)), caller)
 
-    @post("/v1/auth/device", opt=open_to_all(refusals=_DEVICE_REFUSALS), responses=_KNOWN)
-    async def sign_in_device(caller: Caller, data: SignInDevice) -> Response[Grant]:
+    @post("/v1/auth/device", opt=open_to_all(refusals=_DEVICE_REFUSALS, gives_session=True), responses=_KNOWN)
+    async def sign_in_device(caller: Caller, data: SignInDevice) -> Response[Grant | InCookies]:
         """Signs in by a device's own secret id; the first time makes an account."""
         found = await service.sign_in_device(data, origin=origin_of(caller))
-        return Response(found.grant, status_code=201 if found.is_new else 200)
+        return pages.given(found.grant, caller, status=201 if found.is_new else 200)
 
     return [register, log_in, sign_in_device]
 
 
 def _session_routes(service: Sessions) -> list[HTTPRouteHandler]:
-    @post("/v1/auth/refresh", opt=open_to_all(refusals=(BadRefreshToken,)), status_code=200)
-    async def refresh(caller: Caller, data: Refresh) -> Grant:
-        """New tokens for a refresh token, which is then used up."""
-        return await service.refresh(data, origin=origin_of(caller))
-
     @post("/v1/auth/logout", opt=needs(Scope.ACCOUNT_SELF), status_code=204)
-    async def log_out(caller: Caller, data: LogOut | None = None) -> None:
-        """Ends this session, or with `{"all": true}` every session of the account."""
+    async def log_out(caller: Caller, data: LogOut | None = None) -> Response[None]:
+        """Ends this session, or with `{"all": true}` every session of the account; takes its cookies back."""
         await service.log_out(caller.principal, everywhere=data is not None and data.all)
+        in_cookies = caller.browser if caller.is_by_cookie else None
+        return Response(None, status_code=204, cookies=in_cookies.emptied() if in_cookies else None)
 
     @get("/v1/auth/sessions", opt=needs(Scope.ACCOUNT_SELF))
     async def list_sessions(caller: Caller) -> Page[SessionSeen]:
@@ -98,7 +101,30 @@ def _session_routes(service: Sessions) -> list[HTTPRouteHandler]:
         """Ends one of your sessions."""
         await service.end(caller.principal.account_id, session_id)
 
-    return [refresh, log_out, list_sessions, end_session]
+    return [log_out, list_sessions, end_session]
+
+
+def _renewing(service: Sessions, pages: Pages) -> list[HTTPRouteHandler]:
+    @post("/v1/auth/refresh", opt=open_to_all(refusals=(BadRefreshToken,)), status_code=200)
+    async def refresh(caller: Caller, data: Refresh) -> Grant:
+        """New tokens for a refresh token, which is then used up."""
+        return await service.refresh(data, origin=origin_of(caller))
+
+    @post(
+        "/v1/auth/refresh/cookie",
+        opt=renews_session(refusals=(BadRefreshToken, RefreshedElsewhere)),
+        status_code=200,
+    )
+    async def refresh_cookies(caller: Caller) -> Response[InCookies]:
+        """New tokens for the refresh token in the cookie, which is then used up; they are in cookies again."""
+        if caller.browser is None:
+            raise Unauthenticated("There is no refresh token in a cookie")
+        renewal = caller.browser.renewal()
+        command = Refresh(refresh_token=renewal.refresh_token)
+        grant = await service.refresh_page(command, session_id=renewal.session_id, origin=origin_of(caller))
+        return Response(InCookies.of(grant), cookies=pages.cookies(grant, caller.browser))
+
+    return [refresh, refresh_cookies]
 
 
 def _me(service: Profiles) -> HTTPRouteHandler:

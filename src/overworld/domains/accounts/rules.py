@@ -210,10 +210,14 @@ def judge_refresh(token: RefreshToken, session: Session, *, now: datetime, life_
         return RefreshMove.ENDED
     if token.state is TokenState.LIVE:
         return RefreshMove.ROTATE
-    if token.state is TokenState.ROTATED and token.rotated_at is not None:
-        is_fresh = now - token.rotated_at <= timedelta(seconds=reuse_s)
-        return RefreshMove.SIBLING if is_fresh else RefreshMove.REUSED
+    if token.state is TokenState.ROTATED and is_just_used(token, now, reuse_s):
+        return RefreshMove.SIBLING
     return RefreshMove.REUSED
+
+
+def is_just_used(token: RefreshToken, now: datetime, reuse_s: int) -> bool:
+    """Whether a token was used within the time in which it may be used once more."""
+    return token.rotated_at is not None and now - token.rotated_at <= timedelta(seconds=reuse_s)
 
 
 def per_window(count_max: int, window_s: int) -> Limit:

@@ -14,6 +14,7 @@ from overworld.domains.accounts import store
 from overworld.domains.accounts.apikeys.book import KeyBook
 from overworld.domains.accounts.audit.trail import Trail
 from overworld.domains.accounts.consumers import accounts_tail
+from overworld.domains.accounts.crypto.csrf import CsrfKey
 from overworld.domains.accounts.crypto.passwords import Passwords
 from overworld.domains.accounts.crypto.revocations import Revocations
 from overworld.domains.accounts.crypto.tokens import TokenSigner, Verifier
@@ -22,6 +23,7 @@ from overworld.domains.accounts.mail import wiring as mail_wiring
 from overworld.domains.accounts.mail.queue import MailQueue
 from overworld.domains.accounts.mail.wiring import MailParts
 from overworld.domains.accounts.membership.clubs import Clubs
+from overworld.domains.accounts.pages import Pages
 from overworld.domains.accounts.passkeys.routes import routes as passkey_routes
 from overworld.domains.accounts.passkeys.service import Passkeys
 from overworld.domains.accounts.ports import Badges, Progress
@@ -52,7 +54,7 @@ class Accounts:
     """The doors of accounts.
 
     Hand `on_events` to the log's tail, then `await load()`, then serve: so no revocation falls between. `verifier` is
-    the kernel's `TokenVerifier`. `await close()` before the database closes.
+    the kernel's `TokenVerifier`, `csrf` the edge's `CsrfTokens`. `await close()` before the database closes.
     """
 
     def __init__(
@@ -73,20 +75,24 @@ class Accounts:
         passwords: Passwords,
         turns: Turns,
         mail: MailParts,
+        pages: Pages,
+        csrf: CsrfKey,
     ) -> None:
         self.mail = mail
+        self.verifier = pages.verifier
+        self.pages = pages
+        self.csrf = csrf
         self.sign_in = sign_in
         self.sessions = sessions
         self.profiles = profiles
         self.directory = directory
         self.passkeys = passkeys
         self.second_factors = second_factors
-        self.verifier = Verifier(ring=keys.ring, book=book, revocations=revocations, clock=clock, settings=settings)
         self.routes: list[HTTPRouteHandler] = [
-            *routes(sign_in=sign_in, sessions=sessions, profiles=profiles, jwks=lambda: keys.ring.jwks),
+            *routes(sign_in=sign_in, sessions=sessions, profiles=profiles, pages=pages, jwks=lambda: keys.ring.jwks),
             *mail.routes,
-            *passkey_routes(passkeys),
-            *second_factor_routes(second_factors),
+            *passkey_routes(passkeys, pages=pages),
+            *second_factor_routes(second_factors, pages=pages),
         ]
         self.on_events: Callable[[Sequence[Envelope]], Awaitable[None]] = accounts_tail(
             revocations=revocations, book=book, keys=keys
@@ -101,12 +107,13 @@ class Accounts:
         self._keep = timedelta(seconds=token_life_most_s(settings))
 
     async def load(self) -> None:
-        """Reads the signing keys and every revocation that can still matter; makes the first key.
+        """Reads the keys and every revocation that can still matter; makes the first keys.
 
         Raises: SigningKeyLocked, and what the database raises.
         """
         await self.keys.load()
-        async with self._database.read() as tx:
+        async with self._database.transaction() as tx:
+            await self.csrf.load(tx)
             for revocation in await store.revocations_since(tx, self._clock.now() - self._keep):
                 self.revocations.add(revocation)
         await self.book.load()
@@ -164,8 +171,15 @@ def build(
     sessions = _sessions(ground, profiles=profiles, clubs=known_clubs, keys=keys, revocations=revocations)
     lockout = Lockout(limiter=limiter, enabled=limits_enabled, settings=settings)
     turns = Turns(at_once=settings.sign_ins_at_once, waiting_max=settings.sign_ins_waiting_max)
+    pages = _pages(ground, keys=keys, book=book, revocations=revocations)
     mail = mail_wiring.build(
-        ground, sessions=sessions, passwords=passwords, lockout=lockout, carrier=carrier, game_title=game_title
+        ground,
+        sessions=sessions,
+        passwords=passwords,
+        lockout=lockout,
+        pages=pages,
+        carrier=carrier,
+        game_title=game_title,
     )
     return Accounts(
         database=database,
@@ -185,7 +199,16 @@ def build(
         passwords=passwords,
         turns=turns,
         mail=mail,
+        pages=pages,
+        csrf=CsrfKey(secret=settings.signing_key_secret, random=random),
     )
+
+
+def _pages(ground: Ground, *, keys: SigningKeys, book: KeyBook, revocations: Revocations) -> Pages:
+    verifier = Verifier(
+        ring=keys.ring, book=book, revocations=revocations, clock=ground.clock, settings=ground.settings
+    )
+    return Pages(verifier=verifier, refresh_token_s=ground.settings.refresh_token_s)
 
 
 def _sessions(

@@ -44,7 +44,7 @@ class Folding:
         self.found: Counter[Kind] = Counter()
 
     async def warm(self) -> None:
-        """Imports the model, which takes seconds, in a thread, so that the first windows do not stop the loop for it.
+        """Imports the model and grows its trees, in a thread, so that the first windows do not stop the loop for it.
 
         Call it before the server is ready.
         """

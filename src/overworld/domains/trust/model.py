@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from overworld.domains.trust.trees import half_space_trees
 from overworld.domains.trust.types import Window
 
 VERSION = 1
@@ -103,9 +104,7 @@ class Model:
     """Scores and learns windows one by one. `seen` counts those learned; not for several threads."""
 
     def __init__(self) -> None:
-        from river.anomaly import HalfSpaceTrees  # noqa: PLC0415  # takes a second, and only servers need it
-
-        self._trees: Any = HalfSpaceTrees(
+        self._trees: Any = half_space_trees()(
             n_trees=TREES,
             height=HEIGHT,
             window_size=LEARNS_FROM,

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from overworld.domains.world.types import MovementRules, Reason, TravelMode
-from overworld.geo.compiled import kernel
+from overworld.geo.compiled import inner_kernel, kernel
 from overworld.geo.kernels import EARTH_RADIUS_M, metres_of_chord2
 
 SECOND_US = 1_000_000
@@ -161,7 +161,7 @@ def judge(fix: Any, x: float, y: float, z: float, now_us: int, limits: Limits, t
     return reason
 
 
-@kernel
+@inner_kernel
 def fault_of(fix: Any, accuracy_m: float, now_us: int, limits: Limits, track: Any) -> int:
     """What is wrong with a fix by itself, or with its time."""
     if not (abs(fix.lat_deg) <= LAT_MAX_DEG and abs(fix.lng_deg) <= LNG_MAX_DEG):
@@ -182,7 +182,7 @@ def fault_of(fix: Any, accuracy_m: float, now_us: int, limits: Limits, track: An
     return Reason.NONE
 
 
-@kernel
+@inner_kernel
 def movement_fault(speed_m_s: float, span_s: float, limits: Limits, track: Any) -> int:
     """What is wrong with how the player would have moved. Braking is never a fault, however hard."""
     acceleration_max_m_s2 = float(track.acceleration_max_m_s2)
@@ -197,7 +197,7 @@ def movement_fault(speed_m_s: float, span_s: float, limits: Limits, track: Any) 
     return Reason.NONE
 
 
-@kernel
+@inner_kernel
 def speed_between(
     x: float, y: float, z: float, accuracy_m: float, to_x: float, to_y: float, to_z: float, to_accuracy_m: float,
     span_s: float,
@@ -207,7 +207,7 @@ def speed_between(
     return max(0.0, metres_of_chord2(chord2) - accuracy_m - to_accuracy_m) / span_s
 
 
-@kernel
+@inner_kernel
 def speed_to(x: float, y: float, z: float, time_us: int, accuracy_m: float, track: Any) -> tuple[float, float]:
     """The speed of a fix since the last good one at least 1 s back, in m/s, and the time between them in seconds.
 
@@ -227,7 +227,7 @@ def speed_to(x: float, y: float, z: float, time_us: int, accuracy_m: float, trac
     return speed_between(since_x, since_y, since_z, since_accuracy_m, x, y, z, accuracy_m, span_s), span_s
 
 
-@kernel
+@inner_kernel
 def go_on(x: float, y: float, z: float, time_us: int, accuracy_m: float, track: Any) -> None:
     """Makes a good fix the last one of the track, or the first."""
     begins = track.known == 0
@@ -259,7 +259,7 @@ def go_on(x: float, y: float, z: float, time_us: int, accuracy_m: float, track: 
     track.refused_count = 0
 
 
-@kernel
+@inner_kernel
 def take_mode(modes: NDArray[Any], track: Any) -> None:
     """Gives a player whose fix was just accepted the mode that its smoothed velocity makes: the slowest that covers it.
 
@@ -275,7 +275,7 @@ def take_mode(modes: NDArray[Any], track: Any) -> None:
     track.acceleration_max_m_s2 = modes[mode].acceleration_max_m_s2
 
 
-@kernel
+@inner_kernel
 def has_settled(x: float, y: float, z: float, time_us: int, accuracy_m: float, limits: Limits, track: Any) -> bool:
     """Takes a fix that the player cannot have moved to as a word for a new place; whether enough has been said.
 

@@ -9,8 +9,7 @@ from pathlib import Path
 from litestar.handlers import HTTPRouteHandler
 
 from overworld.domains.world.consumers import follow_choices
-from overworld.domains.world.engine.engine import Engine, warm
-from overworld.domains.world.fences import tracking
+from overworld.domains.world.engine.engine import Engine
 from overworld.domains.world.fences import wiring as fences_wiring
 from overworld.domains.world.fences.wiring import FenceParts
 from overworld.domains.world.history.wiring import HistoryParts
@@ -20,6 +19,7 @@ from overworld.domains.world.routes import routes
 from overworld.domains.world.service import FixSharing, Hiding, MovementEvents, World
 from overworld.domains.world.shares.wiring import SharesParts
 from overworld.domains.world.types import InterestRules, MovementRules, WorldSettings
+from overworld.domains.world.warming import warm
 from overworld.kernel.clock import Clock
 from overworld.kernel.events import Envelope
 from overworld.kernel.ids import IdSource
@@ -83,11 +83,11 @@ class WorldParts:
         await self.fences.load()
 
     async def start(self) -> None:
-        """Warms the kernels (seconds at the very first start, else half of one) and starts the jobs.
+        """Warms the kernels (a quarter of a minute at the very first start, else half a second) and starts the jobs.
 
         In a thread, so that meanwhile signals are heard and nobody's time-out runs out.
         """
-        await asyncio.to_thread(_warm, self._settings)
+        await asyncio.to_thread(warm, self._settings)
         self._tasks = [asyncio.create_task(job.run(), name=job.name) for job in self.jobs]
 
     async def stop(self) -> None:
@@ -167,8 +167,3 @@ def build(
         jobs=jobs,
         settings=chosen,
     )
-
-
-def _warm(settings: WorldSettings) -> None:
-    warm(settings)
-    tracking.warm()

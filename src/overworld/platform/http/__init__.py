@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from overworld.kernel.door import door
 
 if TYPE_CHECKING:
-    from overworld.platform.http.access import needs, open_to_all
+    from overworld.platform.http.access import needs, open_to_all, renews_session
+    from overworld.platform.http.browser import Browser, CsrfTokens
     from overworld.platform.http.build import build_http
     from overworld.platform.http.caller import Caller, KeyScopes
     from overworld.platform.http.paging import CursorQuery, LimitQuery, Page, decode_cursor, encode_cursor
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
 else:
     __getattr__ = door(
         __name__,
-        access=["needs", "open_to_all"],
+        access=["needs", "open_to_all", "renews_session"],
+        browser=["Browser", "CsrfTokens"],
         build=["build_http"],
         caller=["Caller", "KeyScopes"],
         paging=["CursorQuery", "LimitQuery", "Page", "decode_cursor", "encode_cursor"],
@@ -31,8 +33,10 @@ else:
 
 __all__ = [
     "UNCHANGED",
+    "Browser",
     "Caller",
     "CannotListen",
+    "CsrfTokens",
     "CursorQuery",
     "HttpSettings",
     "KeyScopes",
@@ -48,6 +52,7 @@ __all__ = [
     "keyed_reply",
     "needs",
     "open_to_all",
+    "renews_session",
     "require_match",
     "serving",
 ]

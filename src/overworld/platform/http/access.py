@@ -19,6 +19,8 @@ class Access(Struct, frozen=True):
     body_bytes_max: int | None = None
     refusals: tuple[type[Refusal], ...] = ()
     raw_types: tuple[str, ...] = ()
+    gives_session: bool = False
+    renews_session: bool = False
 
 
 def needs(
@@ -42,6 +44,16 @@ def needs(
     }
 
 
-def open_to_all(*, body_bytes_max: int | None = None, refusals: tuple[type[Refusal], ...] = ()) -> dict[str, Any]:
-    """A route's `opt`: no token is needed. One that is given is still read, and ignored when it is not valid."""
-    return {OPT_KEY: Access(None, body_bytes_max=body_bytes_max, refusals=refusals)}
+def open_to_all(
+    *, body_bytes_max: int | None = None, refusals: tuple[type[Refusal], ...] = (), gives_session: bool = False
+) -> dict[str, Any]:
+    """A route's `opt`: no token is needed. One that is given is still read, and ignored when it is not valid.
+
+    `gives_session` says that it signs in: a page of ours may ask for cookies in the place of tokens.
+    """
+    return {OPT_KEY: Access(None, body_bytes_max=body_bytes_max, refusals=refusals, gives_session=gives_session)}
+
+
+def renews_session(*, refusals: tuple[type[Refusal], ...] = ()) -> dict[str, Any]:
+    """A route's `opt`: it goes by the cookie with the refresh token, which the handler takes from `caller.browser`."""
+    return {OPT_KEY: Access(None, refusals=refusals, renews_session=True)}

@@ -20,9 +20,10 @@ class Addresses:
 
     def caller(self, peer: str, forwarded_for: bytes | None) -> str:
         """The address of who called. `forwarded_for` is believed only as far as trusted hops vouch for it."""
+        known = _parsed(peer)
+        address = peer if known is None else str(known)
         if not self._trusted or forwarded_for is None:
-            return peer
-        address = peer
+            return address
         for hop in reversed(forwarded_for.decode("latin-1").split(",")):
             if not self._is_trusted(address):
                 return address
@@ -43,21 +44,21 @@ def limited_as(address: str) -> str:
         return address
     parsed = _parsed(address)
     if not isinstance(parsed, IPv6Address):
-        return address
+        return address if parsed is None else str(parsed)
     return f"{IPv6Address(int(parsed) >> _IPV6_HOME_BITS << _IPV6_HOME_BITS)}/{_IPV6_HOME_BITS}"
 
 
 def is_loopback(address: str) -> bool:
     """Whether an address is this machine's own."""
     parsed = _parsed(address)
-    if parsed is None:
-        return False
-    mapped = parsed.ipv4_mapped if isinstance(parsed, IPv6Address) else None
-    return (mapped or parsed).is_loopback
+    return parsed is not None and parsed.is_loopback
 
 
 def _parsed(text: str) -> IPv4Address | IPv6Address | None:
+    """The address that a text is; one of IPv4 in the form of IPv6, as sockets for both give it, is itself."""
     try:
-        return ip_address(text)
+        address = ip_address(text)
     except ValueError:
         return None
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return mapped or address

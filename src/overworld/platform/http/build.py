@@ -14,6 +14,7 @@ from litestar.types import ControllerRouterHandler, Scope
 from overworld.kernel.ports import Limiter, TokenVerifier
 from overworld.platform.http.addresses import Addresses
 from overworld.platform.http.bodies import EdgeRequest, StrictBody
+from overworld.platform.http.browser import Browsers, CsrfTokens, NoCsrfTokens
 from overworld.platform.http.caller import Caller, KeyScopes
 from overworld.platform.http.cors import Cors
 from overworld.platform.http.docs import docs_routes
@@ -43,21 +44,29 @@ def build_http(
     title: str = "Overworld",
     version: str = "0",
     polled: tuple[str, ...] = (),
+    csrf: CsrfTokens | None = None,
+    plain_cookies: bool = False,
 ) -> Edge:
     """The whole HTTP edge around the routes, as one ASGI application; `/openapi.json` and `/docs` are added.
 
     Routes whose path begins with one of `polled`, which pages ask all the time, are not counted by the edge's rate
-    limits, and their successes are logged at debug.
+    limits, and their successes are logged at debug. With `csrf` sessions may be in cookies; `plain_cookies` allows it
+    without TLS on this machine.
     Raises: TypeError for a route that does not declare who may call it; ValueError for a proxy network that is none.
     """
-    described = _litestar(routes, openapi_config=openapi_config(title=title, version=version))
-    document = describe(described)
+
+    def document() -> dict[str, Any]:
+        return describe(
+            _litestar(routes, openapi_config=openapi_config(title=title, version=version, tls=settings.tls))
+        )
+
     served = _litestar([*routes, *docs_routes(document)], openapi_config=None)
     plan_routes(served.routes, settings)
     return Edge(
         served,
         verifier=verifier,
         keys=keys,
+        browsers=Browsers(tls=settings.tls, plain=plain_cookies, csrf=csrf or NoCsrfTokens()),
         rates=Rates(limiter=limiter, settings=limits, own_limits=polled),
         addresses=Addresses(settings.trusted_proxies),
         cors=Cors(settings.cors_origins),

@@ -7,6 +7,7 @@ from typing import Protocol
 from overworld.kernel.audit import Staff
 from overworld.kernel.identity import Principal
 from overworld.kernel.refusals import Refusal
+from overworld.platform.http.browser import Browser
 from overworld.platform.http.errors import Unauthenticated
 
 
@@ -19,9 +20,22 @@ class KeyScopes(Protocol):
 
 
 class Caller:
-    """Who is calling and from where. `scopes` are the token's and the key's together."""
+    """Who is calling and from where. `scopes` are the token's and the key's together.
 
-    __slots__ = ("_refusal", "address", "idempotency_key", "maybe", "scopes", "trace_id", "user_agent")
+    `browser` is there where cookies were sent or are asked for; `is_by_cookie` says that they are who is calling.
+    """
+
+    __slots__ = (
+        "_refusal",
+        "address",
+        "browser",
+        "idempotency_key",
+        "is_by_cookie",
+        "maybe",
+        "scopes",
+        "trace_id",
+        "user_agent",
+    )
 
     def __init__(
         self,
@@ -33,6 +47,8 @@ class Caller:
         trace_id: str,
         idempotency_key: str | None = None,
         refusal: Refusal | None = None,
+        browser: Browser | None = None,
+        is_by_cookie: bool = False,
     ) -> None:
         self.maybe = maybe
         self.address = address
@@ -40,6 +56,8 @@ class Caller:
         self.scopes = scopes
         self.trace_id = trace_id
         self.idempotency_key = idempotency_key
+        self.browser = browser
+        self.is_by_cookie = is_by_cookie
         self._refusal = refusal
 
     @property

@@ -14,7 +14,10 @@ _PREFLIGHT_AGE_S = b"600"
 
 
 class Cors:
-    """Answers for the origins in the settings. Credentials are bearer tokens, so cookies are never allowed."""
+    """Answers for the origins in the settings. They bring bearer tokens: cookies are for our own pages.
+
+    So no reply ever says `Access-Control-Allow-Credentials`, and no preflight allows the headers of such sessions.
+    """
 
     def __init__(self, origins: Sequence[str]) -> None:
         self._any = "*" in origins

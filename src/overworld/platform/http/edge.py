@@ -14,6 +14,7 @@ from overworld.kernel.identity import Principal
 from overworld.kernel.ports import TokenVerifier
 from overworld.kernel.refusals import Refusal
 from overworld.platform.http.addresses import UNKNOWN, Addresses
+from overworld.platform.http.browser import CSRF, SITE, WISH, Browser, Browsers, session_refusal
 from overworld.platform.http.caller import Caller, KeyScopes
 from overworld.platform.http.cors import Cors
 from overworld.platform.http.exchange import Exchange, attach
@@ -29,6 +30,8 @@ _READ = frozenset(
         b"authorization",
         b"content-length",
         b"content-type",
+        b"cookie",
+        b"host",
         b"idempotency-key",
         b"if-match",
         b"if-none-match",
@@ -37,6 +40,9 @@ _READ = frozenset(
         b"traceparent",
         b"user-agent",
         b"x-forwarded-for",
+        CSRF,
+        SITE,
+        WISH,
     }
 )
 _BEARER = b"bearer "
@@ -59,6 +65,7 @@ class Edge:
         *,
         verifier: TokenVerifier,
         keys: KeyScopes,
+        browsers: Browsers,
         rates: Rates,
         addresses: Addresses,
         cors: Cors,
@@ -69,6 +76,7 @@ class Edge:
         self._app = app
         self._verifier = verifier
         self._keys = keys
+        self._browsers = browsers
         self._rates = rates
         self._addresses = addresses
         self._cors = cors
@@ -142,7 +150,13 @@ class Edge:
 
     def _caller(self, scope: HTTPScope, exchange: Exchange, *, key_scopes: frozenset[str]) -> Caller:
         head = exchange.head
-        principal, refusal = self._principal(head.get(b"authorization"))
+        authorization = head.get(b"authorization")
+        browser = self._browser(scope, exchange)
+        is_by_cookie = browser is not None and not _is_bearer(authorization)
+        if browser is not None and is_by_cookie:
+            principal, refusal = session_refusal(browser, self._verifier)
+        else:
+            principal, refusal = self._principal(authorization)
         exchange.account = principal.account_id if principal else None
         client = scope.get("client")
         idempotency_key = head.get(b"idempotency-key")
@@ -154,10 +168,19 @@ class Edge:
             scopes=(principal.scopes if principal else _NOTHING) | key_scopes,
             trace_id=exchange.trace.trace_id,
             idempotency_key=idempotency_key.decode("latin-1") if idempotency_key is not None else None,
+            browser=browser,
+            is_by_cookie=is_by_cookie and principal is not None,
         )
 
+    def _browser(self, scope: HTTPScope, exchange: Exchange) -> Browser | None:
+        head = exchange.head
+        if b"cookie" not in head and WISH not in head:
+            return None
+        cookies = [value for name, value in scope["headers"] if name == b"cookie"]
+        return self._browsers.of(method=exchange.method, head=head, cookies=cookies)
+
     def _principal(self, authorization: bytes | None) -> tuple[Principal | None, Refusal | None]:
-        if authorization is None or authorization[: len(_BEARER)].lower() != _BEARER:
+        if authorization is None or not _is_bearer(authorization):
             return None, None
         try:
             return self._verifier.verify(authorization[len(_BEARER) :].strip().decode("latin-1")), None
@@ -165,6 +188,8 @@ class Edge:
             return None, refusal
 
     def _reply_headers(self, exchange: Exchange, headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+        if exchange.status == _NO_CONTENT:  # what is not there has no type
+            headers = [each for each in headers if each[0] != b"content-type"]
         headers += exchange.reply_headers
         headers.append((b"x-request-id", exchange.trace.trace_id.encode()))
         headers.append((b"traceparent", exchange.trace.traceparent().encode()))
@@ -196,6 +221,10 @@ class Edge:
             fields["refusal"] = exchange.refusal_fields
         is_quiet = exchange.refusal_code is None and route.startswith(self._quiet)
         (self._log.debug if is_quiet else self._log.info)("request", **fields)
+
+
+def _is_bearer(authorization: bytes | None) -> bool:
+    return authorization is not None and authorization[: len(_BEARER)].lower() == _BEARER
 
 
 async def _send_whole(send: Send, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:

@@ -52,6 +52,27 @@ class Forbidden(Refusal):
     public = ("scope",)
 
 
+class NotOurPage(Refusal):
+    """A browser's session serves our own pages alone, and this request comes from elsewhere."""
+
+    code = "http.not_our_page"
+    status = 403
+
+
+class BadCsrfToken(Refusal):
+    """A change by a browser's session needs its CSRF token, in the cookie and in the header X-CSRF-Token."""
+
+    code = "http.bad_csrf_token"
+    status = 403
+
+
+class CookiesNeedTls(Refusal):
+    """Sessions are put in cookies over HTTPS alone."""
+
+    code = "http.cookies_need_tls"
+    status = 403
+
+
 class NotFound(Refusal):
     """There is nothing at this path."""
 

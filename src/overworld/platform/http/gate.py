@@ -20,8 +20,9 @@ _VISIBLE_ASCII = re.compile(rb"[\x21-\x7e]{1,255}")
 class Gate:
     """Lets a request through to its handler when it meets the plan of its route.
 
-    Raises, in this order: Unauthenticated or the verifier's refusal; Forbidden; BadRequest for the path and the
-    query; KeyRequired or BadRequest for the key; UnsupportedMediaType; BodyTooLarge.
+    Raises, in this order: Unauthenticated or the verifier's refusal; Forbidden; BadRequest, CookiesNeedTls or
+    NotOurPage where a session is asked for in cookies; BadRequest for the path and the query; KeyRequired or
+    BadRequest for the key; UnsupportedMediaType; BodyTooLarge.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -31,6 +32,8 @@ class Gate:
         exchange = exchange_of(scope)
         plan = plan_of(scope)
         _check_access(plan.access, exchange.caller)
+        if plan.access.gives_session and exchange.caller.browser is not None:
+            exchange.caller.browser.check_wish()
         _check_path(scope.get("raw_path", b""))
         plan.check_query(scope.get("query_string", b""))
         _check_key(plan.access, exchange.head.get(b"idempotency-key"))

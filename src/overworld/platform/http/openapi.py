@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from inspect import cleandoc
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 from litestar import Litestar
@@ -21,9 +21,11 @@ from litestar.typing import FieldDefinition
 from overworld.kernel.refusals import Refusal
 from overworld.platform.http import errors
 from overworld.platform.http.access import OPT_KEY, Access
+from overworld.platform.http.cookies import CookieJar
 from overworld.platform.http.rates import LIMITED
 
-_BEARER = "bearer"
+_BEARER, _COOKIE, _REFRESH, _CSRF = "bearer", "cookie", "refresh_cookie", "csrf"
+_SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 _GENERIC = re.compile(r"(?P<outer>[A-Z]\w*?)_[\w.]*?(?P<inner>[A-Za-z]\w*)_")
 _SUCCESS = range(200, 400)
 _PROBLEM = "Problem"
@@ -60,19 +62,41 @@ _IDEMPOTENCY_KEY = {
     "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
 }
 
+_SESSION_OF_A_PAGE = (
+    "The session of a page that this server serves. Requests of other pages are refused with 403 and "
+    "`http.not_our_page`, changes without the CSRF token with 403 and `http.bad_csrf_token`."
+)
+_TOKENS_IN = {
+    "name": "Overworld-Tokens",
+    "in": "header",
+    "required": False,
+    "description": "`cookie` puts both tokens into cookies; for pages that this server serves.",
+    "schema": {"type": "string", "enum": ["cookie"]},
+}
 
-def openapi_config(*, title: str, version: str) -> OpenAPIConfig:
+
+def openapi_config(*, title: str, version: str, tls: bool = False) -> OpenAPIConfig:
     """How Litestar describes the routes; `describe` makes the document."""
+    jar = CookieJar(tls=tls)
     return OpenAPIConfig(
         title=title,
         version=version,
         use_handler_docstrings=True,
         operation_id_creator=_operation_id,
         components=Components(
-            security_schemes={_BEARER: SecurityScheme(type="http", scheme="bearer", bearer_format="JWT")}
+            security_schemes={
+                _BEARER: SecurityScheme(type="http", scheme="bearer", bearer_format="JWT"),
+                _COOKIE: _scheme(jar.access, place="cookie", said=_SESSION_OF_A_PAGE),
+                _REFRESH: _scheme(jar.refresh, place="cookie", said="What such a session is renewed by."),
+                _CSRF: _scheme("X-CSRF-Token", place="header", said=f"The value of the cookie `{jar.csrf}`."),
+            }
         ),
         render_plugins=[JsonRenderPlugin()],
     )
+
+
+def _scheme(name: str, *, place: Literal["cookie", "header"], said: str) -> SecurityScheme:
+    return SecurityScheme(type="apiKey", name=name, security_scheme_in=place, description=said)
 
 
 def describe(app: Litestar) -> dict[str, Any]:
@@ -85,7 +109,7 @@ def describe(app: Litestar) -> dict[str, Any]:
         item = document["paths"].get(route.path_format or "/", {})
         for method, (handler, _) in route.route_handler_map.items():
             if (operation := item.get(method.lower())) is not None:
-                _complete(operation, path=route.path, access=handler.opt.get(OPT_KEY, Access(None)))
+                _complete(operation, method, path=route.path, access=handler.opt.get(OPT_KEY, Access(None)))
                 _bound_parameters(operation, handler)
                 if handler.parsed_data_field is not None:
                     document["components"]["schemas"] |= _describe_body(operation, handler.parsed_data_field)
@@ -129,22 +153,34 @@ def _describe_body(operation: dict[str, Any], data: FieldDefinition) -> dict[str
     return {name: each | {"description": cleandoc(each.get("description", ""))} for name, each in named.items()}
 
 
-def _complete(operation: dict[str, Any], *, path: str, access: Access) -> None:
+def _complete(operation: dict[str, Any], method: str, *, path: str, access: Access) -> None:
     if said := operation.get("description"):
         operation["summary"] = said.strip().splitlines()[0].rstrip(".")
-    operation["security"] = [{_BEARER: []}] if access.scope is not None else []
+    operation["security"] = _security(method, access)
     if access.scope is not None:
         operation["x-scope"] = access.scope
     if access.key_required:
         operation.setdefault("parameters", []).append(_IDEMPOTENCY_KEY)
+    if access.gives_session:
+        operation.setdefault("parameters", []).append(_TOKENS_IN)
     if access.raw_types:
         operation["requestBody"] = {"required": True, "content": dict.fromkeys(access.raw_types, _RAW)}
     responses = {status: reply for status, reply in operation["responses"].items() if int(status) in _SUCCESS}
+    responses.get("204", {}).pop("content", None)
     for status, refusals in sorted(_refusals(operation, path=path, access=access).items()):
         lines = [f"`{refusal.code}`: {refusal.title()}." for refusal in refusals]
         responses[str(status)] = {"description": "\n\n".join(lines), "content": _PROBLEM_CONTENT}
     responses["default"] = {"description": "Any other refusal or failure.", "content": _PROBLEM_CONTENT}
     operation["responses"] = responses
+
+
+def _security(method: str, access: Access) -> list[dict[str, list[str]]]:
+    """The ways a caller may show who it is; what changes something takes a cookie only with its CSRF token."""
+    if access.renews_session:
+        return [{_REFRESH: [], _CSRF: []}]
+    if access.scope is None:
+        return []
+    return [{_BEARER: []}, {_COOKIE: []} if method in _SAFE else {_COOKIE: [], _CSRF: []}]
 
 
 def _refusals(operation: dict[str, Any], *, path: str, access: Access) -> dict[int, list[type[Refusal]]]:
@@ -153,6 +189,10 @@ def _refusals(operation: dict[str, Any], *, path: str, access: Access) -> dict[i
         declared.append(errors.KeyRequired)
     if access.scope is not None:
         declared += [errors.Unauthenticated, errors.Forbidden]
+    if access.renews_session:
+        declared += [errors.Unauthenticated, errors.NotOurPage, errors.BadCsrfToken]
+    if access.gives_session:
+        declared += [errors.NotOurPage, errors.CookiesNeedTls]
     if "requestBody" in operation:
         declared += [errors.BodyTooLarge, errors.UnsupportedMediaType]
     if path.startswith(LIMITED):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from typing import Any
 
 import msgspec
@@ -25,7 +24,7 @@ MEDIA_TYPE = b"application/problem+json"
 ERRORS_MAX = 20
 REASON_LENGTH_MAX = 200
 
-_LOCATED = re.compile(r"(?P<reason>.*) - at `\$\.?(?P<path>.*)`", re.DOTALL)
+_AT = " - at `$"
 _UNAUTHENTICATED = 401
 _CLIENT_ERRORS = range(400, 500)
 _UNAVAILABLE = 503
@@ -48,8 +47,10 @@ def refusal_of(error: Exception) -> Refusal:
 
 def body_fault(error: Exception) -> BadRequest:
     """The refusal of a body that could not be decoded, located as far as the decoder says."""
-    located = _LOCATED.fullmatch(str(error))
-    path, reason = (located["path"], located["reason"]) if located else ("", str(error))
+    reason, found, place = str(error).rpartition(_AT)
+    path = place.removesuffix("`").removeprefix(".")
+    if not found or not place.endswith("`"):
+        path, reason = "", str(error)
     if not isinstance(error, msgspec.MsgspecError):
         reason = "The body is not UTF-8" if isinstance(error, UnicodeDecodeError) else "The body cannot be read"
     return BadRequest(errors=[fault("body", path, reason)])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import sys
 from contextlib import suppress
 from typing import IO
@@ -16,6 +17,8 @@ from overworld.platform.observability.redaction import redact
 from overworld.platform.observability.settings import LogSettings
 
 _LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
+# JSON lets them stand as they are; some readers begin a new line there, and some terminals obey them.
+_BREAKS = re.compile("[\x80-\x9f\u2028\u2029]")
 _NOISY = ("uvicorn.access", "asyncio", "httpx", "httpcore", "numba")
 
 
@@ -82,7 +85,8 @@ def _with_trace(_logger: object, _method: str, event: EventDict) -> EventDict:
 
 
 def _json(_logger: object, _method: str, event: EventDict) -> str:
-    return msgspec.json.encode(event).decode()
+    line = msgspec.json.encode(event).decode()
+    return line if line.isascii() else _BREAKS.sub(lambda found: f"\\u{ord(found[0]):04x}", line)
 
 
 def _adopt_standard_logging(*, level: int, shared: list[Processor], render: Processor, stream: IO[str]) -> None:

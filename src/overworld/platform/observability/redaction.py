@@ -17,9 +17,9 @@ _NAMES = re.compile(
 )
 _LOOKS = re.compile(
     r"(?P<kept>\bbearer\s+)[\w.~+/=-]{4,}"
-    r"|\beyJ[\w-]{4,}\.[\w-]+(\.[\w-]*)?"
+    r"|\beyJ[\w-]{4,1024}\.[\w-]+(\.[\w-]*)?"
     r"|\bow(dev|key|ingest|rt)_[\w-]{8,}"
-    r"|(?P<scheme>\b[a-z][a-z0-9+.-]*://[^\s:/@\"']*:)[^\s/@\"']+(?=@)"
+    r"|(?P<before>://[^\s:/@\"']*:)[^\s/@\"']+(?=@)"
     r"|(?P<name>\b(password|passwd|secret|token|access_token|refresh_token|api_key)\"?'?\s*[=:]\s*\"?'?)[^\s\"',&}\\]+"
     r"|-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(-----END [A-Z ]*PRIVATE KEY-----|\Z)",
     re.IGNORECASE | re.DOTALL,
@@ -51,7 +51,7 @@ def redacted(text: str) -> str:
             break
     else:
         return text
-    return _LOOKS.sub(lambda found: (found["kept"] or found["scheme"] or found["name"] or "") + HIDDEN, text)
+    return _LOOKS.sub(lambda found: (found["kept"] or found["before"] or found["name"] or "") + HIDDEN, text)
 
 
 def redact(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

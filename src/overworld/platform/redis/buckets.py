@@ -30,6 +30,8 @@ class RedisAway(Fault):
     No client sees it: each server counts by itself meanwhile.
     """
 
+    code = "platform.redis_away"
+
 
 class Wanted(Struct, frozen=True):
     """One take."""

@@ -187,6 +187,8 @@ def test_a_signed_token_without_a_claim_is_refused(bench, claim):
         ("iss", "other"),
         ("aud", "other"),
         ("aud", []),
+        ("nbf", 9_999_999_999),
+        ("nbf", "0"),
     ],
 )
 def test_a_signed_token_with_a_wrong_claim_is_refused(bench, claim, value):

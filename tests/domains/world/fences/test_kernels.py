@@ -217,6 +217,28 @@ def test_every_fence_on_a_long_way_is_crossed_once_whatever_cells_lie_between():
     assert sorted(told) == [(CROSSED, k) for k in range(60)]
 
 
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.sampled_from(MIDDLES), st.integers(0, 2**32), st.sampled_from([0.3, 1.4, 8.0, 60.0]))
+def test_who_is_clear_of_all_borders_is_told_the_same_as_who_is_compared_with_every_fix(middle, seed, step_m):
+    """Walkers among fences that overlap; the other one's fences are put anew before each fix, so it is never clear."""
+    rng = np.random.default_rng(seed)
+    fences = []
+    for k in range(40):
+        place = destination_deg(middle[0], middle[1], float(rng.uniform(0, 360)), float(rng.uniform(0, 300)))
+        size_m = float(10 ** rng.uniform(0.5, 2.3))
+        star = ring(place, [0, 72, 144, 216, 288], rng.uniform(0.3, 1.0, 5) * size_m)
+        shape = Shape(polygons=[[star]]) if k % 2 else Shape(lat_deg=place[0], lng_deg=place[1], radius_m=size_m)
+        fences.append(listed(k, shape, dwell_s=20 if k % 3 == 0 else None))
+    walker, compared = Ground(*fences), Ground(*fences)
+    place, bearing_deg = middle, 0.0
+    for k in range(120):
+        bearing_deg += float(rng.normal(0, 20))
+        place = destination_deg(place[0], place[1], bearing_deg, step_m * float(rng.exponential()))
+        compared.tracking.put(compared.tracking.index)
+        assert walker.go(place, at_s=k) == compared.go(place, at_s=k)
+    assert walker.tracking.inside(0) == compared.tracking.inside(0)
+
+
 def test_nobody_crosses_on_the_way_to_where_a_new_track_begins():
     ground = Ground(listed(1, Shape(radius_m=10.0)))
     ground.go((0.0, -0.001))
@@ -265,6 +287,13 @@ def test_a_slot_that_is_given_away_takes_no_membership_along():
     batch.judged["x"], batch.judged["cell"] = 1.0, geo_cells.cell_of(0.0, 0.0, ROOM_LEVEL)
     assert [kind for kind, _ in ground.told(batch)] == [WAITS]
     assert ground.tracking.memberships == 0
+
+
+def test_other_fences_take_no_more_room_however_often_they_are_put():
+    ground = Ground(listed(1, Shape(radius_m=50.0)))
+    for k in range(40):
+        assert ground.go((0.0, 0.0), (0.1, 0.0), at_s=3 * k) == [(ENTERED, 1), (LEFT, 1)]
+        ground.tracking.put(ground.tracking.index)
 
 
 def test_other_fences_keep_their_members_when_some_go_come_or_change():

@@ -1,4 +1,4 @@
-"""The table of signing keys."""
+"""The tables of keys."""
 
 from __future__ import annotations
 
@@ -80,3 +80,24 @@ WHERE state = 'retiring' AND private_pem IS NOT NULL AND ends_at > $1 AND EXISTS
 async def tidy_signing_keys(tx: Tx, now: datetime) -> None:
     """Destroys the private halves of keys that sign no more, and keys that verify no more. One round trip."""
     await tx.execute(_TIDY_KEYS, now)
+
+
+_CSRF_SECRET = "SELECT secret FROM accounts.csrf_key"  # noqa: S105 - SQL
+
+
+async def csrf_secret(tx: Tx) -> bytes | None:
+    """What CSRF tokens are made with; None before the first server. One round trip."""
+    secret: bytes | None = await tx.fetchval(_CSRF_SECRET)
+    return secret
+
+
+_ADD_CSRF_SECRET = """
+INSERT INTO accounts.csrf_key (secret) VALUES ($1)
+ON CONFLICT (is_the_one) DO UPDATE SET secret = csrf_key.secret
+RETURNING secret"""  # noqa: S105 - SQL
+
+
+async def add_csrf_secret(tx: Tx, secret: bytes) -> bytes:
+    """Keeps a secret, unless a twin was first; gives the one that is kept. Waits for a twin. One round trip."""
+    kept: bytes = await tx.fetchval(_ADD_CSRF_SECRET, secret)
+    return kept

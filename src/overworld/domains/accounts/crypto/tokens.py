@@ -41,7 +41,9 @@ class _Header(Struct, frozen=True, forbid_unknown_fields=True):
     typ: Literal["JWT"]
 
 
-class _Claims(Struct, frozen=True, kw_only=True):
+class _Claims(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What our tokens say, and `nbf`, which they never do: one that says it is not good before then."""
+
     sub: UUID
     role: str
     scope: str
@@ -53,6 +55,7 @@ class _Claims(Struct, frozen=True, kw_only=True):
     jti: UUID
     iss: str
     aud: str
+    nbf: int = 0
 
 
 class _Verified(Struct, frozen=True):
@@ -170,7 +173,8 @@ class Verifier:
             claims = msgspec.json.decode(payload or b"", type=_Claims)
         except (JoseError, msgspec.MsgspecError, ValueError) as error:
             raise BadToken from error
-        if claims.iss != self._issuer or claims.aud != self._audience:
+        is_early = claims.nbf * _US > self._clock.now_us()
+        if claims.iss != self._issuer or claims.aud != self._audience or is_early:
             raise BadToken
         principal = Principal(
             account_id=claims.sub,

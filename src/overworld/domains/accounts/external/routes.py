@@ -40,7 +40,8 @@ from overworld.domains.accounts.external.messages import (
 )
 from overworld.domains.accounts.external.service import External
 from overworld.domains.accounts.external.visits import Visits
-from overworld.domains.accounts.messages import Entered, Grant
+from overworld.domains.accounts.messages import Entered, Grant, InCookies
+from overworld.domains.accounts.pages import Pages
 from overworld.domains.accounts.routes import origin_of
 from overworld.kernel.identity import Scope
 from overworld.platform.http import Caller, Page, needs, open_to_all
@@ -59,7 +60,7 @@ _LINK = (
     AlreadyLinked,
     TokenRevoked,
 )
-_KNOWN = {200: ResponseSpec(data_container=Grant, description="The account is known")}
+_KNOWN = {200: ResponseSpec(data_container=Grant | InCookies, description="The account is known")}
 
 ProviderPath = Annotated[str, Parameter(max_length=32, description="The provider's name in the settings.")]
 WayPath = Annotated[
@@ -67,12 +68,12 @@ WayPath = Annotated[
 ]
 
 
-def routes(*, external: External, visits: Visits) -> list[HTTPRouteHandler]:
+def routes(*, external: External, visits: Visits, pages: Pages) -> list[HTTPRouteHandler]:
     """The handlers under `/v1/auth/social`, `/v1/auth/wallet` and `/v1/auth/link`."""
-    return [*_sign_in_routes(external, visits), *_link_routes(external, visits)]
+    return [*_sign_in_routes(external, visits, pages), *_link_routes(external, visits)]
 
 
-def _sign_in_routes(external: External, visits: Visits) -> list[HTTPRouteHandler]:
+def _sign_in_routes(external: External, visits: Visits, pages: Pages) -> list[HTTPRouteHandler]:
     @get("/v1/auth/social", opt=open_to_all())
     async def list_providers() -> Page[ProviderSeen]:
         """The providers that people may sign in with; always one page."""
@@ -83,20 +84,22 @@ def _sign_in_routes(external: External, visits: Visits) -> list[HTTPRouteHandler
         """Begins a visit to a provider: where to send the browser, and what to keep until it is back."""
         return await visits.begin(provider, data.redirect_uri, account_id=None)
 
-    @post("/v1/auth/social/{provider:str}", opt=open_to_all(refusals=_SOCIAL), responses=_KNOWN)
-    async def sign_in_social(caller: Caller, provider: ProviderPath, data: SignInExternal) -> Response[Grant]:
+    @post("/v1/auth/social/{provider:str}", opt=open_to_all(refusals=_SOCIAL, gives_session=True), responses=_KNOWN)
+    async def sign_in_social(
+        caller: Caller, provider: ProviderPath, data: SignInExternal
+    ) -> Response[Grant | InCookies]:
         """Signs in by what came back from a provider; the first time makes an account."""
-        return _reply(await external.sign_in(provider, data, origin=origin_of(caller)))
+        return _reply(await external.sign_in(provider, data, origin=origin_of(caller)), caller, pages)
 
     @post("/v1/auth/wallet/begin", opt=open_to_all(refusals=(NoSuchProvider,)), status_code=201)
     async def begin_wallet() -> Challenge:
         """A nonce for a wallet's message, good once."""
         return await visits.challenge(account_id=None)
 
-    @post("/v1/auth/wallet", opt=open_to_all(refusals=_WALLET), responses=_KNOWN)
-    async def sign_in_wallet(caller: Caller, data: SignInWallet) -> Response[Grant]:
+    @post("/v1/auth/wallet", opt=open_to_all(refusals=_WALLET, gives_session=True), responses=_KNOWN)
+    async def sign_in_wallet(caller: Caller, data: SignInWallet) -> Response[Grant | InCookies]:
         """Signs in with Ethereum; the first time makes an account."""
-        return _reply(await external.sign_in_wallet(data, origin=origin_of(caller)))
+        return _reply(await external.sign_in_wallet(data, origin=origin_of(caller)), caller, pages)
 
     return [list_providers, begin_social, sign_in_social, begin_wallet, sign_in_wallet]
 
@@ -130,5 +133,5 @@ def _link_routes(external: External, visits: Visits) -> list[HTTPRouteHandler]:
     return [list_ways, begin_link_wallet, begin_link, link_way, unlink_way]
 
 
-def _reply(entered: Entered) -> Response[Grant]:
-    return Response(entered.grant, status_code=201 if entered.is_new else 200)
+def _reply(entered: Entered, caller: Caller, pages: Pages) -> Response[Grant | InCookies]:
+    return pages.given(entered.grant, caller, status=201 if entered.is_new else 200)

@@ -60,5 +60,8 @@ def build(
         others=others,
     )
     return ExternalParts(
-        external=external, visits=visits, fetcher=fetcher, routes=routes(external=external, visits=visits)
+        external=external,
+        visits=visits,
+        fetcher=fetcher,
+        routes=routes(external=external, visits=visits, pages=accounts.pages),
     )

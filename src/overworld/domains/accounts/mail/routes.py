@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from litestar import post, put
 from litestar.handlers import HTTPRouteHandler
+from litestar.response import Response
 
 from overworld.domains.accounts.errors import AccountSuspended, BadEmail, LockedOut, SecondFactorNeeded, WeakPassword
 from overworld.domains.accounts.mail.changes import Changes
@@ -22,7 +23,8 @@ from overworld.domains.accounts.mail.messages import (
     ForgetPassword,
     ResetPassword,
 )
-from overworld.domains.accounts.messages import Grant
+from overworld.domains.accounts.messages import Grant, InCookies
+from overworld.domains.accounts.pages import Pages
 from overworld.domains.accounts.routes import origin_of
 from overworld.kernel.identity import Scope
 from overworld.platform.http import Caller, needs, open_to_all
@@ -32,12 +34,12 @@ _PROVED = (SecondFactorNeeded, LockedOut, WrongPassword)
 _CHANGED = (NoPassword, *_PROVED, WeakPassword, AccountSuspended)
 
 
-def routes(changes: Changes) -> list[HTTPRouteHandler]:
+def routes(changes: Changes, *, pages: Pages) -> list[HTTPRouteHandler]:
     """The handlers under `/v1/auth/password` and `/v1/auth/email`."""
-    return [*_password(changes), *_email(changes)]
+    return [*_password(changes, pages), *_email(changes)]
 
 
-def _password(changes: Changes) -> list[HTTPRouteHandler]:
+def _password(changes: Changes, pages: Pages) -> list[HTTPRouteHandler]:
     @post("/v1/auth/password/forgot", opt=open_to_all(refusals=_ASKED), status_code=204)
     async def forget_password(caller: Caller, data: ForgetPassword) -> None:
         """Sends a mail with which a new password can be set, if the address is somebody's; the answer never tells."""
@@ -52,9 +54,9 @@ def _password(changes: Changes) -> list[HTTPRouteHandler]:
         "/v1/auth/password",
         opt=needs(Scope.ACCOUNT_SELF, refusals=_CHANGED),
     )
-    async def change_password(caller: Caller, data: ChangePassword) -> Grant:
+    async def change_password(caller: Caller, data: ChangePassword) -> Response[Grant | InCookies]:
         """Replaces your password, ends every session, and signs you in anew."""
-        return await changes.change_password(caller.principal, data, origin=origin_of(caller))
+        return pages.renewed(await changes.change_password(caller.principal, data, origin=origin_of(caller)), caller)
 
     return [forget_password, reset_password, change_password]
 

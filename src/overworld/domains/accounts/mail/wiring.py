@@ -13,6 +13,7 @@ from overworld.domains.accounts.mail.limits import MailLimits
 from overworld.domains.accounts.mail.queue import MailQueue
 from overworld.domains.accounts.mail.routes import routes
 from overworld.domains.accounts.mail.sender import Sender
+from overworld.domains.accounts.pages import Pages
 from overworld.domains.accounts.service.lockout import Lockout
 from overworld.domains.accounts.service.sessions import Sessions
 from overworld.kernel.mail import MailCarrier
@@ -33,6 +34,7 @@ def build(
     sessions: Sessions,
     passwords: Passwords,
     lockout: Lockout,
+    pages: Pages,
     carrier: MailCarrier | None,
     game_title: str,
 ) -> MailParts:
@@ -63,4 +65,4 @@ def build(
             random=ground.random,
         )
     )
-    return MailParts(changes=changes, queue=queue, sender=sender, routes=routes(changes))
+    return MailParts(changes=changes, queue=queue, sender=sender, routes=routes(changes, pages=pages))

@@ -6,9 +6,11 @@ from uuid import UUID
 
 from litestar import delete, get, post
 from litestar.handlers import HTTPRouteHandler
+from litestar.response import Response
 
 from overworld.domains.accounts.errors import AccountSuspended, LastWay, SecondFactorNeeded, TokenRevoked
-from overworld.domains.accounts.messages import Grant
+from overworld.domains.accounts.messages import Grant, InCookies
+from overworld.domains.accounts.pages import Pages
 from overworld.domains.accounts.passkeys.errors import (
     BadPasskey,
     CeremonyOver,
@@ -29,12 +31,12 @@ _LOGIN_REFUSALS = (CeremonyOver, BadPasskey, AccountSuspended)
 _FORGET_REFUSALS = (TokenRevoked, SecondFactorNeeded, NoSuchPasskey, LastWay)
 
 
-def routes(service: Passkeys) -> list[HTTPRouteHandler]:
+def routes(service: Passkeys, *, pages: Pages) -> list[HTTPRouteHandler]:
     """The handlers under `/v1/auth/passkey` and `/v1/auth/passkeys`."""
-    return [*_ceremonies(service), *_kept(service)]
+    return [*_ceremonies(service, pages), *_kept(service)]
 
 
-def _ceremonies(service: Passkeys) -> list[HTTPRouteHandler]:
+def _ceremonies(service: Passkeys, pages: Pages) -> list[HTTPRouteHandler]:
     @post("/v1/auth/passkey/register/begin", opt=needs(Scope.ACCOUNT_SELF, refusals=_BEGIN_REFUSALS), status_code=200)
     async def begin_adding_passkey(caller: Caller, data: BeginPasskey | None = None) -> Begun:
         """Begins to add a passkey to your account: what to ask the authenticator."""
@@ -52,12 +54,12 @@ def _ceremonies(service: Passkeys) -> list[HTTPRouteHandler]:
 
     @post(
         "/v1/auth/passkey/login/finish",
-        opt=open_to_all(refusals=_LOGIN_REFUSALS),
+        opt=open_to_all(refusals=_LOGIN_REFUSALS, gives_session=True),
         status_code=200,
     )
-    async def log_in_by_passkey(caller: Caller, data: SignInPasskey) -> Grant:
+    async def log_in_by_passkey(caller: Caller, data: SignInPasskey) -> Response[Grant | InCookies]:
         """Signs in by what the authenticator signed."""
-        return await service.sign_in(data, origin=origin_of(caller))
+        return pages.given(await service.sign_in(data, origin=origin_of(caller)), caller)
 
     return [begin_adding_passkey, add_passkey, begin_passkey_login, log_in_by_passkey]
 

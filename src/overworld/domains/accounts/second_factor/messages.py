@@ -39,6 +39,13 @@ class Proved(Secretive, frozen=True, kw_only=True):
     token_type: Literal["Bearer"] = "Bearer"  # noqa: S105 - the type's name, RFC 6750
 
 
+class ProvedInCookie(Struct, frozen=True, kw_only=True):
+    """The same for a page of ours: the token is in its cookie."""
+
+    expires_in: int
+    token_type: Literal["Cookie"] = "Cookie"  # noqa: S105 - no token
+
+
 class RecoveryCodes(Secretive, frozen=True, kw_only=True):
     """Codes for the day the app is lost, each good once. They are shown this one time."""
 
@@ -49,6 +56,14 @@ class Confirmed(Proved, frozen=True, kw_only=True):
     """The same, and the recovery codes, which are shown this one time."""
 
     recovery_codes: tuple[str, ...]
+
+
+class ConfirmedInCookie(Secretive, frozen=True, kw_only=True):
+    """The same for a page of ours: the token is in its cookie."""
+
+    expires_in: int
+    recovery_codes: tuple[str, ...]
+    token_type: Literal["Cookie"] = "Cookie"  # noqa: S105 - no token
 
 
 class FactorSeen(Struct, frozen=True, kw_only=True):

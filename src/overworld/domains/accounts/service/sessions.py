@@ -18,6 +18,7 @@ from overworld.domains.accounts.errors import (
     AccountSuspended,
     BadRefreshToken,
     NoSuchSession,
+    RefreshedElsewhere,
     SecondFactorNeeded,
     TokenRevoked,
 )
@@ -71,9 +72,10 @@ class Access(Secretive, frozen=True):
 
 
 class _Refused(Struct, frozen=True):
-    """A refresh that was refused, and what its transaction revoked."""
+    """A refresh that was refused, what its transaction revoked, and whether a sibling page was before it."""
 
     revoked: Sequence[Revocation] = ()
+    is_late: bool = False
 
 
 _Outcome: TypeAlias = Opened | _Refused
@@ -197,10 +199,17 @@ class Sessions:
         """
         async with self._database.transaction() as tx:
             outcome = await self._refresh(tx, command, origin=origin, at=self._clock.now())
-        if isinstance(outcome, _Refused):
-            self.apply(outcome.revoked)
-            raise BadRefreshToken
-        return await self.grant(outcome)
+        return await self._answer(outcome)
+
+    async def refresh_page(self, command: Refresh, *, session_id: UUID, origin: Origin) -> Grant:
+        """The same for a token that the pages of one browser share, if it is of this session.
+
+        They may all refresh at once with one token: two are answered as ever, and the others within `refresh_reuse_s`
+        get nothing, while the session goes on. Raises: BadRefreshToken, RefreshedElsewhere.
+        """
+        async with self._database.transaction() as tx:
+            outcome = await self._refresh(tx, command, origin=origin, at=self._clock.now(), page_of=session_id)
+        return await self._answer(outcome)
 
     async def log_out(self, principal: Principal, *, everywhere: bool) -> None:
         """Ends the caller's session, or every session of the account. Ending what has ended changes nothing."""
@@ -255,16 +264,26 @@ class Sessions:
             sessions = await store.running_sessions(tx, principal.account_id, at=self._clock.now())
         return [SessionSeen.of(session, current=session.id == principal.sid) for session in sessions]
 
-    async def _refresh(self, tx: Tx, command: Refresh, *, origin: Origin, at: datetime) -> _Outcome:
+    async def _answer(self, outcome: _Outcome) -> Grant:
+        if isinstance(outcome, Opened):
+            return await self.grant(outcome)
+        self.apply(outcome.revoked)
+        raise RefreshedElsewhere if outcome.is_late else BadRefreshToken
+
+    async def _refresh(
+        self, tx: Tx, command: Refresh, *, origin: Origin, at: datetime, page_of: UUID | None = None
+    ) -> _Outcome:
         token_hash = rules.secret_hash(command.refresh_token)
         session = await store.lock_session_of(tx, token_hash)
         token = await store.refresh_token(tx, token_hash) if session else None
         account = await store.account(tx, session.account_id) if session else None
-        if session is None or token is None or account is None:
+        if session is None or token is None or account is None or page_of not in (None, session.id):
             return _Refused()
         move = rules.judge_refresh(
             token, session, now=at, life_s=self._settings.refresh_token_s, reuse_s=self._settings.refresh_reuse_s
         )
+        if move is RefreshMove.REUSED and page_of and rules.is_just_used(token, at, self._settings.refresh_reuse_s):
+            return _Refused(is_late=True)
         if move is RefreshMove.REUSED:
             return await self._end_stolen(tx, session, origin=origin, at=at)
         if move is RefreshMove.ENDED:

@@ -6,8 +6,10 @@ import json
 from collections.abc import Iterator
 from itertools import zip_longest
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import duckdb
+if TYPE_CHECKING:
+    import duckdb
 
 TRANSFERS = {
     "index": "BIGINT",
@@ -42,7 +44,7 @@ _TABLES = {"transfer": ("transfers", TRANSFERS), "balance": ("balances", BALANCE
 def write(folder: Path) -> list[str]:
     """Writes each Parquet file beside the lines it is made of; gives their names."""
     names = []
-    with duckdb.connect() as engine:
+    with _engine() as engine:
         for name, columns in _TABLES.values():
             rows = engine.read_json(str(folder / f"{name}.jsonl"), format="newline_delimited", columns=columns)
             rows.write_parquet(str(folder / f"{name}.parquet"), compression="zstd")
@@ -56,7 +58,7 @@ def differences(folder: Path) -> Iterator[tuple[str, str]]:
         path = folder / f"{name}.parquet"
         if not path.exists():
             continue
-        with (folder / f"{name}.jsonl").open("rb") as lines, duckdb.connect() as engine:
+        with (folder / f"{name}.jsonl").open("rb") as lines, _engine() as engine:
             for place, (line, row) in enumerate(zip_longest(lines, _rows(engine, path, list(columns)))):
                 if line is None or row is None:
                     yield f"{what} {place}", f"is in the {'Parquet file' if line is None else 'lines'} alone"
@@ -64,6 +66,12 @@ def differences(folder: Path) -> Iterator[tuple[str, str]]:
                 told = json.loads(line)
                 if [_text(told.get(column)) for column in columns] != [_text(value) for value in row]:
                     yield f"{what} {place}", "is another in the Parquet file than in the lines"
+
+
+def _engine() -> duckdb.DuckDBPyConnection:
+    import duckdb  # noqa: PLC0415  # every server would import it, and few ever export
+
+    return duckdb.connect()
 
 
 def _rows(engine: duckdb.DuckDBPyConnection, path: Path, columns: list[str]) -> Iterator[tuple[object, ...]]:

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from overworld.domains.world.engine.shown import Shown, depart, longer, shown_columns
 from overworld.geo.columns import I32, I64, U64
-from overworld.geo.compiled import kernel
+from overworld.geo.compiled import inner_kernel, kernel
 
 NOWHERE = -1
 ROOM_MIN = 4
@@ -66,7 +66,7 @@ class Cells(NamedTuple):
     shown: Shown
 
 
-@kernel
+@inner_kernel
 def _home(entry: NDArray[Any], bits: int) -> int:
     return ((bits * _SPREAD) >> 32) & (entry.size - 1)
 
@@ -82,7 +82,7 @@ def find(entry: NDArray[Any], bits: int) -> int:
     return NOWHERE
 
 
-@kernel
+@inner_kernel
 def _enter_key(entry: NDArray[Any], bits: int, i: int) -> None:
     place = _home(entry, bits)
     while entry[place].key != 0:
@@ -91,7 +91,7 @@ def _enter_key(entry: NDArray[Any], bits: int, i: int) -> None:
     entry[place].at = i
 
 
-@kernel
+@inner_kernel
 def _remove_key(entry: NDArray[Any], bits: int) -> None:
     """Takes a key out and closes the gap, so that every other key is still found. Source: Knuth, TAOCP 3, 6.4 R."""
     mask = entry.size - 1
@@ -118,7 +118,7 @@ def enter_keys(cells: Cells) -> None:
             _enter_key(cells.entry, cells.cell[i].id, i)
 
 
-@kernel
+@inner_kernel
 def _size_of(room: int) -> int:
     size = 0
     while ROOM_MIN << size < room:
@@ -126,12 +126,12 @@ def _size_of(room: int) -> int:
     return size
 
 
-@kernel
+@inner_kernel
 def _can_take_block(cells: Cells, room: int) -> bool:
     return bool(cells.free_block[_size_of(room)] != 0 or cells.used[_ROWS] + room <= cells.row.size)
 
 
-@kernel
+@inner_kernel
 def _take_block(cells: Cells, room: int) -> int:
     """The start of a block of rows; a free one when there is. The list of free blocks runs through their own rows."""
     size = _size_of(room)
@@ -144,7 +144,7 @@ def _take_block(cells: Cells, room: int) -> int:
     return int(start)
 
 
-@kernel
+@inner_kernel
 def _free_block(cells: Cells, start: int, room: int) -> None:
     size = _size_of(room)
     cells.row[start].slot = cells.free_block[size]
@@ -159,7 +159,7 @@ def note_change(cells: Cells, i: int) -> None:
         cells.used[N_CHANGED] += 1
 
 
-@kernel
+@inner_kernel
 def _new_cell(cells: Cells, bits: int) -> int:
     if cells.used[_FREE] > 0:
         cells.used[_FREE] -= 1
@@ -176,7 +176,7 @@ def _new_cell(cells: Cells, bits: int) -> int:
     return i
 
 
-@kernel
+@inner_kernel
 def has_room_for_cell(cells: Cells) -> bool:
     return bool((cells.used[_FREE] > 0 or cells.used[_CELLS] < cells.cell.size) and _can_take_block(cells, ROOM_MIN))
 
@@ -199,7 +199,7 @@ def number_cells(cells: Cells, first: int, cell: U64, number: I32) -> int:
     return int(cell.size)
 
 
-@kernel
+@inner_kernel
 def _widen(cells: Cells, i: int) -> None:
     """Moves the vector of a cell to a block of twice the room."""
     start, room = cells.cell[i].start, cells.cell[i].room

@@ -237,7 +237,12 @@ def flags_of(*, own_timeline: bool, mock: bool) -> int:
 
 def warm(settings: WorldSettings) -> None:
     """Compiles, or loads from the cache, every kernel with the types it meets when it is live."""
-    geo_cells.warm()
+    warm_around(settings)
+    warm_live(settings)
+
+
+def warm_live(settings: WorldSettings) -> None:
+    """That for the stages of a pass and what watchers get."""
     engine = Engine(settings=settings, movement=MovementRules())
     slot = engine.players.admit(UUID(int=1), now_us=1)
     waiting = inbox.single(
@@ -245,16 +250,24 @@ def warm(settings: WorldSettings) -> None:
         speed_m_s=None, heading_deg=None, flags=0,
     )  # fmt: skip
     batch = engine.ingest(Batch(bytearray(waiting), 1, 1), now_us=SECOND_US)
-    interest.warm(engine.interest, cells=engine.around_cells(0.0, 0.0, 10.0, 9))
+    room = geo_cells.cell_of(0.0, 0.0, settings.room_level)
+    interest.warm(engine.interest, cells=[room])
     engine.choose_told(engine.move(engine.validate(batch)))
     engine.verdict_frames(batch)
     cell_index.enter_keys(CellIndex(players=1).cells)
-    engine.near(0.0, 0.0, 100.0, limit=1)
-    engine.present([geo_cells.cell_of(0.0, 0.0, settings.room_level)])
     engine.leave(slot)
     engine.expire(now_us=SECOND_US)
-    engine.index.listen(geo_cells.cell_of(0.0, 0.0, settings.room_level), 1)
+    engine.index.listen(room, 1)
     engine.index.take_changed(every=True)
+
+
+def warm_around(settings: WorldSettings) -> None:
+    """That for what is asked about places."""
+    geo_cells.warm()
+    engine = Engine(settings=settings, movement=MovementRules())
+    engine.around_cells(0.0, 0.0, 10.0, 9)
+    engine.near(0.0, 0.0, 100.0, limit=1)
+    engine.present([geo_cells.cell_of(0.0, 0.0, settings.room_level)])
 
 
 def _seen(size: int) -> Seen:

@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 
 from overworld.domains.world.engine.verdicts import GONE
 from overworld.domains.world.rules import ACK, FIX, MOCK, OWN_TIMELINE
-from overworld.geo.columns import F32, F64, I32, I64, U8, U16, U32
-from overworld.geo.compiled import kernel
+from overworld.geo.columns import F32, F64, I32, I64, U16, U32
+from overworld.geo.compiled import inner_kernel, kernel
 from overworld.kernel import packed
 from overworld.kernel.clock import FIRST_US, LAST_US
 
@@ -82,21 +82,22 @@ class Views(NamedTuple):
 def read(inbox: bytearray, *, count: int) -> NDArray[Any]:
     """The fixes in an inbox, in order, as rows of `FIX`, (count,)."""
     fix = np.empty(count, FIX)
-    unpack(np.frombuffer(inbox, np.uint8), fix)
+    seen = np.frombuffer(inbox, np.uint8)
+    views = Views(
+        seen.view(np.uint16),
+        seen.view(np.uint32),
+        seen.view(np.int32),
+        seen.view(np.int64),
+        seen.view(np.float32),
+        seen.view(np.float64),
+    )
+    unpack(views, fix)
     return fix
 
 
 @kernel
-def unpack(inbox: U8, fix: NDArray[Any]) -> None:
+def unpack(views: Views, fix: NDArray[Any]) -> None:
     """Writes every fix of every entry. A time that no calendar has is taken to its first or last instant."""
-    views = Views(
-        inbox.view(np.uint16),
-        inbox.view(np.uint32),
-        inbox.view(np.int32),
-        inbox.view(np.int64),
-        inbox.view(np.float32),
-        inbox.view(np.float64),
-    )
     at = row = entry = 0
     while row < fix.size:
         slot, generation = views.u32[at], views.u32[at + 1]
@@ -119,7 +120,7 @@ def unpack(inbox: U8, fix: NDArray[Any]) -> None:
         entry += 1
 
 
-@kernel
+@inner_kernel
 def unpack_single(views: Views, at: int, fix: Any) -> None:
     fix.time_us = views.i64[at >> 1]
     fix.lat_deg, fix.lng_deg = views.f64[(at >> 1) + 1], views.f64[(at >> 1) + 2]
@@ -128,7 +129,7 @@ def unpack_single(views: Views, at: int, fix: Any) -> None:
     fix.flags = views.u32[at + 10]
 
 
-@kernel
+@inner_kernel
 def unpack_position(views: Views, at: int, fix: Any) -> None:
     fix.time_us = views.i64[at >> 1]
     fix.lat_deg, fix.lng_deg = views.i32[at + 2] * 1e-7, views.i32[at + 3] * 1e-7

@@ -7,7 +7,7 @@ import math
 from typing import Any
 
 from overworld.domains.world.rules import SECOND_US
-from overworld.geo.compiled import kernel
+from overworld.geo.compiled import inner_kernel
 from overworld.geo.kernels import EARTH_RADIUS_M
 from overworld.kernel.packed import SPEED_UNIT_M_S
 
@@ -16,7 +16,7 @@ _BYTE_MAX = 255
 _TURN = 256
 
 
-@kernel
+@inner_kernel
 def motion_of(fix: Any, track: Any, x: float, y: float, z: float) -> tuple[int, int]:
     """Heading and speed at an accepted fix: what the client tells, else from the track's mark, a second or two back.
 
@@ -37,7 +37,7 @@ def motion_of(fix: Any, track: Any, x: float, y: float, z: float) -> tuple[int, 
     return round(heading_turns * _TURN) % _TURN, speed
 
 
-@kernel
+@inner_kernel
 def components(dx: float, dy: float, dz: float, x: float, y: float, z: float) -> tuple[float, float]:
     """East and north of a small step that ends at a unit vector; at a pole itself east is where y grows."""
     across = math.sqrt(x * x + y * y)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from overworld.domains.world.engine.cell_index import NOWHERE, Cells, find
 from overworld.geo.columns import F64, I64, U8, U64
-from overworld.geo.compiled import kernel
+from overworld.geo.compiled import inner_kernel, kernel
 from overworld.geo.kernels import chord2_of_metres, degrees_of, fill_cover, metres_of_chord2
 
 ID_CHARACTERS = 36
@@ -56,7 +56,7 @@ class Scratch(NamedTuple):
     number: I64
 
 
-@kernel
+@inner_kernel
 def number_of(word: np.uint64) -> np.uint64:
     """The number that eight bytes write, the first one highest, from their word in this machine's order."""
     word = ((word & _BYTES) << np.uint64(8)) | ((word >> np.uint64(8)) & _BYTES)
@@ -64,7 +64,7 @@ def number_of(word: np.uint64) -> np.uint64:
     return (word << np.uint64(32)) | (word >> np.uint64(32))
 
 
-@kernel
+@inner_kernel
 def is_before(found: NDArray[Any], a: int, b: int) -> bool:
     """Whether one entry comes before another: by rounded distance, then by id."""
     if found[a].distance_m != found[b].distance_m:
@@ -74,14 +74,14 @@ def is_before(found: NDArray[Any], a: int, b: int) -> bool:
     return bool(found[a].low < found[b].low)
 
 
-@kernel
+@inner_kernel
 def swap(found: NDArray[Any], a: int, b: int) -> None:
     moved = found[a].distance_m, found[a].high, found[a].low, found[a].row
     found[a] = found[b]
     found[b].distance_m, found[b].high, found[b].low, found[b].row = moved
 
 
-@kernel
+@inner_kernel
 def sink_last(found: NDArray[Any], place: int, count: int) -> None:
     """Restores a heap with the last entry on top after its entry at `place` came before those beneath."""
     while True:
@@ -96,7 +96,7 @@ def sink_last(found: NDArray[Any], place: int, count: int) -> None:
         place = child
 
 
-@kernel
+@inner_kernel
 def sink_near(chord2: F64, number: I64, place: int, count: int) -> None:
     """Restores the heap of cells, the nearest on top, after the one at `place` became farther."""
     while True:
@@ -112,7 +112,7 @@ def sink_near(chord2: F64, number: I64, place: int, count: int) -> None:
         place = child
 
 
-@kernel
+@inner_kernel
 def heap_cells(cells: Cells, asked: Asked, scratch: Scratch) -> int:
     """Fills the heap of the cells within the radius in which there is somebody; gives how many, or -1 for too many."""
     met = fill_cover(asked.x, asked.y, asked.z, asked.radius_m, asked.level, scratch.cell, scratch.chord2)
@@ -128,14 +128,14 @@ def heap_cells(cells: Cells, asked: Asked, scratch: Scratch) -> int:
     return count if met >= 0 else -1
 
 
-@kernel
+@inner_kernel
 def reach_of(worst_m: float, step_m: float, per_step: float) -> float:
     """The squared chord within which everything lies that rounds to a distance or less."""
     edge_m = worst_m + 0.5 * step_m / per_step
     return (math.sqrt(chord2_of_metres(edge_m)) + _CHORD_SLACK) ** 2
 
 
-@kernel
+@inner_kernel
 def put(found: NDArray[Any], count: int, distance_m: float, high: np.uint64, low: np.uint64, row: int) -> int:
     """Takes an entry in, in the place of the last one when there is no room; gives how many there are."""
     place = count if count < found.size else 0
@@ -152,7 +152,7 @@ def put(found: NDArray[Any], count: int, distance_m: float, high: np.uint64, low
     return count + 1
 
 
-@kernel
+@inner_kernel
 def search_cell(cells: Cells, i: int, words: U64, asked: Asked, reach: float, found: NDArray[Any], count: int) -> int:
     """Takes in who is in one cell, no farther than `reach`; gives how many entries there are then."""
     start = cells.cell[i].start
@@ -213,7 +213,7 @@ def fill_nearest(cells: Cells, words: U64, asked: Asked, scratch: Scratch, found
     return count
 
 
-@kernel
+@inner_kernel
 def write_id(high: int, low: int, text: U8) -> None:
     """Writes an id as RFC 9562 has it: 32 digits in groups of 8, 4, 4, 4 and 12."""
     place = 0

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from overworld.domains.world.rules import OWN_TIMELINE, SECOND_US
 from overworld.domains.world.types import Reason
 from overworld.geo.columns import I32, I64
-from overworld.geo.compiled import kernel
+from overworld.geo.compiled import inner_kernel
 from overworld.geo.kernels import EARTH_RADIUS_M
 
 SHINGLES_MAX = 8
@@ -141,7 +141,7 @@ class Closed:
 _COUNT, _LOST = 0, 1
 
 
-@kernel
+@inner_kernel
 def when_of(fix: Any, reason: int, now_us: int, trail: Any) -> int:
     """When a fix was, on its track's own time.
 
@@ -154,13 +154,13 @@ def when_of(fix: Any, reason: int, now_us: int, trail: Any) -> int:
     return int(trail.when_us) if trail.known != 0 and trail.own_timeline != 0 else int(fix.time_us)
 
 
-@kernel
+@inner_kernel
 def is_timed(reason: int) -> bool:
     """Whether the time of a fix was found good before the reason came up."""
     return reason <= Reason.TELEPORT or reason in (Reason.INACCURATE, Reason.ALTITUDE)
 
 
-@kernel
+@inner_kernel
 def is_due(fix: Any, when_us: int, every_us: int, window: Any) -> bool:
     """Whether a fix belongs to the next window. Own time may also run back, when a far time was refused before."""
     if window.fixes == 0:
@@ -172,7 +172,7 @@ def is_due(fix: Any, when_us: int, every_us: int, window: Any) -> bool:
     return bool(own_timeline != 0 and -span_us >= every_us)
 
 
-@kernel
+@inner_kernel
 def close(slot: int, trails: NDArray[Any], windows: NDArray[Any], closed: NDArray[Any], whose: I32, used: I64) -> None:
     """Hands a player's window over and begins the next. A clock that drifts back is followed slowly, a late one not."""
     if used[_COUNT] < whose.size:
@@ -186,7 +186,7 @@ def close(slot: int, trails: NDArray[Any], windows: NDArray[Any], closed: NDArra
     windows[slot] = closed[whose.size]
 
 
-@kernel
+@inner_kernel
 def observe(
     fix: Any, reason: int, x: float, y: float, z: float, now_us: int, when_us: int,
     before_x: float, before_y: float, before_z: float, before_us: int, teleport_m_s: float, track: Any, trail: Any,
@@ -226,7 +226,7 @@ def observe(
     trail.known = 1
 
 
-@kernel
+@inner_kernel
 def note_clock(time_us: int, now_us: int, trail: Any, window: Any) -> None:
     """The device's clock less the server's. A delay only lowers it, so the highest is the truest.
 
@@ -245,7 +245,7 @@ def note_clock(time_us: int, now_us: int, trail: Any, window: Any) -> None:
     trail.told_us = time_us
 
 
-@kernel
+@inner_kernel
 def note_interval(when_us: int, trail: Any, window: Any) -> None:
     """The time between two fixes whose time can be believed."""
     interval_s = (when_us - trail.when_us) * _US_S
@@ -256,7 +256,7 @@ def note_interval(when_us: int, trail: Any, window: Any) -> None:
     trail.when_us = when_us
 
 
-@kernel
+@inner_kernel
 def note_leap(when_us: int, x: float, y: float, z: float, teleport_m_s: float, trail: Any, window: Any) -> None:
     """Whether nothing travels from the last fix that was good by itself to this one."""
     away2 = (x - trail.at_x) ** 2 + (y - trail.at_y) ** 2 + (z - trail.at_z) ** 2
@@ -267,7 +267,7 @@ def note_leap(when_us: int, x: float, y: float, z: float, teleport_m_s: float, t
     trail.at_x, trail.at_y, trail.at_z, trail.at_us = x, y, z, when_us
 
 
-@kernel
+@inner_kernel
 def note_accuracy(accuracy_m: float, window: Any) -> None:
     if not math.isnan(accuracy_m):
         window.accuracies += 1
@@ -275,7 +275,7 @@ def note_accuracy(accuracy_m: float, window: Any) -> None:
         window.accuracy_m2 += float(accuracy_m) * float(accuracy_m)
 
 
-@kernel
+@inner_kernel
 def break_off(trail: Any) -> None:
     """The next fix goes on from nothing."""
     trail.step_s = trail.leg_s = trail.way_m = trail.age_s = 0.0
@@ -283,7 +283,7 @@ def break_off(trail: Any) -> None:
     trail.moved = 0
 
 
-@kernel
+@inner_kernel
 def note_step(
     fix: Any, dx_m: float, dy_m: float, dz_m: float, span_s: float, track: Any, trail: Any, window: Any
 ) -> None:
@@ -309,7 +309,7 @@ def note_step(
     note_leg(dx_m, dy_m, dz_m, span_s, 2.0 * track.accuracy_m, trail, window)
 
 
-@kernel
+@inner_kernel
 def note_bend(
     dx_m: float, dy_m: float, dz_m: float, weight: float, weight_before: float, trail: Any, window: Any
 ) -> None:
@@ -327,7 +327,7 @@ def note_bend(
         window.smooth += 1
 
 
-@kernel
+@inner_kernel
 def note_leg(dx_m: float, dy_m: float, dz_m: float, span_s: float, reach_m: float, trail: Any, window: Any) -> None:
     """Adds a step to the leg under way, and the leg to the window once it leads out of the accuracies."""
     x, y, z, leg_s = trail.leg_x + dx_m, trail.leg_y + dy_m, trail.leg_z + dz_m, trail.leg_s + span_s
@@ -341,7 +341,7 @@ def note_leg(dx_m: float, dy_m: float, dz_m: float, span_s: float, reach_m: floa
     trail.leg_x, trail.leg_y, trail.leg_z, trail.leg_s = x, y, z, leg_s
 
 
-@kernel
+@inner_kernel
 def add_leg(x: float, y: float, z: float, leg_m: float, leg_s: float, trail: Any, window: Any) -> None:
     speed_m_s = leg_m / leg_s
     window.legs += 1
@@ -360,7 +360,7 @@ def add_leg(x: float, y: float, z: float, leg_m: float, leg_s: float, trail: Any
     trail.way_x, trail.way_y, trail.way_z, trail.way_m = x, y, z, leg_m
 
 
-@kernel
+@inner_kernel
 def note_place(lat_deg: float, lng_deg: float, time_us: int, trail: Any, window: Any) -> None:
     """Keeps a signature of the last four moved places, if theirs is one of those that are kept.
 

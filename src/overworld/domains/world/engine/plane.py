@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from overworld.domains.world.engine.shown import COAST_MS
-from overworld.geo.compiled import kernel
+from overworld.geo.compiled import inner_kernel
 from overworld.geo.kernels import EARTH_RADIUS_M, xyz_in_cell
 from overworld.kernel.packed import SPEED_UNIT_M_S
 
@@ -21,7 +21,7 @@ _NEAR_POLE = 0.99999  # 28 km; farther off, the norths within a cell differ by l
 _RADIANS = 2.0 * math.pi / _TURN
 
 
-@kernel
+@inner_kernel
 def lay_plane(bits: int, plane: Any) -> None:
     """Writes the plane of a cell."""
     x, y, z = xyz_in_cell(bits, 0.5, 0.5)
@@ -34,7 +34,7 @@ def lay_plane(bits: int, plane: Any) -> None:
     plane.north_x, plane.north_y, plane.north_z = -z * east_y, z * east_x, x * east_y - y * east_x
 
 
-@kernel
+@inner_kernel
 def offset_m(plane: Any, row: Any) -> tuple[float, float]:
     """Where a place lies from a cell's centre, east and north in its plane, in metres."""
     east = row.x * plane.east_x + row.y * plane.east_y
@@ -42,12 +42,12 @@ def offset_m(plane: Any, row: Any) -> tuple[float, float]:
     return east * EARTH_RADIUS_M, north * EARTH_RADIUS_M
 
 
-@kernel
+@inner_kernel
 def in_units(metres: float, unit_m: float) -> int:
     return int(max(-_OFFSET_MAX, min(_OFFSET_MAX, round(metres / unit_m))))
 
 
-@kernel
+@inner_kernel
 def heading_in(plane: Any, row: Any, one: Any) -> int:
     """The heading of a last fix, from the north of its cell: near a pole the two norths differ. 0 at rest."""
     heading = int(one.fix_heading)
@@ -60,7 +60,7 @@ def heading_in(plane: Any, row: Any, one: Any) -> int:
     return (heading - round(math.atan2(north, east) / _RADIANS)) % _TURN
 
 
-@kernel
+@inner_kernel
 def coasted_to_m(one: Any, now_ms: int, unit_m: float) -> tuple[float, float]:
     """Where watchers have an entity by now, in metres."""
     east, north = one.east * unit_m, one.north * unit_m

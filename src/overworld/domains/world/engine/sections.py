@@ -31,7 +31,7 @@ from overworld.domains.world.engine.shown import (
     coast_off,
 )
 from overworld.geo.columns import I32, I64, U16, U32
-from overworld.geo.compiled import kernel
+from overworld.geo.compiled import inner_kernel, kernel
 from overworld.kernel.packed import (
     ENTERED,
     LEFT,
@@ -97,7 +97,7 @@ class Sight(NamedTuple):
     unit_m: float
 
 
-@kernel
+@inner_kernel
 def note_out(sections: Sections, i: int) -> None:
     if sections.ready[i].out == 0:
         sections.ready[i].out = 1
@@ -105,14 +105,14 @@ def note_out(sections: Sections, i: int) -> None:
         sections.used[N_OUT] += 1
 
 
-@kernel
+@inner_kernel
 def want_whole(cells: Cells, sections: Sections, i: int) -> None:
     """Has a section of everybody in a cell made at the next publication."""
     sections.ready[i].wanted = 1
     note_change(cells, i)
 
 
-@kernel
+@inner_kernel
 def open_cell(cells: Cells, sections: Sections, i: int) -> None:
     """Begins to show a cell, for its first watcher."""
     lay_plane(cells.cell[i].id, sections.plane[i])
@@ -121,7 +121,7 @@ def open_cell(cells: Cells, sections: Sections, i: int) -> None:
     ready.left = ready.entered = ready.moved = 0
 
 
-@kernel
+@inner_kernel
 def close_cell(cells: Cells, sections: Sections, i: int) -> None:
     """Shows a cell no longer, because nobody watches it."""
     shown = cells.shown
@@ -137,7 +137,7 @@ def close_cell(cells: Cells, sections: Sections, i: int) -> None:
     note_change(cells, i)
 
 
-@kernel
+@inner_kernel
 def begin(sections: Sections) -> None:
     """Forgets the sections of the last period."""
     for k in range(sections.used[N_OUT]):
@@ -148,7 +148,7 @@ def begin(sections: Sections) -> None:
     sections.used[:N_TOLD] = 0
 
 
-@kernel
+@inner_kernel
 def place(plane: Any, row: Any, one: Any, speed: int, now_ms: int, unit_m: float) -> None:
     """Shows a player where its row says, on its way with a speed."""
     east_m, north_m = offset_m(plane, row)
@@ -159,7 +159,7 @@ def place(plane: Any, row: Any, one: Any, speed: int, now_ms: int, unit_m: float
     one.coasted_ms = 0
 
 
-@kernel
+@inner_kernel
 def tell_moved(sections: Sections, slot: int, i: int) -> None:
     note_out(sections, i)
     sections.ready[i].moved += 1
@@ -167,7 +167,7 @@ def tell_moved(sections: Sections, slot: int, i: int) -> None:
     sections.used[N_MOVED] += 1
 
 
-@kernel
+@inner_kernel
 def off_m(plane: Any, row: Any, one: Any, now_ms: int, unit_m: float) -> float:
     """How far a player is from where watchers have it, in metres."""
     east_m, north_m = offset_m(plane, row)
@@ -175,7 +175,7 @@ def off_m(plane: Any, row: Any, one: Any, now_ms: int, unit_m: float) -> float:
     return math.sqrt((east_m - seen_east_m) ** 2 + (north_m - seen_north_m) ** 2)
 
 
-@kernel
+@inner_kernel
 def is_news(plane: Any, row: Any, one: Any, now_ms: int, sight: Sight) -> bool:
     """Whether watchers must be told of a fresh fix."""
     if sight.error_m > 0.0:
@@ -190,7 +190,7 @@ def is_news(plane: Any, row: Any, one: Any, now_ms: int, sight: Sight) -> bool:
     )
 
 
-@kernel
+@inner_kernel
 def choose_left(cells: Cells, sections: Sections) -> None:
     shown = cells.shown
     for k in range(shown.used[N_DEPARTED]):
@@ -201,7 +201,7 @@ def choose_left(cells: Cells, sections: Sections) -> None:
             sections.ready[i].count -= 1
 
 
-@kernel
+@inner_kernel
 def choose_moved(cells: Cells, sections: Sections, now_ms: int, sight: Sight) -> None:
     """Tells of fresh fixes."""
     shown = cells.shown
@@ -218,7 +218,7 @@ def choose_moved(cells: Cells, sections: Sections, now_ms: int, sight: Sight) ->
                 tell_moved(sections, slot, i)
 
 
-@kernel
+@inner_kernel
 def choose_coasting(cells: Cells, sections: Sections, before_ms: int, now_ms: int, sight: Sight) -> None:
     """Has those who still report move on for longer, and tells where they are of those who have ended up elsewhere.
 
@@ -255,14 +255,14 @@ def choose_coasting(cells: Cells, sections: Sections, before_ms: int, now_ms: in
                 tell_moved(sections, slot, i)
 
 
-@kernel
+@inner_kernel
 def is_moment(bits: int, before_ms: int, now_ms: int) -> bool:
     """Whether the moment at which a cell's neighbourhood is told to go on lies between two publications."""
     shift_ms = (bits >> _NEIGHBOURHOOD_BITS) * _SPREAD % _TOGETHER_MS
     return bool((before_ms + shift_ms) // _TOGETHER_MS != (now_ms + shift_ms) // _TOGETHER_MS)
 
 
-@kernel
+@inner_kernel
 def go_on(one: Any, now_ms: int, unit_m: float) -> None:
     """Lets an entity begin anew from where watchers have it now."""
     east_m, north_m = coasted_to_m(one, now_ms, unit_m)
@@ -270,7 +270,7 @@ def go_on(one: Any, now_ms: int, unit_m: float) -> None:
     one.when_ms = now_ms
 
 
-@kernel
+@inner_kernel
 def choose_entered(cells: Cells, sections: Sections, generation: U32, i: int, now_ms: int, sight: Sight) -> None:
     """Shows more of a cell while there are any, up to the most of a cell."""
     ready, cell = sections.ready[i], cells.cell[i]
@@ -294,7 +294,7 @@ def choose_entered(cells: Cells, sections: Sections, generation: U32, i: int, no
         sections.used[N_ENTERED] += 1
 
 
-@kernel
+@inner_kernel
 def stop_clocks(cells: Cells, sections: Sections, i: int, now_ms: int, unit_m: float) -> None:
     """Tells anew of all in a cell who move on by themselves, from where watchers have them now.
 
@@ -362,7 +362,7 @@ def measure(sections: Sections) -> int:
     return at
 
 
-@kernel
+@inner_kernel
 def write_head(words: U16, at: int, bits: int, number: int, flags: int, entered: int, moved: int, left: int) -> int:
     """Writes the head of a section; gives where its records begin."""
     for k in range(4):
@@ -372,7 +372,7 @@ def write_head(words: U16, at: int, bits: int, number: int, flags: int, entered:
     return at + SECTION_WORDS
 
 
-@kernel
+@inner_kernel
 def write_entity(words: U16, at: int, one: Any) -> int:
     words[at], words[at + 1] = one.id & 0xFFFF, one.id >> 16
     words[at + 2], words[at + 3] = one.east & 0xFFFF, one.north & 0xFFFF
@@ -380,7 +380,7 @@ def write_entity(words: U16, at: int, one: Any) -> int:
     return at + _MOVED_WORDS
 
 
-@kernel
+@inner_kernel
 def write_account(words: U16, at: int, account: NDArray[Any], slot: int) -> int:
     for k in range(_ENTERED_WORDS - _MOVED_WORDS):
         words[at + k] = account[slot, k]
@@ -421,7 +421,7 @@ def fill(cells: Cells, sections: Sections, account: NDArray[Any], words: U16) ->
         ready.moved = write_entity(words, ready.moved, shown.entity[slot])
 
 
-@kernel
+@inner_kernel
 def fill_whole(cells: Cells, sections: Sections, account: NDArray[Any], words: U16, i: int) -> None:
     """Writes the section of everybody whom a cell shows."""
     ready = sections.ready[i]
@@ -434,7 +434,7 @@ def fill_whole(cells: Cells, sections: Sections, account: NDArray[Any], words: U
             at = write_account(words, write_entity(words, at, one), account, slot)
 
 
-@kernel
+@inner_kernel
 def write_gone(words: U16, at: int, bits: int) -> int:
     """Writes the section that takes a cell away."""
     return write_head(words, at, bits, 0, SECTION_GONE, 0, 0, 0)

@@ -35,16 +35,21 @@ def fill_present(cells: Cells, cell: U64, per_cell_max: int, slot: I32, lat_deg:
     return found
 
 
-@kernel
 def nearest_first(cell: U64, x: float, y: float, z: float) -> I64:
     """The order of cells by the distance of their nearest point from a unit vector, then of their centres, (n,)."""
     distance = np.empty(cell.size)
+    fill_distances(cell, x, y, z, distance)
+    return distance.argsort(kind="stable")
+
+
+@kernel
+def fill_distances(cell: U64, x: float, y: float, z: float, distance: F64) -> None:
+    """Writes numbers that order cells as `nearest_first` does."""
     for k in range(cell.size):
         bits = int(np.int64(cell[k]))
         at_x, at_y, at_z = xyz_in_cell(bits, 0.5, 0.5)
         cosine = (at_x * x + at_y * y + at_z * z) / np.sqrt(at_x * at_x + at_y * at_y + at_z * at_z)
         distance[k] = chord2_to_cell(bits, x, y, z) + _TIE * (1.0 - cosine)
-    return np.argsort(distance)
 
 
-ALL = (fill_present, nearest_first)
+ALL = (fill_present, fill_distances)

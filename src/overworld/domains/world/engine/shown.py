@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from overworld.geo.columns import I32, I64
-from overworld.geo.compiled import kernel
+from overworld.geo.compiled import inner_kernel
 from overworld.kernel.packed import COAST_S
 
 SHOWN, FRESH, COASTS = 1, 2, 4
@@ -76,7 +76,7 @@ def longer(shown: Shown, players: int) -> Shown:
     )
 
 
-@kernel
+@inner_kernel
 def coast_off(shown: Shown, slot: int) -> None:
     """Takes who is in it out of the list of those who coast."""
     one = shown.entity[slot]
@@ -94,7 +94,7 @@ def coast_off(shown: Shown, slot: int) -> None:
     one.flags &= ~COASTS
 
 
-@kernel
+@inner_kernel
 def coast(shown: Shown, slot: int) -> None:
     """Puts a player at the end of the list of those who coast, or takes it out when it has no speed."""
     coast_off(shown, slot)
@@ -111,7 +111,7 @@ def coast(shown: Shown, slot: int) -> None:
     one.flags |= COASTS
 
 
-@kernel
+@inner_kernel
 def depart(shown: Shown, slot: int, cell: int) -> None:
     """Notes that a player is no longer where watchers were told; nothing when they were told nothing."""
     one = shown.entity[slot]
@@ -125,7 +125,7 @@ def depart(shown: Shown, slot: int, cell: int) -> None:
     one.flags &= ~SHOWN
 
 
-@kernel
+@inner_kernel
 def note_fix(shown: Shown, slot: int, heading: int, speed: int) -> None:
     """Notes a new fix of a player in a cell that somebody watches."""
     one = shown.entity[slot]

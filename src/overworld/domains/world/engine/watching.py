@@ -29,7 +29,7 @@ from overworld.domains.world.engine.sections import (
     write_gone,
 )
 from overworld.geo.columns import I32, I64, U16, U64
-from overworld.geo.compiled import kernel
+from overworld.geo.compiled import inner_kernel, kernel
 from overworld.kernel.packed import SURROUNDINGS, VERSION
 
 WATCHER = np.dtype([(name, "<i4") for name in ("start", "room", "active", "gone", "state", "group", "plain", "spare")])
@@ -106,7 +106,7 @@ def replace_watched(
     one.plain = 0
 
 
-@kernel
+@inner_kernel
 def leave_cell(cells: Cells, sections: Sections, i: int) -> None:
     """Takes one watcher from a cell."""
     cells.cell[i].watchers -= 1
@@ -136,7 +136,7 @@ def begin_anew(cells: Cells, sections: Sections, watcher: NDArray[Any], watched:
             want_whole(cells, sections, watched[k].cell)
 
 
-@kernel
+@inner_kernel
 def copy_words(source: U16, start: int, length: int, words: U16, at: int) -> int:
     """Copies words; gives where they end."""
     to, of = np.uint64(at), np.uint64(start)  # unsigned ones cannot count from the end, so this becomes a plain copy
@@ -145,7 +145,7 @@ def copy_words(source: U16, start: int, length: int, words: U16, at: int) -> int
     return at + length
 
 
-@kernel
+@inner_kernel
 def write_frame(
     cells: Cells, sections: Sections, ready_words: U16, one: Any, watched: NDArray[Any], visible_max: int, words: U16,
     at: int,
@@ -183,13 +183,13 @@ def write_frame(
     return at, count
 
 
-@kernel
+@inner_kernel
 def write_header(words: U16, at: int, count: int, now_ms: int) -> None:
     words[at], words[at + 1] = _KIND, count
     words[at + 2], words[at + 3] = now_ms & 0xFFFF, (now_ms >> 16) & 0xFFFF
 
 
-@kernel
+@inner_kernel
 def share_frame(
     ready: NDArray[Any], ready_words: U16, one: Any, watched: NDArray[Any], visible_max: int, now_ms: int, group: Any,
     words: U16, at: int,
@@ -211,7 +211,7 @@ def share_frame(
     return at
 
 
-@kernel
+@inner_kernel
 def is_plain(one: Any, watched: NDArray[Any]) -> bool:
     """Whether a watcher was told all it watches."""
     waiting = 0
@@ -220,7 +220,7 @@ def is_plain(one: Any, watched: NDArray[Any]) -> bool:
     return waiting == 0
 
 
-@kernel
+@inner_kernel
 def share_frames(
     sections: Sections, ready_words: U16, watcher: NDArray[Any], watched: NDArray[Any], group: NDArray[Any], used: int,
     first: int, step: int, visible_max: int, period: int, now_ms: int, frames: Frames, done: I64,

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from overworld.domains.world.fences.shapes import Drawn
 from overworld.geo.columns import F64, I32, I64, U8
-from overworld.geo.compiled import kernel, threaded_kernel
+from overworld.geo.compiled import inner_kernel, kernel, threaded_kernel
 from overworld.geo.kernels import EARTH_RADIUS_M, level_of_cell, xyz_in_cell
 
 OUTSIDE, TEST, INSIDE = 0, 1, 2
@@ -102,13 +102,13 @@ def fill_cells_met(
     return done + count
 
 
-@kernel
+@inner_kernel
 def is_fine(cells: I64, count: int, reach: float) -> bool:
     """Whether cells are so small beside the fence that splitting them spares little."""
     return count > 0 and 1.0 / (1 << level_of_cell(cells[0])) < 0.05 * reach
 
 
-@kernel
+@inner_kernel
 def kind_of(cell: int, frame: F64, reach: float, edges: F64, plane: F64) -> int:
     """Whether a cell lies outside, inside, or perhaps neither."""
     x, y, z = unit_in_cell(cell, 0.5, 0.5)
@@ -145,7 +145,7 @@ def fill_tests(
     first[inside.size] = used
 
 
-@kernel
+@inner_kernel
 def clear_point(cell: int, edges: F64) -> tuple[float, float, float]:
     """A point of a cell that lies off every edge: its middle, as a rule."""
     x, y, z = unit_in_cell(cell, 0.5, 0.5)
@@ -160,7 +160,7 @@ def clear_point(cell: int, edges: F64) -> tuple[float, float, float]:
     return x, y, z
 
 
-@kernel
+@inner_kernel
 def clearance(x: float, y: float, z: float, edges: F64) -> float:
     """How far the nearest edge is, in radians."""
     nearest = math.pi
@@ -169,7 +169,7 @@ def clearance(x: float, y: float, z: float, edges: F64) -> float:
     return nearest
 
 
-@kernel
+@inner_kernel
 def unit_in_cell(cell: int, right: float, up: float) -> tuple[float, float, float]:
     """The unit vector to a point of a cell."""
     x, y, z = xyz_in_cell(cell, right, up)
@@ -177,7 +177,7 @@ def unit_in_cell(cell: int, right: float, up: float) -> tuple[float, float, floa
     return x * scale, y * scale, z * scale
 
 
-@kernel
+@inner_kernel
 def radius_about(cell: int, x: float, y: float, z: float) -> float:
     """How far the farthest corner of a cell is from a point of it, in radians: nothing of the cell is farther."""
     farthest = 0.0
@@ -188,13 +188,13 @@ def radius_about(cell: int, x: float, y: float, z: float) -> float:
     return farthest
 
 
-@kernel
+@inner_kernel
 def angle(x: float, y: float, z: float, to_x: float, to_y: float, to_z: float) -> float:
     """Between two unit vectors, in radians; exact for small ones too."""
     return 2.0 * math.asin(min(1.0, 0.5 * math.sqrt((x - to_x) ** 2 + (y - to_y) ** 2 + (z - to_z) ** 2)))
 
 
-@kernel
+@inner_kernel
 def angle_to_edge(x: float, y: float, z: float, edge: Any) -> float:
     """From a unit vector to the nearest point of a great-circle edge, in radians.
 
@@ -215,7 +215,7 @@ def angle_to_edge(x: float, y: float, z: float, edge: Any) -> float:
     return min(angle(x, y, z, ax, ay, az), angle(x, y, z, bx, by, bz))
 
 
-@kernel
+@inner_kernel
 def in_plane(x: float, y: float, z: float, frame: F64) -> tuple[float, float]:
     """Where a unit vector lies in a fence's plane; it must point less than a quarter round from the middle."""
     mx, my, mz = frame[0, 0], frame[0, 1], frame[0, 2]

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from overworld.domains.world.fences.covering import Covering
 from overworld.domains.world.fences.shapes import Drawn
 from overworld.geo.columns import F64, I32, I64
-from overworld.geo.compiled import kernel, threaded_kernel
+from overworld.geo.compiled import inner_kernel, threaded_kernel
 from overworld.geo.kernels import cell_at_xyz
 
 SIGN = -(2**63)
@@ -181,7 +181,7 @@ def fill_ranges(cell: I64, nodes: NDArray[Any], start: I64, at: I32) -> int:
     return count
 
 
-@kernel
+@inner_kernel
 def begin(start: I64, at: I32, count: int, key: int, node: int) -> int:
     """Begins a range; one that begins where the last one did takes its place."""
     if start[count - 1] == key:
@@ -191,13 +191,13 @@ def begin(start: I64, at: I32, count: int, key: int, node: int) -> int:
     return count + 1
 
 
-@kernel
+@inner_kernel
 def leaf_key(x: float, y: float, z: float) -> int:
     """Where on the curve a unit vector lies."""
     return cell_at_xyz(x, y, z, _LEAF) ^ SIGN
 
 
-@kernel
+@inner_kernel
 def range_of(start: I64, key: int) -> int:
     """The range that holds a key."""
     low, high = 0, start.size - 2

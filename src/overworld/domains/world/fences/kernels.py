@@ -13,10 +13,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from overworld.domains.world.fences.borders import clear_of, is_inside, leads_through, lie_in_one
 from overworld.domains.world.fences.covering import INSIDE, PAD_M
 from overworld.domains.world.fences.index import NOTHING, SIGN, Columns, leaf_key, range_of
 from overworld.geo.columns import I32, I64, U8
-from overworld.geo.compiled import inlined_kernel, kernel
+from overworld.geo.compiled import inner_kernel, kernel, making_kernel
 from overworld.geo.kernels import EARTH_RADIUS_M
 
 ENTERED, LEFT, CROSSED, DWELT, WAITS = 1, 2, 3, 4, 5
@@ -26,10 +27,12 @@ CROSS_SPAN_MAX_US = 120_000_000
 """Between two fixes farther apart in time nobody is taken to have walked the straight way."""
 
 # What the stage knows of a player, by slot: the last accepted fix it looked at, the range that it lies in (-1 unknown),
-# its room cell, and the first of the memberships (-1 none).
+# its room cell, the first of the memberships (-1 none), and how far it may go on before anything can change, as a
+# chord: up to the nearest border of a fence, or of the cell that was looked at (`LOOK`: the memberships are to be
+# compared anew). 64 bytes, all in one line of the cache.
 TRAIL = np.dtype(
-    [("x", "<f8"), ("y", "<f8"), ("z", "<f8"), ("time_us", "<i8"), ("cell", "<i8"), ("range", "<i4"), ("member", "<i4"),
-     ("generation", "<u4"), ("known", "u1"), ("placed", "u1"), ("spare", "<u2")]
+    [("x", "<f8"), ("y", "<f8"), ("z", "<f8"), ("time_us", "<i8"), ("cell", "<i8"), ("clear", "<f8"), ("range", "<i4"),
+     ("member", "<i4"), ("generation", "<u4"), ("known", "u1"), ("placed", "u1"), ("spare", "<u2")]
 )  # fmt: skip
 # A player in a fence since a time; `next` is another membership of the player, or of the free ones.
 MEMBER = np.dtype(
@@ -45,7 +48,7 @@ COUNTERS = 5
 
 _PIECE_CHORD2 = (0.5 * PAD_M / EARTH_RADIUS_M) ** 2
 _PIECES_MAX = 64
-_FACE_SPAN = (1 << 61) - 1
+LOOK = -1.0
 
 
 @kernel
@@ -56,22 +59,29 @@ def trigger_batch(
     """Judges the accepted fixes from row `first` on; gives the row it came to: not the end if there is no room for what
     one fix may do, in `hit` or in `member`. Rows before it are done.
     """
-    start, node = index.start, index.node
+    start, node, fences = index.start, index.node, stamp.size
     for i in range(first, fix.size):
         if judged[i].reason != 0:
             continue
+        if hit.size - counter[HITS] < 3 * fences or counter[FREE_COUNT] < fences:
+            return i
         own = trail[fix[i].slot]
         if own.generation != fix[i].generation:
             release_all(own, member, counter)
             own.generation = fix[i].generation
             own.known = own.placed = 0
+            own.clear = LOOK
         if own.known == 0:
-            if counter[HITS] >= hit.size:
-                return i
             note(hit, counter, i, fix[i].slot, NOTHING, WAITS, 0, fix[i].time_us)
             continue
         x, y, z = judged[i].x, judged[i].y, judged[i].z
         cell = np.int64(judged[i].cell)
+        moved2 = (x - own.x) ** 2 + (y - own.y) ** 2 + (z - own.z) ** 2
+        if own.clear > 0.0 and moved2 < own.clear * own.clear:
+            dwell(i, fix[i].slot, fix[i].time_us, own, member, index.fence, hit, counter)
+            own.x, own.y, own.z, own.time_us, own.cell = x, y, z, fix[i].time_us, cell
+            own.clear -= math.sqrt(moved2)
+            continue
         span = (cell & -cell) - 1
         low, high = (cell - span) ^ SIGN, (cell + span) ^ SIGN
         here = int(own.range)
@@ -83,17 +93,39 @@ def trigger_batch(
         # Within a cell that lies in one range there is nothing else; a range alone has gaps.
         is_clear = own.cell == cell and low >= start[here] and high < start[here + 1]
         if node[here] >= 0 or own.member >= 0 or (came and not is_clear):
-            fences = stamp.size
-            if hit.size - counter[HITS] < 3 * fences or counter[FREE_COUNT] < fences:
-                return i
-            look(i, fix[i].slot, fix[i].time_us, x, y, z, here, came, own, member, index, stamp, inside, hit, counter)
+            clear = clear_of(x, y, z, here, index)
+            if own.clear >= 0.0 and moved2 < clear * clear:  # nor did anything change on the way here
+                dwell(i, fix[i].slot, fix[i].time_us, own, member, index.fence, hit, counter)
+            else:
+                look(
+                    i, fix[i].slot, fix[i].time_us, x, y, z, here, came, own, member, index, stamp, inside, hit, counter
+                )
+            own.clear = clear
+        else:
+            own.clear = 0.0
         own.x, own.y, own.z, own.time_us = x, y, z, fix[i].time_us
         own.range, own.cell = here, cell
         own.placed = 1
     return int(fix.size)
 
 
-@inlined_kernel
+@inner_kernel
+def dwell(
+    row: int, slot: int, time_us: int, own: Any, member: NDArray[Any], fence: NDArray[Any], hit: NDArray[Any],
+    counter: I64,
+) -> None:  # fmt: skip
+    """Tells in which of its fences a player, who is still in them all, has dwelt by now."""
+    m = int(own.member)
+    while m >= 0:
+        one = member[m]
+        dwell_us = fence[one.fence].dwell_us
+        if one.dwelt == 0 and dwell_us > 0 and time_us - one.since_us >= dwell_us:
+            one.dwelt = 1
+            note(hit, counter, row, slot, one.fence, DWELT, one.since_us, time_us)
+        m = int(one.next)
+
+
+@inner_kernel
 def look(
     row: int, slot: int, time_us: int, x: float, y: float, z: float, here: int, came: bool, own: Any,
     member: NDArray[Any], index: Columns, stamp: I64, inside: I32, hit: NDArray[Any], counter: I64,
@@ -139,41 +171,7 @@ def look(
             enter(own, member, slot, inside[k], time_us, 0, counter)
 
 
-@inlined_kernel
-def is_inside(entry: Any, x: float, y: float, z: float, index: Columns) -> bool:
-    """Whether a place in an entry's cell lies in its fence: on the same side as the cell's point of an even number of
-    edges.
-    """
-    fence = index.fence[entry.fence]
-    dx, dy, dz = x - fence.x, y - fence.y, z - fence.z
-    if fence.chord2 >= 0.0:
-        return bool(dx * dx + dy * dy + dz * dz <= fence.chord2)
-    depth = 1.0 / (x * fence.x + y * fence.y + z * fence.z)
-    u = (dx * fence.ux + dy * fence.uy + dz * fence.uz) * depth
-    v = (dx * fence.vx + dy * fence.vy + dz * fence.vz) * depth
-    odd = entry.inside != 0
-    for k in range(entry.edge, entry.edge + entry.edges):
-        edge = index.edge[k]
-        if do_cross(entry.u, entry.v, u, v, edge[0], edge[1], edge[2], edge[3]):
-            odd = not odd
-    return bool(odd)
-
-
-@inlined_kernel
-def do_cross(
-    qu: float, qv: float, pu: float, pv: float, au: float, av: float, bu: float, bv: float
-) -> bool:  # fmt: skip
-    """Whether two segments of the plane cross. A corner on the line counts as being to its left: two edges that meet
-    there are crossed once, or twice.
-    """
-    du, dv = pu - qu, pv - qv
-    if (du * (av - qv) - dv * (au - qu) >= 0.0) == (du * (bv - qv) - dv * (bu - qu) >= 0.0):
-        return False
-    eu, ev = bu - au, bv - av
-    return bool((eu * (qv - av) - ev * (qu - au) >= 0.0) != (eu * (pv - av) - ev * (pu - au) >= 0.0))
-
-
-@kernel
+@making_kernel
 def cross(
     row: int, slot: int, time_us: int, x: float, y: float, z: float, here: int, own: Any, index: Columns, stamp: I64,
     hit: NDArray[Any], counter: I64,
@@ -213,21 +211,7 @@ def cross(
         depth += 2
 
 
-@kernel
-def lie_in_one(start: I64, key: int, other: int) -> bool:
-    """Whether the smallest cell around two places lies in one range: then so does the way between them, for a cell is
-    convex. A range by itself is not.
-    """
-    span = 1
-    while (key | span) != (other | span):
-        span = (span << 2) | 3
-        if span > _FACE_SPAN:
-            return False
-    found = range_of(start, key)
-    return bool(start[found] <= (key & ~span) + 1 and key | span < start[found + 1])
-
-
-@inlined_kernel
+@inner_kernel
 def scan(
     row: int, slot: int, time_us: int, x: float, y: float, z: float, at_range: int, own: Any, index: Columns,
     stamp: I64, hit: NDArray[Any], counter: I64,
@@ -246,35 +230,7 @@ def scan(
         at = cell.parent
 
 
-@inlined_kernel
-def leads_through(entry: Any, x: float, y: float, z: float, own: Any, index: Columns) -> bool:
-    """Whether the way from the last fix meets a circle, or an edge near an entry's cell. In the fence's plane the way
-    is straight, and a circle about the middle a circle.
-    """
-    fence = index.fence[entry.fence]
-    depth, depth_before = x * fence.x + y * fence.y + z * fence.z, own.x * fence.x + own.y * fence.y + own.z * fence.z
-    if depth <= 0.0 or depth_before <= 0.0:
-        return False
-    dx, dy, dz = (x - fence.x) / depth, (y - fence.y) / depth, (z - fence.z) / depth
-    pu, pv = dx * fence.ux + dy * fence.uy + dz * fence.uz, dx * fence.vx + dy * fence.vy + dz * fence.vz
-    dx, dy, dz = (own.x - fence.x) / depth_before, (own.y - fence.y) / depth_before, (own.z - fence.z) / depth_before
-    qu, qv = dx * fence.ux + dy * fence.uy + dz * fence.uz, dx * fence.vx + dy * fence.vy + dz * fence.vz
-    if fence.chord2 >= 0.0:
-        du, dv = pu - qu, pv - qv
-        length2 = du * du + dv * dv
-        if length2 == 0.0:
-            return False
-        along = min(1.0, max(0.0, -(qu * du + qv * dv) / length2))
-        radius = math.tan(fence.reach)
-        return bool((qu + along * du) ** 2 + (qv + along * dv) ** 2 < radius * radius)
-    for k in range(entry.edge, entry.edge + entry.edges):
-        edge = index.edge[k]
-        if do_cross(qu, qv, pu, pv, edge[0], edge[1], edge[2], edge[3]):
-            return True
-    return False
-
-
-@kernel
+@inner_kernel
 def note(
     hit: NDArray[Any], counter: I64, row: int, slot: int, fence: int, kind: int, since_us: int, time_us: int
 ) -> None:  # fmt: skip
@@ -285,7 +241,7 @@ def note(
     counter[HITS] += 1
 
 
-@kernel
+@inner_kernel
 def enter(own: Any, member: NDArray[Any], slot: int, fence: int, since_us: int, dwelt: int, counter: I64) -> None:
     """Makes a player a member of a fence."""
     m = counter[FREE]
@@ -298,7 +254,7 @@ def enter(own: Any, member: NDArray[Any], slot: int, fence: int, since_us: int, 
     own.member = m
 
 
-@kernel
+@inner_kernel
 def release(member: NDArray[Any], m: int, counter: I64) -> None:
     """Gives a membership back to the free ones."""
     member[m].used = 0
@@ -307,7 +263,7 @@ def release(member: NDArray[Any], m: int, counter: I64) -> None:
     counter[FREE_COUNT] += 1
 
 
-@kernel
+@inner_kernel
 def release_all(own: Any, member: NDArray[Any], counter: I64) -> None:
     """Lets go of all memberships of a player, without a word."""
     m = int(own.member)
@@ -324,6 +280,7 @@ def install(
 ) -> None:  # fmt: skip
     """Enters what is kept of players: rows of memberships, aligned. There must be as many free ones."""
     for k in range(slot.size):
+        trail[slot[k]].clear = LOOK
         enter(trail[slot[k]], member, slot[k], fence[k], since_us[k], dwelt[k], counter)
 
 
@@ -333,6 +290,7 @@ def forget_players(slot: I32, trail: NDArray[Any], member: NDArray[Any], counter
     for k in range(slot.size):
         release_all(trail[slot[k]], member, counter)
         trail[slot[k]].known = 0
+        trail[slot[k]].clear = LOOK
 
 
 @kernel
@@ -378,6 +336,6 @@ def find_dwelt(
 
 
 ALL = (
-    trigger_batch, look, is_inside, do_cross, cross, lie_in_one, scan, leads_through, note, enter, release, release_all,
-    install, forget_players, drop_fences, find_dwelt,
+    trigger_batch, dwell, look, cross, scan, note, enter, release, release_all, install, forget_players, drop_fences,
+    find_dwelt,
 )  # fmt: skip

@@ -12,16 +12,16 @@ from numpy.typing import NDArray
 
 from overworld.domains.world.engine.engine import Pass, pass_of
 from overworld.domains.world.engine.players import Players
-from overworld.domains.world.fences import covering, index, kernels
+from overworld.domains.world.fences import borders, covering, index, kernels
 from overworld.domains.world.fences.index import NOTHING, Index, Listed
-from overworld.domains.world.fences.kernels import COUNTERS, FREE, FREE_COUNT, HIT, HITS, MEMBER, TRAIL
+from overworld.domains.world.fences.kernels import COUNTERS, FREE, FREE_COUNT, HIT, HITS, LOOK, MEMBER, TRAIL
 from overworld.domains.world.fences.shapes import drawn
 from overworld.domains.world.fences.types import Shape
 from overworld.domains.world.rules import FIX
 from overworld.geo import cells as geo_cells
 from overworld.geo.columns import I64
 
-KERNELS = (*covering.ALL, *index.ALL, *kernels.ALL)
+KERNELS = (*covering.ALL, *index.ALL, *borders.ALL, *kernels.ALL)
 _HITS_FIRST, _MEMBERS_FIRST = 4_096, 4_096
 
 
@@ -93,8 +93,10 @@ class Tracking:
         if before.is_empty:
             self._trail["placed"] = 0
         self._trail["range"] = NOTHING
+        self._trail["clear"] = LOOK
         self._stamp = np.zeros(max(1, len(new.listed)), np.int64)
         self._inside = np.zeros(self._stamp.size, np.int32)
+        self._counter[HITS] = 0
         self._room_for_hits()
         self.index = new
 
@@ -195,4 +197,5 @@ def _is_other(one: Listed, now: Listed) -> bool:
 def _fresh_trails(count: int) -> NDArray[Any]:
     trail = np.zeros(count, TRAIL)
     trail["range"] = trail["member"] = NOTHING
+    trail["clear"] = LOOK
     return trail
