@@ -559,6 +559,8 @@ class Examination:
         operation = self._operation
         if operation.path == "/v1/auth/email/send":
             self._player.registers()
+        if operation.path == "/v1/auth/passkeys/{passkey_id}":
+            return {"passkey_id": str(uuid4())}  # a real one takes an authenticator
         if operation.path.startswith("/v1/auth/"):
             return ways_in.truths(operation.method.upper(), operation.path, self._player.post)
         return {}

@@ -304,7 +304,7 @@ def test_the_bytes_of_a_crowd_are_counted_and_telling_less_costs_less():
 def test_the_benchmarks_are_listed_each_with_what_it_measures():
     lines = bench("list").stdout.splitlines()
     assert [line.split()[0] for line in lines] == [
-        "bandwidth", "claims", "claims-curve", "claims-hot", "claims-socket", "connections", "curves", "fanout",
+        "auth", "bandwidth", "claims", "claims-curve", "claims-hot", "claims-socket", "connections", "curves", "fanout",
         "history", "inventory", "leaderboard", "location", "location-json", "location-single", "nearby", "peers",
         "quests", "seal", "start", "sync", "tick", "transfers",
     ]  # fmt: skip

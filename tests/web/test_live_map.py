@@ -17,6 +17,7 @@ from playwright.async_api import ViewportSize
 
 from bench.browser import DESKTOP, PHONE, STRANGER, Visit, visiting
 from bench.servers import ServerProcess, free_ports
+from overworld.platform.postgres import running_dsn
 from tests.docs.pages import read
 from tests.system.player import LJUBLJANA, Player
 
@@ -240,7 +241,7 @@ async def test_in_production_a_moderators_token_opens_the_map_and_a_players_does
         await field.fill((await http.post("/v1/auth/register", json=ada | {"username": "ada"})).json()["access_token"])
         await field.press("Enter")
         await visit.page.get_by_text("That does not open this server.").wait_for()
-        database = await asyncpg.connect(f"postgresql://overworld@/postgres?host={tmp_path}/data/postgres")
+        database = await asyncpg.connect(running_dsn(tmp_path / "data"))
         try:
             assert await database.execute(given) == "UPDATE 1"
         finally:

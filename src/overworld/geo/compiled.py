@@ -46,11 +46,6 @@ def threaded_kernel(function: Callable[P, R]) -> Callable[P, R]:
     return _compiled(function, nogil=True, _nrt=True)
 
 
-def inlined_kernel(function: Callable[P, R]) -> Callable[P, R]:
-    """The same for what is small: its code is put where it is called, which compiles faster than a call."""
-    return _compiled(function, inline="always")
-
-
 def _compiled(function: Callable[P, R], **options: Any) -> Callable[P, R]:
     compiled = _Kernel(function, targetoptions=_OPTIONS | options)
     with suppress(RuntimeError):  # the cache finds no folder

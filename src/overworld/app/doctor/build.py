@@ -17,7 +17,8 @@ from overworld.app.kernel_cache import kernel_cache
 PYTHON_MIN = (3, 11)
 _CHECKOUT = Path(overworld.__file__).parents[2]
 _LOCK = _CHECKOUT / "requirements.lock"
-_PIN = re.compile(r"^([A-Za-z0-9._-]+)==(\S+)", re.MULTILINE)
+_PIN = re.compile(r"^([A-Za-z0-9._-]+)==(\S+)([^\\\n]*)", re.MULTILINE)
+_BEFORE = re.compile(r"python_full_version < '([\d.]+)'")
 _NAME = re.compile(r"[A-Za-z0-9._-]+")
 _SHOWN_MAX = 5
 
@@ -62,10 +63,12 @@ def kernels(data: Path, environment: Mapping[str, str]) -> Finding:
 
 
 def pins(lock: str) -> dict[str, set[str]]:
-    """The versions that a lock file allows, by name; several where they differ by platform."""
+    """The versions that a lock file allows this Python, by name; several where they differ by platform."""
     found: dict[str, set[str]] = {}
-    for name, version in _PIN.findall(lock):
-        found.setdefault(name, set()).add(version)
+    for name, version, marker in _PIN.findall(lock):
+        before = _BEFORE.search(marker)
+        if before is None or sys.version_info < tuple(map(int, before[1].split("."))):
+            found.setdefault(name, set()).add(version)
     return found
 
 

@@ -26,7 +26,6 @@ from overworld.platform.http.rates import LIMITED
 
 _BEARER, _COOKIE, _REFRESH, _CSRF = "bearer", "cookie", "refresh_cookie", "csrf"
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
-_GENERIC = re.compile(r"(?P<outer>[A-Z]\w*?)_[\w.]*?(?P<inner>[A-Za-z]\w*)_")
 _SUCCESS = range(200, 400)
 _PROBLEM = "Problem"
 _PROBLEM_SCHEMA = {
@@ -121,13 +120,20 @@ def _with_short_names(document: dict[str, Any]) -> dict[str, Any]:
     names = set(document["components"].get("schemas", {}))
     text = msgspec.json.encode(document).decode()
     for name in sorted(names):
-        generic = _GENERIC.fullmatch(name)
-        short = f"{generic['outer']}Of{generic['inner']}" if generic else name
+        short = _short(name)
         if short not in names:
             names.add(short)
             text = text.replace(f'"{name}"', f'"{short}"').replace(f'schemas/{name}"', f'schemas/{short}"')
     shortened: dict[str, Any] = msgspec.json.decode(text)
     return shortened
+
+
+def _short(name: str) -> str:
+    """`PageOfThing` for `Page_overworld.domains.some.Thing_`; other names stay."""
+    outer, _, given = name.removesuffix("_").partition("_")
+    inner = given.rpartition(".")[2].lstrip("_0123456789")
+    is_generic = name.endswith("_") and outer.isidentifier() and outer[0].isupper() and inner
+    return f"{outer}Of{inner}" if is_generic else name
 
 
 def _bound_parameters(operation: dict[str, Any], handler: HTTPRouteHandler) -> None:

@@ -126,7 +126,9 @@ class SignIn:
             account_id, at = known.account.id, self._clock.now()
             opened = await self._sessions.open(tx, account_id, way=Way.PASSWORD, origin=origin, at=at)
             if opened.account.security_version != known.account.security_version:
-                raise BadCredentials  # everything was revoked since the password was read: it may be another by now
+                now_known = await store.credentials_of(tx, account_id)
+                if now_known is None or now_known.password_hash != known.password_hash:
+                    raise BadCredentials  # it became another one while it was checked
             if known.password_hash and renewed:
                 await store.renew_password_hash(tx, account_id, old=known.password_hash, new=renewed)
         return await self._sessions.grant(opened)
