@@ -47,15 +47,15 @@ class Backbone(Struct, frozen=True, kw_only=True):
             "1 while this process is the one that relays.",
             lambda: bool(relay and relay.active),
         )
-        metrics.gauge(
+        metrics.count(
             "overworld_kafka_relayed", "Events that this process has sent on.", lambda: relay.handled if relay else 0
         )
-        metrics.gauge(
+        metrics.count(
             "overworld_kafka_relay_failures",
             "Tries to send that failed: Kafka did not acknowledge, or refused.",
             lambda: relay.retried if relay else 0,
         )
-        metrics.gauge(
+        metrics.count(
             "overworld_kafka_lost",
             "Events gone from Kafka before a consumer of this process had read them.",
             lambda: kafka.lost.total() if kafka else 0,

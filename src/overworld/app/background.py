@@ -31,6 +31,7 @@ async def run(house: House) -> None:
     loops.run("ledger-sealer", domains.ledger.sealer.run)
     loops.run("ledger-auditor", domains.ledger.auditor.run)
     loops.run("audit-sealer", domains.audit.sealer.run)
+    loops.run("log-watch", house.watch.run)
     loops.run("api-keys", domains.accounts.book.run)
     loops.run("signing-keys", domains.accounts.keys.run)
     loops.run("avatars", domains.profiles.avatars.run)

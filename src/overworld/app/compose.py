@@ -23,6 +23,7 @@ from overworld.app.live.following import Following
 from overworld.app.live.routes import PREFIX as LIVE_PREFIX
 from overworld.app.live.routes import LiveMap
 from overworld.app.live.routes import routes as live_routes
+from overworld.app.log_watch import LogWatch, Stored
 from overworld.app.loops import Loops
 from overworld.app.platform import Platform
 from overworld.app.settings import Settings
@@ -81,6 +82,7 @@ class House(Struct, frozen=True, kw_only=True):
     clock: Clock
     versions: Versions
     hooks: Counted
+    watch: LogWatch
 
 
 async def compose(
@@ -132,6 +134,7 @@ async def compose(
         clock=clock,
         versions=versions,
         hooks=hooks,
+        watch=_watch(database, clock, log, domains),
     )
     measures.register(metrics, house=house)
     house.backbone.watch(metrics)
@@ -157,6 +160,26 @@ def _platform(
         audit=audit_wiring.build(database=database, clock=clock, ids=ids, outbox=outbox),
         poster=poster_of(settings),
         blobs=blobs_of(settings.blobs, data=settings.data),
+    )
+
+
+def _watch(database: Database, clock: Clock, log: EventLog, domains: Domains) -> LogWatch:
+    sender, queueing = domains.webhooks.sender, domains.webhooks.queueing
+    mails, mail_sender = domains.accounts.mail.queue, domains.accounts.mail.sender
+    return LogWatch(
+        database=database,
+        clock=clock,
+        log=log,
+        webhooks=Stored(
+            waiting_max=queueing.waiting_max,
+            read_oldest_s=lambda: sender.behind_s,
+            read_refused=lambda: queueing.dropped,
+        ),
+        mails=Stored(
+            waiting_max=mails.waiting_max,
+            read_oldest_s=lambda: mail_sender.behind_s if mail_sender else 0.0,
+            read_refused=lambda: mails.refused,
+        ),
     )
 
 

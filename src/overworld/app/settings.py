@@ -42,7 +42,7 @@ from overworld.platform.eventlog.settings import EventLogSettings
 from overworld.platform.http.settings import HttpSettings, LimitSettings
 from overworld.platform.kafka.settings import KafkaSettings
 from overworld.platform.mail.settings import MailSettings
-from overworld.platform.observability.settings import LogSettings, OperationsSettings
+from overworld.platform.observability.settings import LogSettings, OperationsSettings, TracingSettings
 from overworld.platform.postgres.settings import DatabaseSettings
 from overworld.platform.redis.settings import RedisSettings
 
@@ -69,6 +69,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     realtime: RealtimeSettings = RealtimeSettings()
     operations: OperationsSettings = OperationsSettings()
     log: LogSettings = LogSettings()
+    tracing: TracingSettings = TracingSettings()
     limits: LimitSettings = LimitSettings()
     database: DatabaseSettings = DatabaseSettings()
     redis: RedisSettings = RedisSettings()

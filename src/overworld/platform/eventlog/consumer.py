@@ -14,10 +14,12 @@ import asyncpg
 from overworld.kernel.clock import Clock
 from overworld.kernel.events import Envelope
 from overworld.kernel.refusals import Refusal
+from overworld.kernel.tracing import at
 from overworld.platform.eventlog import letters
 from overworld.platform.eventlog.settings import EventLogSettings
 from overworld.platform.eventlog.source import AnySource
 from overworld.platform.eventlog.stopping import Stop, Stopped
+from overworld.platform.eventlog.traced import delivery, delivery_place, place_of
 from overworld.platform.eventlog.types import Batch, Handle
 from overworld.platform.postgres import DatabaseUnavailable
 
@@ -114,14 +116,16 @@ class Consumer:
         tried, pause_s = 0, self._settings.backoff_first_ms / 1000
         while True:
             try:
-                async with asyncio.timeout(self._settings.handle_timeout_s):
-                    await self._handle(events)
+                with delivery(self.name, events):
+                    async with asyncio.timeout(self._settings.handle_timeout_s):
+                        await self._handle(events)
             except Exception as error:
                 self.retried += 1
                 tried += not (isinstance(error, Refusal) and error.retryable)
                 if tried >= tries:
                     return error
-                _log.warning("consumer %s failed with %d events: %r", self.name, len(events), error)
+                with delivery_place(events):
+                    _log.warning("consumer %s failed with %d events: %r", self.name, len(events), error)
             else:
                 return None
             pause_s = await self._back_off(pause_s)
@@ -134,7 +138,8 @@ class Consumer:
         return min(2 * pause_s, self._settings.backoff_max_ms / 1000)
 
     async def _bury(self, session: asyncpg.Connection, event: Envelope, error: Exception) -> None:
-        _log.error("consumer %s gives up event %s (%s)", self.name, event.id, event.topic, exc_info=error)
+        with at(place_of(event)):
+            _log.error("consumer %s gives up event %s (%s)", self.name, event.id, event.topic, exc_info=error)
         self.buried += 1
         tried = self._settings.tries
         await letters.bury(session, event, consumer=self.name, error=error, attempts=tried, at=self._clock.now())

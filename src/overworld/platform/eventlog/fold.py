@@ -13,6 +13,7 @@ import asyncpg
 from overworld.kernel.events import Envelope
 from overworld.kernel.refusals import Refusal
 from overworld.platform.eventlog.consumer import Consumer
+from overworld.platform.eventlog.traced import delivery, delivery_place
 from overworld.platform.eventlog.types import Apply, Batch
 
 _log = logging.getLogger(__name__)
@@ -66,7 +67,8 @@ class Fold(Consumer):
             try:
                 async with asyncio.timeout(self._settings.handle_timeout_s), session.transaction():
                     await self._source.move(session, batches)
-                    await self._apply(session, events)
+                    with delivery(self.name, events):
+                        await self._apply(session, events)
             except Exception as error:
                 self.retried += 1
                 tried += not (isinstance(error, Refusal) and error.retryable)
@@ -74,7 +76,8 @@ class Fold(Consumer):
                     raise ConnectionError("the session was lost with events in hand") from error
                 if tried >= tries:
                     return error
-                _log.warning("fold %s failed with %d events: %r", self.name, len(events), error)
+                with delivery_place(events):
+                    _log.warning("fold %s failed with %d events: %r", self.name, len(events), error)
             else:
                 self.handled += len(events)
                 return None
@@ -87,7 +90,8 @@ class Fold(Consumer):
             for event in batch.events:
                 try:
                     async with session.transaction():
-                        await self._apply(session, [event])
+                        with delivery(self.name, [event]):
+                            await self._apply(session, [event])
                 except Exception as error:
                     if session.is_closed():
                         raise ConnectionError("the session was lost with events in hand") from error

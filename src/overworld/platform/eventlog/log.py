@@ -11,6 +11,7 @@ from overworld.kernel.refusals import Busy, Fault
 from overworld.platform.eventlog import retention, store
 from overworld.platform.eventlog.consumer import Consumer
 from overworld.platform.eventlog.fold import Fold
+from overworld.platform.eventlog.ports import Reader
 from overworld.platform.eventlog.pulse import Pulse
 from overworld.platform.eventlog.settings import EventLogSettings
 from overworld.platform.eventlog.source import PostgresSource
@@ -22,7 +23,10 @@ _log = logging.getLogger(__name__)
 
 
 class EventLog:
-    """Reads the log of one database. `start` it before its readers, `close` it after them."""
+    """Reads the log of one database. `start` it before its readers, `close` it after them.
+
+    `consumers` and `tails` are those that were made in this process, here or on Kafka, for who measures them.
+    """
 
     def __init__(self, database: Database, *, clock: Clock, settings: EventLogSettings | None = None) -> None:
         self._database = database
@@ -30,6 +34,8 @@ class EventLog:
         self._settings = settings or EventLogSettings()
         self._pulse = Pulse(database, settings=self._settings)
         self._task: asyncio.Task[None] | None = None
+        self.consumers: list[Consumer] = []
+        self.tails: list[Reader] = []
 
     @property
     def looks(self) -> int:
@@ -50,7 +56,7 @@ class EventLog:
 
     def consumer(self, name: str, *, topics: Sequence[str], handle: Handle) -> Consumer:
         """A durable consumer; its name is its identity for ever. A new one begins with the oldest event kept."""
-        return Consumer(
+        made = Consumer(
             name,
             topics=topics,
             handle=handle,
@@ -58,10 +64,12 @@ class EventLog:
             clock=self._clock,
             settings=self._settings,
         )
+        self.consumers.append(made)
+        return made
 
     def fold(self, name: str, *, topics: Sequence[str], apply: Apply) -> Fold:
         """As `consumer`, for a handler that writes in the transaction which moves the cursor: exactly once."""
-        return Fold(
+        made = Fold(
             name,
             topics=topics,
             apply=apply,
@@ -69,17 +77,20 @@ class EventLog:
             clock=self._clock,
             settings=self._settings,
         )
+        self.consumers.append(made)
+        return made
 
     def source(self, name: str, *, settings: EventLogSettings | None = None) -> PostgresSource:
         """What a durable consumer of this name reads, for who builds one of its own kind."""
         chosen = settings or self._settings
         return PostgresSource(name, database=self._database, pulse=self._pulse, clock=self._clock, settings=chosen)
 
-    async def tail(self, *, topics: Sequence[str], handle: Handle) -> Tail:
-        """A reader of what commits from now on, for this process only; the caller runs it."""
+    async def tail(self, *, topics: Sequence[str], handle: Handle, name: str = "tail") -> Tail:
+        """A reader of what commits from now on, for this process only; the caller runs it. Traces tell its name."""
         async with self._database.read() as tx:
             start = await store.now(tx)
-        return Tail(
+        made = Tail(
+            name,
             topics=topics,
             handle=handle,
             start=start,
@@ -87,6 +98,8 @@ class EventLog:
             pulse=self._pulse,
             settings=self._settings,
         )
+        self.tails.append(made)
+        return made
 
     async def lag(self) -> list[Lag]:
         """How far each consumer is behind, by name. One round trip."""

@@ -34,8 +34,8 @@ class Log(Protocol):
         """As `consumer`, for a handler that writes in the transaction which moves its place."""
         ...
 
-    async def tail(self, *, topics: Sequence[str], handle: Handle) -> Reader:
-        """A reader of what comes from now on, for this process only; the caller runs it."""
+    async def tail(self, *, topics: Sequence[str], handle: Handle, name: str = "tail") -> Reader:
+        """A reader of what comes from now on, for this process only; the caller runs it. Traces tell its name."""
         ...
 
     async def lag(self) -> list[Lag]:

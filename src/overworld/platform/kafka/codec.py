@@ -12,6 +12,7 @@ from overworld.kernel.events import Envelope
 
 PLACE = "place"
 EVENT_ID = "event-id"
+TRACE = "traceparent"
 _PARTS = 4
 
 

@@ -76,21 +76,30 @@ class KafkaLog:
 
         All processes that run one of this name share the partitions.
         """
-        return Consumer(
+        made = Consumer(
             name, topics=topics, handle=handle, source=self._source(name), clock=self._clock, settings=self._settings
         )
+        self._log.consumers.append(made)
+        return made
 
     def fold(self, name: str, *, topics: Sequence[str], apply: Apply) -> Fold:
         """As `consumer`, for a handler that writes in the transaction which moves the place: exactly once."""
-        return Fold(
+        made = Fold(
             name, topics=topics, apply=apply, source=self._source(name), clock=self._clock, settings=self._settings
         )
+        self._log.consumers.append(made)
+        return made
 
-    async def tail(self, *, topics: Sequence[str], handle: Handle) -> KafkaTail:
-        """A reader of what comes from now on, for this process only; the caller runs it. Raises: KafkaUnavailable."""
+    async def tail(self, *, topics: Sequence[str], handle: Handle, name: str = "tail") -> KafkaTail:
+        """A reader of what comes from now on, for this process only; the caller runs it. Traces tell its name.
+
+        Raises: KafkaUnavailable.
+        """
         await self._topics.ensure(topics)
         starts = {part: last for part, (_, last) in (await self._topics.ends(topics)).items()}
-        return KafkaTail(topics=topics, handle=handle, starts=starts, codec=self._codec, settings=self._kafka)
+        made = KafkaTail(name, topics=topics, handle=handle, starts=starts, codec=self._codec, settings=self._kafka)
+        self._log.tails.append(made)
+        return made
 
     async def lag(self) -> list[Lag]:
         """How far each consumer is behind, by name: a batch is one event here.

@@ -16,7 +16,7 @@ from overworld.platform.eventlog.log import EventLog
 from overworld.platform.eventlog.settings import EventLogSettings
 from overworld.platform.eventlog.types import Batch
 from overworld.platform.kafka.client import EventTooLarge
-from overworld.platform.kafka.codec import EVENT_ID, PLACE, Codec, Place
+from overworld.platform.kafka.codec import EVENT_ID, PLACE, TRACE, Codec, Place
 from overworld.platform.kafka.places import era
 from overworld.platform.kafka.sender import Outgoing, Sender
 from overworld.platform.kafka.settings import KafkaSettings
@@ -87,9 +87,12 @@ class Relay(Consumer):
         value = self._codec.encode(event)
         if len(value) > self._event_bytes_max:
             raise EventTooLarge(f"{len(value)} bytes, at most {self._event_bytes_max}")
+        headers = [(PLACE, str(self._places[event.id]).encode()), (EVENT_ID, str(event.id).encode())]
+        if event.trace:
+            headers.append((TRACE, event.trace.encode()))
         return Outgoing(
             topic=self._topics.name_of(event.topic),
             key=event.key.encode() if event.key else event.id.bytes,
             value=value,
-            headers=((PLACE, str(self._places[event.id]).encode()), (EVENT_ID, str(event.id).encode())),
+            headers=tuple(headers),
         )

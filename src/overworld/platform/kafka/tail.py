@@ -10,6 +10,7 @@ import msgspec
 from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 
 from overworld.kernel.events import Envelope
+from overworld.platform.eventlog.traced import apart, delivery, delivery_place
 from overworld.platform.eventlog.types import Handle
 from overworld.platform.kafka.client import consuming
 from overworld.platform.kafka.codec import Codec
@@ -32,6 +33,7 @@ class KafkaTail:
 
     def __init__(
         self,
+        name: str,
         *,
         topics: Sequence[str],
         handle: Handle,
@@ -39,6 +41,7 @@ class KafkaTail:
         codec: Codec,
         settings: KafkaSettings,
     ) -> None:
+        self.name = name
         self.topics = frozenset(topics)
         self.failed = 0
         self._handle = handle
@@ -56,7 +59,8 @@ class KafkaTail:
             while True:
                 messages = await thread.call(_fetch, consumer)
                 if events := [event for message in messages for event in self._read(message)]:
-                    await self._hand_over(events)
+                    for part in apart(events):
+                        await self._hand_over(part)
         finally:
             await thread.call(consumer.close)
             thread.close()
@@ -74,12 +78,14 @@ class KafkaTail:
 
     async def _hand_over(self, events: Sequence[Envelope]) -> None:
         try:
-            await self._handle(events)
+            with delivery(self.name, events):
+                await self._handle(events)
         except Exception:
             self.failed += len(events)
-            _log.exception(
-                "a reader of %s failed with %d events, which are passed over", sorted(self.topics), len(events)
-            )
+            with delivery_place(events):
+                _log.exception(
+                    "a reader of %s failed with %d events, which are passed over", sorted(self.topics), len(events)
+                )
 
 
 def _fetch(consumer: Consumer) -> list[Message]:
