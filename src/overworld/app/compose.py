@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from functools import partial
 from os import urandom
 
+from litestar.handlers import HTTPRouteHandler
 from msgspec import Struct
 
 from overworld import __version__
@@ -14,6 +15,9 @@ from overworld.app.aliases import also_named
 from overworld.app.collector import Collector
 from overworld.app.domains import Domains, noun_of
 from overworld.app.domains import build as domains_built
+from overworld.app.event_desk import routes as desk_routes
+from overworld.app.event_desk.schemas import Registering, registering_of
+from overworld.app.event_desk.service import EventDesk
 from overworld.app.game import Game
 from overworld.app.hooks.work import Counted
 from overworld.app.limits import Limits
@@ -52,8 +56,10 @@ from overworld.flows import (
 from overworld.kernel.clock import Clock
 from overworld.kernel.events import Envelope
 from overworld.kernel.ids import IdSource
+from overworld.platform.avro import Released
 from overworld.platform.blobs import blobs_of
 from overworld.platform.eventlog import EventLog, Handle, PostgresOutbox
+from overworld.platform.eventlog.topics import Topics
 from overworld.platform.http import KeyScopes
 from overworld.platform.http.build import build_http
 from overworld.platform.http.edge import Edge
@@ -71,6 +77,7 @@ class House(Struct, frozen=True, kw_only=True):
     poster: Poster
     limits: Limits
     log: EventLog
+    schemas: Registering | None
     loops: Loops
     collector: Collector
     metrics: Metrics
@@ -114,13 +121,23 @@ async def compose(
         limiter=platform.limiter,
     )
     log = EventLog(database, clock=clock, settings=settings.events)
+    released = Released()
+    desk = EventDesk(
+        log.desk,
+        topics=Topics.read(),
+        released=released,
+        database=database,
+        clock=clock,
+        audit=platform.audit.trail,
+    )
     house = House(
-        http=_http(platform, domains, metrics, live, versions),
+        http=_http(platform, domains, metrics, live, [*version_routes.routes(versions), *desk_routes.routes(desk)]),
         live=live,
         domains=domains,
         poster=platform.poster,
         limits=counting,
         log=log,
+        schemas=registering_of(settings.events, released),
         loops=Loops(),
         collector=Collector(monotonic_s=clock.monotonic_s),
         metrics=metrics,
@@ -168,7 +185,9 @@ def _following(domains: Domains) -> Following:
     )
 
 
-def _http(platform: Platform, domains: Domains, metrics: Metrics, live: LiveMap, versions: Versions) -> Edge:
+def _http(
+    platform: Platform, domains: Domains, metrics: Metrics, live: LiveMap, of_the_house: Sequence[HTTPRouteHandler]
+) -> Edge:
     settings = platform.settings
     of_no_domain = start.routes(
         current=platform.current,
@@ -183,7 +202,7 @@ def _http(platform: Platform, domains: Domains, metrics: Metrics, live: LiveMap,
         routes=[
             *also_named(domains.routes, platform.game.routes),
             *of_no_domain,
-            *version_routes.routes(versions),
+            *of_the_house,
             *live_routes(live),
             *site.routes(),
         ],

@@ -6,7 +6,7 @@ from overworld.kernel.refusals import Fault, Refusal
 
 
 class UnknownSchema(LookupError):
-    """Bytes were written with a schema that is not known here; `schema_id` is its number in a registry, if it has one."""
+    """Bytes were written with a schema that is not known; `schema_id` is its number in a registry, if it has one."""
 
     def __init__(self, told: str, *, schema_id: int | None = None) -> None:
         super().__init__(told)

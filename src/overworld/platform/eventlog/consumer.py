@@ -13,13 +13,14 @@ import asyncpg
 from overworld.kernel.clock import Clock
 from overworld.kernel.events import Envelope
 from overworld.kernel.refusals import Refusal
-from overworld.platform.eventlog import store
+from overworld.platform.eventlog import letters, store
 from overworld.platform.eventlog.pulse import Pulse
 from overworld.platform.eventlog.settings import EventLogSettings
 from overworld.platform.eventlog.types import START, Batch, DeadLetter, Handle, Position
 from overworld.platform.postgres import Database, DatabaseUnavailable
 
 _REJOIN_S = 0.2
+_LETTERS_AT_ONCE = 100
 _ERROR_LENGTH_MAX = 2000
 
 _log = logging.getLogger(__name__)
@@ -37,7 +38,8 @@ class Consumer:
 
     A handler that raises is tried again with the same events. A retryable refusal (a dependency is down) is tried for
     as long as it takes; anything else `tries` times, then the events are halved until the one that fails stands alone:
-    it becomes a dead letter, and the others go on in order.
+    it becomes a dead letter, and the others go on in order. Dead letters that staff want handled again it takes between
+    two reads.
     """
 
     def __init__(
@@ -96,11 +98,16 @@ class Consumer:
         at = self._clock.now()
         position = saved = await store.open_cursor(session, self.name, start=START, at=at)
         saved_s = asyncio.get_running_loop().time()
+        answered = -1
         while not self._stopping.is_set():
-            head = await self._head_after(position, unsaved=position != saved)
+            if self._pulse.asked > answered:
+                answered = self._pulse.asked
+                await self._replay(session)
+            head = await self._head_after(position, unsaved=position != saved, answered=answered)
             if head is None:
-                await store.move_cursor(session, self.name, to=position, at=self._clock.now())
-                saved = position
+                if position != saved:
+                    await store.move_cursor(session, self.name, to=position, at=self._clock.now())
+                    saved = position
                 continue
             batches = await store.read(
                 session, after=position, topics=self.topics, batches_max=self._settings.batches_max
@@ -112,17 +119,37 @@ class Consumer:
                 await store.move_cursor(session, self.name, to=position, at=self._clock.now())
                 saved, saved_s = position, now_s
 
-    async def _head_after(self, position: Position, *, unsaved: bool) -> Position | None:
-        """The last readable batch once there is one to read; None when it is time to save first, or to stop."""
+    async def _head_after(self, position: Position, *, unsaved: bool, answered: int) -> Position | None:
+        """The last readable batch once there is one to read; None when there is something else to do first.
+
+        That is to save, to stop, or to look for dead letters.
+        """
         head = asyncio.ensure_future(self._pulse.beyond(position))
         stop = asyncio.ensure_future(self._stopping.wait())
+        asked = asyncio.ensure_future(self._pulse.asked_since(answered))
         timeout_s = self._settings.save_ms / 1000 if unsaved else None
         try:
-            await asyncio.wait([head, stop], timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait([head, stop, asked], timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
             return head.result() if head.done() and not stop.done() else None
         finally:
-            head.cancel()
-            stop.cancel()
+            for waiting in (head, stop, asked):
+                waiting.cancel()
+
+    async def _replay(self, session: asyncpg.Connection) -> None:
+        """Handles dead letters again that staff want handled; what fails again stays one."""
+        while asked_for := await letters.wanted(session, self.name, count_max=_LETTERS_AT_ONCE):
+            for letter in asked_for:
+                if self._stopping.is_set():
+                    return
+                await self._handle_again(session, letter.envelope)
+
+    async def _handle_again(self, session: asyncpg.Connection, event: Envelope) -> None:
+        error = await self._try(session, [event], tries=self._settings.tries)
+        if error is None:
+            self.handled += 1
+            await store.dig_up(session, self.name, [event.id])
+        else:
+            await self._bury(session, event, error)
 
     async def _deliver(self, session: asyncpg.Connection, batches: Sequence[Batch]) -> None:
         events = [event for batch in batches for event in batch.events]

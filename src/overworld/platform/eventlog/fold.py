@@ -97,6 +97,20 @@ class Fold(Consumer):
                 else:
                     self.handled += 1
 
+    async def _handle_again(self, session: asyncpg.Connection, event: Envelope) -> None:
+        """In the transaction that ends the dead letter, so that it counts once."""
+        try:
+            async with asyncio.timeout(self._settings.handle_timeout_s), session.transaction():
+                await store.dig_up(session, self.name, [event.id])
+                await self._apply(session, [event])
+        except Exception as error:
+            self.retried += 1
+            if session.is_closed():
+                raise ConnectionError("the session was lost with events in hand") from error
+            await self._bury(session, event, error)
+        else:
+            self.handled += 1
+
 
 async def _nothing(_events: Sequence[Envelope]) -> None:
     """What a consumer hands its events to; a fold applies them instead."""

@@ -10,11 +10,12 @@ from overworld.kernel.clock import Clock
 from overworld.kernel.refusals import Busy, Fault
 from overworld.platform.eventlog import retention, store
 from overworld.platform.eventlog.consumer import Consumer
+from overworld.platform.eventlog.desk import Desk, PostgresDesk
 from overworld.platform.eventlog.fold import Fold
 from overworld.platform.eventlog.pulse import Pulse
 from overworld.platform.eventlog.settings import EventLogSettings
 from overworld.platform.eventlog.tail import Tail
-from overworld.platform.eventlog.types import Apply, DeadLetter, Handle, Lag
+from overworld.platform.eventlog.types import Apply, DeadLetter, Handle, Lag, Which
 from overworld.platform.postgres import Database
 
 _log = logging.getLogger(__name__)
@@ -24,6 +25,7 @@ class EventLog:
     """Reads the log of one database. `start` it before its readers, `close` it after them."""
 
     def __init__(self, database: Database, *, clock: Clock, settings: EventLogSettings | None = None) -> None:
+        self.desk: Desk = PostgresDesk(database, clock=clock)
         self._database = database
         self._clock = clock
         self._settings = settings or EventLogSettings()
@@ -86,25 +88,11 @@ class EventLog:
 
     async def lag(self) -> list[Lag]:
         """How far each consumer is behind, by name. One round trip."""
-        async with self._database.read() as tx:
-            return await store.lag(tx, at=self._clock.now())
+        return await self.desk.lag()
 
     async def dead_letters(self, consumer: str, *, count_max: int = 100) -> list[DeadLetter]:
-        """What a consumer could not handle, oldest event first."""
-        async with self._database.read() as tx:
-            return await store.dead_letters(tx, consumer, count_max=count_max)
-
-    async def retry_dead_letters(self, consumer: str, *, handle: Handle, count_max: int = 100) -> int:
-        """Hands a consumer's dead letters to `handle` again, one by one; gives how many it took.
-
-        Raises: what `handle` raises at the first that fails again; the ones before it are done.
-        """
-        letters = await self.dead_letters(consumer, count_max=count_max)
-        for letter in letters:
-            await handle([letter.envelope])
-            async with self._database.read() as tx:
-                await store.dig_up(tx, consumer, [letter.event_id])
-        return len(letters)
+        """What a consumer could not handle, newest event first."""
+        return await self.desk.dead_letters(Which(consumer=consumer), before=None, limit=count_max)
 
     async def forget(self, consumer: str) -> bool:
         """Drops the cursor of a consumer that is gone for good, which else would keep the log from being cut."""

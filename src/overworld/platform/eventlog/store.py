@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -20,7 +19,6 @@ SCHEMA = Schema(name="eventlog", folder=Path(__file__).parent / "schema")
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(list[Envelope]).decode
-_decode_one = msgspec.json.Decoder(Envelope).decode
 
 _APPEND = "SELECT eventlog.append($1, $2, $3)"
 
@@ -116,11 +114,12 @@ _BURY = """
 INSERT INTO eventlog.dead_letter (consumer, event_id, topic, envelope, error, attempts, failed_at)
 VALUES ($1, $2, $3, $4, $5, $6, $7)
 ON CONFLICT (consumer, event_id) DO UPDATE
-SET error = excluded.error, attempts = dead_letter.attempts + excluded.attempts, failed_at = excluded.failed_at"""
+SET error = excluded.error, attempts = dead_letter.attempts + excluded.attempts, failed_at = excluded.failed_at,
+    replay_wanted_at = NULL"""
 
 
 async def bury(tx: Tx, letter: DeadLetter) -> None:
-    """Keeps an event that could not be handled; one that fails again adds its attempts."""
+    """Keeps an event that could not be handled; one that fails again adds its attempts and waits for staff again."""
     await tx.execute(
         _BURY,
         letter.consumer,
@@ -131,23 +130,6 @@ async def bury(tx: Tx, letter: DeadLetter) -> None:
         letter.attempts,
         letter.failed_at,
     )
-
-
-_DEAD_LETTERS = """
-SELECT consumer, event_id, topic, envelope, error, attempts, failed_at
-FROM eventlog.dead_letter
-WHERE consumer = $1
-ORDER BY event_id
-LIMIT $2"""
-
-
-async def dead_letters(tx: Tx, consumer: str, *, count_max: int) -> list[DeadLetter]:
-    """A consumer's dead letters, oldest event first."""
-    return [_letter(row) for row in await tx.fetch(_DEAD_LETTERS, consumer, count_max)]
-
-
-def _letter(row: Any) -> DeadLetter:
-    return DeadLetter(**(dict(row) | {"envelope": _decode_one(row["envelope"])}))
 
 
 _DIG_UP = """
