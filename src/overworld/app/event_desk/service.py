@@ -24,7 +24,7 @@ class EventDesk:
     ) -> None:
         self._desk = desk
         self._topics = topics
-        self._released = released
+        self._versions = {topic: len(released.versions(topic)) for topic in released.topics}
         self._database = database
         self._clock = clock
         self._audit = audit
@@ -35,7 +35,7 @@ class EventDesk:
         return [
             topic_seen(
                 topic,
-                schema_version=len(self._released.versions(topic.name)) or None,
+                schema_version=self._versions.get(topic.name),
                 dead_letters=sum(failed.values()) if topic.name == FAILED else failed.get(topic.name, 0),
             )
             for topic in self._topics

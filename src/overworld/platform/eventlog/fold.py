@@ -101,6 +101,7 @@ class Fold(Consumer):
         """In the transaction that ends the dead letter, so that it counts once."""
         try:
             async with asyncio.timeout(self._settings.handle_timeout_s), session.transaction():
+                await store.hold_cursor(session, self.name)
                 await store.dig_up(session, self.name, [event.id])
                 await self._apply(session, [event])
         except Exception as error:

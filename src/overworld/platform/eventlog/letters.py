@@ -47,8 +47,12 @@ async def counted(tx: Tx) -> dict[str, int]:
 
 
 _WANT = f"""
-WITH wanted AS (
-    UPDATE eventlog.dead_letter SET replay_wanted_at = $4 WHERE {_CHOSEN} RETURNING consumer
+WITH chosen AS (
+    SELECT consumer, event_id FROM eventlog.dead_letter WHERE {_CHOSEN} ORDER BY consumer, event_id FOR UPDATE
+), wanted AS (
+    UPDATE eventlog.dead_letter SET replay_wanted_at = $4 FROM chosen
+    WHERE dead_letter.consumer = chosen.consumer AND dead_letter.event_id = chosen.event_id
+    RETURNING dead_letter.consumer
 ), told AS (
     SELECT pg_notify('{CHANNEL}', '{REPLAY}') FROM (SELECT FROM wanted LIMIT 1) AS some
 )
@@ -58,7 +62,10 @@ FROM wanted GROUP BY consumer ORDER BY consumer"""  # noqa: S608 - constants of 
 
 
 async def want_replay(tx: Tx, which: Which, *, at: datetime) -> list[Replay]:
-    """Asks that dead letters be handled again by their consumers, who hear of it at the commit."""
+    """Asks that dead letters be handled again by their consumers, who hear of it at the commit.
+
+    Rows are locked in the order of their key, so that two who ask at once do not wait for each other.
+    """
     rows = await tx.fetch(_WANT, which.consumer, which.topic, which.event_ids, at)
     return [Replay(consumer=row["consumer"], letters=row["letters"], reads=row["reads"]) for row in rows]
 

@@ -101,6 +101,15 @@ async def move_cursor(tx: Tx, consumer: str, *, to: Position, at: datetime) -> N
     await tx.execute(_MOVE_CURSOR, consumer, to.stamp, to.id, at)
 
 
+_HOLD_CURSOR = """
+SELECT FROM eventlog.cursor WHERE consumer = $1 FOR UPDATE"""
+
+
+async def hold_cursor(tx: Tx, consumer: str) -> None:
+    """Locks a consumer's cursor until the transaction ends: whoever counts again what a fold has counted waits."""
+    await tx.execute(_HOLD_CURSOR, consumer)
+
+
 _FORGET = """
 DELETE FROM eventlog.cursor WHERE consumer = $1"""
 
