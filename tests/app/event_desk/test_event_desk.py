@@ -45,7 +45,7 @@ class Desk(Struct):
     async def until_handled(self, consumer: str) -> None:
         """Waits until a consumer has none any more."""
         async with asyncio.timeout(20):
-            while (await self.letters(consumer=consumer))["items"]:
+            while (await self.letters(consumer=consumer))["items"]:  # noqa: ASYNC110 - it is in another process
                 await asyncio.sleep(0.05)  # pace: another process handles them
 
     async def letters(self, **query: Any) -> Any:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Any
 
 from hypothesis import strategies as st
 
+from overworld.kernel.clock import from_us
+
 LONG = st.integers(-(2**63), 2**63 - 1)
 TEXT = st.text(st.characters(codec="utf-8"), max_size=12)
-INSTANT = st.datetimes(datetime(1, 1, 2), datetime(9999, 12, 30), timezones=st.just(UTC))
+INSTANT = st.integers(-62_135_596_800_000_000, 253_402_300_799_999_999).map(from_us)
 PLAIN = {
     "null": st.none(),
     "boolean": st.booleans(),
@@ -34,10 +35,11 @@ def values_of(schema: Any, named: dict[str, Any] | None = None) -> st.SearchStra
         case {"type": "array", "items": items}:
             return st.lists(values_of(items, named), max_size=3)
         case {"type": "map", "values": values}:
-            return st.dictionaries(TEXT, values_of(values, named), max_size=3)
+            made: st.SearchStrategy[Any] = st.dictionaries(TEXT, values_of(values, named), max_size=3)
         case {"type": "enum"}:
-            made: st.SearchStrategy[Any] = st.sampled_from(schema["symbols"])
+            made = st.sampled_from(schema["symbols"])
         case _:
             made = st.fixed_dictionaries({field["name"]: values_of(field["type"], named) for field in schema["fields"]})
-    named[schema["name"]] = made
+    if "name" in schema:
+        named[schema["name"]] = made
     return made

@@ -10,13 +10,13 @@ Where its archive lies in Maven's folder and there is a Java 17, the same tests 
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import json
 import shutil
 import tarfile
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import BytesIO
 from pathlib import Path
@@ -33,6 +33,7 @@ from bench.servers import free_ports
 
 APICURIO = "apicurio-registry-app-3.0.9"
 ARCHIVE = Path.home() / ".m2/repository/io/apicurio/apicurio-registry-app/3.0.9" / f"{APICURIO}-all.tar.gz"
+STARTING_S = 180.0
 MEDIA_TYPE = "application/vnd.schemaregistry.v1+json"
 
 
@@ -40,6 +41,7 @@ class Shelf:
     """What the small registry knows, and what it was asked."""
 
     def __init__(self) -> None:
+        self.url = ""
         self.schemas: list[str] = []
         self.subjects: dict[str, list[int]] = {}
         self.levels: dict[str, str] = {}
@@ -56,7 +58,7 @@ class Shelf:
                     return 200, {"id": known}
             try:
                 parse_schema(json.loads(text))
-            except Exception as error:  # noqa: BLE001 - whatever fastavro says of it
+            except Exception as error:
                 return 422, {"error_code": 42201, "message": repr(error)}
             transitive = self.levels.get(subject, "BACKWARD") == "BACKWARD_TRANSITIVE"
             for known in versions if transitive else versions[-1:]:
@@ -81,7 +83,7 @@ def understands(reader: str, writer: str) -> bool:
         stream.seek(0)
         try:
             schemaless_reader(stream, writing, reading)
-        except Exception:  # noqa: BLE001 - it has several kinds of no
+        except Exception:
             return False
     return True
 
@@ -133,13 +135,14 @@ class Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def small() -> Iterator[tuple[str, Shelf]]:
-    """The small registry: its address and its shelf."""
+def small() -> Iterator[Shelf]:
+    """The small registry, while the block runs."""
     shelf = Shelf()
     server = ThreadingHTTPServer(("127.0.0.1", 0), type("OfShelf", (Handler,), {"shelf": shelf}))
+    shelf.url = f"http://127.0.0.1:{server.server_port}"
     Thread(target=server.serve_forever, daemon=True).start()
     try:
-        yield f"http://127.0.0.1:{server.server_port}", shelf
+        yield shelf
     finally:
         server.shutdown()
         server.server_close()
@@ -150,30 +153,29 @@ def has_apicurio() -> bool:
     return ARCHIVE.is_file() and shutil.which("java") is not None
 
 
-@asynccontextmanager
-async def apicurio(folder: Path) -> AsyncIterator[str]:
+@contextmanager
+def apicurio(folder: Path) -> Iterator[str]:
     """Apicurio on a database in memory: the address of its Confluent-compatible API."""
     with tarfile.open(ARCHIVE) as archive:
-        await asyncio.to_thread(archive.extractall, folder, filter="data")
+        archive.extractall(folder, filter="data")
     port = free_ports()[0]
     command = ["java", "-Xmx512m", f"-Dquarkus.http.port={port}", "-Dquarkus.http.host=127.0.0.1"]
-    server = Popen([*command, "-jar", f"{APICURIO}-runner.jar"], cwd=folder, stdout=DEVNULL, stderr=DEVNULL)  # noqa: ASYNC220, S603
+    server = Popen([*command, "-jar", f"{APICURIO}-runner.jar"], cwd=folder, stdout=DEVNULL, stderr=DEVNULL)  # noqa: S603
     url = f"http://127.0.0.1:{port}/apis/ccompat/v7"
     try:
-        await answers(f"{url}/subjects", server)
+        _until_it_answers(f"{url}/subjects", server)
         yield url
     finally:
         server.kill()
         server.wait()
 
 
-async def answers(url: str, server: Popen[bytes]) -> None:
-    """Waits until a server answers."""
-    async with asyncio.timeout(120), httpx.AsyncClient() as client:
-        while server.poll() is None:
-            try:
-                if (await client.get(url)).is_success:
-                    return
-            except httpx.HTTPError:
-                await asyncio.sleep(0.2)  # pace: another process starts
-    raise RuntimeError("Apicurio ended")
+def _until_it_answers(url: str, server: Popen[bytes]) -> None:
+    until_s = time.monotonic() + STARTING_S
+    while server.poll() is None and time.monotonic() < until_s:
+        try:
+            if httpx.get(url).is_success:
+                return
+        except httpx.HTTPError:
+            time.sleep(0.2)  # pace: another process starts
+    raise RuntimeError("Apicurio does not answer")

@@ -31,20 +31,19 @@ def subject() -> str:
 
 @pytest.fixture
 def shelf():
-    with small() as (url, shelf):
-        shelf.url = url
+    with small() as shelf:
         yield shelf
 
 
 @pytest.fixture(scope="module", params=["small", pytest.param("apicurio", marks=pytest.mark.slow)])
-async def url(request, tmp_path_factory):
+def url(request, tmp_path_factory):
     if request.param == "small":
-        with small() as (url, _):
-            yield url
+        with small() as shelf:
+            yield shelf.url
     elif not has_apicurio():
         pytest.skip("Apicurio is not installed; tests/platform/avro/registries.py says how")
     else:
-        async with apicurio(tmp_path_factory.mktemp("apicurio")) as url:
+        with apicurio(tmp_path_factory.mktemp("apicurio")) as url:
             yield url
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -156,7 +157,7 @@ async def test_a_fold_counts_what_it_handles_again_once(rig):
     """In one transaction with the end of the dead letter, even when the first try is lost after it wrote."""
     fails = iter([ValueError("ill")] * 4)
 
-    async def add(tx, events: Sequence) -> None:
+    async def add(tx, events: Sequence[Any]) -> None:
         await tx.execute("UPDATE public.total SET n = n + $1", sum(event.decode().n for event in events))
         if error := next(fails, None):
             raise error
@@ -187,7 +188,7 @@ async def test_letters_are_shown_in_pages_the_newest_first(rig, ill):
     await failed(rig, 3, "b")
     seen, before = [], None
     while page := await rig.log.desk.dead_letters(Which(), before=before, limit=2):
-        seen += [(letter.envelope.decode().n, letter.consumer) for letter in page]  # type: ignore[attr-defined]
+        seen += [(letter.envelope.decode().n, letter.consumer) for letter in page]
         before = (page[-1].event_id, page[-1].consumer)
     assert seen == [(2, "b"), (2, "a"), (1, "b"), (1, "a"), (0, "b"), (0, "a")]
     assert await rig.log.desk.dead_letters_by_topic() == {Noted.topic: 6}
@@ -216,8 +217,7 @@ async def test_who_follows_gets_what_happens_from_then_on_and_no_cursor_is_kept(
     seen: list[int] = []
 
     async def follow() -> None:
-        async for event in first(rig.log.desk.follow(NOTES), 2):
-            seen.append(event.decode().n)  # type: ignore[attr-defined]
+        seen.extend([event.decode().n async for event in first(rig.log.desk.follow(NOTES), 2)])  # type: ignore[attr-defined]
 
     following = asyncio.create_task(follow())
     while not following.done():

@@ -54,7 +54,7 @@ WITH chosen AS (
     WHERE dead_letter.consumer = chosen.consumer AND dead_letter.event_id = chosen.event_id
     RETURNING dead_letter.consumer
 ), told AS (
-    SELECT pg_notify('{CHANNEL}', '{REPLAY}') FROM (SELECT FROM wanted LIMIT 1) AS some
+    SELECT pg_notify('{CHANNEL}', '{REPLAY}') FROM (SELECT FROM wanted LIMIT 1) AS one
 )
 SELECT consumer, count(*) AS letters, (SELECT count(*) FROM told) AS notices,
        EXISTS (SELECT FROM eventlog.cursor WHERE cursor.consumer = wanted.consumer) AS reads
