@@ -9,6 +9,7 @@ from __future__ import annotations
 from cyclopts import App
 
 from bench.auth import auth
+from bench.avro import avro
 from bench.bandwidth import bandwidth
 from bench.claims import claims, claims_hot
 from bench.claims_curve import claims_curve
@@ -32,14 +33,15 @@ from bench.tick import tick
 from bench.transfers import transfers
 
 _NAMES = (
-    "auth", "bandwidth", "claims", "claims-curve", "claims-hot", "claims-socket", "connections", "curves", "fanout",
-    "history", "inventory", "kafka", "leaderboard", "location", "location-json", "location-single", "log", "nearby",
-    "peers", "quests", "seal", "start", "sync", "tick", "transfers",
+    "auth", "avro", "bandwidth", "claims", "claims-curve", "claims-hot", "claims-socket", "connections", "curves",
+    "fanout", "history", "inventory", "kafka", "leaderboard", "location", "location-json", "location-single", "log",
+    "nearby", "peers", "quests", "seal", "start", "sync", "tick", "transfers",
 )  # fmt: skip
 
 app = App(name="script/bench", help="Measures the product on this machine.", version_flags=())
 
 app.command(auth)
+app.command(avro)
 app.command(bandwidth)
 app.command(claims)
 app.command(claims_curve)

@@ -18,6 +18,8 @@ async def run(house: House) -> None:
     loops, domains = house.loops, house.domains
     loops.run("eventlog-maintenance", house.log.keep_maintained)
     house.backbone.run(loops)
+    if house.schemas is not None:
+        loops.run("schema-registry", house.schemas.run)
     quest_loops.run(loops, quests=domains.quests, log=house.log, clock=house.clock)
     await webhooks.run(loops, webhooks=domains.webhooks, log=house.log)
     _run_folds(house)

@@ -15,7 +15,8 @@ from overworld.kernel.clock import Clock
 from overworld.kernel.events import Envelope
 from overworld.kernel.refusals import Refusal
 from overworld.kernel.tracing import at
-from overworld.platform.eventlog import letters
+from overworld.platform.eventlog import failing, letters, store
+from overworld.platform.eventlog.pulse import Pulse
 from overworld.platform.eventlog.settings import EventLogSettings
 from overworld.platform.eventlog.source import AnySource
 from overworld.platform.eventlog.stopping import Stop, Stopped
@@ -24,6 +25,7 @@ from overworld.platform.eventlog.types import Batch, Handle
 from overworld.platform.postgres import DatabaseUnavailable
 
 _REJOIN_S = 0.2
+_LETTERS_AT_ONCE = 100
 
 # The internal error is what asyncpg ends with when a session is cut just between two of its steps.
 _LOST = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, DatabaseUnavailable)
@@ -41,7 +43,8 @@ class Consumer:
 
     A handler that raises is tried again with the same events. A retryable refusal (a dependency is down) is tried for
     as long as it takes; anything else `tries` times, then the events are halved until the one that fails stands alone:
-    it becomes a dead letter, and the others go on in order.
+    it becomes a dead letter, and the others go on in order. Dead letters that staff want handled again it takes between
+    two reads.
     """
 
     def __init__(
@@ -51,6 +54,7 @@ class Consumer:
         topics: Sequence[str] | None,
         handle: Handle,
         source: AnySource,
+        pulse: Pulse,
         clock: Clock,
         settings: EventLogSettings,
     ) -> None:
@@ -66,10 +70,14 @@ class Consumer:
         self._settings = settings
         self._of_all_topics = topics is None
         self._stop = Stop()
+        self._called = asyncio.Event()
+        self._called.set()
+        pulse.tell_of_replays(self._called.set)
 
     def stop(self) -> None:
         """Lets `run` end after the events in hand; their place is saved."""
         self._stop.set()
+        self._called.set()
 
     async def run(self) -> None:
         """Waits for its turn and consumes, until `stop` or until it is cancelled, which loses nothing either."""
@@ -86,13 +94,33 @@ class Consumer:
         self.active = True
         try:
             while not self._stop.is_set():
+                if self._called.is_set():
+                    self._called.clear()
+                    await self._replay(session)
                 topics = None if self._of_all_topics else self.topics
-                batches = await self._source.next(session, topics=topics, stop=self._stop)
+                batches = await self._source.next(session, topics=topics, until=self._called)
                 if batches:
                     await self._deliver(session, batches)
                     await self._source.passed(session, batches)
         finally:
             self.active = False
+
+    async def _replay(self, session: asyncpg.Connection) -> None:
+        """Handles dead letters again that staff want handled; what fails again stays one."""
+        async with letters.turn(session, self.name) as is_ours:
+            while is_ours and (asked_for := await letters.wanted(session, self.name, count_max=_LETTERS_AT_ONCE)):
+                for letter in asked_for:
+                    if self._stop.is_set():
+                        return
+                    await self._handle_again(session, letter.envelope)
+
+    async def _handle_again(self, session: asyncpg.Connection, event: Envelope) -> None:
+        error = await self._try(session, [event], tries=self._settings.tries)
+        if error is None:
+            self.handled += 1
+            await store.dig_up(session, self.name, [event.id])
+        else:
+            await self._bury(session, event, error)
 
     async def _deliver(self, session: asyncpg.Connection, batches: Sequence[Batch[Any]]) -> None:
         events = [event for batch in batches for event in batch.events]
@@ -142,4 +170,4 @@ class Consumer:
             _log.error("consumer %s gives up event %s (%s)", self.name, event.id, event.topic, exc_info=error)
         self.buried += 1
         tried = self._settings.tries
-        await letters.bury(session, event, consumer=self.name, error=error, attempts=tried, at=self._clock.now())
+        await failing.bury(session, event, consumer=self.name, error=error, attempts=tried, at=self._clock.now())

@@ -12,6 +12,7 @@ import asyncpg
 
 from overworld.kernel.events import Envelope
 from overworld.kernel.refusals import Refusal
+from overworld.platform.eventlog import store
 from overworld.platform.eventlog.consumer import Consumer
 from overworld.platform.eventlog.traced import delivery, delivery_place
 from overworld.platform.eventlog.types import Apply, Batch
@@ -98,6 +99,22 @@ class Fold(Consumer):
                     await self._bury(session, event, error)
                 else:
                     self.handled += 1
+
+    async def _handle_again(self, session: asyncpg.Connection, event: Envelope) -> None:
+        """In the transaction that ends the dead letter, so that it counts once."""
+        try:
+            async with asyncio.timeout(self._settings.handle_timeout_s), session.transaction():
+                await store.hold_cursor(session, self.name)
+                await store.dig_up(session, self.name, [event.id])
+                with delivery(self.name, [event]):
+                    await self._apply(session, [event])
+        except Exception as error:
+            self.retried += 1
+            if session.is_closed():
+                raise ConnectionError("the session was lost with events in hand") from error
+            await self._bury(session, event, error)
+        else:
+            self.handled += 1
 
 
 async def _nothing(_events: Sequence[Envelope]) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from overworld.platform.eventlog.consumer import Consumer
+from overworld.platform.eventlog.desk import Desk
 from overworld.platform.eventlog.fold import Fold
 from overworld.platform.eventlog.types import Apply, DeadLetter, Handle, Lag
 
@@ -26,6 +27,11 @@ class Log(Protocol):
     Events of one key and topic come in order; a consumer gets each at least once, a fold's effects happen once.
     """
 
+    @property
+    def desk(self) -> Desk:
+        """What an operator does with it."""
+        ...
+
     def consumer(self, name: str, *, topics: Sequence[str], handle: Handle) -> Consumer:
         """A durable consumer; its name is its identity for ever. A new one begins with the oldest event kept."""
         ...
@@ -43,11 +49,7 @@ class Log(Protocol):
         ...
 
     async def dead_letters(self, consumer: str, *, count_max: int = 100) -> list[DeadLetter]:
-        """What a consumer could not handle, oldest event first."""
-        ...
-
-    async def retry_dead_letters(self, consumer: str, *, handle: Handle, count_max: int = 100) -> int:
-        """Hands a consumer's dead letters to `handle` again, one by one; gives how many it took."""
+        """What a consumer could not handle, newest event first."""
         ...
 
     async def forget(self, consumer: str) -> bool:

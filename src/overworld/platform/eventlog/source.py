@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from hashlib import blake2b
 from typing import Any, Protocol, TypeVar
 
 import asyncpg
@@ -15,7 +14,7 @@ from overworld.kernel.ports import Tx
 from overworld.platform.eventlog import store
 from overworld.platform.eventlog.pulse import Pulse
 from overworld.platform.eventlog.settings import EventLogSettings
-from overworld.platform.eventlog.stopping import Stop
+from overworld.platform.eventlog.leaving import Stop
 from overworld.platform.eventlog.types import START, Batch, Position
 from overworld.platform.postgres import Database
 
@@ -35,11 +34,11 @@ class Source(Protocol[P]):
         ...
 
     async def next(
-        self, session: asyncpg.Connection, *, topics: frozenset[str] | None, stop: Stop
+        self, session: asyncpg.Connection, *, topics: frozenset[str] | None, until: asyncio.Event
     ) -> Sequence[Batch[P]]:
         """What comes next, waiting for it, with the events of some topics; with None those of all.
 
-        Nothing when it is time to ask again, or to stop.
+        Nothing when it is time to ask again, or when `until` is set.
         """
         ...
 
@@ -74,7 +73,7 @@ class PostgresSource:
         """A session that holds this consumer's lock. A lost cursor move only repeats events, so it need not sync."""
         session = await self._database.connect(synchronous_commit="off", application_name=f"consumer {self._name}")
         try:
-            while not await session.fetchval("SELECT pg_try_advisory_lock($1)", _lock_key(self._name)):
+            while not await session.fetchval("SELECT pg_try_advisory_lock($1)", store.lock_key(f"eventlog.consumer {self._name}")):
                 await stop.pause(self._settings.takeover_ms / 1000)
             at = self._clock.now()
             self._position = self._saved = await store.open_cursor(session, self._name, start=START, at=at)
@@ -84,12 +83,14 @@ class PostgresSource:
             session.terminate()
 
     async def next(
-        self, session: asyncpg.Connection, *, topics: frozenset[str] | None, stop: Stop
+        self, session: asyncpg.Connection, *, topics: frozenset[str] | None, until: asyncio.Event
     ) -> Sequence[Batch[Position]]:
         """The next batches."""
-        head = await self._head_after(self._position, stop, unsaved=self._position != self._saved)
+        unsaved = self._position != self._saved
+        head = await self._head_after(self._position, until, unsaved=unsaved)
         if head is None:
-            await self._save(session)
+            if unsaved:
+                await self._save(session)
             return ()
         batches = await store.read(session, after=self._position, topics=topics, batches_max=self._settings.batches_max)
         self._position = batches[-1].position if batches else head
@@ -109,22 +110,17 @@ class PostgresSource:
         await store.move_cursor(session, self._name, to=self._position, at=self._clock.now())
         self._saved, self._saved_s = self._position, asyncio.get_running_loop().time()
 
-    async def _head_after(self, position: Position, stop: Stop, *, unsaved: bool) -> Position | None:
-        """The last readable batch once there is one to read; None when it is time to save first, or to stop."""
+    async def _head_after(self, position: Position, until: asyncio.Event, *, unsaved: bool) -> Position | None:
+        """The last readable batch once there is one to read; None when it is time to save first, or to leave."""
         head = asyncio.ensure_future(self._pulse.beyond(position))
-        stopping = asyncio.ensure_future(stop.wait())
+        leaving = asyncio.ensure_future(until.wait())
         timeout_s = self._settings.save_ms / 1000 if unsaved else None
         try:
-            await asyncio.wait([head, stopping], timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
-            return head.result() if head.done() and not stopping.done() else None
+            await asyncio.wait([head, leaving], timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
+            return head.result() if head.done() and not leaving.done() else None
         finally:
             head.cancel()
-            stopping.cancel()
-
-
-def _lock_key(name: str) -> int:
-    digest = blake2b(f"eventlog.consumer {name}".encode(), digest_size=8).digest()
-    return int.from_bytes(digest, "big", signed=True)
+            leaving.cancel()
 
 
 AnySource = Source[Any]

@@ -61,7 +61,10 @@ class Lag(Struct, frozen=True, kw_only=True):
 
 
 class DeadLetter(Struct, frozen=True, kw_only=True):
-    """An event that a consumer could not handle, with the last error and how often it was tried."""
+    """An event that a consumer could not handle, with the last error and how often it was tried.
+
+    `replay_wanted_at`: when staff asked that it be handled again; None when nobody did, or when it failed again.
+    """
 
     consumer: str
     event_id: UUID
@@ -70,6 +73,23 @@ class DeadLetter(Struct, frozen=True, kw_only=True):
     error: str
     attempts: int
     failed_at: datetime
+    replay_wanted_at: datetime | None = None
+
+
+class Which(Struct, frozen=True, kw_only=True):
+    """Which dead letters are meant: those to which everything given applies."""
+
+    consumer: str | None = None
+    topic: str | None = None
+    event_ids: tuple[UUID, ...] | None = None
+
+
+class Replay(Struct, frozen=True, kw_only=True):
+    """How many dead letters a consumer was asked to handle again, and whether there is such a consumer still."""
+
+    consumer: str
+    letters: int
+    reads: bool
 
 
 BATCHES_COUNTED_MAX = 10_000

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Sequence
-from datetime import datetime
 
 from overworld.kernel.clock import Clock
 from overworld.platform.eventlog.consumer import Consumer
@@ -15,13 +14,14 @@ from overworld.platform.eventlog.settings import EventLogSettings
 from overworld.platform.eventlog.types import Apply, DeadLetter, Handle, Lag
 from overworld.platform.kafka import places
 from overworld.platform.kafka.codec import Codec, JsonCodec
-from overworld.platform.kafka.places import Kept, Part
+from overworld.platform.kafka.desk import KafkaDesk
+from overworld.platform.kafka.places import Part
 from overworld.platform.kafka.relay import Relay
 from overworld.platform.kafka.sender import Sender
 from overworld.platform.kafka.settings import KafkaSettings
 from overworld.platform.kafka.source import KafkaSource
 from overworld.platform.kafka.tail import KafkaTail
-from overworld.platform.kafka.topics import OnePlan, Plans, Topics
+from overworld.platform.kafka.topics import Declared, Plans, Topics
 from overworld.platform.postgres import Database
 
 _log = logging.getLogger(__name__)
@@ -51,8 +51,10 @@ class KafkaLog:
         self._kafka = kafka
         self._settings = settings or EventLogSettings()
         self._codec = codec or JsonCodec()
-        self._topics = Topics(kafka, plans=plans or OnePlan(kafka))
+        kept_h = 24 * self._settings.retention_days
+        self._topics = Topics(kafka, plans=plans or Declared(replicas=kafka.replicas, kept_h=kept_h))
         self._sender = Sender(kafka)
+        self.desk = KafkaDesk(database, clock=clock, topics=self._topics)
 
     async def close(self) -> None:
         """Ends what its readers and its relay share; they have ended before."""
@@ -61,7 +63,7 @@ class KafkaLog:
 
     def relay(self) -> Relay:
         """The reader of the log in PostgreSQL that sends everything on. One runs, the others stand by."""
-        return Relay(
+        made = Relay(
             self._log,
             sender=self._sender,
             topics=self._topics,
@@ -70,6 +72,8 @@ class KafkaLog:
             kafka=self._kafka,
             settings=self._settings,
         )
+        self._log.consumers.append(made)
+        return made
 
     def consumer(self, name: str, *, topics: Sequence[str], handle: Handle) -> Consumer:
         """A durable consumer; its name is its identity for ever. A new one begins with the oldest event kept.
@@ -77,7 +81,13 @@ class KafkaLog:
         All processes that run one of this name share the partitions.
         """
         made = Consumer(
-            name, topics=topics, handle=handle, source=self._source(name), clock=self._clock, settings=self._settings
+            name,
+            topics=topics,
+            handle=handle,
+            source=self._source(name),
+            pulse=self._log.pulse,
+            clock=self._clock,
+            settings=self._settings,
         )
         self._log.consumers.append(made)
         return made
@@ -85,7 +95,13 @@ class KafkaLog:
     def fold(self, name: str, *, topics: Sequence[str], apply: Apply) -> Fold:
         """As `consumer`, for a handler that writes in the transaction which moves the place: exactly once."""
         made = Fold(
-            name, topics=topics, apply=apply, source=self._source(name), clock=self._clock, settings=self._settings
+            name,
+            topics=topics,
+            apply=apply,
+            source=self._source(name),
+            pulse=self._log.pulse,
+            clock=self._clock,
+            settings=self._settings,
         )
         self._log.consumers.append(made)
         return made
@@ -106,23 +122,11 @@ class KafkaLog:
 
         `behind_s` is the time since it last moved, while it is behind. Raises: KafkaUnavailable.
         """
-        async with self._database.read() as tx:
-            kept, letters = await places.kept(tx), await places.dead_letters(tx)
-        prefix = len(self._kafka.prefix)
-        ends = await self._topics.ends({one.part[0][prefix:] for one in kept})
-        by_consumer: defaultdict[str, list[Kept]] = defaultdict(list)
-        for one in kept:
-            by_consumer[one.consumer].append(one)
-        now = self._clock.now()
-        return [_lag(name, rows, ends, letters.get(name, 0), now=now) for name, rows in sorted(by_consumer.items())]
+        return await self.desk.lag_on_kafka()
 
     async def dead_letters(self, consumer: str, *, count_max: int = 100) -> list[DeadLetter]:
-        """What a consumer could not handle, oldest event first."""
+        """What a consumer could not handle, newest event first."""
         return await self._log.dead_letters(consumer, count_max=count_max)
-
-    async def retry_dead_letters(self, consumer: str, *, handle: Handle, count_max: int = 100) -> int:
-        """As that of `EventLog`."""
-        return await self._log.retry_dead_letters(consumer, handle=handle, count_max=count_max)
 
     async def forget(self, consumer: str) -> bool:
         """Drops the places of a consumer that is gone for good, or is to read everything again."""
@@ -153,17 +157,3 @@ class KafkaLog:
             last,
             f"and {first - wanted} events are lost to it" if first > wanted else "as in a topic made anew",
         )
-
-
-def _lag(
-    name: str, rows: Sequence[Kept], ends: dict[Part, tuple[int, int]], dead_letters: int, *, now: datetime
-) -> Lag:
-    behind = sum(max(0, ends[row.part][1] - row.offset) for row in rows if row.part in ends)
-    moved_at = max(row.moved_at for row in rows)
-    return Lag(
-        consumer=name,
-        batches_behind=behind,
-        behind_s=max(0.0, (now - moved_at).total_seconds()) if behind else 0.0,
-        dead_letters=dead_letters,
-        moved_at=moved_at,
-    )

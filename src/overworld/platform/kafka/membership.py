@@ -13,7 +13,6 @@ import asyncpg
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from overworld.kernel.clock import Clock
-from overworld.platform.eventlog.stopping import Stop
 from overworld.platform.kafka import places
 from overworld.platform.kafka.client import KafkaLost
 from overworld.platform.kafka.places import Part, Read
@@ -103,12 +102,12 @@ class Membership:
         else:
             await self._thread.call(self._consumer.unsubscribe)
 
-    async def take(self, count_max: int, *, stop: Stop) -> list[Message]:
+    async def take(self, count_max: int, *, until: asyncio.Event) -> list[Message]:
         """Messages in the order of each partition, once there are any; they are in hand until `done`.
 
-        None when `stop` is set. Raises: what ended the polling.
+        None when `until` is set. Raises: what ended the polling.
         """
-        await self._until_some(stop)
+        await self._until_some(until)
         taken: list[Message] = []
         while self._waiting and len(taken) < count_max:
             message = self._waiting.popleft()
@@ -143,21 +142,21 @@ class Membership:
             with suppress(KafkaException):  # such as in the middle of a rebalance
                 self._consumer.commit(offsets=offsets, asynchronous=True)
 
-    async def _until_some(self, stop: Stop) -> None:
-        stopping = asyncio.ensure_future(stop.wait())
+    async def _until_some(self, until: asyncio.Event) -> None:
+        leaving = asyncio.ensure_future(until.wait())
         try:
-            while not self._waiting and not stop.is_set():
+            while not self._waiting and not until.is_set():
                 if self._pump.done():
                     raise self._pump.exception() or KafkaLost("the polling has ended")
                 self._arrived.clear()
-                await self._until_arrived(stopping)
+                await self._until_arrived(leaving)
         finally:
-            stopping.cancel()
+            leaving.cancel()
 
-    async def _until_arrived(self, stopping: asyncio.Task[Any]) -> None:
+    async def _until_arrived(self, leaving: asyncio.Task[Any]) -> None:
         arrived = asyncio.ensure_future(self._arrived.wait())
         try:
-            await asyncio.wait([arrived, stopping, self._pump], return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait([arrived, leaving, self._pump], return_when=asyncio.FIRST_COMPLETED)
         finally:
             arrived.cancel()
 

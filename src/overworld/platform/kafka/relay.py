@@ -52,7 +52,7 @@ class Relay(Consumer):
             handle_timeout_s=settings.handle_timeout_s + kafka.acknowledge_s,
         )
         source = log.source(NAME, settings=settings)
-        super().__init__(NAME, topics=None, handle=self._relay, source=source, clock=clock, settings=settings)
+        super().__init__(NAME, topics=None, handle=self._relay, source=source, pulse=log.pulse, clock=clock, settings=settings)
         self._sender = sender
         self._topics = topics
         self._codec = codec
@@ -74,6 +74,7 @@ class Relay(Consumer):
         await super()._deliver(session, batches)
 
     async def _relay(self, events: Sequence[Envelope]) -> None:
+        await self._codec.prepare()
         messages = [self._message(event) for event in events]
         await self._topics.ensure({event.topic for event in events})
         try:

@@ -44,12 +44,10 @@ class KafkaSettings(Secretive, frozen=True, kw_only=True, forbid_unknown_fields=
     compression: Annotated[
         Literal["none", "gzip", "snappy", "lz4", "zstd"], Meta(description="How what is sent is compressed")
     ] = "zstd"
-    partitions: Annotated[int, Meta(ge=1, le=10_000, description="Partitions of a topic that is made")] = 2
     replicas: Annotated[
         int,
-        Meta(ge=1, le=9, description="Replicas of a topic that is made; from 2 on one may be away while we write"),
+        Meta(ge=1, le=9, description="Replicas that the brokers can hold; from 2 on topics have the partitions of a cluster"),
     ] = 1
-    kept_h: Annotated[int, Meta(ge=1, le=87_600, description="Hours that a topic that is made keeps its events")] = 168
     message_max_bytes: Annotated[
         int, Meta(ge=1_000, le=100_000_000, description="Longest event that the brokers take")
     ] = 1_000_000

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -16,13 +17,14 @@ from overworld.kernel.clock import Clock
 from overworld.kernel.events import Envelope
 from overworld.kernel.ids import derived_id
 from overworld.kernel.ports import Tx
-from overworld.platform.eventlog import letters
+from overworld.platform.avro import UnknownSchema
+from overworld.platform.eventlog import failing
 from overworld.platform.eventlog.settings import EventLogSettings
 from overworld.platform.eventlog.stopping import Stop
 from overworld.platform.eventlog.types import Batch
 from overworld.platform.kafka import places
 from overworld.platform.kafka.client import KafkaLost, consuming
-from overworld.platform.kafka.codec import Codec, place_in
+from overworld.platform.kafka.codec import Codec, event_in, place_in
 from overworld.platform.kafka.membership import Lost, Membership, part_of
 from overworld.platform.kafka.places import Part, Read, Step
 from overworld.platform.kafka.settings import KafkaSettings
@@ -90,11 +92,12 @@ class KafkaSource:
             session.terminate()
 
     async def next(
-        self, session: asyncpg.Connection, *, topics: frozenset[str] | None, stop: Stop
+        self, session: asyncpg.Connection, *, topics: frozenset[str] | None, until: asyncio.Event
     ) -> Sequence[Batch[Spot]]:
         """One message a batch; one that the relay sent twice comes without an event, as does one that cannot be read.
 
-        Raises: ValueError without topics; KafkaUnavailable.
+        One of a newer build is left to who knows its schema: here it ends the lease.
+        Raises: ValueError without topics; KafkaUnavailable; KafkaLost.
         """
         if topics is None:
             raise ValueError("a consumer of Kafka names its topics")
@@ -103,7 +106,7 @@ class KafkaSource:
         await member.subscribe(frozenset(map(self._topics.name_of, topics)))
         return [
             await self._batch(session, member, message)
-            for message in await member.take(self._settings.events_max, stop=stop)
+            for message in await member.take(self._settings.events_max, until=until)
         ]
 
     async def move(self, tx: Tx, batches: Sequence[Batch[Spot]]) -> None:
@@ -126,7 +129,9 @@ class KafkaSource:
         events: list[Envelope] = []
         seen = before.seen
         try:
-            event, place = self._codec.decode(message.value() or b""), place_in(message)
+            event, place = await self._event(message), place_in(message)
+        except UnknownSchema as error:
+            raise KafkaLost(f"{part[0]}/{part[1]}: written by a build that is newer than this: {error}") from error
         except (ValueError, LookupError, msgspec.MsgspecError) as error:
             await self._bury(session, message, error)
         else:
@@ -135,6 +140,13 @@ class KafkaSource:
         after = Read(offset + 1, seen)
         member.know(part, after)
         return Batch(Spot(part, before.offset, after), events)
+
+    async def _event(self, message: Message) -> Envelope:
+        try:
+            return event_in(message, self._codec)
+        except UnknownSchema as unknown:
+            await self._codec.learn(unknown)
+            return event_in(message, self._codec)
 
     async def _bury(self, session: asyncpg.Connection, message: Message, error: Exception) -> None:
         """Keeps what cannot be read as it came, under an id made of where it lies."""
@@ -148,7 +160,7 @@ class KafkaSource:
             key="",
             data=Raw(msgspec.json.encode(message.value())),
         )
-        await letters.bury(session, found, consumer=self._name, error=error, attempts=1, at=at)
+        await failing.bury(session, found, consumer=self._name, error=error, attempts=1, at=at)
 
 
 def _steps(batches: Sequence[Batch[Spot]]) -> list[Step]:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
+from collections.abc import Set as AbstractSet
 from typing import Protocol
 
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec  # type: ignore[attr-defined]
 from msgspec import Struct
 
+from overworld.platform.eventlog.topics import Topics as Registry
 from overworld.platform.kafka.client import KafkaUnavailable, common
 from overworld.platform.kafka.settings import KafkaSettings
 from overworld.platform.kafka.thread import Thread
@@ -19,12 +21,12 @@ _log = logging.getLogger(__name__)
 
 
 class Plan(Struct, frozen=True, kw_only=True):
-    """What a topic is made with. With `compression` "producer" it stays as it was sent."""
+    """What a topic is made with."""
 
     partitions: int
     replicas: int
     kept_h: int
-    compression: str = "producer"
+    compression: str
 
 
 class Plans(Protocol):
@@ -35,15 +37,26 @@ class Plans(Protocol):
         ...
 
 
-class OnePlan:
-    """The same plan for every topic: what the settings say."""
+class Declared:
+    """What `topics.toml` says, for one machine or a cluster of so many replicas; one not declared there is an event's.
 
-    def __init__(self, settings: KafkaSettings) -> None:
-        self._plan = Plan(partitions=settings.partitions, replicas=settings.replicas, kept_h=settings.kept_h)
+    `kept_h`, unless 0, is how long all are kept instead.
+    """
+
+    def __init__(self, *, replicas: int, kept_h: int = 0) -> None:
+        self._registry = Registry.read()
+        self._replicas = replicas
+        self._kept_h = kept_h
 
     def plan(self, topic: str) -> Plan:
-        """That plan."""
-        return self._plan
+        """The plan of a topic, named without the prefix."""
+        group = self._registry.group_of(topic)
+        return Plan(
+            partitions=group.partitions if self._replicas > 1 else group.partitions_alone,
+            replicas=min(group.replicas, self._replicas),
+            kept_h=self._kept_h or group.kept_h,
+            compression=group.compression,
+        )
 
 
 class Topics:
@@ -76,7 +89,11 @@ class Topics:
 
         Topics that are missing are left out. Raises: KafkaUnavailable.
         """
-        return await self._thread.call(self._ends, sorted(topics))
+        return await self.ends_of({self.name_of(topic) for topic in topics})
+
+    async def ends_of(self, names: AbstractSet[str]) -> dict[tuple[str, int], tuple[int, int]]:
+        """As `ends`, of topics by Kafka's names."""
+        return await self._thread.call(self._ends, names)
 
     def _make(self, missing: list[str]) -> None:
         wanted = [self._new(topic) for topic in missing]
@@ -94,7 +111,7 @@ class Topics:
             replication_factor=plan.replicas,
             config={
                 "retention.ms": str(plan.kept_h * 3_600_000),
-                "compression.type": plan.compression,
+                "compression.type": "uncompressed" if plan.compression == "none" else plan.compression,
                 "min.insync.replicas": str(max(1, plan.replicas - 1)),
             },
         )
@@ -105,8 +122,7 @@ class Topics:
         elif not (isinstance(error, KafkaException) and error.args[0].code() == KafkaError.TOPIC_ALREADY_EXISTS):
             raise KafkaUnavailable(f"the topic {name} cannot be made: {error}") from error
 
-    def _ends(self, topics: list[str]) -> dict[tuple[str, int], tuple[int, int]]:
-        wanted = {self.name_of(topic) for topic in topics}
+    def _ends(self, wanted: AbstractSet[str]) -> dict[tuple[str, int], tuple[int, int]]:
         try:
             known = self._admin.list_topics(timeout=self._wait_s).topics
             parts = [(name, part) for name in sorted(wanted & known.keys()) for part in known[name].partitions]

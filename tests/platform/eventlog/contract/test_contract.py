@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from overworld.kernel.refusals import Fault
-from overworld.platform.eventlog.letters import EventFailed
+from overworld.platform.eventlog.failing import EventFailed
+from overworld.platform.eventlog.types import Which
 from tests.platform.eventlog.conftest import Dropped, Noted, Sink, eventually
 
 from .conftest import Moved, Steps
@@ -79,9 +80,17 @@ async def test_a_poison_event_becomes_a_dead_letter_with_its_reason_and_the_othe
     [letter] = await rig.log.dead_letters("c")
     assert (failed.consumer, failed.event_id, failed.event_topic) == ("c", letter.event_id, Moved.topic)
     assert (failed.attempts, "will not do" in failed.error, failed.data) == (3, True, '{"whose":"b","n":3}')
-    again = Steps()
-    assert await rig.log.retry_dead_letters("c", handle=again) == 1
-    assert again.of == {"b": [3]}
+    steps.fails = lambda event: None
+    async with rig.database.transaction() as tx:
+        [replay] = await rig.log.desk.replay(tx, Which(consumer="c"), at=rig.clock.now())
+    assert (replay.letters, replay.reads) == (1, True)
+    await steps.until(6 * len(KEYS))
+    assert steps.of["b"] == [0, 1, 2, 4, 5, 3]
+    await eventually(lambda: has_none(rig, "c"))
+
+
+async def has_none(rig, consumer):
+    return await rig.log.dead_letters(consumer) == []
 
 
 async def test_what_is_down_is_waited_for_however_long_and_stopping_does_not_wait(rig):
