@@ -87,9 +87,7 @@ class Backbone(Struct, frozen=True, kw_only=True):
         )
 
 
-def build(
-    settings: Settings, log: EventLog, *, database: Database, clock: Clock, released: Released
-) -> Backbone:
+def build(settings: Settings, log: EventLog, *, database: Database, clock: Clock, released: Released) -> Backbone:
     """The backbone that the settings ask for."""
     if settings.events.log == "postgres":
         return Backbone(log=log)

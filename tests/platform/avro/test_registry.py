@@ -7,10 +7,10 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from overworld.app.event_desk.schemas import Registering
+from overworld.app.event_desk.schemas import Registering, registry_of
 from overworld.domains.gameplay.messages import LevelReached
 from overworld.kernel.events import enclose
-from overworld.platform.avro import Codec, Confluent, RegistryRefused, RegistryUnavailable, UnknownSchema
+from overworld.platform.avro import BadFrame, Codec, Confluent, RegistryRefused, RegistryUnavailable
 from overworld.platform.avro.registering import decoded, register_all, subject_of
 from overworld.platform.avro.registry import SchemaRegistry
 from overworld.platform.eventlog import EventLogSettings
@@ -138,14 +138,14 @@ async def test_a_registry_that_fails_or_is_gone_is_a_fault_to_be_tried_again(she
 
 async def test_a_frame_without_a_number_is_not_looked_up(shelf):
     framing = Confluent(RELEASED, {})
-    with pytest.raises(UnknownSchema):
+    with pytest.raises(BadFrame):
         await decoded([b"nothing"], codec=Codec(RELEASED, framing), framing=framing, registry=SchemaRegistry(shelf.url))
     assert shelf.asked == []
 
 
 @pytest.mark.slow
 async def test_a_server_registers_what_it_has(shelf):
-    settings = EventLogSettings(schema_registry=shelf.url)
-    await Registering(settings, RELEASED).run()
+    opened = registry_of(EventLogSettings(schema_registry=shelf.url))
+    await Registering(opened, RELEASED).run()
     assert set(shelf.subjects) == {subject_of(topic) for topic in RELEASED.topics}
     assert set(shelf.levels.values()) == {"BACKWARD_TRANSITIVE"}

@@ -26,7 +26,8 @@ _log = logging.getLogger(__name__)
 class EventLog:
     """Reads the log of one database. `start` it before its readers, `close` it after them.
 
-    `pulse` is this process's look at it; `consumers` and `tails` are those that were made in this process, here or on Kafka, for who measures them.
+    `pulse` is this process's look at it; `consumers` and `tails` are those that were made in this process, here or on
+    Kafka, for who measures them.
     """
 
     def __init__(self, database: Database, *, clock: Clock, settings: EventLogSettings | None = None) -> None:

@@ -14,7 +14,7 @@ from overworld.kernel.ports import Tx
 from overworld.platform.eventlog import store
 from overworld.platform.eventlog.pulse import Pulse
 from overworld.platform.eventlog.settings import EventLogSettings
-from overworld.platform.eventlog.leaving import Stop
+from overworld.platform.eventlog.stopping import Stop
 from overworld.platform.eventlog.types import START, Batch, Position
 from overworld.platform.postgres import Database
 
@@ -73,7 +73,8 @@ class PostgresSource:
         """A session that holds this consumer's lock. A lost cursor move only repeats events, so it need not sync."""
         session = await self._database.connect(synchronous_commit="off", application_name=f"consumer {self._name}")
         try:
-            while not await session.fetchval("SELECT pg_try_advisory_lock($1)", store.lock_key(f"eventlog.consumer {self._name}")):
+            key = store.lock_key(f"eventlog.consumer {self._name}")
+            while not await session.fetchval("SELECT pg_try_advisory_lock($1)", key):
                 await stop.pause(self._settings.takeover_ms / 1000)
             at = self._clock.now()
             self._position = self._saved = await store.open_cursor(session, self._name, start=START, at=at)

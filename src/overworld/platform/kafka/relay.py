@@ -52,7 +52,9 @@ class Relay(Consumer):
             handle_timeout_s=settings.handle_timeout_s + kafka.acknowledge_s,
         )
         source = log.source(NAME, settings=settings)
-        super().__init__(NAME, topics=None, handle=self._relay, source=source, pulse=log.pulse, clock=clock, settings=settings)
+        super().__init__(
+            NAME, topics=None, handle=self._relay, source=source, pulse=log.pulse, clock=clock, settings=settings
+        )
         self._sender = sender
         self._topics = topics
         self._codec = codec

@@ -46,7 +46,11 @@ class KafkaSettings(Secretive, frozen=True, kw_only=True, forbid_unknown_fields=
     ] = "zstd"
     replicas: Annotated[
         int,
-        Meta(ge=1, le=9, description="Replicas that the brokers can hold; from 2 on topics have the partitions of a cluster"),
+        Meta(
+            ge=1,
+            le=9,
+            description="Replicas of a topic at most; from 2 on topics have the partitions of a cluster",
+        ),
     ] = 1
     message_max_bytes: Annotated[
         int, Meta(ge=1_000, le=100_000_000, description="Longest event that the brokers take")
