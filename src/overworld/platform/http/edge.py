@@ -23,6 +23,7 @@ from overworld.platform.http.measures import HttpMeasures
 from overworld.platform.http.problems import MEDIA_TYPE, note, problem_bytes, problem_headers, refusal_of
 from overworld.platform.http.rates import Rates
 from overworld.platform.http.settings import LimitSettings
+from overworld.platform.observability import info_straight
 
 _READ = frozenset(
     {
@@ -45,6 +46,7 @@ _READ = frozenset(
         WISH,
     }
 )
+_LOGGER = "overworld.http"
 _BEARER = b"bearer "
 _CLOSES_CONNECTION = frozenset({408, 413, 499})
 _NO_CONTENT = 204
@@ -83,7 +85,7 @@ class Edge:
         self._headers = headers
         self._measures = measures
         self._quiet = quiet
-        self._log = structlog.get_logger("overworld.http")
+        self._log = structlog.get_logger(_LOGGER)
 
     def limit(self, settings: LimitSettings) -> None:
         """From now on these rate limits hold."""
@@ -217,10 +219,11 @@ class Edge:
             "trace_id": exchange.trace.trace_id,
         }
         if exchange.refusal_code is not None:
-            fields["code"] = exchange.refusal_code
-            fields["refusal"] = exchange.refusal_fields
-        is_quiet = exchange.refusal_code is None and route.startswith(self._quiet)
-        (self._log.debug if is_quiet else self._log.info)("request", **fields)
+            self._log.info("request", **fields, code=exchange.refusal_code, refusal=exchange.refusal_fields)
+        elif route.startswith(self._quiet):
+            self._log.debug("request", **fields)
+        else:
+            info_straight(_LOGGER, "request", fields)
 
 
 def _is_bearer(authorization: bytes | None) -> bool:

@@ -20,9 +20,12 @@ class ReplyHeaders:
 
     def __init__(self, *, tls: bool) -> None:
         self._always = [*_ALWAYS, _HSTS] if tls else list(_ALWAYS)
+        self._all = [*self._always, *_UNLESS_SET.items()]
 
     def completed(self, headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
         """The headers with ours after them; a policy that the handler has set is left as it is."""
         given = {name for name, _ in headers}
+        if given.isdisjoint(_UNLESS_SET):
+            return headers + self._all
         defaults = [(name, value) for name, value in _UNLESS_SET.items() if name not in given]
         return [*headers, *self._always, *defaults]
