@@ -19,6 +19,7 @@ from overworld.platform.http.caller import Caller, KeyScopes
 from overworld.platform.http.cors import Cors
 from overworld.platform.http.exchange import Exchange, attach
 from overworld.platform.http.headers import ReplyHeaders
+from overworld.platform.http.lanes import Lanes
 from overworld.platform.http.measures import HttpMeasures
 from overworld.platform.http.problems import MEDIA_TYPE, note, problem_bytes, problem_headers, refusal_of
 from overworld.platform.http.rates import Rates
@@ -65,6 +66,7 @@ class Edge:
         self,
         app: ASGIApp,
         *,
+        lanes: Lanes,
         verifier: TokenVerifier,
         keys: KeyScopes,
         browsers: Browsers,
@@ -76,6 +78,7 @@ class Edge:
         quiet: tuple[str, ...] = (),
     ) -> None:
         self._app = app
+        self._lanes = lanes
         self._verifier = verifier
         self._keys = keys
         self._browsers = browsers
@@ -139,7 +142,9 @@ class Edge:
         if rate.refusal is not None:
             self._measures.limited(rate.refusal.fields["kind"])
             raise rate.refusal
-        await self._app(scope, receive, send)
+        lane = self._lanes.get((scope["method"], scope["path"]))
+        if lane is None or not await lane.answer(scope, exchange, receive, send):
+            await self._app(scope, receive, send)
 
     async def _catch(self, error: Exception, exchange: Exchange, send: Send) -> None:
         """The last catch: what comes before routing, and bugs in the framework or in a reply."""
