@@ -13,6 +13,17 @@ _UNLESS_SET = {
     b"content-security-policy": b"default-src 'none'; frame-ancestors 'none'",
     b"cache-control": b"no-store",
 }
+CONSTANT = frozenset(
+    {
+        *_ALWAYS,
+        _HSTS,
+        *_UNLESS_SET.items(),
+        (b"cache-control", b"private, no-cache"),
+        (b"content-type", b"application/json"),
+        (b"content-type", b"application/problem+json"),
+    }
+)
+"""What many replies say in the same words."""
 
 
 class ReplyHeaders:
