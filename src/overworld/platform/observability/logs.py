@@ -22,6 +22,7 @@ from overworld.platform.observability.settings import LogSettings
 _LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 # JSON lets them stand as they are; some readers begin a new line there, and some terminals obey them.
 _BREAKS = re.compile("[\x80-\x9f\u2028\u2029]")
+_LINES_AT_ONCE_MAX = 256
 _NOISY = ("uvicorn.access", "asyncio", "httpx", "httpcore", "numba")
 
 
@@ -99,6 +100,8 @@ class _Straight:
         if not self._lines:
             asyncio.get_running_loop().call_soon(self.flush)
         self._lines.append(line)
+        if len(self._lines) >= _LINES_AT_ONCE_MAX:
+            self.flush()
 
     def flush(self) -> None:
         """Writes what waits, before others write or the process ends."""
