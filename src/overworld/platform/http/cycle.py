@@ -104,6 +104,7 @@ class Cycle:
                 structlog.get_logger("overworld.http").error("an application left its answer unfinished")
                 await self._give_up()
         finally:
+            self.scope.pop("extensions", None)  # it leads back to here: nothing is left for the garbage collector
             self._protocol.tasks.discard(asyncio.current_task())  # type: ignore[arg-type]
 
     async def _give_up(self) -> None:
