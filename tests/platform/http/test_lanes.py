@@ -268,9 +268,7 @@ async def test_a_request_of_a_hot_route_is_one_write_and_leaves_nothing_for_the_
     async def ask() -> None:
         for _ in range(count):
             protocol.data_received(b"GET /v1/near?lat=1 HTTP/1.1\r\nhost: a\r\nauthorization: Bearer player\r\n\r\n")
-            while not protocol.cycle.response_complete:
-                await asyncio.sleep(0)
-            await asyncio.sleep(0)
+            await asyncio.gather(*protocol.tasks)
 
     await ask()
     gc.collect()

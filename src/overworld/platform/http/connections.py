@@ -6,10 +6,11 @@ from __future__ import annotations
 import asyncio
 import os
 from http import HTTPStatus
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 from urllib.parse import unquote
 
 import httptools
+from litestar.types import HTTPScope
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from overworld.kernel.refusals import Refusal
@@ -30,7 +31,8 @@ class BoundedProtocol(HttpToolsProtocol):
     """One connection. What is late, too large or broken is answered and the connection closed; a broken head before
     any of our routes hears of it, a broken body while its route waits for the rest.
 
-    `settings` and `kept_lines` are set on a subclass for each server (`bounded_protocol`), because uvicorn takes a class.
+    `settings` and `kept_lines` are set on a subclass for each server (`bounded_protocol`), because uvicorn takes a
+    class.
     """
 
     settings: ClassVar[HttpSettings]
@@ -117,11 +119,14 @@ class BoundedProtocol(HttpToolsProtocol):
         scope["path"] = unquote(path) if "%" in path else path
         scope["raw_path"] = url.path
         scope["query_string"] = url.query or b""
-        before, self.cycle = self.cycle, Cycle(  # type: ignore[assignment]
-            self,
-            scope,
-            keep_alive=version != "1.0" and parser.should_keep_alive(),
-            expects_continue=self.expect_100_continue,
+        before, self.cycle = (
+            self.cycle,
+            Cycle(  # type: ignore[assignment]
+                self,
+                cast("HTTPScope", scope),
+                keep_alive=version != "1.0" and parser.should_keep_alive(),
+                expects_continue=self.expect_100_continue,
+            ),
         )
         scope["extensions"] = {WHOLE: {"send": self.cycle.whole}}  # type: ignore[attr-defined]
         if before is None or before.response_complete:
@@ -201,7 +206,9 @@ class BoundedProtocol(HttpToolsProtocol):
         """Begins the time for which a connection may be idle; one timer is enough for many requests."""
         self._idle_since_s = self.loop.time()
         if self.timeout_keep_alive_task is None:
-            self.timeout_keep_alive_task = self.loop.call_later(self.timeout_keep_alive, self.timeout_keep_alive_handler)
+            self.timeout_keep_alive_task = self.loop.call_later(
+                self.timeout_keep_alive, self.timeout_keep_alive_handler
+            )
 
     def _unset_keepalive_if_required(self) -> None:
         self._idle_since_s = None

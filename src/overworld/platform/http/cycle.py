@@ -7,10 +7,10 @@ at once.
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import structlog
-from litestar.types import ASGIApp, HTTPRequestEvent, HTTPScope, Message
+from litestar.types import ASGIApp, HTTPRequestEvent, HTTPScope
 from uvicorn.protocols.http.httptools_impl import HEADER_RE, HEADER_VALUE_RE, STATUS_LINE
 
 from overworld.platform.http.headers import CONSTANT
@@ -95,7 +95,7 @@ class Cycle:
     async def run(self, app: ASGIApp) -> None:
         """Has the application answer; closes the connection when it does not, or not to the end."""
         try:
-            await app(self.scope, self.receive, self.send)  # type: ignore[arg-type]
+            await app(self.scope, self.receive, self.send)
         except BaseException as error:
             structlog.get_logger("overworld.http").error("an application failed", exc_info=error)
             await self._give_up()
@@ -104,8 +104,9 @@ class Cycle:
                 structlog.get_logger("overworld.http").error("an application left its answer unfinished")
                 await self._give_up()
         finally:
-            self.scope.pop("extensions", None)  # it leads back to here: nothing is left for the garbage collector
-            self._protocol.tasks.discard(asyncio.current_task())  # type: ignore[arg-type]
+            # It leads back to here: nothing is left for the garbage collector.
+            cast("dict[str, Any]", self.scope).pop("extensions", None)
+            self._protocol.tasks.discard(asyncio.current_task())
 
     async def _give_up(self) -> None:
         if self.response_started or self.disconnected:
@@ -130,7 +131,7 @@ class Cycle:
         self.body = bytearray()
         return message
 
-    async def send(self, message: Message) -> None:
+    async def send(self, message: Any) -> None:
         """Writes the head of the answer, then its body in parts. Raises: RuntimeError for what is no HTTP."""
         if self._protocol.flow.write_paused and not self.disconnected:
             await self._protocol.flow.drain()

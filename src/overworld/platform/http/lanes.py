@@ -7,7 +7,7 @@ same rules. What it does not understand at once, a query with escapes or one tha
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from math import isfinite
 from typing import Any
 
@@ -61,7 +61,7 @@ class Lane:
         self._plan: Plan = plan_of_handler(handler)
         self._handler = handler
         self._template = template
-        self._call: Callable[..., Coroutine[Any, Any, Any]] = handler.fn
+        self._call: Callable[..., Awaitable[Any]] = handler.fn
         self._status = handler.status_code
         self._given = [(name, _GIVEN[name]) for name in fields if name in _GIVEN]
         self._takes_data = "data" in fields

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from litestar.types import HTTPScope, Message, Send
 
 from overworld.platform.http.cycle import WHOLE
@@ -32,8 +34,9 @@ class Outlet:
 
     async def whole(self, status: int, body: bytes | None) -> None:
         """Sends a whole reply of JSON that has no headers of its own; None is no body."""
-        exchange, extensions = self._exchange, self._scope.get("extensions")
-        if extensions is not None and WHOLE in extensions and body is not None:
+        exchange = self._exchange
+        at_once: Any = (self._scope.get("extensions") or {}).get(WHOLE)
+        if at_once is not None and body is not None:
             exchange.status = status
             trace = exchange.trace
             lines = b"content-type: application/json\r\ncontent-length: %d\r\n" % len(body)
@@ -41,7 +44,7 @@ class Outlet:
                 lines += name + b": " + value + b"\r\n"
             lines += f"x-request-id: {trace.trace_id}\r\ntraceparent: {trace.traceparent()}\r\n".encode()
             lines += self._headers.lines
-            if extensions[WHOLE]["send"](status, lines, body):
+            if at_once["send"](status, lines, body):
                 return
         headers = [] if body is None else [_JSON, (b"content-length", b"%d" % len(body))]
         await self({"type": "http.response.start", "status": status, "headers": headers})
