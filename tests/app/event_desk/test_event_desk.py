@@ -99,7 +99,7 @@ async def test_topics_are_listed_with_schema_and_dead_letters_and_an_etag(desk):
 
 
 async def test_each_consumer_is_listed_with_its_lag(desk):
-    wanted, lag = {"quests", "trust", "leaderboards"}, []
+    wanted, lag = {"quests", "trust", "leaderboards"}, list[Any]()
     async with asyncio.timeout(20):
         while not wanted <= {one["consumer"] for one in lag}:
             lag = (await desk.client.get(f"{PATH}/lag")).raise_for_status().json()["items"]
