@@ -32,6 +32,8 @@ from overworld.app.versions.service import Current, Versions
 from overworld.app.webhooks import poster_of
 from overworld.domains.accounts.audit import wiring as audit_wiring
 from overworld.domains.accounts.consumers import TOPICS as REVOCATION_TOPICS
+from overworld.domains.experiments.consumers import TOPICS as FLAG_TOPICS
+from overworld.domains.experiments.consumers import flags_tail
 from overworld.domains.gameplay.boards.standings import TOPICS as STANDINGS_TOPICS
 from overworld.domains.gameplay.consumers import TOPICS as PLACED_TOPICS
 from overworld.domains.realtime.gateway import Gateway
@@ -278,6 +280,7 @@ def readers(house: House, *, game: Game, room_level: int) -> Sequence[tuple[str,
             carried_to_sockets.CarriedToSockets(domains.gateway).handle,
         ),
         ("leaderboards", sorted(STANDINGS_TOPICS), boards.handle),
+        ("flags", sorted(FLAG_TOPICS), flags_tail(domains.experiments.book)),
         ("standings", sorted(trust_to_sockets.TOPICS), know_standings),
     ]
 

@@ -21,9 +21,9 @@ _LEAST = 1e-300
 class Moments(Struct, frozen=True):
     """What the first n subjects tell at each look: arms on the last axis but one, looks on the last.
 
-    `players`, `mean`, `variance` (of one subject's outcome, with n - 1) are of the outcome after adjustment; `plain` and
-    `plain_variance` before it. `theta` and `kept` have no axis of arms: the slope on the covariate, and the share of the
-    variance that the adjustment leaves, 1 without a covariate.
+    `players`, `mean`, `variance` (of one subject's outcome, with n - 1) are of the outcome after adjustment; `plain`
+    and `plain_variance` before it. `theta` and `kept` have no axis of arms: the slope on the covariate, and the share
+    of the variance that the adjustment leaves, 1 without a covariate.
     """
 
     players: F64

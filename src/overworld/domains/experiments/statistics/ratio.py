@@ -18,7 +18,7 @@ _TINY = 1e-300
 
 
 class Ratio(Struct, frozen=True, kw_only=True):
-    """What the counts say: Pearson's chi-square with its p-value for one look, and a p-value for any number of looks."""
+    """What the counts say: Pearson's chi-square with its p-value for one look, and a p-value for any number of them."""
 
     chi_square: float
     degrees: int
@@ -40,7 +40,7 @@ def check(counts: Sequence[int], weights: Sequence[float]) -> Ratio:
     """
     told = [(count, weight) for count, weight in zip(counts, weights, strict=True) if weight > 0]
     players, total = sum(count for count, _ in told), sum(weight for _, weight in told)
-    if players == 0 or len(told) < 2:
+    if players == 0 or len(told) == 1:
         return Ratio(chi_square=0.0, degrees=max(0, len(told) - 1), p_value=1.0, p_value_any_time=1.0)
     chi_square, log_factor = 0.0, math.lgamma(_PRIOR) - math.lgamma(_PRIOR + players)
     for count, weight in told:
