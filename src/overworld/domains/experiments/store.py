@@ -112,7 +112,7 @@ async def expose(tx: Tx, shown: Sequence[Exposure]) -> set[tuple[UUID, int, UUID
 _MET = """
 SELECT player_id, min(variant) AS variant, count(DISTINCT variant) AS variants, min(at) AS at
 FROM experiments.exposure
-WHERE flag_id = $1 AND allocation = $2 AND randomised AND player_id > $3
+WHERE flag_id = $1 AND allocation = $2 AND randomised AND ($3::uuid IS NULL OR player_id > $3)
 GROUP BY player_id
 ORDER BY player_id
 LIMIT $4"""
@@ -120,7 +120,7 @@ _NAMED = """
 SELECT count(DISTINCT player_id) FROM experiments.exposure WHERE flag_id = $1 AND allocation = $2 AND NOT randomised"""
 
 
-async def met(tx: Tx, flag_id: UUID, *, allocation: int, after: UUID, limit: int) -> list[Met]:
+async def met(tx: Tx, flag_id: UUID, *, allocation: int, after: UUID | None, limit: int) -> list[Met]:
     """The next players whom chance gave a variant in one allocation of a flag, by id. One round trip."""
     rows = await tx.fetch(_MET, flag_id, allocation, after, limit)
     return [Met(row["player_id"], row["variant"] if row["variants"] == 1 else "", to_us(row["at"])) for row in rows]

@@ -67,7 +67,7 @@ class Reports:
     async def _subjects(self, flag: Flag) -> Subjects:
         """Those who are in it, up to `subjects_max`. A round trip for ten thousand of them."""
         found: list[store.Met] = []
-        after = UUID(int=0)
+        after: UUID | None = None
         is_more = True
         while is_more and len(found) < self._subjects_max:
             async with self._database.read() as tx:
