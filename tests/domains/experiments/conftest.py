@@ -86,7 +86,8 @@ def body(*rules: Rule, **said: Any) -> FlagBody:
 
 
 def measured(**said: Any) -> Experiment:
-    return Experiment(**{"control": "off", "primary": Metric(name="coins", window_h=24, before_h=48)} | said)
+    fields: dict[str, Any] = {"control": "off", "primary": Metric(name="coins", window_h=24, before_h=48)}
+    return Experiment(**fields | said)
 
 
 def unit(player_id: UUID, **attributes: Any) -> Unit:

@@ -131,6 +131,13 @@ def experiment_of(n, *, effect, seed=3, waiting=0, guard=0.0):
     return subjects, {"coins": outcome, "metres": rail}
 
 
+def numbers(told, *names):
+    """Some numbers of a report, all of which can be said."""
+    found = [getattr(told, name) for name in names]
+    assert None not in found
+    return found
+
+
 async def report_on(lab, n, *, guard_rail=False, variants=HALVES, **planted) -> Report:
     rails = (Metric(name="metres", harm_pct=1.0),) if guard_rail else ()
     experiment = measured(guard_rails=rails)
@@ -143,15 +150,16 @@ async def test_a_planted_effect_is_found_inside_its_interval_and_said_in_words(l
     report = await report_on(lab, 20_000, effect=1.0, guard_rail=True)
     [found] = report.metrics[0].effects
     assert found.finding == "better"
-    assert found.low < 1.0 < found.high
-    assert found.fixed_low > found.low
-    assert found.p_value < 0.05
+    low, fixed_low, fixed_high, high, p = numbers(found, "low", "fixed_low", "fixed_high", "high", "p_value")
+    assert low < fixed_low < 1.0 < fixed_high < high
+    assert p < 0.05
     assert 0.3 < report.metrics[0].variance_left < 0.36
     assert report.metrics[1].effects[0].finding == "safe"
     assert report.verdict[0].startswith("on is better than off at coins: +")
     assert "no harm that matters" in report.verdict[1]
     assert len(found.course) == 40
-    assert found.course[-1].high - found.course[-1].low < found.course[1].high - found.course[1].low
+    early, late = (numbers(found.course[i], "low", "high") for i in (1, -1))
+    assert late[1] - late[0] < early[1] - early[0]
     assert msgspec.json.decode(msgspec.json.encode(report), type=Report) == report
 
 

@@ -6,6 +6,7 @@ import random
 from collections import Counter
 from fractions import Fraction
 from hashlib import sha256
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -40,7 +41,7 @@ def players(n: int, *, seed: int = 7) -> list[str]:
     return [str(UUID(int=chance.getrandbits(128))) for _ in range(n)]
 
 
-def evenly_p(counts: Counter, expected: dict[str, float], n: int) -> float:
+def evenly_p(counts: Counter[Any], expected: dict[Any, float], n: int) -> float:
     chi = sum((counts[name] - n * share) ** 2 / (n * share) for name, share in expected.items())
     return chi_square_beyond(chi, len(expected) - 1)
 
@@ -74,13 +75,14 @@ def test_variants_are_as_many_as_their_weights_say(weights):
     assert evenly_p(counts, shares, len(units)) > 0.001
 
 
+@pytest.mark.slow
 def test_two_flags_draw_independently_and_so_do_draw_and_rollout():
     units = players(30_000)
     for pair in (
         lambda unit: (drawn(HALVES, salt="one", unit=unit).name, drawn(HALVES, salt="two", unit=unit).name),
         lambda unit: (drawn(HALVES, salt="one", unit=unit).name, is_rolled_out("one", unit, rollout_pct=50)),
     ):
-        counts = Counter(pair(unit) for unit in units)
+        counts: Counter[Any] = Counter(pair(unit) for unit in units)
         assert len(counts) == 4
         assert evenly_p(counts, dict.fromkeys(counts, 0.25), len(units)) > 0.001
 
@@ -100,6 +102,7 @@ def test_who_is_in_a_rollout_stays_in_it_when_it_grows(unit, one, other):
     assert not is_rolled_out("s", unit, rollout_pct=0)
 
 
+@pytest.mark.slow
 def test_a_rollout_of_a_hundredth_of_a_per_cent_is_about_one_in_ten_thousand():
     count = sum(is_rolled_out("s", str(i), rollout_pct=0.01) for i in range(200_000))
     assert 5 <= count <= 40

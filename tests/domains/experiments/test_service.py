@@ -111,7 +111,7 @@ async def test_flags_are_listed_by_key_in_pages(lab):
 
 
 async def test_the_metrics_that_are_measured_are_told_at_every_reading(lab):
-    heard = []
+    heard: list[frozenset[str]] = []
     lab.parts.book.on_metrics = heard.append
     await lab.flag("one", experiment=measured(guard_rails=(Metric(name="metres"),)))
     await lab.flag("two")

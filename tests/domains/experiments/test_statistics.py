@@ -31,6 +31,7 @@ def test_the_sample_ratio_is_pearsons_and_an_even_one_is_sound():
     assert ratio.check([0, 0], [1, 1]).p_value == 1.0
 
 
+@pytest.mark.slow
 def test_a_sample_ratio_that_is_right_raises_no_alarm_in_a_thousand_looks():
     """The p-value for any number of looks holds at each of them; the chi-square of one look does not promise that."""
     chance = np.random.default_rng(5)
@@ -141,6 +142,7 @@ def test_the_power_of_one_look_is_that_of_the_z_test_and_the_number_of_players_g
     assert power.fixed(0.0, 1_000, alpha=0.05) == pytest.approx(0.05)
 
 
+@pytest.mark.slow
 def test_the_probability_of_crossing_is_that_of_walks_drawn_at_random():
     looks = list(range(500, 5_001, 500))
     chance = np.random.default_rng(8)
@@ -154,6 +156,7 @@ def test_the_probability_of_crossing_is_that_of_walks_drawn_at_random():
         assert crossed == pytest.approx(expected, abs=4 * math.sqrt(expected * (1 - expected) / 40_000))
 
 
+@pytest.mark.slow
 def test_looking_more_often_finds_more_and_never_raises_false_alarms_above_alpha():
     often = power.sequential(0.06, list(range(250, 5_001, 250)), mixing_sd=0.1, alpha=0.05)
     seldom = power.sequential(0.06, [2_500, 5_000], mixing_sd=0.1, alpha=0.05)

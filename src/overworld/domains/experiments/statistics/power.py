@@ -13,7 +13,7 @@ from overworld.domains.experiments.statistics.sequential import radius
 
 F64 = NDArray[np.float64]
 
-_GRID = 801
+_GRID = 401
 _NORMAL = NormalDist()
 _cdf_of = np.vectorize(_NORMAL.cdf, otypes=[np.float64])
 
@@ -39,7 +39,7 @@ def sequential(effect_sd: float, looks: Sequence[int], *, mixing_sd: float, alph
     """The probability that the always-valid interval excludes 0 at one of the looks: two arms of so many players each.
 
     With no effect it is the probability of a false alarm, at most alpha. Computed exactly for normal means: the density
-    of what has not crossed yet is carried from look to look on a grid of 801 points (Simpson).
+    of what has not crossed yet is carried from look to look on a grid of 401 points (Simpson).
     Source: P. Armitage, C. K. McPherson, B. C. Rowe, "Repeated significance tests on accumulating data", Journal of the
     Royal Statistical Society A 132 (1969).
     """
