@@ -9,6 +9,7 @@ from uuid import UUID
 import pytest
 
 from overworld.domains.accounts.messages import SignedIn
+from overworld.domains.accounts.types import Way
 from overworld.domains.experiments.types import Fact
 from overworld.domains.gameplay.messages import CollectibleCollected
 from overworld.flows.facts_to_experiments import METRICS, TOPICS, FactsToExperiments, topics_of
@@ -42,7 +43,7 @@ def collected(experience: int) -> Event:
 
 
 def came() -> Event:
-    return SignedIn(account_id=ADA, session_id=UUID(int=2), way="password", address="192.0.2.1", user_agent="")
+    return SignedIn(account_id=ADA, session_id=UUID(int=2), way=Way.PASSWORD, address="192.0.2.1", user_agent="")
 
 
 async def facts_of(*events: Event, wanted: set[str]) -> list[Fact]:
@@ -56,7 +57,9 @@ async def facts_of(*events: Event, wanted: set[str]) -> list[Fact]:
 
 async def test_a_collection_counts_and_so_does_what_it_was_worth():
     facts = await facts_of(collected(7), collected(3), wanted={"collections", "experience"})
-    assert facts == [Fact("collections", ADA, AT, 1.0), Fact("experience", ADA, AT, 7.0)] + [
+    assert facts == [
+        Fact("collections", ADA, AT, 1.0),
+        Fact("experience", ADA, AT, 7.0),
         Fact("collections", ADA, AT, 1.0),
         Fact("experience", ADA, AT, 3.0),
     ]
