@@ -6,14 +6,19 @@ from collections.abc import Sequence
 from functools import partial
 from os import urandom
 
+from litestar.handlers import HTTPRouteHandler
 from msgspec import Struct
 
 from overworld import __version__
-from overworld.app import limits, measures, site, start
+from overworld.app import backbone, limits, measures, site, start
 from overworld.app.aliases import also_named
+from overworld.app.backbone import Backbone
 from overworld.app.collector import Collector
 from overworld.app.domains import Domains, noun_of
 from overworld.app.domains import build as domains_built
+from overworld.app.event_desk import routes as desk_routes
+from overworld.app.event_desk.schemas import Registering, registering_of
+from overworld.app.event_desk.service import EventDesk
 from overworld.app.game import Game
 from overworld.app.hooks.work import Counted
 from overworld.app.limits import Limits
@@ -22,6 +27,7 @@ from overworld.app.live.following import Following
 from overworld.app.live.routes import PREFIX as LIVE_PREFIX
 from overworld.app.live.routes import LiveMap
 from overworld.app.live.routes import routes as live_routes
+from overworld.app.log_watch import LogWatch, Stored
 from overworld.app.loops import Loops
 from overworld.app.platform import Platform
 from overworld.app.settings import Settings
@@ -54,8 +60,10 @@ from overworld.flows import (
 from overworld.kernel.clock import Clock
 from overworld.kernel.events import Envelope
 from overworld.kernel.ids import IdSource
+from overworld.platform.avro import Released
 from overworld.platform.blobs import blobs_of
 from overworld.platform.eventlog import EventLog, Handle, PostgresOutbox
+from overworld.platform.eventlog.topics import Topics
 from overworld.platform.http import KeyScopes
 from overworld.platform.http.build import build_http
 from overworld.platform.http.edge import Edge
@@ -73,6 +81,8 @@ class House(Struct, frozen=True, kw_only=True):
     poster: Poster
     limits: Limits
     log: EventLog
+    backbone: Backbone
+    schemas: Registering | None
     loops: Loops
     collector: Collector
     metrics: Metrics
@@ -81,6 +91,7 @@ class House(Struct, frozen=True, kw_only=True):
     clock: Clock
     versions: Versions
     hooks: Counted
+    watch: LogWatch
 
 
 async def compose(
@@ -115,14 +126,18 @@ async def compose(
         ids=platform.ids,
         limiter=platform.limiter,
     )
-    log = EventLog(database, clock=clock, settings=settings.events)
+    log, released = EventLog(database, clock=clock, settings=settings.events), Released()
+    reading = backbone.build(settings, log, database=database, clock=clock, released=released)
+    staff_routes = [*version_routes.routes(versions), *desk_routes.routes(_desk(platform, reading, released))]
     house = House(
-        http=_http(platform, domains, metrics, live, versions),
+        http=_http(platform, domains, metrics, live, staff_routes),
         live=live,
         domains=domains,
         poster=platform.poster,
         limits=counting,
         log=log,
+        backbone=reading,
+        schemas=registering_of(settings.events, released),
         loops=Loops(),
         collector=Collector(monotonic_s=clock.monotonic_s),
         metrics=metrics,
@@ -131,10 +146,23 @@ async def compose(
         clock=clock,
         versions=versions,
         hooks=hooks,
+        watch=_watch(database, clock, log, domains),
     )
     measures.register(metrics, house=house)
+    house.backbone.watch(metrics)
     counting.watch(metrics=metrics, health=house.health)
     return house
+
+
+def _desk(platform: Platform, reading: Backbone, released: Released) -> EventDesk:
+    return EventDesk(
+        reading.log.desk,
+        topics=Topics.read(),
+        released=released,
+        database=platform.database,
+        clock=platform.clock,
+        audit=platform.audit.trail,
+    )
 
 
 def _platform(
@@ -158,6 +186,26 @@ def _platform(
     )
 
 
+def _watch(database: Database, clock: Clock, log: EventLog, domains: Domains) -> LogWatch:
+    sender, queueing = domains.webhooks.sender, domains.webhooks.queueing
+    mails, mail_sender = domains.accounts.mail.queue, domains.accounts.mail.sender
+    return LogWatch(
+        database=database,
+        clock=clock,
+        log=log,
+        webhooks=Stored(
+            waiting_max=queueing.waiting_max,
+            read_oldest_s=lambda: sender.behind_s,
+            read_refused=lambda: queueing.dropped,
+        ),
+        mails=Stored(
+            waiting_max=mails.waiting_max,
+            read_oldest_s=lambda: mail_sender.behind_s if mail_sender else 0.0,
+            read_refused=lambda: mails.refused,
+        ),
+    )
+
+
 def _following(domains: Domains) -> Following:
     return Following(
         profiles=domains.accounts.profiles,
@@ -170,7 +218,9 @@ def _following(domains: Domains) -> Following:
     )
 
 
-def _http(platform: Platform, domains: Domains, metrics: Metrics, live: LiveMap, versions: Versions) -> Edge:
+def _http(
+    platform: Platform, domains: Domains, metrics: Metrics, live: LiveMap, of_the_house: Sequence[HTTPRouteHandler]
+) -> Edge:
     settings = platform.settings
     of_no_domain = start.routes(
         current=platform.current,
@@ -185,7 +235,7 @@ def _http(platform: Platform, domains: Domains, metrics: Metrics, live: LiveMap,
         routes=[
             *also_named(domains.routes, platform.game.routes),
             *of_no_domain,
-            *version_routes.routes(versions),
+            *of_the_house,
             *live_routes(live),
             *site.routes(),
         ],
@@ -214,14 +264,14 @@ def socket_address(settings: Settings, gateway: Gateway) -> str:
 
 def readers(house: House, *, game: Game, room_level: int) -> Sequence[tuple[str, Sequence[str], Handle]]:
     """What this process hears from the log as it happens: (name, topics, handler)."""
-    domains = house.domains
+    domains, gateway = house.domains, house.domains.gateway
     to_sockets = collections_to_sockets.CollectionsToSockets(
-        publisher=domains.gateway, noun=noun_of(game), room_level=room_level
+        publisher=gateway, noun=noun_of(game), room_level=room_level
     )
-    end_sockets = revocations_to_sockets.RevocationsToSockets(domains.gateway)
+    end_sockets = revocations_to_sockets.RevocationsToSockets(gateway)
 
     boards = boards_to_sockets.BoardsToSockets(
-        publisher=domains.gateway,
+        publisher=gateway,
         standings=domains.boards.service.standings,
         moves=domains.boards.moves,
     )
@@ -231,8 +281,8 @@ def readers(house: House, *, game: Game, room_level: int) -> Sequence[tuple[str,
         await domains.accounts.on_events(envelopes)
         await end_sockets.handle(envelopes)
 
-    levels = levels_to_sockets.LevelsToSockets(domains.gateway)
-    tell_standing = trust_to_sockets.TrustToSockets(domains.gateway)
+    levels = levels_to_sockets.LevelsToSockets(gateway)
+    tell_standing = trust_to_sockets.TrustToSockets(gateway)
 
     async def know_standings(envelopes: Sequence[Envelope]) -> None:
         """What is given away follows it first; then its player hears of it."""
@@ -245,7 +295,7 @@ def readers(house: House, *, game: Game, room_level: int) -> Sequence[tuple[str,
         await to_sockets.handle(envelopes)
         await levels.handle(envelopes)
 
-    show_zones = zones_to_sockets.ZonesToSockets(domains.gateway)
+    show_zones = zones_to_sockets.ZonesToSockets(gateway)
 
     async def follow_fences(envelopes: Sequence[Envelope]) -> None:
         """One reader for both, as for what is collected."""
@@ -259,26 +309,10 @@ def readers(house: House, *, game: Game, room_level: int) -> Sequence[tuple[str,
         ("placed", sorted(PLACED_TOPICS), domains.gameplay.on_events),
         ("versions", sorted(versions_service.TOPICS), versions_service.versions_tail(house.versions)),
         ("collections", sorted({*collections_to_sockets.TOPICS, *levels_to_sockets.TOPICS}), show_collected),
-        (
-            "transfers",
-            sorted(transfers_to_sockets.TOPICS),
-            transfers_to_sockets.TransfersToSockets(domains.gateway).handle,
-        ),
-        (
-            "quests-told",
-            sorted(quests_to_sockets.TOPICS),
-            quests_to_sockets.QuestsToSockets(domains.gateway).handle,
-        ),
-        (
-            "held-rewards-told",
-            sorted(rewards_to_sockets.TOPICS),
-            rewards_to_sockets.RewardsToSockets(domains.gateway).handle,
-        ),
-        (
-            "inventories",
-            sorted(carried_to_sockets.TOPICS),
-            carried_to_sockets.CarriedToSockets(domains.gateway).handle,
-        ),
+        ("transfers", sorted(transfers_to_sockets.TOPICS), transfers_to_sockets.TransfersToSockets(gateway).handle),
+        ("quests-told", sorted(quests_to_sockets.TOPICS), quests_to_sockets.QuestsToSockets(gateway).handle),
+        ("held-rewards-told", sorted(rewards_to_sockets.TOPICS), rewards_to_sockets.RewardsToSockets(gateway).handle),
+        ("inventories", sorted(carried_to_sockets.TOPICS), carried_to_sockets.CarriedToSockets(gateway).handle),
         ("leaderboards", sorted(STANDINGS_TOPICS), boards.handle),
         ("flags", sorted(FLAG_TOPICS), flags_tail(domains.experiments.book)),
         ("standings", sorted(trust_to_sockets.TOPICS), know_standings),
