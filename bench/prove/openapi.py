@@ -558,6 +558,8 @@ class Examination:
             truths["name"] = self._player.avatar()
         if path == "/v1/location/share/{id}":
             truths["id"] = self._player.share()
+        if "/flags/{" in path:
+            truths |= dict.fromkeys(("key", "flag"), self._player.flag())
         if "{fence_id}" in path:
             truths["fence_id"] = self._player.fence()
         if "{item_id}" in path:
@@ -570,8 +572,6 @@ class Examination:
         path = self._operation.path
         if path.startswith("/v1/admin/webhooks"):
             return self._player.webhook()
-        if "/flags/{" in path:
-            return dict.fromkeys(("key", "flag"), self._player.flag())
         if path.startswith("/v1/admin/keys"):
             return {"key_id": self._player.api_key()}
         if path.startswith("/v1/admin/users"):

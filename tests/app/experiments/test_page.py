@@ -14,16 +14,8 @@ from overworld.app.experiments.drawing import Interval, Point, band, intervals
 from overworld.app.experiments.page import page
 from overworld.domains.experiments.report.analysing import analysed
 from overworld.domains.experiments.report.types import Report
-from overworld.domains.experiments.types import (
-    Definition,
-    Experiment,
-    Flag,
-    Metric,
-    Outcome,
-    Rule,
-    Subjects,
-    Variant,
-)
+from overworld.domains.experiments.statistics.columns import Outcome, Subjects
+from overworld.domains.experiments.types import Definition, Experiment, Flag, Metric, Rule, Variant
 
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
 

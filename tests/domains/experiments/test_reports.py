@@ -15,7 +15,8 @@ from overworld.domains.experiments.errors import BadTable, NoSuchFlag, NotMeasur
 from overworld.domains.experiments.report.analysing import analysed
 from overworld.domains.experiments.report.types import Report
 from overworld.domains.experiments.rules import drawn
-from overworld.domains.experiments.types import Exposure, Fact, Metric, Outcome, Rule, Subjects, Variant
+from overworld.domains.experiments.statistics.columns import Outcome, Subjects
+from overworld.domains.experiments.types import Exposure, Fact, Metric, Rule, Variant
 from tests.domains.experiments.conftest import HALVES, STAFF, body, measured, unit
 
 HOUR = timedelta(hours=1)

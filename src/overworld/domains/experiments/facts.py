@@ -9,7 +9,8 @@ import numpy as np
 
 from overworld.domains.experiments import store
 from overworld.domains.experiments.ports import Counting
-from overworld.domains.experiments.types import Fact, Metric, Outcome, Subjects
+from overworld.domains.experiments.statistics.columns import Outcome, Subjects
+from overworld.domains.experiments.types import Fact, Metric
 from overworld.kernel.clock import from_us, to_us
 from overworld.kernel.ports import Tx
 from overworld.platform.postgres import Database

@@ -8,7 +8,8 @@ from typing import Any, Protocol
 from uuid import UUID
 
 from overworld.domains.experiments.report.types import Report
-from overworld.domains.experiments.types import Metric, Outcome, Subjects
+from overworld.domains.experiments.statistics.columns import Outcome, Subjects
+from overworld.domains.experiments.types import Metric
 from overworld.kernel.ports import Tx
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from msgspec import Struct
 
 from overworld.domains.experiments.errors import BadTable
-from overworld.domains.experiments.types import F64, I64, Outcome, Subjects
+from overworld.domains.experiments.statistics.columns import F64, I64, Outcome, Subjects
 
 if TYPE_CHECKING:
     import pyarrow as pa

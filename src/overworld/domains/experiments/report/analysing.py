@@ -22,8 +22,9 @@ from overworld.domains.experiments.report.types import (
 )
 from overworld.domains.experiments.report.words import verdict
 from overworld.domains.experiments.statistics import ratio, sequential
+from overworld.domains.experiments.statistics.columns import Outcome, Subjects
 from overworld.domains.experiments.statistics.moments import Moments, moments
-from overworld.domains.experiments.types import Experiment, Flag, Metric, Outcome, Subjects
+from overworld.domains.experiments.types import Experiment, Flag, Metric
 from overworld.kernel.clock import from_us, rfc3339
 
 LOOKS = 40

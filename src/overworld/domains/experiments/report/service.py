@@ -13,8 +13,9 @@ from overworld.domains.experiments.errors import NoSuchFlag, NotMeasured
 from overworld.domains.experiments.ports import Outcomes
 from overworld.domains.experiments.report.analysing import analysed
 from overworld.domains.experiments.report.types import Report
+from overworld.domains.experiments.statistics.columns import Subjects
 from overworld.domains.experiments.tables import read_table
-from overworld.domains.experiments.types import Experiment, Flag, Subjects
+from overworld.domains.experiments.types import Experiment, Flag
 from overworld.kernel.clock import Clock
 from overworld.platform.postgres import Database
 

@@ -12,8 +12,7 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
-F64 = NDArray[np.float64]
-I64 = NDArray[np.int64]
+from overworld.domains.experiments.statistics.columns import F64, I64
 
 _LEAST = 1e-300
 

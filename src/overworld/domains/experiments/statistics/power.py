@@ -7,11 +7,9 @@ from collections.abc import Sequence
 from statistics import NormalDist
 
 import numpy as np
-from numpy.typing import NDArray
 
+from overworld.domains.experiments.statistics.columns import F64
 from overworld.domains.experiments.statistics.sequential import radius
-
-F64 = NDArray[np.float64]
 
 _GRID = 401
 _NORMAL = NormalDist()

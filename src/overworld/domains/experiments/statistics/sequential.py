@@ -19,11 +19,9 @@ from statistics import NormalDist
 
 import numpy as np
 from msgspec import Struct
-from numpy.typing import NDArray
 
+from overworld.domains.experiments.statistics.columns import F64
 from overworld.domains.experiments.statistics.moments import Moments
-
-F64 = NDArray[np.float64]
 
 PLAYERS_MIN = 100
 """Subjects that each arm needs before anything is said: below it no mean is near normal."""
