@@ -40,13 +40,13 @@ class Evaluating:
         self._traits = traits
         self._day = clock.now().date()
         self._known: set[_Known] = set()
-        self._lane: GroupCommit[Sequence[Exposure], None] = GroupCommit(name="exposures", run=self._commit)
+        self.lane: GroupCommit[Sequence[Exposure], None] = GroupCommit(name="exposures", run=self._commit)
         self.evaluated = 0
         self.exposed = 0
 
     async def close(self) -> None:
         """Lets what was asked for finish."""
-        await self._lane.close()
+        await self.lane.close()
 
     async def one(self, unit: Unit, *, flag: str, expose: bool = True) -> FlagGiven:
         """What a unit gets of one flag. Raises: NoSuchFlag; Busy; Fault."""
@@ -76,7 +76,7 @@ class Evaluating:
                 shown += self._new(player_id, [(flag, decided[flag.key]) for flag in chosen])
         if shown:
             for start in range(0, len(shown), _AT_ONCE_MAX):
-                await self._lane.submit(shown[start : start + _AT_ONCE_MAX])
+                await self.lane.submit(shown[start : start + _AT_ONCE_MAX])
         self.evaluated += len(units) * len(chosen)
         return given
 

@@ -53,7 +53,7 @@ _PAGE_POLICY = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors '
 KeyPath = Annotated[str, Parameter(max_length=64, description="The flag's key.")]
 FlagQuery = Annotated[
     list[str] | None,
-    QueryParameter(name="flag", max_items=500, description="Only these flags, of which those that there are."),
+    QueryParameter(name="flag", max_items=32, description="Only these flags, of which those that there are."),
 ]
 CountryQuery = Annotated[
     str | None, Parameter(max_length=64, description="Where the player says to be: the attribute `country`.")
