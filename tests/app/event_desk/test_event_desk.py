@@ -62,16 +62,15 @@ class Desk(Struct):
 
 @asynccontextmanager
 async def opened(folder: Any, dsn: str) -> AsyncIterator[Desk]:
-    async with ServerProcess(folder, dsn=dsn) as server:
-        async with httpx.AsyncClient(base_url=server.http) as client:
-            signed_in = await client.post("/v1/auth/device", json={"device_id": str(uuid4())})
-            token = signed_in.raise_for_status().json()["access_token"]
-            client.headers = {"Authorization": f"Bearer {token}", "Overworld-Key": server.key}
-            database = await asyncpg.connect(dsn)
-            try:
-                yield Desk(server, client, database)
-            finally:
-                await database.close()
+    async with ServerProcess(folder, dsn=dsn) as server, httpx.AsyncClient(base_url=server.http) as client:
+        signed_in = await client.post("/v1/auth/device", json={"device_id": str(uuid4())})
+        token = signed_in.raise_for_status().json()["access_token"]
+        client.headers = {"Authorization": f"Bearer {token}", "Overworld-Key": server.key}
+        database = await asyncpg.connect(dsn)
+        try:
+            yield Desk(server, client, database)
+        finally:
+            await database.close()
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

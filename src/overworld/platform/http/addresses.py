@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
 _IPV6_HOME_BITS = 64
+_KEPT_MAX = 4_096
 UNKNOWN = "unknown"
 
 
@@ -20,8 +22,7 @@ class Addresses:
 
     def caller(self, peer: str, forwarded_for: bytes | None) -> str:
         """The address of who called. `forwarded_for` is believed only as far as trusted hops vouch for it."""
-        known = _parsed(peer)
-        address = peer if known is None else str(known)
+        address = _canonical(peer)
         if not self._trusted or forwarded_for is None:
             return address
         for hop in reversed(forwarded_for.decode("latin-1").split(",")):
@@ -52,6 +53,12 @@ def is_loopback(address: str) -> bool:
     """Whether an address is this machine's own."""
     parsed = _parsed(address)
     return parsed is not None and parsed.is_loopback
+
+
+@lru_cache(maxsize=_KEPT_MAX)
+def _canonical(peer: str) -> str:
+    known = _parsed(peer)
+    return peer if known is None else str(known)
 
 
 def _parsed(text: str) -> IPv4Address | IPv6Address | None:

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import structlog
 from litestar.enums import ScopeType
-from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
+from litestar.types import ASGIApp, HTTPScope, Receive, Scope, Send
 
 from overworld.kernel import tracing
 from overworld.kernel.identity import Principal
@@ -19,10 +19,13 @@ from overworld.platform.http.caller import Caller, KeyScopes
 from overworld.platform.http.cors import Cors
 from overworld.platform.http.exchange import Exchange, attach
 from overworld.platform.http.headers import ReplyHeaders
+from overworld.platform.http.lanes import Lanes
 from overworld.platform.http.measures import HttpMeasures
+from overworld.platform.http.outlet import Outlet
 from overworld.platform.http.problems import MEDIA_TYPE, note, problem_bytes, problem_headers, refusal_of
 from overworld.platform.http.rates import Rates
 from overworld.platform.http.settings import LimitSettings
+from overworld.platform.observability import info_straight
 
 _READ = frozenset(
     {
@@ -45,8 +48,8 @@ _READ = frozenset(
         WISH,
     }
 )
+_LOGGER = "overworld.http"
 _BEARER = b"bearer "
-_CLOSES_CONNECTION = frozenset({408, 413, 499})
 _NO_CONTENT = 204
 _SERVER_ERROR = 500
 _NOTHING: frozenset[str] = frozenset()
@@ -63,6 +66,7 @@ class Edge:
         self,
         app: ASGIApp,
         *,
+        lanes: Lanes,
         verifier: TokenVerifier,
         keys: KeyScopes,
         browsers: Browsers,
@@ -74,6 +78,7 @@ class Edge:
         quiet: tuple[str, ...] = (),
     ) -> None:
         self._app = app
+        self._lanes = lanes
         self._verifier = verifier
         self._keys = keys
         self._browsers = browsers
@@ -83,7 +88,7 @@ class Edge:
         self._headers = headers
         self._measures = measures
         self._quiet = quiet
-        self._log = structlog.get_logger("overworld.http")
+        self._log = structlog.get_logger(_LOGGER)
 
     def limit(self, settings: LimitSettings) -> None:
         """From now on these rate limits hold."""
@@ -107,23 +112,18 @@ class Edge:
         if scope["method"] == "HEAD":
             scope = cast("HTTPScope", {**scope, "method": "GET"})
 
-        async def send_completed(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                exchange.status = message["status"]
-                message["headers"] = self._reply_headers(exchange, list(message.get("headers", [])))
-            await send(message)
-
+        outlet = Outlet(exchange, self._headers, scope, send)
         self._measures.in_flight += 1
         with tracing.at(trace):
             try:
-                await self._pass_on(scope, exchange, receive, send_completed)
+                await self._pass_on(scope, exchange, receive, outlet)
             except Exception as error:
-                await self._catch(error, exchange, send_completed)
+                await self._catch(error, exchange, outlet)
             finally:
                 self._measures.in_flight -= 1
                 self._finish(scope, exchange, span, seconds=perf_counter() - started_s)
 
-    async def _pass_on(self, scope: HTTPScope, exchange: Exchange, receive: Receive, send: Send) -> None:
+    async def _pass_on(self, scope: HTTPScope, exchange: Exchange, receive: Receive, send: Outlet) -> None:
         origin = exchange.head.get(b"origin")
         exchange.reply_headers = self._cors.reply_headers(origin)
         if origin is not None and exchange.method == "OPTIONS" and b"access-control-request-method" in exchange.head:
@@ -137,7 +137,9 @@ class Edge:
         if rate.refusal is not None:
             self._measures.limited(rate.refusal.fields["kind"])
             raise rate.refusal
-        await self._app(scope, receive, send)
+        lane = self._lanes.get((scope["method"], scope["path"]))
+        if lane is None or not await lane.answer(scope, exchange, receive, send):
+            await self._app(scope, receive, send)
 
     async def _catch(self, error: Exception, exchange: Exchange, send: Send) -> None:
         """The last catch: what comes before routing, and bugs in the framework or in a reply."""
@@ -151,51 +153,38 @@ class Edge:
     def _caller(self, scope: HTTPScope, exchange: Exchange, *, key_scopes: frozenset[str]) -> Caller:
         head = exchange.head
         authorization = head.get(b"authorization")
-        browser = self._browser(scope, exchange)
-        is_by_cookie = browser is not None and not _is_bearer(authorization)
-        if browser is not None and is_by_cookie:
-            principal, refusal = session_refusal(browser, self._verifier)
-        else:
+        is_bearer = authorization is not None and authorization[: len(_BEARER)].lower() == _BEARER
+        browser = self._browser(scope, exchange) if b"cookie" in head or WISH in head else None
+        principal, refusal = None, None
+        if authorization is not None and is_bearer:
             principal, refusal = self._principal(authorization)
+        elif browser is not None:
+            principal, refusal = session_refusal(browser, self._verifier)
         exchange.account = principal.account_id if principal else None
+        scopes = principal.scopes if principal else _NOTHING
         client = scope.get("client")
         idempotency_key = head.get(b"idempotency-key")
         return Caller(
             maybe=principal,
             refusal=refusal,
             address=self._addresses.caller(client[0] if client else UNKNOWN, head.get(b"x-forwarded-for")),
-            user_agent=head.get(b"user-agent", b"").decode("latin-1")[:_USER_AGENT_LENGTH_MAX],
-            scopes=(principal.scopes if principal else _NOTHING) | key_scopes,
+            user_agent=head.get(b"user-agent", b"")[:_USER_AGENT_LENGTH_MAX].decode("latin-1"),
+            scopes=scopes | key_scopes if key_scopes else scopes,
             trace_id=exchange.trace.trace_id,
             idempotency_key=idempotency_key.decode("latin-1") if idempotency_key is not None else None,
             browser=browser,
-            is_by_cookie=is_by_cookie and principal is not None,
+            is_by_cookie=browser is not None and not is_bearer and principal is not None,
         )
 
-    def _browser(self, scope: HTTPScope, exchange: Exchange) -> Browser | None:
-        head = exchange.head
-        if b"cookie" not in head and WISH not in head:
-            return None
+    def _browser(self, scope: HTTPScope, exchange: Exchange) -> Browser:
         cookies = [value for name, value in scope["headers"] if name == b"cookie"]
-        return self._browsers.of(method=exchange.method, head=head, cookies=cookies)
+        return self._browsers.of(method=exchange.method, head=exchange.head, cookies=cookies)
 
-    def _principal(self, authorization: bytes | None) -> tuple[Principal | None, Refusal | None]:
-        if authorization is None or not _is_bearer(authorization):
-            return None, None
+    def _principal(self, authorization: bytes) -> tuple[Principal | None, Refusal | None]:
         try:
             return self._verifier.verify(authorization[len(_BEARER) :].strip().decode("latin-1")), None
         except Refusal as refusal:
             return None, refusal
-
-    def _reply_headers(self, exchange: Exchange, headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
-        if exchange.status == _NO_CONTENT:  # what is not there has no type
-            headers = [each for each in headers if each[0] != b"content-type"]
-        headers += exchange.reply_headers
-        headers.append((b"x-request-id", exchange.trace.trace_id.encode()))
-        headers.append((b"traceparent", exchange.trace.traceparent().encode()))
-        if exchange.status in _CLOSES_CONNECTION:
-            headers.append((b"connection", b"close"))
-        return self._headers.completed(headers)
 
     def _finish(self, scope: Scope, exchange: Exchange, span: tracing.Span | None, *, seconds: float) -> None:
         route = cast("dict[str, Any]", scope).get("path_template", "unmatched")
@@ -217,14 +206,11 @@ class Edge:
             "trace_id": exchange.trace.trace_id,
         }
         if exchange.refusal_code is not None:
-            fields["code"] = exchange.refusal_code
-            fields["refusal"] = exchange.refusal_fields
-        is_quiet = exchange.refusal_code is None and route.startswith(self._quiet)
-        (self._log.debug if is_quiet else self._log.info)("request", **fields)
-
-
-def _is_bearer(authorization: bytes | None) -> bool:
-    return authorization is not None and authorization[: len(_BEARER)].lower() == _BEARER
+            self._log.info("request", **fields, code=exchange.refusal_code, refusal=exchange.refusal_fields)
+        elif route.startswith(self._quiet):
+            self._log.debug("request", **fields)
+        else:
+            info_straight(_LOGGER, "request", fields)
 
 
 async def _send_whole(send: Send, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:

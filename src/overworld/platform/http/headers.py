@@ -13,16 +13,34 @@ _UNLESS_SET = {
     b"content-security-policy": b"default-src 'none'; frame-ancestors 'none'",
     b"cache-control": b"no-store",
 }
+CONSTANT = frozenset(
+    {
+        *_ALWAYS,
+        _HSTS,
+        *_UNLESS_SET.items(),
+        (b"cache-control", b"private, no-cache"),
+        (b"content-type", b"application/json"),
+        (b"content-type", b"application/problem+json"),
+    }
+)
+"""What many replies say in the same words."""
 
 
 class ReplyHeaders:
-    """Completes the headers of replies. `tls` says that clients reach us by HTTPS."""
+    """Completes the headers of replies; `lines` are those of a reply that sets none of them itself.
+
+    `tls` says that clients reach us by HTTPS.
+    """
 
     def __init__(self, *, tls: bool) -> None:
         self._always = [*_ALWAYS, _HSTS] if tls else list(_ALWAYS)
+        self._all = [*self._always, *_UNLESS_SET.items()]
+        self.lines = b"".join(b"%b: %b\r\n" % pair for pair in self._all)
 
     def completed(self, headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
         """The headers with ours after them; a policy that the handler has set is left as it is."""
         given = {name for name, _ in headers}
+        if given.isdisjoint(_UNLESS_SET):
+            return headers + self._all
         defaults = [(name, value) for name, value in _UNLESS_SET.items() if name not in given]
         return [*headers, *self._always, *defaults]
