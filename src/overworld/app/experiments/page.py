@@ -52,7 +52,7 @@ def effect_rows(report: Report) -> list[Sequence[str]]:
     """Each metric of each variant against the control."""
     rows = [("metric", "variant", "finding", "effect (interval)", "p, always valid")]
     for metric, effect in _effects(report):
-        p = "" if effect.p_value is None else f"{effect.p_value:.4f}"
+        p = "" if effect.p_value is None else f"{effect.p_value:.2g}"
         rows.append((_named(metric), effect.variant, effect.finding.replace("_", " "), size(effect), p))
     return list(rows)
 
