@@ -11,6 +11,7 @@ from cyclopts import App
 from bench.prove.backbone import backbone
 from bench.prove.claims_race import claims_race
 from bench.prove.crash import crash
+from bench.prove.experiments import experiments
 from bench.prove.fairplay.command import fairplay
 from bench.prove.ledger_model import ledger_model
 from bench.prove.newcomer import newcomer
@@ -20,6 +21,7 @@ app = App(name="script/prove", help="Tries to break a promise of the product.", 
 app.command(backbone)
 app.command(claims_race)
 app.command(crash)
+app.command(experiments)
 app.command(fairplay)
 app.command(ledger_model)
 app.command(openapi)
@@ -29,7 +31,7 @@ app.command(newcomer)
 @app.command(name="list")
 def list_proofs() -> None:
     """Name the proofs."""
-    for name in ("backbone", "claims-race", "crash", "fairplay", "ledger-model", "openapi", "newcomer"):
+    for name in ("backbone", "claims-race", "crash", "experiments", "fairplay", "ledger-model", "openapi", "newcomer"):
         print(f"{name:<16}{app[name].help.partition(chr(10))[0]}")
 
 

@@ -67,11 +67,22 @@ STAFF_ONLY = frozenset(
         *(f"/v1/admin/users{rest}" for rest in ("", "/{user_id}", *(f"/{{user_id}}/{verb}" for verb in HANDLING))),
         *(f"/v1/admin/webhooks{rest}" for rest in ("", "/{webhook_id}", *WEBHOOK_ROUTES)),
         *(f"/v1/admin/fences{rest}" for rest in ("", "/import", "/{fence_id}")),
+        *(f"/v1/admin/flags{rest}" for rest in ("", "/{key}", "/{key}/report", "/{key}/report.html")),
+        "/v1/flags/bulk",
     ]
 )
+FLAG = {
+    "variants": [{"name": "off", "value": False}, {"name": "on", "value": True}],
+    "default": "off",
+    "rules": [{}],
+    "experiment": {"control": "off", "primary": {"name": "collections"}},
+}
 # Bodies that are the same every time.
 _CREDENTIAL = {"id": "AAAA", "rawId": "AAAA", "type": "public-key"}
 PLAIN: dict[str, dict[str, Any]] = {
+    "/v1/admin/flags/{key}": FLAG,
+    "/v1/flags": {"attributes": {"country": "SI"}},
+    **{f"/ofrep/v1/evaluate/flags{rest}": {"context": {"country": "SI"}} for rest in ("", "/{flag}")},
     "/v1/admin/events/dead-letters/replay": {"topic": "events.quest.completed"},
     "/v1/admin/keys": {"name": "a shop", "scopes": ["game.read"]},
     "/v1/admin/users/{user_id}/suspend": {"why": "bots"},
@@ -260,6 +271,10 @@ class Player:
                 place = {"type": "Point", "coordinates": [LJUBLJANA["lng"], LJUBLJANA["lat"]]}
                 feature = {"type": "Feature", "geometry": place, "properties": {"name": "Square", "radius_m": 50}}
                 body = {"type": "FeatureCollection", "features": [feature]}
+            case "/v1/admin/flags":
+                body = FLAG | {"key": f"f{uuid4().hex[:16]}"}
+            case "/v1/flags/bulk":
+                body = {"flags": [self.flag()], "players": [{"player_id": self.id}]}
             case "/v1/game/collectibles" | "/v1/game/coins":
                 closes_at = datetime.now(UTC) + timedelta(hours=1)
                 body = {"items": [LJUBLJANA | {"type": "gold", "closes_at": closes_at.isoformat()}]}
@@ -355,6 +370,12 @@ class Player:
         path = "/v1/admin/fences"
         made = self._client.post(path, json=self.body(path), headers=self.headers_for(path)).raise_for_status().json()
         return str(made["id"])
+
+    def flag(self) -> str:
+        """The key of a flag that staff made just now, which measures."""
+        path = "/v1/admin/flags"
+        made = self._client.post(path, json=self.body(path), headers=self.headers_for(path)).raise_for_status().json()
+        return str(made["key"])
 
     def chisel(self, *, worn: bool) -> str:
         """The id of a tool that the player was given just now; a worn one was collected with."""
@@ -537,6 +558,8 @@ class Examination:
             truths["name"] = self._player.avatar()
         if path == "/v1/location/share/{id}":
             truths["id"] = self._player.share()
+        if "/flags/{" in path:
+            truths |= dict.fromkeys(("key", "flag"), self._player.flag())
         if "{fence_id}" in path:
             truths["fence_id"] = self._player.fence()
         if "{item_id}" in path:

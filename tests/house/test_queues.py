@@ -42,6 +42,7 @@ NO_QUEUE = {"realtime.in_flight_max": "a limit for each connection, whose work i
 
 QUEUES = {
     "domains/accounts/membership/service.py": "memberships-0",
+    "domains/experiments/evaluating.py": "exposures",
     "domains/gameplay/carry/service.py": "carry-0",
     "domains/gameplay/quests/completing.py": "quests-0",
     "domains/gameplay/service.py": "claims-0",

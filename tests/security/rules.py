@@ -80,6 +80,12 @@ ROUTES: dict[str, list[str]] = {
         f"POST {_ADMIN}/fences/import",
         f"PUT {_ADMIN}/fences/{{fence_id}}",
     ],
+    Scope.FLAGS_EVALUATE: ["POST /v1/flags/bulk"],
+    Scope.FLAGS_READ: [
+        f"GET {_ADMIN}/flags",
+        *(f"GET {_ADMIN}/flags/{{key}}{rest}" for rest in ("", "/report", "/report.html")),
+    ],
+    Scope.FLAGS_WRITE: [f"DELETE {_ADMIN}/flags/{{key}}", f"POST {_ADMIN}/flags", f"PUT {_ADMIN}/flags/{{key}}"],
     Scope.GAME_PLACE: [
         f"DELETE {_GAME}/coins/{{id}}",
         f"DELETE {_GAME}/collectibles/{{id}}",
@@ -108,10 +114,14 @@ ROUTES: dict[str, list[str]] = {
         f"GET {_GAME}/quests/{{id}}/history",
         f"GET {_GAME}/rewards/held",
         *(f"GET /v1/genesis/{what}" for what in ("benefits", "members", "verify")),
+        "GET /v1/flags",
         "GET /v1/live/me",
         *(f"GET /v1/memberships/{{name}}/{what}" for what in ("benefits", "members", "verify")),
         "GET /v1/users/search",
         "GET /v1/users/{id}",
+        "POST /ofrep/v1/evaluate/flags",
+        "POST /ofrep/v1/evaluate/flags/{flag}",
+        "POST /v1/flags",
     ],
     Scope.KEYS_MANAGE: [
         f"DELETE {_ADMIN}/keys/{{key_id}}",
@@ -180,6 +190,7 @@ _PLAYER = _GUEST | {
     *(Scope.LOCATION_READ, Scope.LOCATION_WRITE, Scope.REALTIME_CONNECT),
 }
 _FENCES = {Scope.FENCES_READ, Scope.FENCES_WRITE}
+_FLAGS = {Scope.FLAGS_EVALUATE, Scope.FLAGS_READ, Scope.FLAGS_WRITE}
 _MODERATION = {
     *(Scope.LOCATION_AUDIT, Scope.TRUST_DECIDE, Scope.TRUST_READ, Scope.USERS_READ, Scope.USERS_SUSPEND),
     Scope.WORLD_READ,
@@ -191,10 +202,11 @@ ROLES: dict[Role, set[str]] = {
     Role.SPONSOR: _GUEST,
     Role.AUDITOR: _GUEST | {Scope.AUDIT_READ},
     Role.GOVERNMENT: _GUEST,
-    Role.DEVELOPER: _PLAYER | _FENCES | {Scope.WORLD_READ},
+    Role.DEVELOPER: _PLAYER | _FENCES | _FLAGS | {Scope.WORLD_READ},
     Role.ADMIN: _PLAYER
     | _MODERATION
     | _FENCES
+    | _FLAGS
     | {Scope.AUDIT_READ, Scope.GAME_PLACE, Scope.GAME_RELOAD, Scope.KEYS_MANAGE, Scope.USERS_MANAGE}
     | {Scope.EVENTS_READ, Scope.EVENTS_REPLAY, Scope.WEBHOOK_MANAGE},
 }
@@ -218,11 +230,13 @@ IDS: dict[str, list[str]] = {
     # Things of the operator's, and people as staff see them.
     STAFF: [
         f"DELETE {_ADMIN}/fences/{{fence_id}}",
+        f"DELETE {_ADMIN}/flags/{{key}}",
         f"DELETE {_ADMIN}/keys/{{key_id}}",
         f"DELETE {_ADMIN}/webhooks/{{webhook_id}}",
         f"DELETE {_GAME}/coins/{{id}}",
         f"DELETE {_GAME}/collectibles/{{id}}",
         f"GET {_ADMIN}/fences/{{fence_id}}",
+        *(f"GET {_ADMIN}/flags/{{key}}{rest}" for rest in ("", "/report", "/report.html")),
         f"GET {_ADMIN}/location/{{player}}/history",
         f"GET {_ADMIN}/location/{{player}}/shares",
         f"GET {_ADMIN}/trust/{{player}}",
@@ -239,6 +253,7 @@ IDS: dict[str, list[str]] = {
         f"POST {_ADMIN}/webhooks/{{webhook_id}}/ping",
         f"POST {_ADMIN}/webhooks/{{webhook_id}}/rotate",
         f"PUT {_ADMIN}/fences/{{fence_id}}",
+        f"PUT {_ADMIN}/flags/{{key}}",
         f"PUT {_ADMIN}/users/{{user_id}}/role",
     ],
     # Names of kinds, which are everybody's: what is done is done to who asks.
@@ -254,6 +269,7 @@ IDS: dict[str, list[str]] = {
         "GET /v1/ledger/blocks/{number}",
         *(f"GET /v1/memberships/{{name}}/{what}" for what in ("benefits", "members", "verify")),
         "GET /v1/users/{id}",
+        "POST /ofrep/v1/evaluate/flags/{flag}",
         "POST /v1/memberships/{name}/apply",
     ],
     # Who stands there may have it; the tests of players attack them.

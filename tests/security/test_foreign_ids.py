@@ -86,6 +86,7 @@ async def things_of_staff(stage: Stage, victim: Person) -> dict[str, str]:
         "webhook_id": webhook_id,
         "delivery_id": delivery["id"],
         "fence_id": (await admin.done("POST", "/v1/admin/fences", fence))["id"],
+        "key": (await admin.done("POST", "/v1/admin/flags", example("/v1/admin/flags")))["key"],
         "id": (await admin.done("POST", "/v1/game/coins", coin))["items"][0]["id"],
         "key_id": key["key"]["id"],
         "player": victim.id,

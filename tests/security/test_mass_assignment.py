@@ -30,11 +30,11 @@ FIELDS: dict[str, Any] = {
     "memberships": ["founder"],
     "__proto__": {"role": "admin"},
 }
-FOREIGN = ("/v1/admin/fences/import",)
-"""GeoJSON may hold members that it does not name: they are passed over. Source: RFC 7946, section 6.1."""
+FOREIGN = ("/v1/admin/fences/import", "/ofrep/v1/evaluate/flags", "/ofrep/v1/evaluate/flags/{flag}")
+"""What may hold members that nobody names, and passes over them: GeoJSON (RFC 7946, section 6.1), and OFREP."""
 # What authenticators send beside what is read; level 2 of Web Authentication lets them add members.
 OPEN_PARTS = ("credential",)
-FREE = frozenset({"settings", "openid", "items", "tokens", "geometry", "data"})
+FREE = frozenset({"settings", "openid", "items", "tokens", "geometry", "data", "attributes"})
 """Parts whose names are the sender's: settings, a provider's fields, counts by the names of things, GeoJSON."""
 STATE = """
 SELECT (to_jsonb(a) - 'signed_in_at')::text, (

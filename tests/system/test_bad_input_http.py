@@ -130,8 +130,17 @@ WEBHOOK = {
     "description": "a shop",
     "active": False,
 }
+FLAG = {
+    "description": "a better map",
+    "enabled": True,
+    "variants": [{"name": "off", "value": False, "weight": 1}, {"name": "on", "value": True, "weight": 1}],
+    "default": "off",
+    "rules": [{"when": [{"attribute": "level", "op": "at_least", "values": [5]}], "rollout_pct": 10}],
+    "salt": "",
+    "experiment": {"control": "off", "primary": {"name": "collections"}, "effect_sd": 0.1, "alpha": 0.05},
+}
 # GeoJSON may hold members that it does not name: RFC 7946, section 6.1.
-FOREIGN = {"/v1/admin/fences/import"}
+FOREIGN = {"/v1/admin/fences/import", "/ofrep/v1/evaluate/flags", "/ofrep/v1/evaluate/flags/{flag}"}
 CREDENTIAL = {"id": "AAAA", "rawId": "AAAA", "type": "public-key"}
 MADE = CREDENTIAL | {"response": {"clientDataJSON": "e30", "attestationObject": "oA", "transports": ["internal"]}}
 SIGNED = CREDENTIAL | {
@@ -148,8 +157,8 @@ MISSING = (
     "user_id",
     "passkey_id",
 )
-LISTS = {"players", "fence_ids"}
-OBJECTS = {"settings", "openid"}  # of names that nobody lists
+LISTS = {"players", "fence_ids", "rules"}
+OBJECTS = {"settings", "openid", "attributes", "context"}  # of names that nobody lists
 NEEDED = {"email", "password", "device_id", "refresh_token", "lat", "accuracy_m", "timestamp", "to", "amount", "code"}
 # Needed elsewhere; here one of several proofs, or of those alone who have a password.
 SPARED = {
@@ -185,7 +194,7 @@ class Operation(Struct, frozen=True):
     def is_placing(self) -> bool:
         """Whether only staff may do it; the attack then has the developer key."""
         return (
-            self.path.startswith("/v1/admin/")
+            self.path.startswith(("/v1/admin/", "/v1/flags/bulk"))
             or self.path in PLACING
             or (self.path, self.method) == ("/v1/game/quests", "POST")
         )
@@ -195,6 +204,7 @@ class Operation(Struct, frozen=True):
         known = 10**9 if self.path.startswith("/v1/live/") else "A" * 32
         missing = {name: uuid4() for name in MISSING}
         named = {"item_id": "nothing", "name": "nobody", "provider": "nobody", "way": "device"}
+        named |= {"key": "nothing", "flag": "nothing"}
         return self.path.format(id=known, number=10**9, **named, **missing)
 
 
@@ -312,6 +322,12 @@ def example(path: str) -> dict[str, Any]:
             "type": "FeatureCollection",
             "features": [{"type": "Feature", "geometry": SQUARE, "properties": {"name": name}}],
         },
+        "/v1/admin/flags": FLAG | {"key": name},
+        "/v1/admin/flags/{key}": FLAG,
+        "/v1/flags": {"flags": ["better-map"], "attributes": {"country": "SI"}, "expose": True},
+        "/v1/flags/bulk": {"flags": ["better-map"], "players": [{"player_id": str(uuid4())}], "expose": True},
+        "/ofrep/v1/evaluate/flags": {"context": {"country": "SI"}},
+        "/ofrep/v1/evaluate/flags/{flag}": {"context": {"country": "SI"}},
         "/v1/tokens/transfer": {"to": "nobody", "currency": "coin", "amount": "1", "note": "hello"},
         "/v1/memberships/{name}/apply": {},
         "/v1/genesis/apply": {},

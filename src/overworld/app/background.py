@@ -7,6 +7,7 @@ from functools import partial
 
 from overworld.app import quest_loops, webhooks
 from overworld.app.compose import House
+from overworld.app.experiments import wiring as experiments
 from overworld.app.upkeep import ROWS_MAX, old_answers, throw_away
 from overworld.domains.gameplay.boards import scoring
 from overworld.domains.trust import folding as trust_folding
@@ -22,6 +23,7 @@ async def run(house: House) -> None:
         loops.run("schema-registry", house.schemas.run)
     quest_loops.run(loops, quests=domains.quests, log=house.log, clock=house.clock)
     await webhooks.run(loops, webhooks=domains.webhooks, log=house.log)
+    await experiments.run(loops, experiments=domains.experiments, log=house.log)
     _run_folds(house)
     loops.run("held-rewards-due", domains.gameplay.releasing.run)
     loops.run("trust-recovery", domains.trust.recovery.run)
@@ -64,4 +66,5 @@ def _old(house: House) -> Sequence[Callable[[], Awaitable[int]]]:
         partial(domains.webhooks.service.forget, rows_max=ROWS_MAX),
         partial(domains.sync.service.forget_devices, rows_max=ROWS_MAX),
         partial(domains.trust.service.forget, rows_max=ROWS_MAX),
+        partial(domains.experiments.flags.forget, rows_max=ROWS_MAX),
     ]

@@ -16,7 +16,7 @@ from typing import Any
 from cyclopts import App, CycloptsError, Group
 
 from overworld import __version__
-from overworld.app.commands import accounts, audit, boards, config, events, game, ledger, migrate, simulate
+from overworld.app.commands import accounts, audit, boards, config, events, experiments, game, ledger, migrate, simulate
 from overworld.app.commands.bots import bots
 from overworld.app.commands.demo import demo
 from overworld.app.commands.doctor import doctor
@@ -85,6 +85,7 @@ _COMMANDS: tuple[tuple[Group, App | Callable[..., Any]], ...] = (
     (_KEEP, ledger.app),
     (_KEEP, audit.app),
     (_KEEP, boards.app),
+    (_KEEP, experiments.app),
 )
 for _place, (_group, _command) in enumerate(_COMMANDS):
     # The examples and exit codes of the first page stay there.

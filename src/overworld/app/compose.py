@@ -38,6 +38,8 @@ from overworld.app.versions.service import Current, Versions
 from overworld.app.webhooks import poster_of
 from overworld.domains.accounts.audit import wiring as audit_wiring
 from overworld.domains.accounts.consumers import TOPICS as REVOCATION_TOPICS
+from overworld.domains.experiments.consumers import TOPICS as FLAG_TOPICS
+from overworld.domains.experiments.consumers import flags_tail
 from overworld.domains.gameplay.boards.standings import TOPICS as STANDINGS_TOPICS
 from overworld.domains.gameplay.consumers import TOPICS as PLACED_TOPICS
 from overworld.domains.realtime.gateway import Gateway
@@ -262,14 +264,14 @@ def socket_address(settings: Settings, gateway: Gateway) -> str:
 
 def readers(house: House, *, game: Game, room_level: int) -> Sequence[tuple[str, Sequence[str], Handle]]:
     """What this process hears from the log as it happens: (name, topics, handler)."""
-    domains = house.domains
+    domains, gateway = house.domains, house.domains.gateway
     to_sockets = collections_to_sockets.CollectionsToSockets(
-        publisher=domains.gateway, noun=noun_of(game), room_level=room_level
+        publisher=gateway, noun=noun_of(game), room_level=room_level
     )
-    end_sockets = revocations_to_sockets.RevocationsToSockets(domains.gateway)
+    end_sockets = revocations_to_sockets.RevocationsToSockets(gateway)
 
     boards = boards_to_sockets.BoardsToSockets(
-        publisher=domains.gateway,
+        publisher=gateway,
         standings=domains.boards.service.standings,
         moves=domains.boards.moves,
     )
@@ -279,8 +281,8 @@ def readers(house: House, *, game: Game, room_level: int) -> Sequence[tuple[str,
         await domains.accounts.on_events(envelopes)
         await end_sockets.handle(envelopes)
 
-    levels = levels_to_sockets.LevelsToSockets(domains.gateway)
-    tell_standing = trust_to_sockets.TrustToSockets(domains.gateway)
+    levels = levels_to_sockets.LevelsToSockets(gateway)
+    tell_standing = trust_to_sockets.TrustToSockets(gateway)
 
     async def know_standings(envelopes: Sequence[Envelope]) -> None:
         """What is given away follows it first; then its player hears of it."""
@@ -293,7 +295,7 @@ def readers(house: House, *, game: Game, room_level: int) -> Sequence[tuple[str,
         await to_sockets.handle(envelopes)
         await levels.handle(envelopes)
 
-    show_zones = zones_to_sockets.ZonesToSockets(domains.gateway)
+    show_zones = zones_to_sockets.ZonesToSockets(gateway)
 
     async def follow_fences(envelopes: Sequence[Envelope]) -> None:
         """One reader for both, as for what is collected."""
@@ -307,27 +309,12 @@ def readers(house: House, *, game: Game, room_level: int) -> Sequence[tuple[str,
         ("placed", sorted(PLACED_TOPICS), domains.gameplay.on_events),
         ("versions", sorted(versions_service.TOPICS), versions_service.versions_tail(house.versions)),
         ("collections", sorted({*collections_to_sockets.TOPICS, *levels_to_sockets.TOPICS}), show_collected),
-        (
-            "transfers",
-            sorted(transfers_to_sockets.TOPICS),
-            transfers_to_sockets.TransfersToSockets(domains.gateway).handle,
-        ),
-        (
-            "quests-told",
-            sorted(quests_to_sockets.TOPICS),
-            quests_to_sockets.QuestsToSockets(domains.gateway).handle,
-        ),
-        (
-            "held-rewards-told",
-            sorted(rewards_to_sockets.TOPICS),
-            rewards_to_sockets.RewardsToSockets(domains.gateway).handle,
-        ),
-        (
-            "inventories",
-            sorted(carried_to_sockets.TOPICS),
-            carried_to_sockets.CarriedToSockets(domains.gateway).handle,
-        ),
+        ("transfers", sorted(transfers_to_sockets.TOPICS), transfers_to_sockets.TransfersToSockets(gateway).handle),
+        ("quests-told", sorted(quests_to_sockets.TOPICS), quests_to_sockets.QuestsToSockets(gateway).handle),
+        ("held-rewards-told", sorted(rewards_to_sockets.TOPICS), rewards_to_sockets.RewardsToSockets(gateway).handle),
+        ("inventories", sorted(carried_to_sockets.TOPICS), carried_to_sockets.CarriedToSockets(gateway).handle),
         ("leaderboards", sorted(STANDINGS_TOPICS), boards.handle),
+        ("flags", sorted(FLAG_TOPICS), flags_tail(domains.experiments.book)),
         ("standings", sorted(trust_to_sockets.TOPICS), know_standings),
     ]
 

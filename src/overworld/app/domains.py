@@ -15,6 +15,7 @@ from overworld.app.doors import (
     CollectiblesAround,
     TrustProgress,
 )
+from overworld.app.experiments import wiring as experiments_wiring
 from overworld.app.game import Game
 from overworld.app.platform import Platform
 from overworld.app.webhooks import public_topics, webhooks_go_inside
@@ -27,6 +28,7 @@ from overworld.domains.accounts.membership.wiring import MembershipParts
 from overworld.domains.accounts.profiles.wiring import ProfileParts
 from overworld.domains.accounts.users.wiring import UsersParts
 from overworld.domains.accounts.wiring import Accounts
+from overworld.domains.experiments.wiring import ExperimentParts
 from overworld.domains.gameplay import wiring as gameplay_wiring
 from overworld.domains.gameplay.boards import wiring as boards_wiring
 from overworld.domains.gameplay.boards.wiring import BoardsParts
@@ -73,6 +75,7 @@ class Domains(Struct, frozen=True, kw_only=True):
     audit: AuditParts
     trust: TrustParts
     webhooks: WebhookParts
+    experiments: ExperimentParts
     gateway: Gateway
     carry_routes: list[ControllerRouterHandler]
 
@@ -89,6 +92,7 @@ class Domains(Struct, frozen=True, kw_only=True):
             *self.audit.routes,
             *self.trust.routes,
             *self.webhooks.routes,
+            *self.experiments.routes,
             *self.ledger.routes,
             *self.sending.routes,
             *self.world.routes,
@@ -164,6 +168,7 @@ async def build(platform: Platform) -> Domains:
         audit=platform.audit,
         trust=_trust(platform, accounts=accounts, standings=standings),
         webhooks=_webhooks(platform),
+        experiments=experiments_wiring.build(platform, gameplay=gameplay),
         gateway=gateway,
         carry_routes=_carry_routes(platform, carry=carry, accounts=accounts),
     )

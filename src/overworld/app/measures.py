@@ -85,6 +85,7 @@ def register(metrics: Metrics, *, house: House) -> None:
     _collections(metrics, house.collector)
     _game(metrics, house)
     _webhooks(metrics, house)
+    _experiments(metrics, house)
     _mail(metrics, house)
     metrics.count(
         "overworld_loop_failures", "Times a background loop failed and ran again.", house.loops.failures.total
@@ -130,6 +131,16 @@ def _webhooks(metrics: Metrics, house: House) -> None:
     metrics.count("overworld_webhooks_dropped", "Events that found too many waiting.", lambda: queueing.dropped)
     for name, meaning in _WEBHOOKS.items():
         _shown(metrics, f"overworld_webhooks_{name}", meaning, partial(getattr, sender, name))
+
+
+def _experiments(metrics: Metrics, house: House) -> None:
+    parts = house.domains.experiments
+    metrics.gauge("overworld_flags", "Flags that this process evaluates.", lambda: len(parts.book))
+    metrics.count("overworld_flags_evaluated", "Flags evaluated.", lambda: parts.evaluating.evaluated)
+    metrics.count(
+        "overworld_flags_exposed", "Exposures written, one a player, flag and day.", lambda: parts.evaluating.exposed
+    )
+    metrics.count("overworld_experiment_facts", "Facts counted for experiments.", lambda: parts.facts.counted)
 
 
 def _mail(metrics: Metrics, house: House) -> None:

@@ -74,7 +74,7 @@ def _lanes_of(house: House) -> Iterator[GroupCommit[Any, Any]]:
         domains.quests.completing.lanes,
         domains.membership.service.lanes,
     )
-    return chain.from_iterable(each.lanes for each in several)
+    return chain(chain.from_iterable(each.lanes for each in several), [domains.experiments.evaluating.lane])
 
 
 def _lane(metrics: Metrics, lane: GroupCommit[Any, Any]) -> None:

@@ -195,6 +195,7 @@ async def _running(house: House, settings: Settings, game: Game) -> AsyncIterato
         stack.push_async_callback(domains.carry.service.close)
         stack.push_async_callback(domains.quests.completing.close)
         stack.push_async_callback(domains.membership.service.close)
+        stack.push_async_callback(domains.experiments.evaluating.close)
         yield
 
 

@@ -27,6 +27,7 @@ from overworld.app.settings_sources import (
 from overworld.app.settings_tree import T
 from overworld.domains.accounts.external.types import SignInSettings
 from overworld.domains.accounts.types import AccountsSettings
+from overworld.domains.experiments.types import ExperimentSettings
 from overworld.domains.gameplay.carry.types import CarrySettings
 from overworld.domains.gameplay.quests.types import QuestSettings
 from overworld.domains.gameplay.types import GameplaySettings
@@ -88,6 +89,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ledger: LedgerSettings = LedgerSettings()
     trust: TrustSettings = TrustSettings()
     webhooks: WebhookSettings = WebhookSettings()
+    experiments: ExperimentSettings = ExperimentSettings()
     demo: DemoSettings = DemoSettings()
 
     def __post_init__(self) -> None:

@@ -44,7 +44,7 @@ class Bar(Struct, frozen=True):
     colour: int = 0
 
 
-class _Axis:
+class Axis:
     """Turns values from 0 (or below it) into places between two ends, with round ticks."""
 
     def __init__(self, values: Sequence[float], *, begin: float, end: float) -> None:
@@ -55,10 +55,12 @@ class _Axis:
         self._begin, self._end = begin, end
 
     def at(self, value: float) -> float:
+        """The place of a value."""
         share = (value - self._low) / (self._high - self._low)
         return round(self._begin + share * (self._end - self._begin), 1)
 
     def ticks(self) -> list[float]:
+        """The values that have a line of the grid."""
         count = round((self._high - self._low) / self._step)
         return [self._low + i * self._step for i in range(count + 1)]
 
@@ -68,17 +70,10 @@ def lines(title: str, *, x: str, y: str, drawn: Sequence[Line]) -> str:
     points = [point for line in drawn for point in line.points]
     if not points or len(drawn) > len(_COLOURS):
         raise ValueError("a chart has one to four lines, and a point at least")
-    bottom, right = HEIGHT - _BOTTOM, WIDTH - _RIGHT
-    across = _Axis([at for at, _ in points], begin=_LEFT, end=right)
-    up = _Axis([value for _, value in points], begin=bottom, end=_TOP)
-    parts = _opening(title, HEIGHT)
-    for value in across.ticks():
-        at = across.at(value)
-        parts += [_rule(at, _TOP, at, bottom), _text(at, bottom + 18, _number(value), anchor="middle")]
-    for value in up.ticks():
-        at = up.at(value)
-        parts += [_rule(_LEFT, at, right, at), _text(_LEFT - 8, at + 4, _number(value), anchor="end")]
-    parts += [_text((_LEFT + right) / 2, HEIGHT - 8, x, anchor="middle"), _text(_LEFT - 8, _TOP - 14, y, anchor="end")]
+    right = WIDTH - _RIGHT
+    across = Axis([at for at, _ in points], begin=_LEFT, end=right)
+    up = Axis([value for _, value in points], begin=HEIGHT - _BOTTOM, end=_TOP)
+    parts = [*opening(title, HEIGHT), *grid(across, up, x=x, y=y)]
     names = []
     for colour, line in zip(_COLOURS, drawn, strict=False):
         places = [(across.at(x), up.at(y)) for x, y in line.points]
@@ -88,7 +83,7 @@ def lines(title: str, *, x: str, y: str, drawn: Sequence[Line]) -> str:
     lowest = -math.inf
     for y_end, name, colour in sorted(names):
         lowest = max(y_end + 4, lowest + _NAME_APART)
-        parts.append(_text(right + 12, lowest, name, colour=colour))
+        parts.append(text(right + 12, lowest, name, colour=colour))
     return "\n".join([*parts, "</svg>"])
 
 
@@ -97,25 +92,43 @@ def bars(title: str, *, drawn: Sequence[Bar]) -> str:
     if not drawn:
         raise ValueError("a chart has a bar at least")
     apart, left = 26, 190
-    across = _Axis([bar.value for bar in drawn], begin=left, end=WIDTH - _RIGHT)
-    parts = _opening(title, _BARS_TOP + apart * len(drawn) + 12)
+    across = Axis([bar.value for bar in drawn], begin=left, end=WIDTH - _RIGHT)
+    parts = opening(title, _BARS_TOP + apart * len(drawn) + 12)
     for i, bar in enumerate(drawn):
         top = _BARS_TOP + apart * i
         width = round(across.at(bar.value) - left, 1)
         fill = f'style="fill: var(--{_COLOURS[bar.colour]})"'
         parts += [
-            _text(left - 8, top + 14, bar.name, anchor="end"),
+            text(left - 8, top + 14, bar.name, anchor="end"),
             f'<rect x="{left}" y="{top}" width="{width}" height="{apart - 8}" {fill}/>',
-            _text(left + width + 6, top + 14, _number(bar.value)),
+            text(left + width + 6, top + 14, number(bar.value)),
         ]
     return "\n".join([*parts, "</svg>"])
 
 
-def _opening(title: str, height: int) -> list[str]:
+def grid(across: Axis, up: Axis, *, x: str, y: str) -> list[str]:
+    """The lines behind a chart with their numbers, and the names of both axes."""
+    bottom, right = HEIGHT - _BOTTOM, WIDTH - _RIGHT
+    parts: list[str] = []
+    for value in across.ticks():
+        at = across.at(value)
+        parts += [rule(at, _TOP, at, bottom), text(at, bottom + 18, number(value), anchor="middle")]
+    for value in up.ticks():
+        at = up.at(value)
+        parts += [rule(_LEFT, at, right, at), text(_LEFT - 8, at + 4, number(value), anchor="end")]
+    return [
+        *parts,
+        text((_LEFT + right) / 2, HEIGHT - 8, x, anchor="middle"),
+        text(_LEFT - 8, _TOP - 14, y, anchor="end"),
+    ]
+
+
+def opening(title: str, height: int) -> list[str]:
+    """The beginning of a chart, with its title."""
     return [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" role="img">',
         f"<title>{escape(title)}</title>",
-        _text(0, 18, title, kind="title"),
+        text(0, 18, title, kind="title"),
     ]
 
 
@@ -125,14 +138,17 @@ def _round_step(rough: float) -> float:
     return next(step * power for step in _STEPS if step * power >= rough * (1 - 1e-9))
 
 
-def _number(value: float) -> str:
+def number(value: float) -> str:
+    """A number as axes and bars show it."""
     return f"{value:,.0f}" if value == round(value) else f"{value:,.4g}"
 
 
-def _rule(x: float, y: float, to_x: float, to_y: float) -> str:
+def rule(x: float, y: float, to_x: float, to_y: float) -> str:
+    """A line of the grid."""
     return f'<line class="grid" x1="{x}" y1="{y}" x2="{to_x}" y2="{to_y}"/>'
 
 
-def _text(x: float, y: float, text: str, *, kind: str = "", anchor: str = "start", colour: str = "") -> str:
+def text(x: float, y: float, said: str, *, kind: str = "", anchor: str = "start", colour: str = "") -> str:
+    """Some words at a place, escaped."""
     style = f' style="fill: var(--{colour})"' if colour else ""
-    return f'<text x="{x}" y="{y}" text-anchor="{anchor}" class="{kind}"{style}>{escape(text)}</text>'
+    return f'<text x="{x}" y="{y}" text-anchor="{anchor}" class="{kind}"{style}>{escape(said)}</text>'

@@ -49,6 +49,7 @@ _PLAYER = frozenset(
     }
 )
 _FENCES = frozenset({Scope.FENCES_READ, Scope.FENCES_WRITE})
+_FLAGS = frozenset({Scope.FLAGS_EVALUATE, Scope.FLAGS_READ, Scope.FLAGS_WRITE})
 _GUEST = frozenset({Scope.ACCOUNT_SELF})
 _SCOPES: Mapping[Role, frozenset[str]] = MappingProxyType(
     {
@@ -68,6 +69,7 @@ _SCOPES: Mapping[Role, frozenset[str]] = MappingProxyType(
         Role.GOVERNMENT: _GUEST,
         Role.ADMIN: _PLAYER
         | _FENCES
+        | _FLAGS
         | {
             Scope.AUDIT_READ,
             Scope.EVENTS_READ,
@@ -84,7 +86,7 @@ _SCOPES: Mapping[Role, frozenset[str]] = MappingProxyType(
             Scope.WEBHOOK_MANAGE,
             Scope.WORLD_READ,
         },
-        Role.DEVELOPER: _PLAYER | _FENCES | {Scope.WORLD_READ},
+        Role.DEVELOPER: _PLAYER | _FENCES | _FLAGS | {Scope.WORLD_READ},
     }
 )
 

@@ -1,0 +1,1 @@
+"""What an experiment came to: computed, told in words, and drawn."""
