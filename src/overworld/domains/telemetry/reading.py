@@ -1,18 +1,14 @@
-"""Bodies read as events, item by item where one of them is wrong. Pure; the way in and the processor read alike.
-
-The way in reads `Glanced`, whose properties stay text: what it lets in may still be refused by the processor, which
-reads `Incoming` and looks into them.
-"""
+"""Bodies read as events, item by item where one of them is wrong. Pure; the way in and the processor read alike."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Annotated, Any, Generic, TypeVar
+from typing import Annotated, Any
 
 import msgspec
-from msgspec import Meta, Raw, Struct
+from msgspec import Meta, Struct
 
 from overworld.domains.telemetry.errors import BadEvents
 from overworld.domains.telemetry.types import Kind
@@ -23,7 +19,7 @@ _DETAIL_LENGTH_MAX = 200
 _Text = Annotated[str, Meta(max_length=TEXT_LENGTH_MAX)]
 
 
-class _Told(Struct, kw_only=True, gc=False):
+class Incoming(Struct, kw_only=True, gc=False):
     """What a client tells of one event. Fields of PostHog's clients stand beside ours; others are passed over."""
 
     event: Annotated[str, Meta(min_length=1, max_length=TEXT_LENGTH_MAX)]
@@ -35,21 +31,7 @@ class _Told(Struct, kw_only=True, gc=False):
     timestamp: datetime | None = None
     schema: _Text | None = None
     exposures: dict[_Text, _Text] | None = None
-
-
-class Glanced(_Told, kw_only=True, gc=False):
-    """An event whose properties are still text."""
-
-    properties: Raw = Raw(b"")
-
-
-class Incoming(_Told, kw_only=True, gc=False):
-    """An event, whole."""
-
     properties: dict[str, Any] | None = None
-
-
-T = TypeVar("T", Glanced, Incoming)
 
 
 class Fault(Struct, frozen=True):
@@ -60,10 +42,10 @@ class Fault(Struct, frozen=True):
     event: bytes = b""
 
 
-class Body(Struct, Generic[T], frozen=True):
+class Body(Struct, frozen=True):
     """The events of a body in order, each one read or a fault; when the client says it sent them, and its key."""
 
-    events: Sequence[T | Fault]
+    events: Sequence[Incoming | Fault]
     sent_at: datetime | None = None
     key: str = ""
 
@@ -72,99 +54,115 @@ class _One(Incoming, kw_only=True, gc=False):
     sent_at: datetime | None = None
 
 
-class _OneGlanced(Glanced, kw_only=True, gc=False):
+class _Batch(Struct, kw_only=True):
+    events: list[Incoming]
     sent_at: datetime | None = None
 
 
-class _Batch(Struct, Generic[T], kw_only=True):
-    events: list[T]
-    sent_at: datetime | None = None
-
-
-class _PostHog(Struct, Generic[T], kw_only=True):
-    batch: list[T] | None = None
+class _PostHog(Struct, kw_only=True):
+    batch: list[Incoming] | None = None
     sent_at: datetime | None = None
     sent_at_too: datetime | None = msgspec.field(default=None, name="sentAt")
     api_key: str = ""
     token: str = ""
-    event: str | None = None
 
 
-class Reader(Generic[T]):
-    """Reads bodies into events of one type."""
-
-    def __init__(self, item: type[T], one: type[T]) -> None:
-        self._item = msgspec.json.Decoder(item).decode
-        self._one: Callable[[bytes], Any] = msgspec.json.Decoder(one).decode
-        self._batch = msgspec.json.Decoder(_Batch[item]).decode  # type: ignore[valid-type]
-        self._posthog = msgspec.json.Decoder(_PostHog[item] | list[item]).decode  # type: ignore[valid-type]
-
-    def read(self, kind: int, body: bytes) -> Body[T]:
-        """The events of an unpacked body. Raises: BadEvents when it cannot be told where one event ends."""
-        try:
-            return self._read(kind, body)
-        except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
-            if kind == Kind.ONE:
-                return self._refused_one(body, error)
-            return self._loosely(kind, body, error)
-
-    def _read(self, kind: int, body: bytes) -> Body[T]:
-        if kind == Kind.ONE:
-            one = self._one(body)
-            return Body([one], one.sent_at)
-        if kind == Kind.BATCH:
-            batch = self._batch(body)
-            return Body(batch.events, batch.sent_at)
-        found = self._posthog(body)
-        if isinstance(found, list):
-            return Body(found)
-        events = found.batch if found.batch is not None else [self._item(body)]
-        return Body(events, found.sent_at or found.sent_at_too, found.api_key or found.token)
-
-    def _refused_one(self, body: bytes, error: Exception) -> Body[T]:
-        if isinstance(error, msgspec.ValidationError | RecursionError):
-            return Body([_fault(error, body)])
-        raise BadEvents(reason=_said(error)) from error
-
-    def _loosely(self, kind: int, body: bytes, error: Exception) -> Body[T]:
-        """Each event by itself. What is not quite JSON (half a surrogate pair, NaN) spoils its own event only."""
-        try:
-            loose = json.loads(body)
-            about = loose if isinstance(loose, dict) else {}
-            items = about.get("events" if kind == Kind.BATCH else "batch", loose)
-            if isinstance(items, dict) and kind == Kind.POSTHOG:
-                items = [items]
-            if not isinstance(items, list):
-                raise BadEvents(reason=_said(error))
-            sent_at = msgspec.convert(about.get("sent_at") or about.get("sentAt"), datetime | None)
-            key = msgspec.convert(about.get("api_key") or about.get("token") or "", str)
-        except (ValueError, RecursionError, msgspec.MsgspecError) as again:
-            raise BadEvents(reason=_said(error)) from again
-        return Body([self._alone(json.dumps(item).encode()) for item in items], sent_at, key)
-
-    def _alone(self, text: bytes) -> T | Fault:
-        try:
-            return self._item(text)
-        except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
-            return _fault(error, text)
+_one = msgspec.json.Decoder(_One).decode
+_batch = msgspec.json.Decoder(_Batch).decode
+_posthog = msgspec.json.Decoder(_PostHog | list[Incoming]).decode
+_item = msgspec.json.Decoder(Incoming).decode
+_keyed = msgspec.json.Decoder(_PostHog).decode
+_EVENTS_KEY, _BATCH_KEY = b'"events"', b'"batch"'
+_TOKEN = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{},]', re.DOTALL)
+_UNREADABLE = (msgspec.MsgspecError, UnicodeError, RecursionError)
 
 
-GLANCE = Reader(Glanced, _OneGlanced)
-READ = Reader(Incoming, _One)
+def read(kind: int, body: bytes) -> Body:
+    """The events of an unpacked body. Raises: BadEvents when it cannot be told where one event ends."""
+    try:
+        return _strictly(kind, body)
+    except _UNREADABLE as error:
+        return _loosely(kind, body, error)
 
 
-def fault_at_first_sight(event: Glanced, *, properties_bytes_max: int) -> Fault | None:
-    """What is wrong with an event without looking into its properties, whose size is all that is asked of them."""
-    if len(event.properties) > properties_bytes_max:
-        return Fault("too_large", f"The properties have more than {properties_bytes_max} bytes")
-    if event.properties and not bytes(event.properties).startswith((b"{", b"null")):
-        return Fault("malformed", "Expected `object | null` - at `$.properties`")
-    if not event.event.isprintable():
-        return Fault("malformed", "The name has characters that cannot be shown")
-    return None
+def _strictly(kind: int, body: bytes) -> Body:
+    if kind == Kind.ONE:
+        one = _one(body)
+        return Body([one], one.sent_at)
+    if kind == Kind.BATCH:
+        batch = _batch(body)
+        return Body(batch.events, batch.sent_at)
+    found = _posthog(body)
+    if isinstance(found, list):
+        return Body(found)
+    events = found.batch if found.batch is not None else [_item(body)]
+    return Body(events, found.sent_at or found.sent_at_too, found.api_key or found.token)
 
 
-def _fault(error: Exception, text: bytes) -> Fault:
+def _loosely(kind: int, body: bytes, error: Exception) -> Body:
+    """Each event by itself. What is not even JSON inside one (NaN, half a surrogate pair) spoils that one only."""
+    if kind == Kind.ONE or (kind == Kind.POSTHOG and _BATCH_KEY not in body and body.lstrip()[:1] != b"["):
+        if isinstance(error, msgspec.DecodeError) and not isinstance(error, msgspec.ValidationError):
+            raise BadEvents(reason=_said(error)) from error
+        return Body([fault_of(error, body)], key=_key_of(body))
+    try:
+        texts, rest = split_texts(body, key=_EVENTS_KEY if kind == Kind.BATCH else _BATCH_KEY)
+        about = _strictly(kind, rest)
+    except (ValueError, *_UNREADABLE) as again:
+        raise BadEvents(reason=_said(error)) from again
+    return Body([_alone(text) for text in texts], about.sent_at, about.key)
+
+
+def _alone(text: bytes) -> Incoming | Fault:
+    try:
+        return _item(text)
+    except _UNREADABLE as error:
+        return fault_of(error, text)
+
+
+def _key_of(body: bytes) -> str:
+    """The key in the body of an event that is wrong, for whom to tell so."""
+    try:
+        return _keyed(body).api_key or _keyed(body).token
+    except _UNREADABLE:
+        return ""
+
+
+def split_texts(body: bytes, *, key: bytes) -> tuple[list[bytes], bytes]:
+    """The elements of a list as they stand in the text, and the text with the list empty.
+
+    The list is the whole body, or what `key` (with its quotes) names in the object that it is. Nothing recurses,
+    however deep the elements are, and they need not be JSON, as long as brackets and quotes close.
+    Raises: ValueError when there is no such list.
+    """
+    texts: list[bytes] = []
+    depth, level, start, end, last = 0, 0, -1, -1, b""
+    for found in _TOKEN.finditer(body):
+        token = found[0]
+        if token in b"[{":
+            depth += 1
+            if not level and token == b"[" and (depth == 1 or (depth == 2 and last == key)):  # noqa: PLR2004
+                level, start, begun = depth, found.end(), found.end()
+        elif token in b"]}":
+            if depth == level and end < 0:
+                end = found.start()
+                texts.append(body[begun:end])
+            depth -= 1
+        elif token == b",":
+            if depth == level and end < 0:
+                texts.append(body[begun : found.start()])
+                begun = found.end()
+        elif depth == 1:
+            last = token
+    if depth or end < 0:
+        raise ValueError("no list of events")
+    if len(texts) == 1 and not texts[0].strip():
+        texts.clear()
+    return texts, body[:start] + body[end:]
+
+
+def fault_of(error: Exception, text: bytes) -> Fault:
+    """What kept an event from being read."""
     return Fault("too_deep" if isinstance(error, RecursionError) else "malformed", _said(error), text)
 
 
