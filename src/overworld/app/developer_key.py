@@ -16,6 +16,8 @@ _LENGTH_MIN = 32
 _SCOPES = frozenset(
     {
         Scope.AUDIT_READ,
+        Scope.EVENTS_READ,
+        Scope.EVENTS_REPLAY,
         Scope.FENCES_READ,
         Scope.FENCES_WRITE,
         Scope.GAME_PLACE,

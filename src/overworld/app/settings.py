@@ -40,8 +40,9 @@ from overworld.domains.world.types import WorldSettings
 from overworld.platform.blobs.settings import BlobSettings
 from overworld.platform.eventlog.settings import EventLogSettings
 from overworld.platform.http.settings import HttpSettings, LimitSettings
+from overworld.platform.kafka.settings import KafkaSettings
 from overworld.platform.mail.settings import MailSettings
-from overworld.platform.observability.settings import LogSettings, OperationsSettings
+from overworld.platform.observability.settings import LogSettings, OperationsSettings, TracingSettings
 from overworld.platform.postgres.settings import DatabaseSettings
 from overworld.platform.redis.settings import RedisSettings
 
@@ -68,10 +69,12 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     realtime: RealtimeSettings = RealtimeSettings()
     operations: OperationsSettings = OperationsSettings()
     log: LogSettings = LogSettings()
+    tracing: TracingSettings = TracingSettings()
     limits: LimitSettings = LimitSettings()
     database: DatabaseSettings = DatabaseSettings()
     redis: RedisSettings = RedisSettings()
     events: EventLogSettings = EventLogSettings()
+    kafka: KafkaSettings = KafkaSettings()
     blobs: BlobSettings = BlobSettings()
     accounts: AccountsSettings = AccountsSettings()
     mail: MailSettings = MailSettings()
@@ -91,6 +94,8 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         ports = [port for port in (self.http.port, self.realtime.port, self.operations.port) if port]
         if len(set(ports)) < len(ports):
             raise ValueError("http.port, realtime.port and operations.port must differ; 0 takes any free port")
+        if self.events.log == "kafka" and not self.kafka.servers:
+            raise ValueError('events.log = "kafka" needs kafka.servers')
 
 
 def load(*, flags: Source = _NO_FLAGS, environment: Mapping[str, str], folder: Path) -> Resolved[Settings]:

@@ -70,6 +70,8 @@ _SCOPES: Mapping[Role, frozenset[str]] = MappingProxyType(
         | _FENCES
         | {
             Scope.AUDIT_READ,
+            Scope.EVENTS_READ,
+            Scope.EVENTS_REPLAY,
             Scope.GAME_PLACE,
             Scope.GAME_RELOAD,
             Scope.KEYS_MANAGE,

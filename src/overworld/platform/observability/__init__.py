@@ -9,7 +9,8 @@ if TYPE_CHECKING:
     from overworld.platform.observability.logs import configure_logs
     from overworld.platform.observability.metrics import Metrics
     from overworld.platform.observability.operations import OperationsApp
-    from overworld.platform.observability.settings import LogSettings, OperationsSettings
+    from overworld.platform.observability.settings import LogSettings, OperationsSettings, TracingSettings
+    from overworld.platform.observability.spans import SpanQueue
 else:
     __getattr__ = door(
         __name__,
@@ -17,7 +18,8 @@ else:
         logs=["configure_logs"],
         metrics=["Metrics"],
         operations=["OperationsApp"],
-        settings=["LogSettings", "OperationsSettings"],
+        settings=["LogSettings", "OperationsSettings", "TracingSettings"],
+        spans=["SpanQueue"],
     )
 
 __all__ = [
@@ -27,5 +29,7 @@ __all__ = [
     "Metrics",
     "OperationsApp",
     "OperationsSettings",
+    "SpanQueue",
+    "TracingSettings",
     "configure_logs",
 ]

@@ -12,6 +12,7 @@ import msgspec
 import structlog
 from structlog.types import EventDict, Processor
 
+from overworld.kernel.tracing import here
 from overworld.platform.observability.redaction import redact
 from overworld.platform.observability.settings import LogSettings
 
@@ -24,11 +25,14 @@ _NOISY = ("uvicorn.access", "asyncio", "httpx", "httpcore", "numba")
 def configure_logs(settings: LogSettings, *, stream: IO[str] | None = None) -> None:
     """Sets the process's logging; called once at start, and again to change the level.
 
-    Lines carry `at`, `level`, `logger`, `event` and their fields; what looks like a secret is hidden in all of them.
+    Lines carry `at`, `level`, `logger`, `event`, their fields and, where there is one, the `trace_id`; what looks like
+    a secret is hidden in all of them.
     """
     level = _LEVELS[settings.level]
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
+        structlog.stdlib.ExtraAdder(allow=("trace_id",)),
+        _with_trace,
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True, key="at"),
@@ -71,6 +75,13 @@ class _LineLoggers:
 
     def __call__(self, name: str = "overworld") -> _LineLogger:
         return _LineLogger(name, self._stream)
+
+
+def _with_trace(_logger: object, _method: str, event: EventDict) -> EventDict:
+    """Names the trace in which the line was written, unless whoever wrote it did."""
+    if "trace_id" not in event and (place := here()) is not None:
+        event["trace_id"] = place.trace_id
+    return event
 
 
 def _json(_logger: object, _method: str, event: EventDict) -> str:
