@@ -9,9 +9,10 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from overworld.domains.telemetry.types import Parcel, Place, Refused, Row
+from overworld.domains.telemetry.types import Parcel, Refused, Row
 from overworld.kernel.clock import from_us, to_us
 from overworld.kernel.ports import Tx
+from overworld.platform.eventlog.types import Position
 
 _decode = msgspec.msgpack.Decoder(list[Parcel]).decode
 
@@ -51,10 +52,10 @@ ORDER BY stamp, id"""
 _ROWS_MAX = 4_096
 
 
-async def read(tx: Tx, *, after: Place, events_max: int) -> list[Row]:
+async def read(tx: Tx, *, after: Position, events_max: int) -> list[Row]:
     """The next rows that no open transaction can still come before, about as many as hold `events_max` events."""
     rows = await tx.fetch(_READ, after.stamp, after.id, _ROWS_MAX, events_max)
-    return [Row(Place(row["stamp"], row["id"]), _parcels(row), row["bytes"]) for row in rows]
+    return [Row(Position(row["stamp"], row["id"]), _parcels(row), row["bytes"]) for row in rows]
 
 
 def _parcels(row: Any) -> list[Parcel]:
@@ -87,7 +88,7 @@ INSERT INTO telemetry.step (reader, number, stamp, id, made_at) VALUES ($1, $2, 
 ON CONFLICT (reader, number) DO UPDATE SET stamp = excluded.stamp, id = excluded.id, made_at = excluded.made_at"""
 
 
-async def put_step(tx: Tx, reader: str, *, number: int, place: Place, at: datetime) -> None:
+async def put_step(tx: Tx, reader: str, *, number: int, place: Position, at: datetime) -> None:
     """Says what a number will mean; a step that the columns did not take is replaced."""
     await tx.execute(_STEP, reader, number, place.stamp, place.id, at)
 
@@ -96,10 +97,10 @@ _STEP_OF = """
 SELECT stamp, id, number FROM telemetry.step WHERE reader = $1 AND number <= $2 ORDER BY number DESC LIMIT 1"""
 
 
-async def step_of(tx: Tx, reader: str, *, number: int) -> tuple[int, Place] | None:
+async def step_of(tx: Tx, reader: str, *, number: int) -> tuple[int, Position] | None:
     """The newest step up to a number, and where it ends; None when none is kept."""
     row = await tx.fetchrow(_STEP_OF, reader, number)
-    return None if row is None else (row["number"], Place(row["stamp"], row["id"]))
+    return None if row is None else (row["number"], Position(row["stamp"], row["id"]))
 
 
 _LAST_NUMBER = """
@@ -150,7 +151,7 @@ async def refused(
     rows = await tx.fetch(_REFUSED, reason, count_max, *after)
     return [
         Refused(
-            place=Place(row["stamp"], row["id"]),
+            place=Position(row["stamp"], row["id"]),
             number=row["number"],
             reason=row["reason"],
             detail=row["detail"],

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import Annotated, NamedTuple
+from typing import Annotated
 from uuid import UUID
 
 from msgspec import Meta, Struct
+
+from overworld.platform.eventlog.types import Position
 
 
 class Kind(IntEnum):
@@ -30,20 +32,10 @@ class Parcel(Struct, frozen=True, array_like=True, gc=False):
     body: bytes
 
 
-class Place(NamedTuple):
-    """Where a row lies in a log in PostgreSQL; places compare in the order in which rows are read."""
-
-    stamp: int
-    id: int
-
-
-START = Place(0, 0)
-
-
 class Row(Struct, frozen=True):
     """A row of the raw log: its place, and the requests in it."""
 
-    place: Place
+    place: Position
     parcels: list[Parcel]
     bytes: int
 
@@ -54,7 +46,7 @@ class Refused(Struct, frozen=True, kw_only=True):
     `place` and `number` say where it came from: they make one event one row, however often it is read.
     """
 
-    place: Place
+    place: Position
     number: int
     reason: str
     detail: str

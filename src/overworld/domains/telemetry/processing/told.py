@@ -21,11 +21,12 @@ from overworld.domains.telemetry.processing.pseudonyms import ID_BYTES, Pseudony
 from overworld.domains.telemetry.processing.seen import SeenIds
 from overworld.domains.telemetry.processing.sessions import Sessions
 from overworld.domains.telemetry.reading import TEXT_LENGTH_MAX, Body, Fault, Incoming, read
-from overworld.domains.telemetry.types import Parcel, Place, Refused, Row, TelemetrySettings
+from overworld.domains.telemetry.types import Parcel, Refused, Row, TelemetrySettings
 from overworld.domains.telemetry.unpacking import unpacked
 from overworld.geo.columns import I64, Bools
 from overworld.kernel.clock import FIRST_US, LAST_US, to_us
 from overworld.platform.columns.events import CLIENT
+from overworld.platform.eventlog.types import Position
 
 _DAY_US = 86_400_000_000
 _CLOCK_TOLERANCE_US = 2_000_000
@@ -46,7 +47,7 @@ class Made(Struct, frozen=True, kw_only=True):
 class _Parcel(Struct, frozen=True):
     """A request whose events are gathered: the first of them is event `first` of the row at `place`."""
 
-    place: Place
+    place: Position
     first: int
     parcel: Parcel
     player: bytes | None
@@ -103,7 +104,7 @@ class Told:
             corrected=int(np.count_nonzero(is_corrected & fresh)),
         )
 
-    def _gather(self, into: _Gathered, place: Place, parcel: Parcel, first: int) -> int:
+    def _gather(self, into: _Gathered, place: Position, parcel: Parcel, first: int) -> int:
         """Adds a request's events, and gives how many numbers they took."""
         try:
             body = self._body(parcel)
@@ -228,7 +229,7 @@ class Told:
                 columns.sessions[i] = self._sessions.of(player, int(at_us[i]))
 
 
-def _event_id(event: Incoming, player: bytes | None, place: Place, number: int) -> bytes:
+def _event_id(event: Incoming, player: bytes | None, place: Position, number: int) -> bytes:
     """The client's id where it is a UUID; else one of the player and the client's id; else one of its place."""
     told = event.event_id or event.uuid
     if not told:
