@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 
-from overworld.app import quest_loops, webhooks
+from overworld.app import quest_loops, telemetry, webhooks
 from overworld.app.compose import House
 from overworld.app.upkeep import ROWS_MAX, old_answers, throw_away
 from overworld.domains.gameplay.boards import scoring
@@ -22,6 +22,7 @@ async def run(house: House) -> None:
         loops.run("schema-registry", house.schemas.run)
     quest_loops.run(loops, quests=domains.quests, log=house.log, clock=house.clock)
     await webhooks.run(loops, webhooks=domains.webhooks, log=house.log)
+    telemetry.run(loops, telemetry=domains.telemetry, processor=None)
     _run_folds(house)
     loops.run("held-rewards-due", domains.gameplay.releasing.run)
     loops.run("trust-recovery", domains.trust.recovery.run)

@@ -41,6 +41,7 @@ from overworld.domains.accounts.consumers import TOPICS as REVOCATION_TOPICS
 from overworld.domains.gameplay.boards.standings import TOPICS as STANDINGS_TOPICS
 from overworld.domains.gameplay.consumers import TOPICS as PLACED_TOPICS
 from overworld.domains.realtime.gateway import Gateway
+from overworld.domains.telemetry.types import PREFIX as TELEMETRY_PREFIX
 from overworld.domains.world.consumers import TOPICS as CHOICE_TOPICS
 from overworld.domains.world.fences.consumers import TOPICS as FENCE_TOPICS
 from overworld.flows import (
@@ -237,7 +238,7 @@ def _http(
             *live_routes(live),
             *site.routes(),
         ],
-        polled=(LIVE_PREFIX,),
+        polled=(LIVE_PREFIX, TELEMETRY_PREFIX),
         verifier=domains.accounts.verifier,
         csrf=domains.accounts.csrf,
         plain_cookies=settings.mode == "development",

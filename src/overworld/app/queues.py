@@ -74,7 +74,7 @@ def _lanes_of(house: House) -> Iterator[GroupCommit[Any, Any]]:
         domains.quests.completing.lanes,
         domains.membership.service.lanes,
     )
-    return chain.from_iterable(each.lanes for each in several)
+    return chain([domains.telemetry.intake.lane], chain.from_iterable(each.lanes for each in several))
 
 
 def _lane(metrics: Metrics, lane: GroupCommit[Any, Any]) -> None:

@@ -189,6 +189,7 @@ async def _running(house: House, settings: Settings, game: Game) -> AsyncIterato
             await domains.world.start()
             await domains.trust.folding.warm()
         stack.push_async_callback(domains.world.stop)
+        stack.push_async_callback(domains.telemetry.intake.close)
         stack.push_async_callback(domains.gameplay.service.close)
         stack.push_async_callback(domains.sync.service.close)
         stack.push_async_callback(domains.sending.service.close)

@@ -32,6 +32,7 @@ from overworld.domains.gameplay.quests.types import QuestSettings
 from overworld.domains.gameplay.types import GameplaySettings
 from overworld.domains.ledger.types import LedgerSettings
 from overworld.domains.realtime.types import RealtimeSettings
+from overworld.domains.telemetry.types import TelemetrySettings
 from overworld.domains.trust.types import TrustSettings
 from overworld.domains.webhooks.types import WebhookSettings
 from overworld.domains.world.history.types import HistorySettings
@@ -88,6 +89,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ledger: LedgerSettings = LedgerSettings()
     trust: TrustSettings = TrustSettings()
     webhooks: WebhookSettings = WebhookSettings()
+    telemetry: TelemetrySettings = TelemetrySettings()
     demo: DemoSettings = DemoSettings()
 
     def __post_init__(self) -> None:

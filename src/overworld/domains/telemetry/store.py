@@ -210,3 +210,15 @@ async def forget(tx: Tx, *, refused_before: datetime, steps_before: datetime) ->
     """Forgets old refused events and steps; the last step of each reader stays. Two round trips."""
     await tx.execute(_FORGET_REFUSED, refused_before)
     await tx.execute(_FORGET_STEPS, steps_before)
+
+
+async def has_unread(tx: Tx, reader: str, *, table: str) -> bool:
+    """Whether a day's table has rows that a reader has not come to; `table` is a name of ours."""
+    query = f"""
+    SELECT EXISTS (
+        SELECT FROM {table}
+        WHERE (stamp, id) > coalesce(
+            (SELECT (stamp, id) FROM telemetry.step WHERE reader = $1 ORDER BY number DESC LIMIT 1),
+            ('0'::xid8, 0::bigint)))"""  # noqa: S608
+    found: bool = await tx.fetchval(query, reader)
+    return found

@@ -10,6 +10,8 @@ from msgspec import Meta, Struct
 
 from overworld.platform.eventlog.types import Position
 
+PREFIX = "/v1/events"
+
 
 class Kind(IntEnum):
     """The form of a body: one event, our batch, or what PostHog's clients send."""
