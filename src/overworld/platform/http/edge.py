@@ -19,10 +19,12 @@ from overworld.platform.http.caller import Caller, KeyScopes
 from overworld.platform.http.cors import Cors
 from overworld.platform.http.exchange import Exchange, attach
 from overworld.platform.http.headers import ReplyHeaders
+from overworld.platform.http.lanes import Lanes
 from overworld.platform.http.measures import HttpMeasures
 from overworld.platform.http.problems import MEDIA_TYPE, note, problem_bytes, problem_headers, refusal_of
 from overworld.platform.http.rates import Rates
 from overworld.platform.http.settings import LimitSettings
+from overworld.platform.observability import info_straight
 
 _READ = frozenset(
     {
@@ -45,6 +47,7 @@ _READ = frozenset(
         WISH,
     }
 )
+_LOGGER = "overworld.http"
 _BEARER = b"bearer "
 _CLOSES_CONNECTION = frozenset({408, 413, 499})
 _NO_CONTENT = 204
@@ -63,6 +66,7 @@ class Edge:
         self,
         app: ASGIApp,
         *,
+        lanes: Lanes,
         verifier: TokenVerifier,
         keys: KeyScopes,
         browsers: Browsers,
@@ -74,6 +78,7 @@ class Edge:
         quiet: tuple[str, ...] = (),
     ) -> None:
         self._app = app
+        self._lanes = lanes
         self._verifier = verifier
         self._keys = keys
         self._browsers = browsers
@@ -83,7 +88,7 @@ class Edge:
         self._headers = headers
         self._measures = measures
         self._quiet = quiet
-        self._log = structlog.get_logger("overworld.http")
+        self._log = structlog.get_logger(_LOGGER)
 
     def limit(self, settings: LimitSettings) -> None:
         """From now on these rate limits hold."""
@@ -137,7 +142,9 @@ class Edge:
         if rate.refusal is not None:
             self._measures.limited(rate.refusal.fields["kind"])
             raise rate.refusal
-        await self._app(scope, receive, send)
+        lane = self._lanes.get((scope["method"], scope["path"]))
+        if lane is None or not await lane.answer(scope, exchange, receive, send):
+            await self._app(scope, receive, send)
 
     async def _catch(self, error: Exception, exchange: Exchange, send: Send) -> None:
         """The last catch: what comes before routing, and bugs in the framework or in a reply."""
@@ -217,10 +224,11 @@ class Edge:
             "trace_id": exchange.trace.trace_id,
         }
         if exchange.refusal_code is not None:
-            fields["code"] = exchange.refusal_code
-            fields["refusal"] = exchange.refusal_fields
-        is_quiet = exchange.refusal_code is None and route.startswith(self._quiet)
-        (self._log.debug if is_quiet else self._log.info)("request", **fields)
+            self._log.info("request", **fields, code=exchange.refusal_code, refusal=exchange.refusal_fields)
+        elif route.startswith(self._quiet):
+            self._log.debug("request", **fields)
+        else:
+            info_straight(_LOGGER, "request", fields)
 
 
 def _is_bearer(authorization: bytes | None) -> bool:

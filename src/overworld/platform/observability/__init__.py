@@ -6,7 +6,7 @@ from overworld.kernel.door import door
 
 if TYPE_CHECKING:
     from overworld.platform.observability.health import Health, HealthChecks
-    from overworld.platform.observability.logs import configure_logs
+    from overworld.platform.observability.logs import configure_logs, info_straight
     from overworld.platform.observability.metrics import Metrics
     from overworld.platform.observability.operations import OperationsApp
     from overworld.platform.observability.settings import LogSettings, OperationsSettings, TracingSettings
@@ -15,7 +15,7 @@ else:
     __getattr__ = door(
         __name__,
         health=["Health", "HealthChecks"],
-        logs=["configure_logs"],
+        logs=["configure_logs", "info_straight"],
         metrics=["Metrics"],
         operations=["OperationsApp"],
         settings=["LogSettings", "OperationsSettings", "TracingSettings"],
@@ -32,4 +32,5 @@ __all__ = [
     "SpanQueue",
     "TracingSettings",
     "configure_logs",
+    "info_straight",
 ]

@@ -6,7 +6,8 @@ import logging
 import re
 import sys
 from contextlib import suppress
-from typing import IO
+from datetime import UTC, datetime
+from typing import IO, Any
 
 import msgspec
 import structlog
@@ -42,6 +43,7 @@ def configure_logs(settings: LogSettings, *, stream: IO[str] | None = None) -> N
     target = stream or sys.stderr
     for_people = settings.format == "console" or (settings.format == "auto" and target.isatty())
     render: Processor = structlog.dev.ConsoleRenderer(colors=target.isatty()) if for_people else _json
+    _straight.logger = _LineLogger("straight", target) if level <= logging.INFO else None
     structlog.configure(
         processors=[*shared, render],
         wrapper_class=structlog.make_filtering_bound_logger(level),
@@ -75,6 +77,27 @@ class _LineLoggers:
 
     def __call__(self, name: str = "overworld") -> _LineLogger:
         return _LineLogger(name, self._stream)
+
+
+class _Straight:
+    """Where `info_straight` writes, if anywhere; set when the logs are configured."""
+
+    logger: _LineLogger | None = None
+
+
+_straight = _Straight()
+
+
+def info_straight(logger: str, event: str, fields: dict[str, Any]) -> None:
+    """A line at info, the same that structlog would write, in a fifth of the time: for what is logged at every request.
+
+    The fields are numbers, ids and names of ours: nothing is looked for in them that would have to be hidden.
+    """
+    if structlog.get_config()["processors"][-1:] != [_json]:  # for people, or as a test has it
+        structlog.get_logger(logger).info(event, **fields)
+    elif _straight.logger is not None:
+        line = fields | {"event": event, "level": "info", "logger": logger, "at": datetime.now(UTC)}
+        _straight.logger.msg(_json(None, "info", line))
 
 
 def _with_trace(_logger: object, _method: str, event: EventDict) -> EventDict:

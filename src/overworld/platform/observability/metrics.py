@@ -10,6 +10,8 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, generate_la
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from overworld.platform.observability.tallies import Spreads, Tallies
+
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
@@ -47,7 +49,8 @@ class _Read(Collector):
         yield family
 
 
-M = TypeVar("M", Counter, Histogram, _Read)
+C = TypeVar("C", bound=Collector)
+M = TypeVar("M", Counter, Histogram, Tallies, Spreads, _Read)
 
 
 class Metrics:
@@ -59,7 +62,7 @@ class Metrics:
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.registry = registry
-        self._known: dict[str, tuple[Counter | Histogram | _Read, MetricDescribed]] = {}
+        self._known: dict[str, tuple[Collector, MetricDescribed]] = {}
 
     def counter(self, name: str, help: str, *, labels: Sequence[str] = ()) -> Counter:
         """A count that only grows, read as `name_total`. Raises: ValueError for a name of another kind."""
@@ -74,6 +77,16 @@ class Metrics:
         return self._once(
             described, lambda: Histogram(name, help, labels, registry=self.registry, buckets=buckets), Histogram
         )
+
+    def tallies(self, name: str, help: str, *, labels: Sequence[str]) -> Tallies:
+        """As `counter`, for what is counted at every request, by one thread. Raises: ValueError as there."""
+        described = MetricDescribed(name, "counter", help, tuple(labels))
+        return self._once(described, lambda: self._registered(Tallies(name, help, labels)), Tallies)
+
+    def spreads(self, name: str, help: str, *, labels: Sequence[str], bounds: Sequence[float]) -> Spreads:
+        """As `histogram`, for what is measured at every request, by one thread. Raises: ValueError as there."""
+        described = MetricDescribed(name, "histogram", help, tuple(labels))
+        return self._once(described, lambda: self._registered(Spreads(name, help, labels, bounds)), Spreads)
 
     def gauge(
         self, name: str, help: str, read: Callable[[], float], *, labels: Mapping[str, str] | None = None
@@ -109,11 +122,13 @@ class Metrics:
 
     def _read(self, kind: str, name: str, help: str, labels: tuple[str, ...]) -> _Read:
         def make() -> _Read:
-            read = _Read(name, help, labels, is_count=kind == "counter")
-            self.registry.register(read)
-            return read
+            return self._registered(_Read(name, help, labels, is_count=kind == "counter"))
 
         return self._once(MetricDescribed(name, kind, help, labels), make, _Read)
+
+    def _registered(self, made: C) -> C:
+        self.registry.register(made)
+        return made
 
     def _once(self, wanted: MetricDescribed, make: Callable[[], M], kind: type[M]) -> M:
         known, described = self._known.get(wanted.name) or (None, wanted)
