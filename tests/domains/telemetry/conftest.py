@@ -34,6 +34,7 @@ PLAYER = UUID(int=7)
 KEY = "owingest_of-a-game"
 ROOM_LEVEL = 14
 SETTINGS = TelemetrySettings(look_ms=10)
+_WRITES = frozenset({Scope.TELEMETRY_WRITE})
 BERLIN = {"lat_deg": 52.52, "lng_deg": 13.405}
 
 
@@ -49,9 +50,9 @@ class Tokens:
 
     def verify(self, token: str) -> Principal:
         if token == KEY:
-            return Principal(account_id=UUID(int=1), role="admin", scopes=frozenset({Scope.TELEMETRY_WRITE}))
+            return Principal(account_id=UUID(int=1), role="admin", scopes=_WRITES)
         if token == "player":
-            return Principal(account_id=PLAYER, role="player", scopes=frozenset(), sid=UUID(int=9))
+            return Principal(account_id=PLAYER, role="player", scopes=_WRITES, sid=UUID(int=9))
         if token == "reads":
             return Principal(account_id=UUID(int=2), role="player", scopes=frozenset({Scope.GAME_READ}))
         raise NotOurs

@@ -40,13 +40,6 @@ class TooLargeUnpacked(Refusal):
     public = ("bytes_max",)
 
 
-class UnknownPacking(Refusal):
-    """The body is packed in a way that is not read. Use gzip or zstd, or nothing."""
-
-    code = "telemetry.packing"
-    status = 415
-
-
 class NotAWriter(Refusal):
     """Events are written with an ingest key, or with a player's token.
 

@@ -82,7 +82,7 @@ class Intake:
 
         Raises: TelemetryBusy; Fault when the database does not answer.
         """
-        self._require_room(len(body))
+        self.require_room(len(body))
         if player is not None:
             await self._require_within_limit(player, len(judged.events))
         parcel = Parcel(int(kind), self._clock.now_us(), player, agent, body)
@@ -112,7 +112,8 @@ class Intake:
     def _read(self, kind: int, body: bytes) -> Body:
         return read(kind, unpacked(body, bytes_max=self._settings.unpacked_bytes_max))
 
-    def _require_room(self, size: int) -> None:
+    def require_room(self, size: int = 0) -> None:
+        """Lets a body of this size in, if there is room. Raises: TelemetryBusy."""
         wait_s = 0
         if self.backlog_bytes > self._settings.backlog_bytes_max:
             wait_s = _BACKLOG_WAIT_S

@@ -1,137 +1,135 @@
-"""The routes that events come in by: plain ASGI, since they are asked for more often than all others together."""
+"""The routes that events come in by."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
+from typing import Literal
 from uuid import UUID
 
-import msgspec
-from litestar import asgi
-from litestar.handlers import ASGIRouteHandler
-from litestar.types import Receive, Scope, Send
+from litestar import post
+from litestar.handlers import HTTPRouteHandler
+from msgspec import UNSET, Struct, UnsetType
 
-from overworld.domains.telemetry.errors import EventRefused, NotAWriter, UnknownPacking
+from overworld.domains.telemetry.errors import (
+    BadEvents,
+    EventRefused,
+    NotAWriter,
+    TelemetryBusy,
+    TooLargeUnpacked,
+    TooManyEvents,
+)
 from overworld.domains.telemetry.intake import Intake
-from overworld.domains.telemetry.reading import Body, Fault
+from overworld.domains.telemetry.reading import Body, Fault, Incoming
 from overworld.domains.telemetry.types import Kind, TelemetrySettings
 from overworld.domains.telemetry.unpacking import from_form
-from overworld.kernel.identity import Principal
-from overworld.kernel.identity import Scope as Right
+from overworld.kernel.identity import Principal, Scope
 from overworld.kernel.ports import TokenVerifier
-from overworld.platform.http import open_to_all
+from overworld.kernel.refusals import Fault as Unavailable
+from overworld.platform.http import Caller, needs, open_to_all
 from overworld.platform.http.bodies import BodyReader
-from overworld.platform.http.caller import Caller
-from overworld.platform.http.errors import MethodNotAllowed, Unauthenticated
-from overworld.platform.http.exchange import exchange_of
 
-HOUSE = {"/v1/events": Kind.ONE, "/v1/events/batch": Kind.BATCH}
-POSTHOG = ("/batch/", "/e/", "/capture/", "/i/v0/e/")
-
-_JSON = (b"content-type", b"application/json")
-_FORM = b"application/x-www-form-urlencoded"
-_BODY_TIMEOUT_S = 15.0
-_AGENT_LENGTH_MAX = 256
-_PACKINGS = frozenset({b"gzip", b"zstd", b"identity", b"x-gzip"})
-_ACCEPTED = b'{"status":"accepted"}'
-_POSTHOG_OK = b'{"status":"Ok"}'
+_FORM = b"data="
+_WHOLE = (BadEvents, TooLargeUnpacked, TooManyEvents, TelemetryBusy, Unavailable)
 
 
-def routes(intake: Intake, *, verifier: TokenVerifier, settings: TelemetrySettings) -> list[ASGIRouteHandler]:
+class EventResult(Struct, frozen=True, kw_only=True):
+    """What became of one event: it is on disk, or it was refused and why."""
+
+    status: Literal["accepted", "refused"]
+    reason: str | UnsetType = UNSET
+    found: str | UnsetType = UNSET
+
+
+class BatchResult(Struct, frozen=True, kw_only=True):
+    """What became of a batch; `results` are aligned with its events."""
+
+    accepted: int
+    refused: int
+    results: list[EventResult]
+
+
+class PostHogResult(Struct, frozen=True, kw_only=True):
+    """What PostHog's clients want to hear."""
+
+    status: Literal["Ok"] = "Ok"
+
+
+_ACCEPTED = EventResult(status="accepted")
+
+
+def routes(intake: Intake, *, verifier: TokenVerifier, settings: TelemetrySettings) -> list[HTTPRouteHandler]:
     """Every way in."""
-    doors = Doors(intake, verifier=verifier, settings=settings)
+    bytes_max = settings.body_bytes_max
+    ours = needs(
+        Scope.TELEMETRY_WRITE,
+        body_bytes_max=bytes_max,
+        refusals=(*_WHOLE, EventRefused),
+        raw_types=("application/json",),
+        hot=True,
+    )
 
-    @asgi(list(HOUSE), opt=open_to_all())
-    async def events(scope: Scope, receive: Receive, send: Send) -> None:
-        await doors.house(scope, receive, send, kind=HOUSE[scope["path"].rstrip("/")])
-
-    @asgi(list(POSTHOG), opt=open_to_all())
-    async def posthog(scope: Scope, receive: Receive, send: Send) -> None:
-        await doors.posthog(scope, receive, send)
-
-    return [events, posthog]
-
-
-class Doors:
-    """What the routes have in common: who may write, what a body may be, and how it is answered."""
-
-    def __init__(self, intake: Intake, *, verifier: TokenVerifier, settings: TelemetrySettings) -> None:
-        self._intake = intake
-        self._verifier = verifier
-        self._bytes_max = settings.body_bytes_max
-
-    async def house(self, scope: Scope, receive: Receive, send: Send, *, kind: Kind) -> None:
-        """Our own form: 202, with what became of each event. Raises: refusals."""
-        caller = exchange_of(scope).caller
-        player = _writer(caller.principal)
-        body = await self._body(scope, receive)
-        judged = await self._intake.judged(kind, body)
-        if kind is Kind.ONE and isinstance(fault := judged.events[0], Fault):
+    @post("/v1/events", opt=ours, status_code=202)
+    async def event_send(*, caller: Caller, reader: BodyReader) -> EventResult:
+        """Send one event. It is on disk when this answers; the processor makes columns of it within a second."""
+        body = await _body(intake, reader)
+        judged = await intake.judged(Kind.ONE, body)
+        if isinstance(fault := judged.events[0], Fault):
             raise EventRefused(reason=fault.reason, found=fault.detail)
-        await self._intake.keep(kind, body, judged, player=player, agent=caller.user_agent)
-        await _reply(send, 202, _ACCEPTED if kind is Kind.ONE else results(judged.events))
+        await intake.keep(Kind.ONE, body, judged, player=_player(caller.principal), agent=caller.user_agent)
+        return _ACCEPTED
 
-    async def posthog(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """The form of PostHog's clients, which hold an ingest key as their project's. Raises: refusals."""
-        caller = exchange_of(scope).caller
-        body = await self._body(scope, receive)
-        judged = await self._intake.judged(Kind.POSTHOG, body)
-        player = _writer(self._posthog_writer(caller, judged))
-        await self._intake.keep(Kind.POSTHOG, body, judged, player=player, agent=caller.user_agent)
-        await _reply(send, 200, _POSTHOG_OK)
+    @post("/v1/events/batch", opt=ours, status_code=202)
+    async def event_send_batch(*, caller: Caller, reader: BodyReader) -> BatchResult:
+        """Send many events at once, compressed by gzip or zstd. Each has its own result; a bad one spoils no other."""
+        body = await _body(intake, reader)
+        judged = await intake.judged(Kind.BATCH, body)
+        await intake.keep(Kind.BATCH, body, judged, player=_player(caller.principal), agent=caller.user_agent)
+        return _results(judged.events)
 
-    def _posthog_writer(self, caller: Caller, judged: Body) -> Principal:
-        """The key is in the body, in the properties of the first event, or in the header as everywhere else here."""
-        key = judged.key
-        if not key and judged.events and not isinstance(first := judged.events[0], Fault):
-            token = (first.properties or {}).get("token", "")
-            key = token if isinstance(token, str) else ""
-        return self._verifier.verify(key) if key else caller.principal
+    @post(
+        ["/batch", "/e", "/capture", "/i/v0/e"],
+        opt=open_to_all(body_bytes_max=bytes_max, refusals=(*_WHOLE, NotAWriter)),
+        status_code=200,
+    )
+    async def event_send_posthog(*, caller: Caller, reader: BodyReader, compression: str = "") -> PostHogResult:
+        """Take what PostHog's clients send. Their project's key is an ingest key, wherever they put it."""
+        body = await _body(intake, reader)
+        judged = await intake.judged(Kind.POSTHOG, body)
+        key = _key_in(judged)
+        principal = verifier.verify(key) if key else caller.principal
+        if not principal.may(Scope.TELEMETRY_WRITE):
+            raise NotAWriter
+        await intake.keep(Kind.POSTHOG, body, judged, player=_player(principal), agent=caller.user_agent)
+        return PostHogResult()
 
-    async def _body(self, scope: Scope, receive: Receive) -> bytes:
-        if scope["method"] != "POST":  # type: ignore[typeddict-item]
-            raise MethodNotAllowed(allow=["POST"])
-        packing = content_type = b""
-        for name, value in scope["headers"]:
-            if name == b"content-encoding":
-                packing = value.strip().lower()
-            elif name == b"content-type":
-                content_type = value
-        if packing and packing not in _PACKINGS:
-            raise UnknownPacking
-        body = await BodyReader(receive, bytes_max=self._bytes_max, timeout_s=_BODY_TIMEOUT_S).whole()
-        return from_form(body) if content_type.startswith(_FORM) else body
+    return [event_send, event_send_batch, event_send_posthog]
 
 
-def _writer(principal: Principal) -> UUID | None:
-    """The player whose events alone a caller writes; None with an ingest key. Raises: NotAWriter."""
-    if principal.may(Right.TELEMETRY_WRITE):
-        return None
-    if principal.sid is None:
-        raise NotAWriter
-    return principal.account_id
+async def _body(intake: Intake, reader: BodyReader) -> bytes:
+    """The body as it will be kept; nothing is read where it would have to be put off anyway."""
+    intake.require_room()
+    body = await reader.whole()
+    return from_form(body) if body.startswith(_FORM) else body
 
 
-def results(events: Sequence[object]) -> bytes:
-    """The answer to a batch: what became of each event, in order."""
-    if not any(type(event) is Fault for event in events):
-        return _all_accepted(len(events))
-    told = [
-        {"status": "refused", "reason": event.reason, "found": event.detail}
-        if isinstance(event, Fault)
-        else {"status": "accepted"}
+def _player(principal: Principal) -> UUID | None:
+    """The player whose events alone a caller writes; None with an ingest key, whose bearer names the players."""
+    return None if principal.sid is None else principal.account_id
+
+
+def _key_in(body: Body) -> str:
+    """The key that a body tells, or the properties of its first event do; empty without one."""
+    if body.key or not body.events:
+        return body.key
+    first = body.events[0]
+    token = first.properties.get("token") if isinstance(first, Incoming) and first.properties else None
+    return token if isinstance(token, str) else ""
+
+
+def _results(events: Sequence[Incoming | Fault]) -> BatchResult:
+    results = [
+        EventResult(status="refused", reason=event.reason, found=event.detail) if isinstance(event, Fault) else _ACCEPTED
         for event in events
     ]
-    refused = sum(isinstance(event, Fault) for event in events)
-    return msgspec.json.encode({"accepted": len(told) - refused, "refused": refused, "results": told})
-
-
-@lru_cache(maxsize=256)
-def _all_accepted(count: int) -> bytes:
-    return b'{"accepted":%d,"refused":0,"results":[%s]}' % (count, b",".join([_ACCEPTED] * count))
-
-
-async def _reply(send: Send, status: int, body: bytes) -> None:
-    headers = [_JSON, (b"content-length", b"%d" % len(body))]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body, "more_body": False})
+    refused = sum(result is not _ACCEPTED for result in results)
+    return BatchResult(accepted=len(results) - refused, refused=refused, results=results)

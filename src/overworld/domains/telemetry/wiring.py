@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from litestar.handlers import ASGIRouteHandler
+from litestar.handlers import HTTPRouteHandler
 from msgspec import Struct
 
 from overworld.domains.telemetry.intake import Intake
@@ -28,7 +28,7 @@ class TelemetryParts(Struct, frozen=True, kw_only=True):
 
     intake: Intake
     upkeep: Upkeep
-    routes: list[ASGIRouteHandler]
+    routes: list[HTTPRouteHandler]
 
 
 def build(
