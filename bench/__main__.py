@@ -19,6 +19,7 @@ from bench.curves import curves
 from bench.events import kafka, log
 from bench.fanout import fanout
 from bench.history import history
+from bench.ingest import ingest, ingest_single
 from bench.inventory import inventory
 from bench.leaderboard import leaderboard
 from bench.location import location, location_single
@@ -34,7 +35,7 @@ from bench.transfers import transfers
 
 _NAMES = (
     "auth", "avro", "bandwidth", "claims", "claims-curve", "claims-hot", "claims-socket", "connections", "curves",
-    "fanout", "history", "inventory", "kafka", "leaderboard", "location", "location-json", "location-single", "log",
+    "fanout", "history", "ingest", "ingest-single", "inventory", "kafka", "leaderboard", "location", "location-json", "location-single", "log",
     "nearby", "peers", "quests", "seal", "start", "sync", "tick", "transfers",
 )  # fmt: skip
 
@@ -51,6 +52,8 @@ app.command(connections)
 app.command(curves)
 app.command(fanout)
 app.command(history)
+app.command(ingest)
+app.command(ingest_single)
 app.command(inventory)
 app.command(kafka)
 app.command(leaderboard)
