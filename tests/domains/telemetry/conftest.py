@@ -147,8 +147,8 @@ class Desk:
 
     async def rows(self) -> list[dict[str, Any]]:
         """What is in the columns, in order of time and name."""
-        table: pa.Table = await self.columns.read("SELECT * FROM {events} ORDER BY at, name")
-        return table.to_pylist()
+        table: pa.Table = await self.columns.read("SELECT * FROM {events} ORDER BY happened_at, name, event_id")
+        return [{**row, "at": row["happened_at"]} for row in table.to_pylist()]
 
     async def refused(self) -> list[tuple[str, bytes]]:
         """Reason and text of every refused event."""
