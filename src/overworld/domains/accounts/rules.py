@@ -69,6 +69,7 @@ _SCOPES: Mapping[Role, frozenset[str]] = MappingProxyType(
         Role.ADMIN: _PLAYER
         | _FENCES
         | {
+            Scope.ANALYTICS_READ,
             Scope.AUDIT_READ,
             Scope.GAME_PLACE,
             Scope.GAME_RELOAD,

@@ -39,8 +39,8 @@ _SUMS = """
 CREATE OR REPLACE TEMP TABLE sums AS
 SELECT since, coalesce(name, '') AS name, key, count(*) AS count, count(value) AS valued,
        coalesce(sum(value), 0)::DOUBLE AS total,
-       CASE WHEN approx_count_distinct(who) < {few} THEN {all_of_them}
-            ELSE ({few} / approx_count_distinct(who)::DOUBLE * {all_of_them})::UBIGINT END AS hash_max
+       CASE WHEN approx_count_distinct(who) <= {few} THEN {hash_max}
+            ELSE ({few} / approx_count_distinct(who)::DOUBLE * {hash_max}::DOUBLE * 0.999)::UBIGINT END AS hash_max
 FROM (SELECT since, name, {key} AS key, who, value FROM gathered {where})
 GROUP BY GROUPING SETS ((since, name, key), (since, key))"""
 
@@ -126,7 +126,7 @@ def _take(writer: Connection, events: str, *, cell_level: int) -> int:
     do(writer, _GATHERED.format(cell=cell, player=layout.PLAYER_HASH, events=events))
     do(writer, "CREATE OR REPLACE TEMP TABLE delta_hour AS FROM rollup_hour SELECT * EXCLUDE players LIMIT 0")
     for dimension, key, where in _DIMENSIONS:
-        do(writer, _SUMS.format(key=key, where=where, few=_FEW, all_of_them=2**64 - 1))
+        do(writer, _SUMS.format(key=key, where=where, few=_FEW, hash_max=2**64 - 1))
         do(writer, _SKETCHED.format(dimension=dimension, key=key, where=where, size=layout.SKETCH_SIZE))
     merged = layout.merged("list(sketch)")
     do(

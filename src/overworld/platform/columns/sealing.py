@@ -180,8 +180,8 @@ def drop_twins(writer: Connection, folder: Path, hour: Hour, event_ids: Sequence
         listed = ", ".join(files.quoted(str(folder / path)) for path in paths)
         do(
             writer,
-            "DELETE FROM event WHERE happened_at >= $since AND happened_at < $until AND list_contains($ids, event_id) "
-            f"AND event_id IN (SELECT event_id FROM read_parquet([{listed}]))",  # noqa: S608  # our own paths
+            "DELETE FROM event WHERE happened_at >= $since AND happened_at < $until AND list_contains($ids, event_id) "  # noqa: S608
+            f"AND event_id IN (SELECT event_id FROM read_parquet([{listed}]))",
             values,
         )
     do(
