@@ -13,6 +13,7 @@ OWN_RULE = "own rule"
 _AUTH = "/v1/auth"
 _GAME = "/v1/game"
 _ADMIN = "/v1/admin"
+_ANALYTICS = "/v1/analytics"
 
 ROUTES: dict[str, list[str]] = {
     EVERYBODY: [
@@ -69,6 +70,15 @@ ROUTES: dict[str, list[str]] = {
         f"PUT {_AUTH}/email",
         f"PUT {_AUTH}/password",
         "PUT /v1/users/me",
+    ],
+    Scope.ANALYTICS_READ: [
+        f"GET {_ANALYTICS}/events",
+        f"GET {_ANALYTICS}/funnel",
+        f"GET {_ANALYTICS}/global",
+        f"GET {_ANALYTICS}/heatmap",
+        f"GET {_ANALYTICS}/realtime",
+        f"GET {_ANALYTICS}/retention",
+        f"GET {_ANALYTICS}/users/{{player_id}}/metrics",
     ],
     Scope.AUDIT_READ: [f"GET {_ADMIN}/audit"],
     Scope.FENCES_READ: [f"GET {_ADMIN}/fences", f"GET {_ADMIN}/fences/{{fence_id}}"],

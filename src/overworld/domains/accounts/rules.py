@@ -70,6 +70,7 @@ _SCOPES: Mapping[Role, frozenset[str]] = MappingProxyType(
         Role.ADMIN: _PLAYER
         | _FENCES
         | {
+            Scope.ANALYTICS_READ,
             Scope.AUDIT_READ,
             Scope.EVENTS_READ,
             Scope.EVENTS_REPLAY,

@@ -51,7 +51,8 @@ def arrived(batches: Sequence[pa.RecordBatch]) -> Arriving:
 def as_bytes(ids: pa.Array) -> list[bytes]:
     """The ids, each of 16 bytes."""
     storage = ids.storage if isinstance(ids, pa.ExtensionArray) else ids
-    return storage.to_pylist()
+    found: list[bytes] = storage.to_pylist()
+    return found
 
 
 def _shaped(name: str, column: pa.ChunkedArray) -> pa.Array:

@@ -5,35 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Protocol
 
 from overworld.kernel.clock import Clock
 from overworld.platform.columns import files, rollups, sealing
+from overworld.platform.columns.archive import Archive
 from overworld.platform.columns.connection import Connection, do, transaction
 from overworld.platform.columns.sealing import DAY, Hour, Sealed
 from overworld.platform.columns.store import Columns
 
 _GRACE_S = 300.0
-
-
-class Archive(Protocol):
-    """Where sealed files go to stay, in object storage."""
-
-    async def keep(self, sealed: Sequence[Sealed]) -> None:
-        """Takes files as they are sealed. May be told of one again."""
-        ...
-
-    async def replace(self, old: Sequence[str], new: Sealed) -> None:
-        """Takes a file for those it was made of."""
-        ...
-
-    async def settle(self, sealed: Sequence[Sealed]) -> None:
-        """Sees to it that these are there for good, before they leave this machine."""
-        ...
-
-    async def tidy(self) -> None:
-        """Lets go of what nobody needs any more."""
-        ...
 
 
 class Keeping:
@@ -60,24 +40,26 @@ class Keeping:
 
     async def roll(self) -> int:
         """Takes what arrived into the rollups; the last batch that they count."""
-        return await self._columns.write(self._roll)
+        upto = self._columns.batch
+        while await self._columns.write(lambda writer: self._roll(writer, upto=upto)):
+            pass
+        return upto
 
     async def keep(self) -> None:
         """One round of everything that is due."""
         now = self._now()
-        for sealed in await self._seal(now):
-            await self._archive.keep([sealed])
+        await self._seal(now)
         await self._compress(now)
-        await self._let_go(now)
-        await self._archive.tidy()
+        raw = now - timedelta(days=self._settings.raw_days)
+        await self._archive.keep_up(before=raw)
+        await self._let_go(now, raw=raw)
+        await self._archive.tidy(before=self._clock.now() - timedelta(days=self._settings.snapshots_days))
 
-    def _roll(self, writer: Connection) -> int:
-        upto = self._columns.batch
+    def _roll(self, writer: Connection, *, upto: int) -> bool:
         with transaction(writer):
-            rollups.roll(writer, upto=upto, cell_level=self._settings.rollup_cell_level)
-        return upto
+            return rollups.roll_some(writer, upto=upto, cell_level=self._settings.rollup_cell_level)
 
-    async def _seal(self, now: datetime) -> list[Sealed]:
+    async def _seal(self, now: datetime) -> None:
         upto, settings, columns = await self.roll(), self._settings, self._columns
         found = await columns.beside(lambda reader: sealing.hours(reader, upto=upto))
         chosen = sealing.due(
@@ -87,9 +69,10 @@ class Keeping:
             late_after_s=settings.late_after_s,
             rows_max=settings.hot_rows_max,
         )
-        return [await self._seal_hour(hour, upto=upto, now=now) for hour in chosen]
+        for hour in chosen:
+            await self._seal_hour(hour, upto=upto, now=now)
 
-    async def _seal_hour(self, hour: Hour, *, upto: int, now: datetime) -> Sealed:
+    async def _seal_hour(self, hour: Hour, *, upto: int, now: datetime) -> None:
         columns = self._columns
         twins = await columns.beside(lambda reader: sealing.twins(reader, columns.folder, hour, upto=upto))
         if twins:
@@ -102,7 +85,6 @@ class Keeping:
 
         await columns.write(count)
         self.sealed += 1
-        return sealed
 
     def _drop_twins(self, writer: Connection, hour: Hour, twins: Sequence[object]) -> None:
         """Leaves the first of each id, and counts the day again."""
@@ -120,7 +102,7 @@ class Keeping:
         before = now - timedelta(days=self._settings.compress_after_days)
         for day, paths in await columns.beside(lambda reader: sealing.days_of_hours(reader, before=before)):
             made = await columns.beside(
-                lambda reader, day=day, paths=paths: sealing.write_day(reader, columns.folder, day, paths)  # type: ignore[misc]
+                lambda reader, day=day, paths=paths: sealing.write_day(reader, columns.folder, day, paths, now=now)  # type: ignore[misc]
             )
 
             def count(writer: Connection, made: Sealed = made, paths: Sequence[str] = paths) -> None:
@@ -128,18 +110,16 @@ class Keeping:
                     sealing.count_day(writer, made, paths, now=now)
 
             await columns.write(count)
-            await self._archive.replace(paths, made)
 
-    async def _let_go(self, now: datetime) -> None:
-        """Archives days that are older than raw events stay, and removes what no longer counts."""
-        columns, raw = self._columns, now - timedelta(days=self._settings.raw_days)
-        old = await columns.beside(lambda reader: sealing.ended(reader, before=raw))
-        await self._archive.settle(old)
+    async def _let_go(self, now: datetime, *, raw: datetime) -> None:
+        """Removes what is archived and older than raw events stay, and what no longer counts."""
+        columns = self._columns
+        old = await columns.beside(lambda reader: sealing.archived(reader, before=raw))
         presence = (now - timedelta(days=self._settings.presence_days)).date()
 
         def forget(writer: Connection) -> list[str]:
             with transaction(writer):
-                sealing.doom(writer, [sealed.path for sealed in old], now=now)
+                sealing.doom(writer, old, now=now)
                 do(writer, "DELETE FROM presence WHERE day < ?", [presence])
                 return sealing.take_doomed(writer, before=now - timedelta(seconds=_GRACE_S))
 

@@ -31,6 +31,11 @@ COLUMN_LIST = ", ".join(COLUMNS)
 SKETCH_SIZE = 1024
 """Smallest hashes that a sketch of distinct players keeps; its standard error is 1 / sqrt(SKETCH_SIZE - 2), 3.1 %."""
 
+_ROLLUP = """
+  since TIMESTAMP NOT NULL, name VARCHAR NOT NULL, dimension VARCHAR NOT NULL, key VARCHAR NOT NULL,
+  count BIGINT NOT NULL, valued BIGINT NOT NULL, total DOUBLE NOT NULL, players BIGINT NOT NULL,
+  sketch UBIGINT[] NOT NULL"""
+
 TABLES = f"""
 CREATE TABLE IF NOT EXISTS event (
   batch BIGINT NOT NULL, event_id UUID NOT NULL, happened_at TIMESTAMP NOT NULL, received_at TIMESTAMP NOT NULL,
@@ -44,31 +49,22 @@ CREATE TABLE IF NOT EXISTS file (
   rows BIGINT NOT NULL, bytes BIGINT NOT NULL, sealed_at TIMESTAMP NOT NULL
 );
 CREATE TABLE IF NOT EXISTS doomed (path VARCHAR PRIMARY KEY, doomed_at TIMESTAMP NOT NULL);
-CREATE TABLE IF NOT EXISTS lake_file (
-  path VARCHAR PRIMARY KEY, day DATE NOT NULL, span VARCHAR NOT NULL, committed BOOLEAN NOT NULL
-);
-{
-    "".join(
-        f'''
-CREATE TABLE IF NOT EXISTS rollup_{span} (
-  since TIMESTAMP NOT NULL, name VARCHAR NOT NULL, dimension VARCHAR NOT NULL, key VARCHAR NOT NULL,
-  count BIGINT NOT NULL, valued BIGINT NOT NULL, total DOUBLE NOT NULL, players BIGINT NOT NULL, sketch UBIGINT[] NOT NULL
-);
-'''
-        for span in ("hour", "day")
-    )
-}
+CREATE TABLE IF NOT EXISTS superseded (path VARCHAR PRIMARY KEY, made_into VARCHAR NOT NULL);
+CREATE TABLE IF NOT EXISTS archived (path VARCHAR PRIMARY KEY);
+CREATE TABLE IF NOT EXISTS rollup_hour ({_ROLLUP});
+CREATE TABLE IF NOT EXISTS rollup_day ({_ROLLUP});
 CREATE TABLE IF NOT EXISTS presence (
   day DATE NOT NULL, player UUID NOT NULL, first_at TIMESTAMP NOT NULL, last_at TIMESTAMP NOT NULL,
   count BIGINT NOT NULL
 );
 CREATE TABLE IF NOT EXISTS newcomer (player UUID NOT NULL, first_at TIMESTAMP NOT NULL);
 """
-"""`rollup_*`: one row per (`since`, `name`, `dimension`, `key`); an empty `name` stands for all events together, `dimension` is "" (no
-division, `key` is ""), "cell", "country" or "platform". `sketch` holds the smallest hashes of players, ascending.
-`presence`: one row per day and player with an event. `newcomer`: when a player was first seen, kept for good.
-`file`: sealed Parquet files that count; one that is on disk and not here does not. `doomed`: files that no longer count,
-until nobody can be reading them.
+"""`rollup_*`: one row per (`since`, `name`, `dimension`, `key`). An empty `name` stands for all events together;
+`dimension` is "" (no division, `key` is ""), "cell", "country" or "platform". `sketch` holds the smallest hashes of
+players, ascending. `presence`: one row per day and player with an event. `newcomer`: when a player was first seen, kept
+for good. `file`: sealed Parquet files that count; one that is on disk and not here does not. `doomed`: files that no
+longer count, until nobody can be reading them. `superseded`: what files were made of others; `archived`: those that the
+archive has.
 """
 
 PLAYER_HASH = "(player::UHUGEINT >> 64)::UBIGINT"

@@ -11,20 +11,51 @@ from overworld.platform.columns.connection import Connection, do, one
 
 ROLLED = "rolled"
 
+_ROWS_AT_ONCE = 500_000
+
+_SOME = """
+SELECT min(batch) FROM (
+  SELECT batch, sum(count(*)) OVER (ORDER BY batch) AS rows FROM event WHERE batch > $since AND batch <= $upto
+  GROUP BY batch)
+WHERE rows >= $rows"""
+
 _TOKEN = "rtrim(lpad(lower(hex({cell})), 16, '0'), '0')"  # noqa: S105  # an S2 token, as `geo.cells.token` writes it
+
+_DIMENSIONS = (
+    ("", "''", ""),
+    ("cell", _TOKEN.format(cell="cell"), "WHERE cell IS NOT NULL"),
+    ("country", "country", ""),
+    ("platform", "platform", ""),
+)
+_FEW = 4 * layout.SKETCH_SIZE
 
 _GATHERED = """
 CREATE OR REPLACE TEMP TABLE gathered AS
 SELECT date_trunc('hour', happened_at) AS since, name, {cell} AS cell, coalesce(country, '') AS country,
-       coalesce(platform, '') AS platform, {player} AS who,
-       count(*) AS count, count(value) AS valued, coalesce(sum(value), 0) AS total
-FROM {events} GROUP BY ALL"""
+       coalesce(platform, '') AS platform, {player} AS who, value
+FROM {events}"""
 
-_DIVIDED = """
-SELECT since, coalesce(name, '') AS name, '{dimension}' AS dimension, {key} AS key, sum(count)::BIGINT AS count,
-       sum(valued)::BIGINT AS valued, sum(total)::DOUBLE AS total,
-       coalesce(min(DISTINCT who, {size}), []::UBIGINT[]) AS sketch
-FROM gathered {where} GROUP BY GROUPING SETS ((since, name{column}), (since{column}))"""
+_SUMS = """
+CREATE OR REPLACE TEMP TABLE sums AS
+SELECT since, coalesce(name, '') AS name, key, count(*) AS count, count(value) AS valued,
+       coalesce(sum(value), 0)::DOUBLE AS total,
+       CASE WHEN approx_count_distinct(who) <= {few} THEN {hash_max}
+            ELSE ({few} / approx_count_distinct(who)::DOUBLE * {hash_max}::DOUBLE * 0.999)::UBIGINT END AS hash_max
+FROM (SELECT since, name, {key} AS key, who, value FROM gathered {where})
+GROUP BY GROUPING SETS ((since, name, key), (since, key))"""
+
+_SKETCHED = """
+INSERT INTO delta_hour
+WITH keyed AS (SELECT since, name, {key} AS key, who FROM gathered {where}),
+small AS (
+  SELECT since, name, key, who FROM keyed JOIN sums USING (since, name, key) WHERE who <= hash_max
+  UNION ALL
+  SELECT since, '', key, who FROM keyed JOIN (FROM sums WHERE name = '') USING (since, key) WHERE who <= hash_max),
+sketches AS (
+  SELECT since, name, key, list_sort(list(DISTINCT who))[:{size}] AS sketch FROM small GROUP BY ALL)
+SELECT since, name, '{dimension}', key, count, valued, total, coalesce(sketch, []::UBIGINT[])
+FROM sums LEFT JOIN sketches USING (since, name, key)"""
+"""Only hashes that have a chance to be among the smallest are looked at: `hash_max` leaves some four times as many."""
 
 _MERGED = """
 CREATE OR REPLACE TEMP TABLE merged AS
@@ -58,6 +89,15 @@ CREATE OR REPLACE TEMP TABLE merged AS
 SELECT player, min(first_at) AS first_at FROM delta_presence GROUP BY player"""
 
 
+def roll_some(writer: Connection, *, upto: int, cell_level: int) -> bool:
+    """Takes some of the batches up to `upto` in, as many as fit in memory; whether there are more. In a transaction."""
+    since = rolled(writer)
+    values = {"since": since, "upto": upto, "rows": _ROWS_AT_ONCE}
+    until = one(writer, _SOME, values)
+    roll(writer, upto=upto if until is None else until, cell_level=cell_level)
+    return until is not None and until < upto
+
+
 def roll(writer: Connection, *, upto: int, cell_level: int) -> int:
     """Takes the batches up to `upto` in; how many events these were. To be called in a transaction."""
     since = rolled(writer)
@@ -84,31 +124,24 @@ def rebuild(writer: Connection, *, day: str, events: str, cell_level: int) -> No
 def _take(writer: Connection, events: str, *, cell_level: int) -> int:
     cell = layout.parent_cell("cell", cell_level)
     do(writer, _GATHERED.format(cell=cell, player=layout.PLAYER_HASH, events=events))
-    divided = [
-        _divided("", "''", "", ""),
-        _divided("cell", _TOKEN.format(cell="cell"), ", cell", "WHERE cell IS NOT NULL"),
-        _divided("country", "country", ", country", ""),
-        _divided("platform", "platform", ", platform", ""),
-    ]
-    do(writer, f"CREATE OR REPLACE TEMP TABLE delta_hour AS {' UNION ALL '.join(divided)}")
+    do(writer, "CREATE OR REPLACE TEMP TABLE delta_hour AS FROM rollup_hour SELECT * EXCLUDE players LIMIT 0")
+    for dimension, key, where in _DIMENSIONS:
+        do(writer, _SUMS.format(key=key, where=where, few=_FEW, hash_max=2**64 - 1))
+        do(writer, _SKETCHED.format(dimension=dimension, key=key, where=where, size=layout.SKETCH_SIZE))
     merged = layout.merged("list(sketch)")
     do(
         writer,
-        "CREATE OR REPLACE TEMP TABLE delta_day AS SELECT date_trunc('day', since) AS since, name, dimension, key,"
+        "CREATE OR REPLACE TEMP TABLE delta_day AS SELECT date_trunc('day', since) AS since, name, dimension, key,"  # noqa: S608
         "sum(count)::BIGINT AS count, sum(valued)::BIGINT AS valued, sum(total) AS total,"
         f"{merged} AS sketch FROM delta_hour GROUP BY ALL",
     )
     for span in ("hour", "day"):
         _merge(writer, span, merged)
     _be_present(writer, events)
-    count = one(writer, "SELECT coalesce(sum(count), 0)::BIGINT FROM gathered")
-    for table in ("gathered", "delta_hour", "delta_day", "delta_presence", "merged"):
+    count = one(writer, "SELECT count(*) FROM gathered")
+    for table in ("gathered", "sums", "delta_hour", "delta_day", "delta_presence", "merged"):
         do(writer, f"DROP TABLE {table}")
     return int(count)
-
-
-def _divided(dimension: str, key: str, column: str, where: str) -> str:
-    return _DIVIDED.format(dimension=dimension, key=key, column=column, where=where, size=layout.SKETCH_SIZE)
 
 
 def _merge(writer: Connection, span: str, merged: str) -> None:

@@ -83,17 +83,16 @@ def write_hour(reader: Connection, folder: Path, hour: Hour, *, upto: int) -> Se
     since, until = hour.since, hour.since + HOUR
     path = f"{files.EVENTS}/{since:%Y-%m-%d}/{since:%H}-{upto}.parquet"
     source = (
-        f"SELECT {COLUMN_LIST} FROM event WHERE happened_at >= TIMESTAMP '{since}' AND happened_at < TIMESTAMP '{until}' "  # noqa: S608
-        f"AND batch <= {upto}"
+        f"SELECT {COLUMN_LIST} FROM event WHERE happened_at >= TIMESTAMP '{since}' "  # noqa: S608  # instants
+        f"AND happened_at < TIMESTAMP '{until}' AND batch <= {upto}"
     )
     return _written(reader, folder, path, source, span="hour", since=since, until=until)
 
 
-def write_day(reader: Connection, folder: Path, day: datetime, paths: Sequence[str]) -> Sealed:
+def write_day(reader: Connection, folder: Path, day: datetime, paths: Sequence[str], *, now: datetime) -> Sealed:
     """Writes the files of a day as one, to a file that does not count yet."""
     listed = ", ".join(files.quoted(str(folder / path)) for path in paths)
-    number = sum(1 for _ in (folder / files.EVENTS / f"{day:%Y-%m-%d}").glob("day-*.parquet"))
-    path = f"{files.EVENTS}/{day:%Y-%m-%d}/day-{number}.parquet"
+    path = f"{files.EVENTS}/{day:%Y-%m-%d}/day-{now:%Y%m%dT%H%M%S%f}.parquet"
     source = f"SELECT {COLUMN_LIST} FROM read_parquet([{listed}])"  # noqa: S608  # constants and our own paths
     return _written(reader, folder, path, source, span="day", since=day, until=day + DAY)
 
@@ -112,6 +111,8 @@ def _written(
     target = folder / path
     target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_suffix(".parquet.part")
+    if target.exists():
+        raise FileExistsError(target)
     count = one(
         reader,
         f"COPY ({source} ORDER BY name, happened_at) TO {files.quoted(str(part))} (FORMAT parquet, {_SPANS[span]})",
@@ -143,6 +144,8 @@ def count_hour(writer: Connection, sealed: Sealed, *, upto: int, now: datetime) 
 
 def count_day(writer: Connection, sealed: Sealed, paths: Sequence[str], *, now: datetime) -> None:
     """Lets a file count for those it was written from. To be called in a transaction."""
+    for path in paths:
+        do(writer, "INSERT INTO superseded VALUES (?, ?)", [path, sealed.path])
     doom(writer, paths, now=now)
     _count(writer, sealed, now=now)
 
@@ -177,8 +180,8 @@ def drop_twins(writer: Connection, folder: Path, hour: Hour, event_ids: Sequence
         listed = ", ".join(files.quoted(str(folder / path)) for path in paths)
         do(
             writer,
-            "DELETE FROM event WHERE happened_at >= $since AND happened_at < $until AND list_contains($ids, event_id) AND event_id IN "
-            f"(SELECT event_id FROM read_parquet([{listed}]))",  # our own paths
+            "DELETE FROM event WHERE happened_at >= $since AND happened_at < $until AND list_contains($ids, event_id) "  # noqa: S608
+            f"AND event_id IN (SELECT event_id FROM read_parquet([{listed}]))",
             values,
         )
     do(
@@ -201,15 +204,10 @@ def days_of_hours(reader: Connection, *, before: datetime) -> list[tuple[datetim
     return [(day, paths) for day, paths in found]
 
 
-def ended(reader: Connection, *, before: datetime) -> list[Sealed]:
-    """The files whose events are all older than `before`."""
-    found = rows(
-        reader, "SELECT path, span, since, until, rows, bytes FROM file WHERE until <= ? ORDER BY since, path", [before]
-    )
-    return [
-        Sealed(path=path, span=span, since=since, until=until, rows=count, bytes=size)
-        for path, span, since, until, count, size in found
-    ]
+def archived(reader: Connection, *, before: datetime) -> list[str]:
+    """The files that the archive has and whose events are all older than `before`."""
+    found = rows(reader, "SELECT path FROM file SEMI JOIN archived USING (path) WHERE until <= ?", [before])
+    return [path for (path,) in found]
 
 
 def take_doomed(writer: Connection, *, before: datetime) -> list[str]:

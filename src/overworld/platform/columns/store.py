@@ -228,4 +228,5 @@ def _hot_among(writer: Connection, ids: pa.Array) -> pa.Array:
 
 def _bytes_of(ids: pa.Array) -> bytes:
     storage = ids.storage if isinstance(ids, pa.ExtensionArray) else ids
-    return storage.buffers()[1].to_pybytes()
+    data: bytes = storage.buffers()[1].to_pybytes()
+    return data

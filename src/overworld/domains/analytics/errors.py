@@ -1,0 +1,13 @@
+"""How analytics refuses."""
+
+from __future__ import annotations
+
+from overworld.kernel.refusals import Refusal
+
+
+class BadQuestion(Refusal):
+    """This cannot be asked."""
+
+    code = "analytics.bad_question"
+    status = 400
+    public = ("field", "reason")
