@@ -14,7 +14,7 @@ import structlog
 import uvloop
 from prometheus_client import CollectorRegistry
 
-from overworld.app import addresses, background, compose, mail, migrate
+from overworld.app import addresses, background, compose, mail, migrate, telemetry
 from overworld.app.addresses import Addresses
 from overworld.app.compose import House
 from overworld.app.demo.child import walkers
@@ -189,6 +189,7 @@ async def _running(house: House, settings: Settings, game: Game) -> AsyncIterato
             await domains.world.start()
             await domains.trust.folding.warm()
         stack.push_async_callback(domains.world.stop)
+        await stack.enter_async_context(telemetry.processing(house, settings))
         stack.push_async_callback(domains.telemetry.intake.close)
         stack.push_async_callback(domains.gameplay.service.close)
         stack.push_async_callback(domains.sync.service.close)

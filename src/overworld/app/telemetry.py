@@ -2,18 +2,44 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from overworld.app.loops import Loops
-from overworld.domains.telemetry.wiring import TelemetryParts
+from overworld.app.settings import Settings
+from overworld.domains.telemetry.wiring import TelemetryParts, build_processor
+from overworld.platform.columns.settings import ColumnSettings
 
 if TYPE_CHECKING:
-    from overworld.domains.telemetry.processing.processor import Processor
+    from overworld.app.compose import House
 
 
-def run(loops: Loops, *, telemetry: TelemetryParts, processor: Processor | None) -> None:
-    """Starts them; without a processor here, another server's does the work."""
+def run(loops: Loops, *, telemetry: TelemetryParts) -> None:
+    """Starts the loops of the way in."""
     loops.run("telemetry-backlog", telemetry.intake.run)
     loops.run("telemetry-upkeep", telemetry.upkeep.run)
-    if processor is not None:
-        loops.run("telemetry-processor", processor.run)
+
+
+@asynccontextmanager
+async def processing(house: House, settings: Settings) -> AsyncIterator[None]:
+    """Processes while the block runs, when that is this server's turn; else another server of the database does."""
+    if not settings.telemetry.process:
+        yield
+        return
+    from overworld.platform.columns.store import opened  # noqa: PLC0415 - brings DuckDB and Arrow
+
+    columns = await opened(settings.data / "columns", settings=ColumnSettings())
+    processor = build_processor(
+        database=house.database,
+        clock=house.clock,
+        columns=columns,
+        room_level=settings.world.room_level,
+        settings=settings.telemetry,
+    )
+    house.loops.run("telemetry-processor", processor.run)
+    try:
+        yield
+    finally:
+        await processor.close()
+        await columns.close()

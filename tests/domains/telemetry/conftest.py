@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from contextlib import suppress
+from datetime import UTC
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -128,9 +128,8 @@ class Desk:
                     await asyncio.sleep(0.01)
                 await self.caught_up()
         finally:
-            processor.stop()
-            with suppress(asyncio.CancelledError):
-                await running
+            await processor.close()
+            await running
         return processor
 
     async def caught_up(self) -> None:
@@ -148,7 +147,7 @@ class Desk:
     async def rows(self) -> list[dict[str, Any]]:
         """What is in the columns, in order of time and name."""
         table: pa.Table = await self.columns.read("SELECT * FROM {events} ORDER BY happened_at, name, event_id")
-        return [{**row, "at": row["happened_at"]} for row in table.to_pylist()]
+        return [{**row, "at": row["happened_at"].replace(tzinfo=UTC)} for row in table.to_pylist()]
 
     async def refused(self) -> list[tuple[str, bytes]]:
         """Reason and text of every refused event."""

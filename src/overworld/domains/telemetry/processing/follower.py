@@ -84,6 +84,7 @@ class Follower:
         async with self._database.read() as tx:
             last = await store.last_number(tx, self.name)
             step = None if placed is None else await store.step_of(tx, self.name, number=placed)
+            await store.mark_kept(tx, self.name, number=0 if step is None else step[0])
         return (START if step is None else step[1]), max(last, placed or 0)
 
     async def _write_step(self, log: Stretches, number: int, taken: Taken, *, before: Position) -> None:
@@ -95,6 +96,8 @@ class Follower:
 
     async def _keep(self, number: int, taken: Taken) -> None:
         await self._columns.append(taken.batches, place=self.name, at=number)
+        async with self._database.read() as tx:
+            await store.mark_kept(tx, self.name, number=number)
         for name, count in taken.counts.items():
             self.counts[name] = self.counts.get(name, 0) + count
         self.events += sum(batch.num_rows for batch in taken.batches)
