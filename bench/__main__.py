@@ -9,14 +9,17 @@ from __future__ import annotations
 from cyclopts import App
 
 from bench.auth import auth
+from bench.avro import avro
 from bench.bandwidth import bandwidth
 from bench.claims import claims, claims_hot
 from bench.claims_curve import claims_curve
 from bench.claims_socket import claims_socket
 from bench.connections import connections
 from bench.curves import curves
+from bench.events import kafka, log
 from bench.fanout import fanout
 from bench.history import history
+from bench.ingest import ingest, ingest_single
 from bench.inventory import inventory
 from bench.leaderboard import leaderboard
 from bench.location import location, location_single
@@ -31,14 +34,15 @@ from bench.tick import tick
 from bench.transfers import transfers
 
 _NAMES = (
-    "auth", "bandwidth", "claims", "claims-curve", "claims-hot", "claims-socket", "connections", "curves", "fanout",
-    "history", "inventory", "leaderboard", "location", "location-json", "location-single", "nearby", "peers", "quests",
-    "seal", "start", "sync", "tick", "transfers",
+    "auth", "avro", "bandwidth", "claims", "claims-curve", "claims-hot", "claims-socket", "connections", "curves",
+    "fanout", "history", "ingest", "ingest-single", "inventory", "kafka", "leaderboard", "location", "location-json", "location-single", "log",
+    "nearby", "peers", "quests", "seal", "start", "sync", "tick", "transfers",
 )  # fmt: skip
 
 app = App(name="script/bench", help="Measures the product on this machine.", version_flags=())
 
 app.command(auth)
+app.command(avro)
 app.command(bandwidth)
 app.command(claims)
 app.command(claims_curve)
@@ -48,11 +52,15 @@ app.command(connections)
 app.command(curves)
 app.command(fanout)
 app.command(history)
+app.command(ingest)
+app.command(ingest_single)
 app.command(inventory)
+app.command(kafka)
 app.command(leaderboard)
 app.command(location)
 app.command(location_json)
 app.command(location_single)
+app.command(log)
 app.command(nearby)
 app.command(peers)
 app.command(quests)

@@ -5,8 +5,8 @@
 - No file names the host of a package registry.
 - Every `script/...` command in a code block of the README exists, and every shell script can be read by `sh`.
 - Python files keep the rules of `script.gates_of_code`: nothing swallowed, nothing too long, no test that sleeps.
-- A change to the product carries a line in CHANGELOG.md, as `script.gates_of_changes` tells; where the history that
-  this needs is missing, it says that it looked at nothing.
+- A change to the product carries a line in CHANGELOG.md, and a released schema of an event never changes, as
+  `script.gates_of_changes` tells; where the history that this needs is missing, it says that it looked at nothing.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from pathlib import Path
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from script.gates_of_changes import NoHistory, changelog_breaches
+from script.gates_of_changes import NoHistory, changelog_breaches, released_breaches
 from script.gates_of_code import code_breaches
 
 _LOCKS = ("*.lock", "*-lock.json", "npm-shrinkwrap.json", "*-lock.yaml", "pylock*.toml", ".npmrc")
@@ -151,8 +151,9 @@ def main(root: Path) -> int:
     found = list(breaches(root))
     try:
         found += changelog_breaches(root, os.environ)
+        found += released_breaches(root, os.environ)
     except NoHistory as reason:
-        sys.stderr.write(f"gates: the changelog was not looked at: {reason}\n")
+        sys.stderr.write(f"gates: the changelog and released schemas were not looked at: {reason}\n")
     sys.stdout.writelines(f"{breach}\n" for breach in found)
     return 1 if found else 0
 

@@ -1,4 +1,4 @@
-"""The house rule about the changelog: a change to the product carries a line in CHANGELOG.md."""
+"""House rules about changes: one to the product carries a line in CHANGELOG.md, and released schemas never change."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 
 CHANGELOG = "CHANGELOG.md"
 PRODUCT = "src/overworld"
+RELEASED = f"{PRODUCT}/platform/avro/versions"
 COMMITS_MAX = 25
 
 
@@ -30,6 +31,22 @@ def changelog_breaches(root: Path, environment: Mapping[str, str]) -> Iterator[s
         yield from _since(root, base)
     elif not _git(root, "status", "--porcelain", "--", CHANGELOG):
         yield from _lately(root)
+
+
+def released_breaches(root: Path, environment: Mapping[str, str]) -> Iterator[str]:
+    """Each released schema of an event that was changed or taken away. Raises: NoHistory.
+
+    Where CI names a base, since the change parted from it; elsewhere what is about to be committed.
+    """
+    if not _succeeds(root, "rev-parse", "--verify", "--quiet", "HEAD"):
+        raise NoHistory("there is no history")
+    base = _base(environment)
+    if base is not None and not _succeeds(root, "merge-base", base, "HEAD"):
+        raise NoHistory(f"{base} or where it parted from HEAD is not in this clone; fetch with its whole history")
+    since = "HEAD" if base is None else f"{base}...HEAD"
+    changed = _git(root, "diff", "--name-only", "--no-renames", "--diff-filter=MDT", since, "--", RELEASED)
+    for file in changed.splitlines():
+        yield f"{file}: a released schema never changes; `overworld events schema add` releases the next version"
 
 
 def _base(environment: Mapping[str, str]) -> str | None:

@@ -17,7 +17,8 @@ import pytest
 from hypothesis import settings
 from xdist.scheduler import LoadScopeScheduling
 
-from bench import own_redis
+from bench import own_kafka, own_redis
+from bench.own_kafka import Door, KafkaProcess, NoBroker
 from bench.own_redis import RedisProcess
 from overworld.app.kernel_cache import kernel_cache
 from overworld.kernel.clock import FixedClock
@@ -28,6 +29,7 @@ from overworld.platform.postgres.migrations import read_steps
 from overworld.platform.redis.buckets import Buckets
 from overworld.platform.redis.limiter import RedisLimiter
 from overworld.platform.redis.settings import RedisSettings
+from tests.certificates import make_pair
 from tests.untraced import TRACES
 
 os.environ.setdefault("NUMBA_CACHE_DIR", str(kernel_cache(Path("data"))))
@@ -45,20 +47,21 @@ SHARING_SERVERS = (
     "tests/system/",
     "tests/web/test_live_map.py",
 )
-
-
+SHARING_A_BROKER = ("tests/platform/eventlog/contract/", "tests/platform/kafka/")
 SHARING_ONE_SERVER = "tests/security/"
 
 
 class _ByServers(LoadScopeScheduling):  # type: ignore[misc]  # it has no types
     """Spreads tests one by one over the workers; the files that start servers for all their tests stay whole.
 
-    So does the folder whose files share one server.
+    So do the folder whose files share one server, and those that need a Kafka broker: it takes longest to start.
     """
 
     def _split_scope(self, nodeid: str) -> str:
         if nodeid.startswith(SHARING_ONE_SERVER):
             return SHARING_ONE_SERVER
+        if nodeid.startswith(SHARING_A_BROKER):
+            return "kafka"
         return nodeid.partition("::")[0] if nodeid.startswith(SHARING_SERVERS) else nodeid
 
 
@@ -91,6 +94,27 @@ def redis_url(redis_here: None, tmp_path_factory: pytest.TempPathFactory) -> Ite
     """A Redis server of this test process alone; tests keep apart by the prefix of their keys."""
     with RedisProcess(tmp_path_factory.mktemp("redis")) as process:
         yield process.url
+
+
+@pytest.fixture(scope="session")
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaProcess]:
+    """A Kafka broker of this test process alone; tests keep apart by the prefix of their topics.
+
+    Fetches it when that is possible; else the test is skipped, and fails in CI.
+    """
+    try:
+        jars = own_kafka.jars()
+    except NoBroker as error:
+        if os.environ.get("CI") == "true":
+            pytest.fail(str(error))
+        pytest.skip(str(error))
+    folder = tmp_path_factory.mktemp("kafka")
+    pair = make_pair(folder)
+    pem = folder / "both.pem"
+    pem.write_bytes(pair.key.read_bytes() + pair.certificate.read_bytes())
+    door = Door(pem, username="overworld", password="only for tests")
+    with KafkaProcess(folder / "broker", jars=jars, door=door) as process:
+        yield process
 
 
 @pytest.fixture

@@ -62,6 +62,7 @@ STAFF_ONLY = frozenset(
         "/v1/admin/trust",
         *(f"/v1/admin/trust/{{player}}{rest}" for rest in ("", "/decide", "/held")),
         "/v1/admin/audit",
+        *(f"/v1/admin/events/{what}" for what in ("topics", "lag", "dead-letters", "dead-letters/replay")),
         *(f"/v1/admin/keys{rest}" for rest in ("", "/{key_id}", "/{key_id}/rotate")),
         *(f"/v1/admin/users{rest}" for rest in ("", "/{user_id}", *(f"/{{user_id}}/{verb}" for verb in HANDLING))),
         *(f"/v1/admin/webhooks{rest}" for rest in ("", "/{webhook_id}", *WEBHOOK_ROUTES)),
@@ -71,6 +72,7 @@ STAFF_ONLY = frozenset(
 # Bodies that are the same every time.
 _CREDENTIAL = {"id": "AAAA", "rawId": "AAAA", "type": "public-key"}
 PLAIN: dict[str, dict[str, Any]] = {
+    "/v1/admin/events/dead-letters/replay": {"topic": "events.quest.completed"},
     "/v1/admin/keys": {"name": "a shop", "scopes": ["game.read"]},
     "/v1/admin/users/{user_id}/suspend": {"why": "bots"},
     "/v1/admin/users/{user_id}/restore": {"why": "a mistake"},
@@ -551,6 +553,8 @@ class Examination:
             return {"key_id": self._player.api_key()}
         if path.startswith("/v1/admin/users"):
             return {"user_id": self._player.stranger()}
+        if path == "/v1/admin/events/dead-letters":
+            return {"topic": "events.quest.completed"}
         if path == "/v1/admin/audit":
             return {"from": "2026-01-01T00:00:00Z", "to": "2126-01-01T00:00:00Z"}
         return {}

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from prometheus_client import CollectorRegistry
 from structlog.testing import capture_logs
 
-from overworld.app import compose
+from overworld.app import compose, traces
 from overworld.app.developer_key import NoKeys
 from overworld.app.game import check, found
 from overworld.app.settings import Settings
@@ -48,6 +48,7 @@ async def _described() -> Described:
         keys=NoKeys(),
         metrics=metrics,
     )
+    traces.measure(metrics, None)
     return Described(await _document(house.http), metrics)
 
 

@@ -21,6 +21,8 @@ def test_only_the_key_itself_adds_scopes(tmp_path: Path):
     keys = DeveloperKey.ensure(tmp_path)
     staff = {
         "audit.read",
+        "events.read",
+        "events.replay",
         "fences.read",
         "fences.write",
         "game.place",

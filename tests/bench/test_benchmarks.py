@@ -54,6 +54,13 @@ def holds(line: dict[str, Any], rate: str) -> None:
 
 
 @slow
+def test_events_are_counted_when_they_are_consumed():
+    line = told("log", "--rate", "500", "--seconds", "1.2", "--rounds", "3")
+    assert 0 < line["min"]["events_per_s"] <= line["events_per_s"] <= line["max"]["events_per_s"]
+    assert line["consumed"] > 500
+
+
+@slow
 @pytest.mark.parametrize("over", ["socket", "http"])
 def test_every_claim_is_counted_once(over: str):
     line = told("claims-socket", "--over", over, "--players", "8", "--contested", "0.5", "--seconds", "0.3")
@@ -264,6 +271,16 @@ def test_every_transfer_is_sealed_and_every_proof_verifies():
 
 
 @slow
+def test_events_come_back_from_avro_and_the_bytes_are_those_of_fastavro():
+    ran = bench("avro", "--events", "500", "--rounds", "3", "--json")
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    line = json.loads(ran.stdout)
+    assert (line["benchmark"], line["faults"]) == ("avro", [])
+    assert min(line[rate] for rate in ("encoded_per_s", "decoded_per_s", "fastavro_per_s")) > 0
+    assert line["bytes_per_event"] < line["json_bytes_per_event"]
+
+
+@slow
 def test_every_fix_is_kept_and_pages_of_tracks_come_in_order():
     ran = bench("history", "--fixes", "1000", "--players", "10", "--rounds", "3", "--json")
     assert ran.returncode == 0, ran.stdout + ran.stderr
@@ -304,9 +321,9 @@ def test_the_bytes_of_a_crowd_are_counted_and_telling_less_costs_less():
 def test_the_benchmarks_are_listed_each_with_what_it_measures():
     lines = bench("list").stdout.splitlines()
     assert [line.split()[0] for line in lines] == [
-        "auth", "bandwidth", "claims", "claims-curve", "claims-hot", "claims-socket", "connections", "curves", "fanout",
-        "history", "inventory", "leaderboard", "location", "location-json", "location-single", "nearby", "peers",
-        "quests", "seal", "start", "sync", "tick", "transfers",
+        "auth", "avro", "bandwidth", "claims", "claims-curve", "claims-hot", "claims-socket", "connections", "curves",
+        "fanout", "history", "inventory", "kafka", "leaderboard", "location", "location-json", "location-single", "log",
+        "nearby", "peers", "quests", "seal", "start", "sync", "tick", "transfers",
     ]  # fmt: skip
     assert all(len(line) > 40 for line in lines)
 

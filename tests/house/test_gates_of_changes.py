@@ -7,7 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from script.gates_of_changes import CHANGELOG, COMMITS_MAX, PRODUCT, NoHistory, changelog_breaches
+from script.gates_of_changes import (
+    CHANGELOG,
+    COMMITS_MAX,
+    PRODUCT,
+    RELEASED,
+    NoHistory,
+    changelog_breaches,
+    released_breaches,
+)
 
 WHO = ("-c", "user.name=Somebody", "-c", "user.email=somebody@example.org", "-c", "commit.gpgsign=false")
 
@@ -106,3 +114,31 @@ def test_a_shallow_clone_says_so(repository, tmp_path):
     for environment, reason in (({}, "shallow"), ({"CHANGE_BASE": base}, "not in this clone")):
         with pytest.raises(NoHistory, match=reason):
             list(changelog_breaches(clone, environment))
+
+
+SCHEMA = f"{RELEASED}/events.door.opened/1.avsc"
+
+
+def test_a_released_schema_that_changes_or_goes_is_found_and_a_new_one_is_not(repository):
+    base = repository.commit(SCHEMA)
+    repository.commit(SCHEMA.replace("1.avsc", "2.avsc"))
+    assert list(released_breaches(repository.root, {"CHANGE_BASE": base})) == []
+    repository.commit(SCHEMA)
+    (breach,) = released_breaches(repository.root, {"CHANGE_BASE": base})
+    assert breach.startswith(f"{SCHEMA}: a released schema never changes")
+    (repository.root / SCHEMA).unlink()
+    repository.commit(SOURCE)
+    assert len(list(released_breaches(repository.root, {"CHANGE_BASE": base}))) == 1
+
+
+def test_one_that_is_about_to_be_changed_is_found_where_nobody_names_a_base(repository):
+    repository.commit(SCHEMA)
+    assert list(released_breaches(repository.root, {})) == []
+    repository.write(SCHEMA)
+    assert len(list(released_breaches(repository.root, {}))) == 1
+
+
+def test_without_the_base_in_the_clone_schemas_are_not_judged(repository):
+    repository.commit(SCHEMA)
+    with pytest.raises(NoHistory):
+        list(released_breaches(repository.root, {"CHANGE_BASE": "0" * 40}))

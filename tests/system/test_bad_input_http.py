@@ -252,6 +252,11 @@ def example(path: str) -> dict[str, Any]:
     name = uuid4().hex[:16]
     fix = {"lat": 46.05, "lng": 14.5, "accuracy_m": 5, "timestamp": "2026-06-01T12:00:00Z", "mock": False}
     bodies: dict[str, dict[str, Any]] = {
+        "/v1/admin/events/dead-letters/replay": {
+            "topic": "events.quest.completed",
+            "consumer": "quests",
+            "event_ids": [str(uuid4())],
+        },
         "/v1/admin/keys": {"name": name, "scopes": ["game.read"], "life_s": 3_600},
         "/v1/admin/keys/{key_id}/rotate": {"overlap_s": 60},
         "/v1/admin/users/{user_id}/suspend": {"why": "bots"},

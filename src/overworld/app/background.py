@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 
-from overworld.app import quest_loops, webhooks
+from overworld.app import quest_loops, telemetry, webhooks
 from overworld.app.compose import House
 from overworld.app.upkeep import ROWS_MAX, old_answers, throw_away
 from overworld.domains.gameplay.boards import scoring
@@ -17,8 +17,12 @@ async def run(house: House) -> None:
     """Starts every loop, each under a name of its own. Raises: Fault when a first step fails."""
     loops, domains = house.loops, house.domains
     loops.run("eventlog-maintenance", house.log.keep_maintained)
+    house.backbone.run(loops)
+    if house.schemas is not None:
+        loops.run("schema-registry", house.schemas.run)
     quest_loops.run(loops, quests=domains.quests, log=house.log, clock=house.clock)
     await webhooks.run(loops, webhooks=domains.webhooks, log=house.log)
+    telemetry.run(loops, telemetry=domains.telemetry, processor=None)
     _run_folds(house)
     loops.run("held-rewards-due", domains.gameplay.releasing.run)
     loops.run("trust-recovery", domains.trust.recovery.run)
@@ -30,6 +34,7 @@ async def run(house: House) -> None:
     loops.run("ledger-sealer", domains.ledger.sealer.run)
     loops.run("ledger-auditor", domains.ledger.auditor.run)
     loops.run("audit-sealer", domains.audit.sealer.run)
+    loops.run("log-watch", house.watch.run)
     loops.run("api-keys", domains.accounts.book.run)
     loops.run("signing-keys", domains.accounts.keys.run)
     loops.run("avatars", domains.profiles.avatars.run)
@@ -39,7 +44,7 @@ async def run(house: House) -> None:
 def _run_folds(house: House) -> None:
     domains = house.domains
     decided = trust_to_rewards.TrustToRewards(domains.gameplay.held)
-    of_trust = house.log.consumer(trust_to_rewards.NAME, topics=trust_to_rewards.TOPICS, handle=decided.handle)
+    of_trust = house.backbone.log.consumer(trust_to_rewards.NAME, topics=trust_to_rewards.TOPICS, handle=decided.handle)
     house.loops.run("held-rewards", of_trust.run)
     facts = facts_to_trust.FactsToTrust(domains.trust.folding)
     judging = house.log.fold(trust_folding.NAME, topics=facts_to_trust.TOPICS, apply=facts.apply)

@@ -6,14 +6,19 @@ from collections.abc import Sequence
 from functools import partial
 from os import urandom
 
+from litestar.handlers import HTTPRouteHandler
 from msgspec import Struct
 
 from overworld import __version__
-from overworld.app import limits, measures, site, start
+from overworld.app import backbone, limits, measures, site, start
 from overworld.app.aliases import also_named
+from overworld.app.backbone import Backbone
 from overworld.app.collector import Collector
 from overworld.app.domains import Domains, noun_of
 from overworld.app.domains import build as domains_built
+from overworld.app.event_desk import routes as desk_routes
+from overworld.app.event_desk.schemas import Registering, registering_of
+from overworld.app.event_desk.service import EventDesk
 from overworld.app.game import Game
 from overworld.app.hooks.work import Counted
 from overworld.app.limits import Limits
@@ -22,6 +27,7 @@ from overworld.app.live.following import Following
 from overworld.app.live.routes import PREFIX as LIVE_PREFIX
 from overworld.app.live.routes import LiveMap
 from overworld.app.live.routes import routes as live_routes
+from overworld.app.log_watch import LogWatch, Stored
 from overworld.app.loops import Loops
 from overworld.app.platform import Platform
 from overworld.app.settings import Settings
@@ -35,6 +41,7 @@ from overworld.domains.accounts.consumers import TOPICS as REVOCATION_TOPICS
 from overworld.domains.gameplay.boards.standings import TOPICS as STANDINGS_TOPICS
 from overworld.domains.gameplay.consumers import TOPICS as PLACED_TOPICS
 from overworld.domains.realtime.gateway import Gateway
+from overworld.domains.telemetry.types import PREFIX as TELEMETRY_PREFIX
 from overworld.domains.world.consumers import TOPICS as CHOICE_TOPICS
 from overworld.domains.world.fences.consumers import TOPICS as FENCE_TOPICS
 from overworld.flows import (
@@ -52,8 +59,10 @@ from overworld.flows import (
 from overworld.kernel.clock import Clock
 from overworld.kernel.events import Envelope
 from overworld.kernel.ids import IdSource
+from overworld.platform.avro import Released
 from overworld.platform.blobs import blobs_of
 from overworld.platform.eventlog import EventLog, Handle, PostgresOutbox
+from overworld.platform.eventlog.topics import Topics
 from overworld.platform.http import KeyScopes
 from overworld.platform.http.build import build_http
 from overworld.platform.http.edge import Edge
@@ -71,6 +80,8 @@ class House(Struct, frozen=True, kw_only=True):
     poster: Poster
     limits: Limits
     log: EventLog
+    backbone: Backbone
+    schemas: Registering | None
     loops: Loops
     collector: Collector
     metrics: Metrics
@@ -79,6 +90,7 @@ class House(Struct, frozen=True, kw_only=True):
     clock: Clock
     versions: Versions
     hooks: Counted
+    watch: LogWatch
 
 
 async def compose(
@@ -113,14 +125,18 @@ async def compose(
         ids=platform.ids,
         limiter=platform.limiter,
     )
-    log = EventLog(database, clock=clock, settings=settings.events)
+    log, released = EventLog(database, clock=clock, settings=settings.events), Released()
+    reading = backbone.build(settings, log, database=database, clock=clock, released=released)
+    staff_routes = [*version_routes.routes(versions), *desk_routes.routes(_desk(platform, reading, released))]
     house = House(
-        http=_http(platform, domains, metrics, live, versions),
+        http=_http(platform, domains, metrics, live, staff_routes),
         live=live,
         domains=domains,
         poster=platform.poster,
         limits=counting,
         log=log,
+        backbone=reading,
+        schemas=registering_of(settings.events, released),
         loops=Loops(),
         collector=Collector(monotonic_s=clock.monotonic_s),
         metrics=metrics,
@@ -129,10 +145,23 @@ async def compose(
         clock=clock,
         versions=versions,
         hooks=hooks,
+        watch=_watch(database, clock, log, domains),
     )
     measures.register(metrics, house=house)
+    house.backbone.watch(metrics)
     counting.watch(metrics=metrics, health=house.health)
     return house
+
+
+def _desk(platform: Platform, reading: Backbone, released: Released) -> EventDesk:
+    return EventDesk(
+        reading.log.desk,
+        topics=Topics.read(),
+        released=released,
+        database=platform.database,
+        clock=platform.clock,
+        audit=platform.audit.trail,
+    )
 
 
 def _platform(
@@ -156,6 +185,26 @@ def _platform(
     )
 
 
+def _watch(database: Database, clock: Clock, log: EventLog, domains: Domains) -> LogWatch:
+    sender, queueing = domains.webhooks.sender, domains.webhooks.queueing
+    mails, mail_sender = domains.accounts.mail.queue, domains.accounts.mail.sender
+    return LogWatch(
+        database=database,
+        clock=clock,
+        log=log,
+        webhooks=Stored(
+            waiting_max=queueing.waiting_max,
+            read_oldest_s=lambda: sender.behind_s,
+            read_refused=lambda: queueing.dropped,
+        ),
+        mails=Stored(
+            waiting_max=mails.waiting_max,
+            read_oldest_s=lambda: mail_sender.behind_s if mail_sender else 0.0,
+            read_refused=lambda: mails.refused,
+        ),
+    )
+
+
 def _following(domains: Domains) -> Following:
     return Following(
         profiles=domains.accounts.profiles,
@@ -168,7 +217,9 @@ def _following(domains: Domains) -> Following:
     )
 
 
-def _http(platform: Platform, domains: Domains, metrics: Metrics, live: LiveMap, versions: Versions) -> Edge:
+def _http(
+    platform: Platform, domains: Domains, metrics: Metrics, live: LiveMap, of_the_house: Sequence[HTTPRouteHandler]
+) -> Edge:
     settings = platform.settings
     of_no_domain = start.routes(
         current=platform.current,
@@ -183,11 +234,11 @@ def _http(platform: Platform, domains: Domains, metrics: Metrics, live: LiveMap,
         routes=[
             *also_named(domains.routes, platform.game.routes),
             *of_no_domain,
-            *version_routes.routes(versions),
+            *of_the_house,
             *live_routes(live),
             *site.routes(),
         ],
-        polled=(LIVE_PREFIX,),
+        polled=(LIVE_PREFIX, TELEMETRY_PREFIX),
         verifier=domains.accounts.verifier,
         csrf=domains.accounts.csrf,
         plain_cookies=settings.mode == "development",

@@ -17,6 +17,8 @@ _SCOPES = frozenset(
     {
         Scope.ANALYTICS_READ,
         Scope.AUDIT_READ,
+        Scope.EVENTS_READ,
+        Scope.EVENTS_REPLAY,
         Scope.FENCES_READ,
         Scope.FENCES_WRITE,
         Scope.GAME_PLACE,

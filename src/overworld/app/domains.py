@@ -42,6 +42,8 @@ from overworld.domains.ledger import wiring as ledger_wiring
 from overworld.domains.ledger.wiring import LedgerDomain, SendingParts
 from overworld.domains.realtime import wiring as realtime_wiring
 from overworld.domains.realtime.gateway import Gateway
+from overworld.domains.telemetry import wiring as telemetry_wiring
+from overworld.domains.telemetry.wiring import TelemetryParts
 from overworld.domains.trust import wiring as trust_wiring
 from overworld.domains.trust.standings import Standings
 from overworld.domains.trust.wiring import TrustParts
@@ -73,6 +75,7 @@ class Domains(Struct, frozen=True, kw_only=True):
     audit: AuditParts
     trust: TrustParts
     webhooks: WebhookParts
+    telemetry: TelemetryParts
     gateway: Gateway
     carry_routes: list[ControllerRouterHandler]
 
@@ -89,6 +92,7 @@ class Domains(Struct, frozen=True, kw_only=True):
             *self.audit.routes,
             *self.trust.routes,
             *self.webhooks.routes,
+            *self.telemetry.routes,
             *self.ledger.routes,
             *self.sending.routes,
             *self.world.routes,
@@ -164,6 +168,13 @@ async def build(platform: Platform) -> Domains:
         audit=platform.audit,
         trust=_trust(platform, accounts=accounts, standings=standings),
         webhooks=_webhooks(platform),
+        telemetry=telemetry_wiring.build(
+            database=platform.database,
+            clock=platform.clock,
+            limiter=platform.limiter,
+            verifier=accounts.verifier,
+            settings=settings.telemetry,
+        ),
         gateway=gateway,
         carry_routes=_carry_routes(platform, carry=carry, accounts=accounts),
     )

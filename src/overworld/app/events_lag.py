@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
+import msgspec
 from msgspec import Struct
 
 from overworld.app.attached import NotAnswered, attached
@@ -15,6 +16,7 @@ from overworld.app.settings import Settings
 from overworld.kernel.clock import SystemClock, rfc3339
 from overworld.platform.eventlog import state
 from overworld.platform.eventlog.state import ConsumerState, LogState
+from overworld.platform.postgres import Database
 
 _HEAD = ("CONSUMER", "EVENTS BEHIND", "SECONDS BEHIND", "DEAD LETTERS", "LAST MOVED")
 
@@ -27,16 +29,32 @@ class Looked(Struct, frozen=True):
 
 
 def look(settings: Settings) -> Looked:
-    """The state now. Raises: NoServer; NotAnswered; database faults."""
+    """The state now. Raises: NoServer; NotAnswered; KafkaUnavailable; database faults."""
     return asyncio.run(_look(settings))
 
 
 async def _look(settings: Settings) -> Looked:
     at = SystemClock().now()
-    async with attached(settings, application="overworld events lag") as database, database.read() as tx:
-        if not await state.exists(tx):
-            raise NotAnswered("the database has no event log yet; `overworld migrate up` makes it")
-        return Looked(await state.state(tx, at=at), at)
+    async with attached(settings, application="overworld events lag") as database:
+        async with database.read() as tx:
+            if not await state.exists(tx):
+                raise NotAnswered("the database has no event log yet; `overworld migrate up` makes it")
+            found = await state.state(tx, at=at)
+        if settings.events.log == "kafka":
+            found = msgspec.structs.replace(found, consumers=[*found.consumers, *await _on_kafka(settings, database)])
+        return Looked(found, at)
+
+
+async def _on_kafka(settings: Settings, database: Database) -> list[ConsumerState]:
+    # Its client takes a while to import, which a log in PostgreSQL need not spend.
+    from overworld.platform.kafka import Declared, KafkaDesk, Topics  # noqa: PLC0415
+
+    topics = Topics(settings.kafka, plans=Declared(replicas=settings.kafka.replicas))
+    try:
+        lags = await KafkaDesk(database, clock=SystemClock(), topics=topics).lag_on_kafka()
+    finally:
+        topics.close()
+    return [ConsumerState(lag=lag, events_behind=lag.batches_behind, at_least=False) for lag in lags]
 
 
 def warnings(log: LogState, *, events_max: int | None, behind_max_s: float | None) -> list[str]:

@@ -42,14 +42,14 @@ class Limits(Struct, frozen=True, kw_only=True):
         if redis is not None:
             health.add("redis", redis.check, needed=False)
         metrics.gauge("overworld_redis_away", "1 while Redis is away.", lambda: redis.away if redis else 0)
-        metrics.gauge("overworld_redis_outages", "Times that Redis fell away.", lambda: redis.outages if redis else 0)
-        metrics.gauge(
+        metrics.count("overworld_redis_outages", "Times that Redis fell away.", lambda: redis.outages if redis else 0)
+        metrics.count(
             "overworld_limiter_alone",
             "Takes that this server counted by itself because Redis was away.",
             lambda: redis.counted_alone if redis else 0,
         )
-        metrics.gauge("overworld_redis_takes", "Takes asked of Redis.", lambda: redis.lane.items if redis else 0)
-        metrics.gauge("overworld_redis_batches", "In so many scripts.", lambda: redis.lane.batches if redis else 0)
+        metrics.count("overworld_redis_takes", "Takes asked of Redis.", lambda: redis.lane.items if redis else 0)
+        metrics.count("overworld_redis_batches", "In so many scripts.", lambda: redis.lane.batches if redis else 0)
 
 
 def build(settings: Settings, *, clock: Clock) -> Limits:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from overworld.app import queues
 from overworld.domains.trust.types import Kind
 from overworld.domains.world.service import World
 from overworld.domains.world.types import Reason
-from overworld.kernel.batch import Lanes
 from overworld.kernel.standing import Gate
 from overworld.platform.observability import Metrics
 from overworld.platform.postgres import Database
@@ -72,12 +73,8 @@ _INTEREST = {
 def register(metrics: Metrics, *, house: House) -> None:
     """Registers the gauges; each is read when somebody scrapes."""
     _database(metrics, house.database)
-    _lanes(metrics, house.domains.gameplay.service.lanes)
-    _lanes(metrics, house.domains.sync.service.lanes)
-    _lanes(metrics, house.domains.sending.service.lanes)
-    _lanes(metrics, house.domains.carry.service.lanes)
-    _lanes(metrics, house.domains.quests.completing.lanes)
-    _lanes(metrics, house.domains.membership.service.lanes)
+    queues.register(metrics, house=house)
+    house.watch.register(metrics)
     _promises(metrics, house)
     _held(metrics, house)
     _world(metrics, house)
@@ -89,9 +86,19 @@ def register(metrics: Metrics, *, house: House) -> None:
     _game(metrics, house)
     _webhooks(metrics, house)
     _mail(metrics, house)
-    metrics.gauge(
+    metrics.count(
         "overworld_loop_failures", "Times a background loop failed and ran again.", house.loops.failures.total
     )
+
+
+_NOW = frozenset({"late_max_s", "longest_s", "waiting", "under_way", "behind_s", "watchers"})
+
+
+def _shown(metrics: Metrics, name: str, meaning: str, read: Callable[[], float]) -> None:
+    """One figure of a table: what is so now, or a count that only grows; seconds are called so."""
+    figure = name.removesuffix("_s") + "_seconds" if name.endswith("_s") else name
+    is_now = any(name.endswith(f"_{each}") for each in _NOW)
+    (metrics.gauge if is_now else metrics.count)(figure, meaning, read)
 
 
 def _collections(metrics: Metrics, collector: Collector) -> None:
@@ -100,8 +107,8 @@ def _collections(metrics: Metrics, collector: Collector) -> None:
         counted, longest = (
             partial(column.__getitem__, generation) for column in (collector.counts, collector.longest_s)
         )
-        metrics.gauge("overworld_gc_collections", "Collections of garbage.", counted, labels=labels)
-        metrics.gauge("overworld_gc_longest_s", "The longest collection, in seconds.", longest, labels=labels)
+        metrics.count("overworld_gc_collections", "Collections of garbage.", counted, labels=labels)
+        metrics.gauge("overworld_gc_longest_seconds", "The longest collection, in seconds.", longest, labels=labels)
 
 
 def _game(metrics: Metrics, house: House) -> None:
@@ -111,24 +118,24 @@ def _game(metrics: Metrics, house: House) -> None:
         "overworld_game_behind", "1 while others run a version that this server cannot.", lambda: versions.behind
     )
     for name, meaning in _HOOKS.items():
-        metrics.gauge(f"overworld_game_hook_{name}", meaning, partial(getattr, hooks, name))
+        metrics.count(f"overworld_game_hook_{name}", meaning, partial(getattr, hooks, name))
 
 
 def _webhooks(metrics: Metrics, house: House) -> None:
     sender, queueing = house.domains.webhooks.sender, house.domains.webhooks.queueing
-    metrics.gauge(
+    metrics.count(
         "overworld_audit_sealed", "Audit entries sealed by this process.", lambda: house.domains.audit.sealer.sealed
     )
-    metrics.gauge("overworld_webhooks_queued", "Deliveries queued by this process.", lambda: queueing.queued)
-    metrics.gauge("overworld_webhooks_dropped", "Events that found too many waiting.", lambda: queueing.dropped)
+    metrics.count("overworld_webhooks_queued", "Deliveries queued by this process.", lambda: queueing.queued)
+    metrics.count("overworld_webhooks_dropped", "Events that found too many waiting.", lambda: queueing.dropped)
     for name, meaning in _WEBHOOKS.items():
-        metrics.gauge(f"overworld_webhooks_{name}", meaning, partial(getattr, sender, name))
+        _shown(metrics, f"overworld_webhooks_{name}", meaning, partial(getattr, sender, name))
 
 
 def _mail(metrics: Metrics, house: House) -> None:
     sender = house.domains.accounts.mail.sender
     for name, meaning in _MAIL.items():
-        metrics.gauge(f"overworld_mail_{name}", meaning, partial(getattr, sender, name, 0))
+        _shown(metrics, f"overworld_mail_{name}", meaning, partial(getattr, sender, name, 0))
 
 
 def _database(metrics: Metrics, database: Database) -> None:
@@ -141,34 +148,25 @@ def _database(metrics: Metrics, database: Database) -> None:
     )
 
 
-def _lanes(metrics: Metrics, lanes: Lanes[Any, Any]) -> None:
-    for lane in lanes.lanes:
-        labels = {"lane": lane.name}
-        metrics.gauge("overworld_lane_queue", "Commands waiting.", partial(getattr, lane, "queue"), labels=labels)
-        metrics.gauge("overworld_lane_items", "Commands taken.", partial(getattr, lane, "items"), labels=labels)
-        metrics.gauge("overworld_lane_batches", "Batches run.", partial(getattr, lane, "batches"), labels=labels)
-        metrics.gauge("overworld_lane_reruns", "Batches run again.", partial(getattr, lane, "reruns"), labels=labels)
-
-
 def _ledger(metrics: Metrics, house: House) -> None:
     sealed, audited = house.domains.ledger.sealer.state, house.domains.ledger.auditor.state
-    metrics.gauge("overworld_ledger_blocks", "Blocks sealed by this process.", lambda: sealed.blocks)
-    metrics.gauge("overworld_ledger_sealed", "Transfers sealed by this process.", lambda: sealed.transfers)
+    metrics.count("overworld_ledger_blocks", "Blocks sealed by this process.", lambda: sealed.blocks)
+    metrics.count("overworld_ledger_sealed", "Transfers sealed by this process.", lambda: sealed.transfers)
     metrics.gauge("overworld_ledger_waiting", "Transfers not sealed yet, up to some blocks.", lambda: sealed.waiting)
-    metrics.gauge("overworld_ledger_audits", "Looks of the running auditor at the books.", lambda: audited.looks)
-    metrics.gauge("overworld_ledger_audit_s", "How long its last look took, in seconds.", lambda: audited.took_s)
+    metrics.count("overworld_ledger_audits", "Looks of the running auditor at the books.", lambda: audited.looks)
+    metrics.gauge("overworld_ledger_audit_seconds", "How long its last look took, in seconds.", lambda: audited.took_s)
     metrics.gauge("overworld_ledger_faults", "Faults that its last look found.", lambda: len(audited.faults))
 
 
 def _leaderboards(metrics: Metrics, house: House) -> None:
     boards = house.domains.boards
-    metrics.gauge("overworld_leaderboard_updates", "Scores that this process changed.", lambda: boards.scoring.added)
-    metrics.gauge(
+    metrics.count("overworld_leaderboard_updates", "Scores that this process changed.", lambda: boards.scoring.added)
+    metrics.count(
         "overworld_leaderboard_late",
         "Scores that came when those of their window were gone.",
         lambda: boards.scoring.late,
     )
-    metrics.gauge(
+    metrics.count(
         "overworld_leaderboard_archived", "Windows whose results this process kept.", lambda: boards.archive.archived
     )
     metrics.gauge("overworld_leaderboard_sets", "Ranked sets held in memory.", lambda: boards.service.standings.sets)
@@ -176,12 +174,12 @@ def _leaderboards(metrics: Metrics, house: House) -> None:
 
 def _trust(metrics: Metrics, house: House) -> None:
     trust = house.domains.trust
-    metrics.gauge(
+    metrics.count(
         "overworld_trust_windows", "Windows of movement that this process judged.", lambda: trust.folding.windows
     )
     metrics.gauge("overworld_trust_cached", "Players whose standing is in memory.", trust.standings.__len__)
     for kind in Kind:
-        metrics.gauge(
+        metrics.count(
             "overworld_trust_evidence",
             "Evidence that this process found, by kind.",
             partial(trust.folding.found.__getitem__, kind),
@@ -204,7 +202,7 @@ def _standing_at(house: House, gate: Gate) -> float:
 def _promises(metrics: Metrics, house: House) -> None:
     expiry = house.domains.ledger.expiry
     metrics.gauge("overworld_ledger_promises", "Promises that are open, at the last look.", lambda: expiry.open)
-    metrics.gauge(
+    metrics.count(
         "overworld_ledger_promises_expired", "Promises that this process let go, over time.", lambda: expiry.expired
     )
 
@@ -212,42 +210,42 @@ def _promises(metrics: Metrics, house: House) -> None:
 def _held(metrics: Metrics, house: House) -> None:
     held = house.domains.gameplay.held
     meaning = "Rewards that were held, by what this process made of them."
-    metrics.gauge("overworld_held_rewards", meaning, lambda: held.released, labels={"state": "released"})
-    metrics.gauge("overworld_held_rewards", meaning, lambda: held.denied, labels={"state": "denied"})
+    metrics.count("overworld_held_rewards", meaning, lambda: held.released, labels={"state": "released"})
+    metrics.count("overworld_held_rewards", meaning, lambda: held.denied, labels={"state": "denied"})
 
 
 def _world(metrics: Metrics, house: House) -> None:
     parts = house.domains.world
     world, events, history = parts.service, parts.events, parts.history
     for name, meaning in _PASSES.items():
-        metrics.gauge(f"overworld_world_{name}", meaning, partial(getattr, world.tick, name))
+        _shown(metrics, f"overworld_world_{name}", meaning, partial(getattr, world.tick, name))
     for reason in Reason:
         labels = {"reason": reason.wire}
-        metrics.gauge(
+        metrics.count(
             "overworld_world_verdicts",
             "Verdicts by reason; none is accepted.",
             partial(_judged, world, reason),
             labels=labels,
         )
     metrics.gauge("overworld_world_players", "Players with a track in memory.", world.engine.players.__len__)
-    metrics.gauge("overworld_world_expired", "Players who left for want of a fix.", lambda: world.expired)
+    metrics.count("overworld_world_expired", "Players who left for want of a fix.", lambda: world.expired)
     _interest(metrics, world)
     _fences(metrics, house)
     events, history = house.domains.world.events, house.domains.world.history
     metrics.gauge("overworld_world_events_waiting", "Movement events not written.", lambda: events.waiting)
-    metrics.gauge("overworld_world_events_dropped", "Movement events dropped.", lambda: events.dropped)
+    metrics.count("overworld_world_events_dropped", "Movement events dropped.", lambda: events.dropped)
     if history is not None:
         for name, meaning in _HISTORY.items():
-            metrics.gauge(f"overworld_history_{name}", meaning, partial(getattr, history.recorder, name))
+            _shown(metrics, f"overworld_history_{name}", meaning, partial(getattr, history.recorder, name))
 
 
 def _fences(metrics: Metrics, house: House) -> None:
     fences = house.domains.world.fences
     writer, triggers = fences.writer, fences.triggers
     metrics.gauge("overworld_fences", "Geofences that fixes are judged by.", fences.service.book.__len__)
-    metrics.gauge("overworld_fence_events_made", "Events of fences that this process saw.", lambda: writer.made)
-    metrics.gauge("overworld_fence_events_written", "Of these, written to the log.", lambda: writer.written)
-    metrics.gauge(
+    metrics.count("overworld_fence_events_made", "Events of fences that this process saw.", lambda: writer.made)
+    metrics.count("overworld_fence_events_written", "Of these, written to the log.", lambda: writer.written)
+    metrics.count(
         "overworld_fence_events_void",
         "Of these, that changed nothing: another server was quicker, or the fence was changed.",
         lambda: writer.void,
@@ -262,8 +260,8 @@ def _fences(metrics: Metrics, house: House) -> None:
 
 def _interest(metrics: Metrics, world: World) -> None:
     for name, meaning in _INTEREST.items():
-        metrics.gauge(f"overworld_interest_{name}", meaning, partial(getattr, world.interest, name))
-    metrics.gauge(
+        _shown(metrics, f"overworld_interest_{name}", meaning, partial(getattr, world.interest, name))
+    metrics.count(
         "overworld_interest_late", "Turns that began more than a whole period late.", lambda: world.cadence.late
     )
 
@@ -275,13 +273,14 @@ def _judged(world: World, reason: Reason) -> float:
 def _sockets(metrics: Metrics, house: House) -> None:
     gateway, counted = house.domains.gateway, house.domains.gateway.counters
     metrics.gauge("overworld_sockets", "Connections open.", lambda: gateway.connections)
+    metrics.gauge("overworld_sockets_bound", "Connections that may be open.", lambda: gateway.connections_max)
     metrics.gauge("overworld_sockets_detached", "Streams that may be resumed.", lambda: gateway.detached)
     metrics.gauge("overworld_sockets_channels", "Channels listened to.", lambda: gateway.channels)
     metrics.gauge("overworld_sockets_actions_in_flight", "Actions under way.", lambda: gateway.in_flight)
-    metrics.gauge("overworld_sockets_resumed", "Streams resumed with all that was missed.", lambda: counted.resumed)
-    metrics.gauge("overworld_sockets_resynced", "Streams resumed without.", lambda: counted.resynced)
-    metrics.gauge("overworld_sockets_frames_in", "Frames received.", lambda: counted.frames_in)
-    metrics.gauge("overworld_sockets_frames_out", "Frames sent.", lambda: counted.frames_out)
-    metrics.gauge(
+    metrics.count("overworld_sockets_resumed", "Streams resumed with all that was missed.", lambda: counted.resumed)
+    metrics.count("overworld_sockets_resynced", "Streams resumed without.", lambda: counted.resynced)
+    metrics.count("overworld_sockets_frames_in", "Frames received.", lambda: counted.frames_in)
+    metrics.count("overworld_sockets_frames_out", "Frames sent.", lambda: counted.frames_out)
+    metrics.count(
         "overworld_sockets_positions_dropped", "Position messages left out.", lambda: counted.positions_dropped
     )

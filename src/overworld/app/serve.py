@@ -26,6 +26,7 @@ from overworld.app.reload import Reload
 from overworld.app.settings import Settings
 from overworld.app.settings_sources import Resolved
 from overworld.app.signals import end_after, reload_on_signal, stop_on_signal
+from overworld.app.traces import traced
 from overworld.app.versions.service import reload_soon
 from overworld.domains.realtime.errors import PortTaken
 from overworld.domains.realtime.tls import ServerTls, TlsUnusable
@@ -85,14 +86,15 @@ async def _serve(resolved: Resolved[Settings], game: Game, *, read: Callable[[],
     async with AsyncExitStack() as stack:
         keys = _prepare(settings)
         database = await stack.enter_async_context(_database(settings))
-        clock = SystemClock()
+        clock, metrics = SystemClock(), Metrics(CollectorRegistry())
+        await stack.enter_async_context(traced(settings.tracing, metrics=metrics))
         house = await compose.compose(
             settings=settings,
             game=game,
             database=database,
             clock=clock,
             keys=keys,
-            metrics=Metrics(CollectorRegistry()),
+            metrics=metrics,
         )
         await stack.enter_async_context(house.limits.running())
         await stack.enter_async_context(_running(house, settings, game))
@@ -168,11 +170,12 @@ async def _running(house: House, settings: Settings, game: Game) -> AsyncIterato
     async with AsyncExitStack() as stack:
         await house.log.start()
         stack.push_async_callback(house.log.close)
+        stack.push_async_callback(house.backbone.close)
         stack.push_async_callback(house.poster.close)
         stack.push_async_callback(domains.external.fetcher.close)
         stack.push_async_callback(house.loops.stop)
         for name, topics, handle in compose.readers(house, game=game, room_level=settings.world.room_level):
-            tail = await house.log.tail(topics=topics, handle=handle)
+            tail = await house.log.tail(topics=topics, handle=handle, name=name)
             house.loops.run(name, tail.run)
         await house.versions.begin()
         await background.run(house)
@@ -186,6 +189,7 @@ async def _running(house: House, settings: Settings, game: Game) -> AsyncIterato
             await domains.world.start()
             await domains.trust.folding.warm()
         stack.push_async_callback(domains.world.stop)
+        stack.push_async_callback(domains.telemetry.intake.close)
         stack.push_async_callback(domains.gameplay.service.close)
         stack.push_async_callback(domains.sync.service.close)
         stack.push_async_callback(domains.sending.service.close)

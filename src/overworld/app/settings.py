@@ -32,6 +32,7 @@ from overworld.domains.gameplay.quests.types import QuestSettings
 from overworld.domains.gameplay.types import GameplaySettings
 from overworld.domains.ledger.types import LedgerSettings
 from overworld.domains.realtime.types import RealtimeSettings
+from overworld.domains.telemetry.types import TelemetrySettings
 from overworld.domains.trust.types import TrustSettings
 from overworld.domains.webhooks.types import WebhookSettings
 from overworld.domains.world.history.types import HistorySettings
@@ -40,8 +41,9 @@ from overworld.domains.world.types import WorldSettings
 from overworld.platform.blobs.settings import BlobSettings
 from overworld.platform.eventlog.settings import EventLogSettings
 from overworld.platform.http.settings import HttpSettings, LimitSettings
+from overworld.platform.kafka.settings import KafkaSettings
 from overworld.platform.mail.settings import MailSettings
-from overworld.platform.observability.settings import LogSettings, OperationsSettings
+from overworld.platform.observability.settings import LogSettings, OperationsSettings, TracingSettings
 from overworld.platform.postgres.settings import DatabaseSettings
 from overworld.platform.redis.settings import RedisSettings
 
@@ -68,10 +70,12 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     realtime: RealtimeSettings = RealtimeSettings()
     operations: OperationsSettings = OperationsSettings()
     log: LogSettings = LogSettings()
+    tracing: TracingSettings = TracingSettings()
     limits: LimitSettings = LimitSettings()
     database: DatabaseSettings = DatabaseSettings()
     redis: RedisSettings = RedisSettings()
     events: EventLogSettings = EventLogSettings()
+    kafka: KafkaSettings = KafkaSettings()
     blobs: BlobSettings = BlobSettings()
     accounts: AccountsSettings = AccountsSettings()
     mail: MailSettings = MailSettings()
@@ -85,12 +89,15 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ledger: LedgerSettings = LedgerSettings()
     trust: TrustSettings = TrustSettings()
     webhooks: WebhookSettings = WebhookSettings()
+    telemetry: TelemetrySettings = TelemetrySettings()
     demo: DemoSettings = DemoSettings()
 
     def __post_init__(self) -> None:
         ports = [port for port in (self.http.port, self.realtime.port, self.operations.port) if port]
         if len(set(ports)) < len(ports):
             raise ValueError("http.port, realtime.port and operations.port must differ; 0 takes any free port")
+        if self.events.log == "kafka" and not self.kafka.servers:
+            raise ValueError('events.log = "kafka" needs kafka.servers')
 
 
 def load(*, flags: Source = _NO_FLAGS, environment: Mapping[str, str], folder: Path) -> Resolved[Settings]:

@@ -13,6 +13,7 @@ from contextvars import copy_context
 from copy import copy
 from typing import Generic, TypeVar
 
+from overworld.kernel import tracing
 from overworld.kernel.refusals import Busy, Fault, Refusal
 
 C = TypeVar("C")
@@ -20,6 +21,9 @@ R = TypeVar("R")
 
 _RERUNS_MAX = 64
 _LIMIT_FLOOR_PART = 8
+
+_Rider = tuple[float, Hashable, tracing.Trace | None]
+"""When a command came, whose it is, and its place in a trace."""
 
 
 class GroupCommit(Generic[C, R]):
@@ -42,6 +46,8 @@ class GroupCommit(Generic[C, R]):
     one that took longer than `latency_budget_s` cuts the limit by a quarter, one that took less than half of it adds an
     eighth. It stays between an eighth of `batch_max` and `batch_max`, because a slow disk is paid per batch, not per
     command, and smaller batches would only pay it more often.
+
+    `on_batch`, when somebody sets it, is told of each batch: how many commands, and the seconds that it took.
     """
 
     def __init__(
@@ -63,35 +69,61 @@ class GroupCommit(Generic[C, R]):
         self.reruns = 0
         self.refused_full = 0
         self.batch_limit = batch_max
+        self.queue_max = queue_max
+        self.on_batch: Callable[[int, float], None] | None = None
         self._run = run
         self._run_one = run_one
-        self._queue_max = queue_max
         self._batch_max = batch_max
         self._latency_budget_s = latency_budget_s
         self._monotonic_s = monotonic_s
         self._waiting: OrderedDict[asyncio.Future[R], C] = OrderedDict()
+        self._riders: dict[asyncio.Future[R], _Rider] = {}
         self._worker: asyncio.Task[None] | None = None
         self._closed = False
         self._context = copy_context()
+
+    @property
+    def waiting(self) -> int:
+        """The same, as every queue tells it."""
+        return len(self._waiting)
+
+    @property
+    def waiting_max(self) -> int:
+        """How many may wait."""
+        return self.queue_max
+
+    @property
+    def refused(self) -> int:
+        """How many were refused because the queue was full."""
+        return self.refused_full
 
     @property
     def queue(self) -> int:
         """How many commands wait for the next batch."""
         return len(self._waiting)
 
-    async def submit(self, command: C) -> R:
-        """The command's own outcome, once its batch is committed.
+    @property
+    def oldest_s(self) -> float:
+        """For how long the first of them has waited."""
+        for future in self._waiting:
+            return self._monotonic_s() - self._riders[future][0]
+        return 0.0
+
+    async def submit(self, command: C, *, key: Hashable = None) -> R:
+        """The command's own outcome, once its batch is committed. `key` says whose it is.
 
         Raises: Busy when the queue is full or the lane is closed; Fault when the lane was stopped with the command in
         flight, its outcome unknown; the command's Refusal; whatever `run` raised for it.
         """
         if self._closed:
             raise Busy(f"{self.name} is closing")
-        if len(self._waiting) >= self._queue_max:
+        if len(self._waiting) >= self.queue_max:
             self.refused_full += 1
             raise Busy(f"{self.name} is full")
         future: asyncio.Future[R] = asyncio.get_running_loop().create_future()
+        waited = tracing.begin("lane", attributes={"lane": self.name})
         self._waiting[future] = command
+        self._riders[future] = (self._monotonic_s(), key, waited.trace if waited else tracing.here())
         if self._worker is None or self._worker.done():
             # A context of the lane's own: the trace of whoever came first is not that of the batch.
             self._worker = asyncio.create_task(self._work(), name=f"lane {self.name}", context=self._context.copy())
@@ -99,6 +131,9 @@ class GroupCommit(Generic[C, R]):
             return await future
         finally:
             self._waiting.pop(future, None)
+            self._riders.pop(future, None)
+            if waited is not None:
+                waited.end()
 
     async def close(self) -> None:
         """Lets everything that was submitted finish, and refuses what comes later. May be called again."""
@@ -112,7 +147,10 @@ class GroupCommit(Generic[C, R]):
             while batch := self._take():
                 started_s = self._monotonic_s()
                 await self._commit(batch)
-                self._steer(len(batch), self._monotonic_s() - started_s)
+                took_s = self._monotonic_s() - started_s
+                self._steer(len(batch), took_s)
+                if self.on_batch is not None:
+                    self.on_batch(len(batch), took_s)
         finally:
             _fail(batch, [Fault(f"{self.name} was stopped; the outcome is not known") for _ in batch])
             while batch := self._take():
@@ -134,7 +172,7 @@ class GroupCommit(Generic[C, R]):
             piece = pieces.pop()
             reruns += 1
             try:
-                answers = await self._answers([command for _, command in piece])
+                answers = await self._traced(piece)
             except Refusal as refusal:
                 _fail(piece, [_twin(refusal) for _ in piece])
             except Exception as error:
@@ -146,6 +184,15 @@ class GroupCommit(Generic[C, R]):
             else:
                 self._deliver(piece, answers)
         self.reruns += reruns
+
+    async def _traced(self, piece: list[tuple[asyncio.Future[R], C]]) -> Sequence[R | Refusal]:
+        commands = [command for _, command in piece]
+        riders = [self._riders[future] for future, _ in piece if future in self._riders]
+        places = [(key, place) for _, key, place in riders if place is not None]
+        if not places:
+            return await self._answers(commands)
+        with tracing.batch("batch", places, attributes={"lane": self.name, "commands": len(commands)}):
+            return await self._answers(commands)
 
     async def _answers(self, commands: list[C]) -> Sequence[R | Refusal]:
         if self._run_one is not None and len(commands) == 1:
@@ -192,7 +239,8 @@ class Lanes(Generic[C, R]):
 
     async def submit(self, command: C) -> R:
         """As `GroupCommit.submit`, in the lane of the command's key."""
-        return await self.lanes[hash(self._key(command)) % len(self.lanes)].submit(command)
+        key = self._key(command)
+        return await self.lanes[hash(key) % len(self.lanes)].submit(command, key=key)
 
     async def close(self) -> None:
         """Drains every lane and refuses what comes later."""

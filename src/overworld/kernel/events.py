@@ -40,13 +40,17 @@ class Event(Struct, frozen=True, kw_only=True):
 
 
 class Envelope(Struct, frozen=True, kw_only=True):
-    """An event as it lies in the log: its identity, topic, time and whose it is; the fields still encoded."""
+    """An event as it lies in the log: its identity, topic, time and whose it is; the fields still encoded.
+
+    `trace` is the `traceparent` of what made it true, empty where that is not known.
+    """
 
     id: UUID
     topic: str
     at: datetime
     key: str
     game: str = ""
+    trace: str = ""
     data: Raw
 
     def decode(self) -> Event:
@@ -57,6 +61,7 @@ class Envelope(Struct, frozen=True, kw_only=True):
         return msgspec.json.decode(self.data, type=Event.registry[self.topic])
 
 
-def enclose(event: Event, *, id: UUID, at: datetime, game: str = "") -> Envelope:
+def enclose(event: Event, *, id: UUID, at: datetime, game: str = "", trace: str = "") -> Envelope:
     """The envelope of a new event; `game` is the digest of the game definition in force."""
-    return Envelope(id=id, topic=event.topic, at=at, key=event.key, game=game, data=Raw(msgspec.json.encode(event)))
+    data = Raw(msgspec.json.encode(event))
+    return Envelope(id=id, topic=event.topic, at=at, key=event.key, game=game, trace=trace, data=data)

@@ -36,6 +36,8 @@ class Scope:
     AUDIT_READ = "audit.read"
     CHAT_READ = "chat.read"
     CHAT_WRITE = "chat.write"
+    EVENTS_READ = "events.read"
+    EVENTS_REPLAY = "events.replay"
     FENCES_READ = "fences.read"
     FENCES_WRITE = "fences.write"
     GAME_PLACE = "game.place"

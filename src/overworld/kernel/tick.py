@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 from msgspec import Struct
 
+from overworld.kernel import tracing
 from overworld.kernel.refusals import Busy
 
 _SOON_S = 0.0005
@@ -58,7 +59,8 @@ class Tick:
 
     A pass that begins more than `gap_s` after it was due is counted in `late`, one that takes longer than `budget_s` in
     `over_budget`; both are counted, never hidden, and nothing is skipped to catch up. When a stage raises, `failed` is
-    called with the error, the pass's records are lost, and the error goes to the loop's exception handler.
+    called with the error, the pass's records are lost, and the error goes to the loop's exception handler. `on_pass`,
+    when somebody sets it, hears of each pass: how late it began and how long it took, in seconds.
 
     `waiting` is how many records the coming pass will take. The counters are public: `passes`, `records`, `late`,
     `late_max_s`, `over_budget`, `longest_s`, `refused_full`, `broken`, and `stage_s`, the seconds spent in each
@@ -96,6 +98,22 @@ class Tick:
         self._due_s = 0.0
         self.latest_s = _NEVER_S
         self._ended_s = float("-inf")
+        self.on_pass: Callable[[float, float], None] | None = None
+
+    @property
+    def waiting_max(self) -> int:
+        """How many records may wait."""
+        return self._records_max
+
+    @property
+    def oldest_s(self) -> float:
+        """For how long the first of them has waited."""
+        return max(0.0, self._monotonic_s() - (self.latest_s - self._gap_s)) if self.waiting else 0.0
+
+    @property
+    def refused(self) -> int:
+        """How many were refused because too many waited."""
+        return self.refused_full
 
     def put(self, data: bytes, records: int = 1) -> None:
         """Queues one input of so many records. Raises: Busy when they do not all fit; then none is queued."""
@@ -148,7 +166,9 @@ class Tick:
         self.records += count
         started_s = self._monotonic_s()
         try:
-            self._through_stages(Batch(taken, count, self.passes), started_s)
+            # Whoever put the first record had the pass scheduled: its trace is not that of the others.
+            with tracing.at(None):
+                self._through_stages(Batch(taken, count, self.passes), started_s)
         except Exception as error:
             self.broken += 1
             self._failed(error)
@@ -172,6 +192,8 @@ class Tick:
         self.late_max_s = max(self.late_max_s, late_s)
         self.over_budget += took_s > self._budget_s
         self.longest_s = max(self.longest_s, took_s)
+        if self.on_pass is not None:
+            self.on_pass(max(0.0, late_s), took_s)
 
 
 class Cadence:
@@ -222,8 +244,9 @@ class Cadence:
         mine, self._slice = self._slice, (self._slice + 1) % self._slices
         self._due_s = max(self._due_s + self._step_s, now_s)
         self._timer = self._loop.call_later(self._due_s - now_s, self._turn)
-        if not self._publish(mine):
-            self.stop()
+        with tracing.at(None):
+            if not self._publish(mine):
+                self.stop()
 
 
 def _raise(error: Exception) -> None:

@@ -185,5 +185,5 @@ async def test_a_name_that_resolves_to_this_machine_is_not_let_in_but_the_key_is
 async def test_verdicts_are_metrics_too(server, player):
     async with httpx.AsyncClient() as client:
         text = (await client.get(f"{server.operations}/metrics")).text
-    accepted = [line for line in text.splitlines() if line.startswith('overworld_world_verdicts{reason="none"}')]
+    accepted = [line for line in text.splitlines() if line.startswith('overworld_world_verdicts_total{reason="none"}')]
     assert float(accepted[0].rpartition(" ")[2]) >= 1

@@ -79,18 +79,6 @@ async def test_a_poison_event_becomes_a_dead_letter_and_the_others_go_on_in_orde
     assert (consumer.buried, consumer.handled, (await lag_of(rig, "c")).dead_letters) == (1, 12, 1)
 
 
-async def test_a_dead_letter_that_is_taken_later_is_gone(rig):
-    healed = asyncio.Event()
-    sink = Sink(fails=lambda n: None if healed.is_set() else ValueError("ill"))
-    rig.run(rig.log.consumer("c", topics=NOTES, handle=sink))
-    await rig.publish(Noted(n=1))
-    await eventually(lambda: rig.log.dead_letters("c"))
-    healed.set()
-    assert await rig.log.retry_dead_letters("c", handle=sink) == 1
-    assert sink.numbers == [1]
-    assert await rig.log.dead_letters("c") == []
-
-
 async def test_a_dependency_that_is_down_is_waited_for_however_long(rig):
     """More often than `tries`: an outage must not turn a whole log into dead letters."""
     answers = iter([Fault()] * 20)

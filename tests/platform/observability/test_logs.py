@@ -13,6 +13,8 @@ import structlog
 from hypothesis import given
 from hypothesis import strategies as st
 
+from overworld.kernel import tracing
+from overworld.kernel.tracing import Trace
 from overworld.platform.observability import LogSettings, configure_logs
 from overworld.platform.observability.redaction import redact, redacted
 
@@ -186,3 +188,14 @@ def test_a_line_that_cannot_be_written_is_lost_and_nothing_else(written):
         configure_logs(LogSettings(), stream=written)
     structlog.get_logger("here").info("paid again")
     assert json.loads(written.getvalue())["event"] == "paid again"
+
+
+def test_a_line_names_the_trace_in_which_it_was_written(written):
+    """Ours and those of libraries; one that names a trace itself keeps it."""
+    configure_logs(LogSettings(), stream=written)
+    with tracing.at(Trace("a" * 32, "b" * 16)):
+        structlog.get_logger("overworld.test").info("moved")
+        logging.getLogger("some.library").warning("odd")
+        logging.getLogger("some.library").warning("own", extra={"trace_id": "c" * 32})
+    structlog.get_logger("overworld.test").info("outside")
+    assert [line.get("trace_id") for line in _lines(written)] == ["a" * 32, "a" * 32, "c" * 32, None]

@@ -31,7 +31,7 @@ def test_two_parts_may_share_a_counter(metrics):
 
 def test_one_name_cannot_be_two_things(metrics):
     metrics.counter("overworld_things", "Things.", labels=("kind",))
-    with pytest.raises(ValueError, match="already a Counter"):
+    with pytest.raises(ValueError, match="already a counter"):
         metrics.histogram("overworld_things", "Things.", labels=("kind",))
     with pytest.raises(ValueError, match=r"labels \('kind',\)"):
         metrics.counter("overworld_things", "Things.")

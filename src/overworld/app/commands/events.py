@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import Annotated
+from uuid import UUID
 
 from cyclopts import App, Parameter
 from cyclopts.validators import Number
 
 from overworld.app.commands.flags import Flags
 
-app = App(name="events", help="See how far the readers of the event log are.")
+app = App(name="events", help="Look into the event log: who reads it, what failed, and what its topics hold.")
+schema = App(name="schema", help="Keep the Avro schemas of events.")
+app.command(schema)
 
 
 @app.command
@@ -56,3 +60,164 @@ def lag(
     late = events_lag.warnings(looked.log, events_max=warn_events, behind_max_s=warn_s)
     sys.stderr.writelines(f"overworld: {line}\n" for line in late)
     return 1 if late else 0
+
+
+@app.command
+def topics(
+    *, json: Annotated[bool, Parameter(negative="", show_default=False)] = False, flags: Flags = Flags()
+) -> None:
+    """Show every topic: how it is kept, whose messages stay in order, its schema, and its dead letters.
+
+    It looks into the database of the running server, or the one given by --database, and changes nothing.
+
+    For example:
+      overworld events topics
+      overworld events topics --json
+
+    Exit codes: 0 done, 1 there is no such database.
+
+    Parameters
+    ----------
+    json
+        Print one JSON array.
+    """
+    settings = flags.settings().tree
+
+    import msgspec
+
+    from overworld.app.event_desk import tools
+
+    seen = tools.topics(settings)
+    if json:
+        sys.stdout.write(msgspec.json.format(msgspec.json.encode(seen)).decode() + "\n")
+    else:
+        sys.stdout.writelines(f"{line}\n" for line in tools.topic_lines(seen))
+
+
+@app.command
+def tail(
+    topic: str, *, count: Annotated[int | None, Parameter(validator=Number(gte=1))] = None, flags: Flags = Flags()
+) -> None:
+    """Print the events of a topic as they happen, one JSON object a line, until it is interrupted.
+
+    It reads the log of the running server, or of the database given by --database, from now on, and keeps no place
+    there. Events may tell where players are: mind where the output goes.
+
+    For example:
+      overworld events tail events.quest.completed
+      overworld events tail events.level.reached --count 1
+
+    Exit codes: 0 done, 1 there is no such topic or database, 130 it was interrupted.
+
+    Parameters
+    ----------
+    topic
+        A topic that `overworld events topics` shows.
+    count
+        End after so many events.
+    """
+    settings = flags.settings().tree
+
+    from overworld.app.event_desk import tools
+
+    tools.tail(settings, topic, count=count)
+
+
+@app.command(name="replay-dlq")
+def replay_dlq(
+    topic: str, *, consumer: str | None = None, event: list[UUID] | None = None, flags: Flags = Flags()
+) -> None:
+    """Hand dead letters to the consumers that gave up on them, again.
+
+    Mend first what made them fail. The running server takes them within seconds; only the consumer that failed gets
+    them. What fails again stays a dead letter. That it was asked for stands in the audit log.
+
+    For example:
+      overworld events replay-dlq events.quest.completed
+      overworld events replay-dlq dlq.failed.events --consumer webhooks
+
+    Exit codes: 0 it is asked for, 1 there is no such topic or database.
+
+    Parameters
+    ----------
+    topic
+        The topic of the events; dlq.failed.events stands for all of them.
+    consumer
+        Only what this one gave up on.
+    event
+        Only the event with this id; may be given several times.
+    """
+    settings = flags.settings().tree
+
+    from overworld.app.event_desk import tools
+
+    replays = tools.replay(settings, topic, consumer=consumer, event_ids=event)
+    sys.stdout.writelines(f"{line}\n" for line in tools.replay_lines(replays))
+
+
+@schema.command(name="check")
+def schema_check(*, folder: Path | None = None) -> int:
+    """Compare what the code says of events with the schemas that were released.
+
+    It needs no server. A change passes when the new schema understands what was written with every version, and has
+    been released as the next one by `overworld events schema add`.
+
+    For example:
+      overworld events schema check
+
+    Exit codes: 0 all of them are released, 1 something is not, or would not be understood: field and reason are named.
+
+    Parameters
+    ----------
+    folder
+        Where the released schemas are, if not in the package.
+    """
+    from overworld.app.event_desk import schemas
+
+    found = schemas.check(folder)
+    sys.stderr.writelines(f"overworld: {line}\n" for finding in found for line in schemas.lines(finding))
+    if not found:
+        sys.stdout.write(f"{len(schemas.events())} events: every schema is as it was released\n")
+    return 1 if found else 0
+
+
+@schema.command(name="add")
+def schema_add(*, folder: Path | None = None) -> None:
+    """Release what the code says of events, where that is new or has changed, as the next version of its schema.
+
+    It writes files beside the code, to be committed with the change. A file that was committed never changes again.
+
+    For example:
+      overworld events schema add
+
+    Exit codes: 0 done, 1 a change would not be understood, and nothing is written: field and reason are named.
+
+    Parameters
+    ----------
+    folder
+        Where the released schemas are, if not in the package.
+    """
+    from overworld.app.event_desk import schemas
+
+    added = schemas.add(folder)
+    sys.stdout.writelines(f"{version.topic}: version {version.number}\n" for version in added)
+    if not added:
+        sys.stdout.write("Nothing is new.\n")
+
+
+@schema.command(name="push")
+def schema_push(*, flags: Flags = Flags()) -> None:
+    """Make every released schema known to the registry that `events.schema_registry` names.
+
+    A server does so by itself when it starts. What the registry has already stays as it is.
+
+    For example:
+      overworld events schema push
+
+    Exit codes: 0 done, 1 no registry is set, it does not answer, or it refuses a schema.
+    """
+    settings = flags.settings().tree
+
+    from overworld.app.event_desk import schemas
+
+    sys.stdout.write(f"{schemas.push(settings)} versions are registered\n")

@@ -46,6 +46,7 @@ _PLAYER = frozenset(
         Scope.LOCATION_READ,
         Scope.LOCATION_WRITE,
         Scope.REALTIME_CONNECT,
+        Scope.TELEMETRY_WRITE,
     }
 )
 _FENCES = frozenset({Scope.FENCES_READ, Scope.FENCES_WRITE})
@@ -71,6 +72,8 @@ _SCOPES: Mapping[Role, frozenset[str]] = MappingProxyType(
         | {
             Scope.ANALYTICS_READ,
             Scope.AUDIT_READ,
+            Scope.EVENTS_READ,
+            Scope.EVENTS_REPLAY,
             Scope.GAME_PLACE,
             Scope.GAME_RELOAD,
             Scope.KEYS_MANAGE,
@@ -91,8 +94,8 @@ _SCOPES: Mapping[Role, frozenset[str]] = MappingProxyType(
 def scopes_of(role: Role) -> frozenset[str]:
     """What accounts of a role may do.
 
-    Two scopes belong to no role: `world.replay`, which only the developer key gives, and `telemetry.write`, which only
-    ingest keys have.
+    One scope belongs to no role: `world.replay`, which only the developer key gives. `telemetry.write` is everybody's for
+    events of their own; ingest keys, which have no other, write those of any player.
     """
     return _SCOPES[role]
 

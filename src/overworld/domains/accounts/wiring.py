@@ -73,6 +73,7 @@ class Accounts:
         revocations: Revocations,
         book: KeyBook,
         passwords: Passwords,
+        turns: Turns,
         mail: MailParts,
         pages: Pages,
         csrf: CsrfKey,
@@ -102,6 +103,7 @@ class Accounts:
         self.revocations = revocations
         self.book = book
         self._passwords = passwords
+        self.lines = {"sign-ins": turns.line, "passwords": passwords.line}
         self._keep = timedelta(seconds=token_life_most_s(settings))
 
     async def load(self) -> None:
@@ -162,9 +164,8 @@ def build(
     )
     known_clubs = clubs or Clubs({})
     keys = SigningKeys(database=database, clock=clock, secret=settings.signing_key_secret)
+    passwords, book = Passwords(settings, random=random), KeyBook(database=database, clock=clock)
     revocations = Revocations(clock=clock, keep_s=token_life_most_s(settings))
-    passwords = Passwords(settings, random=random)
-    book = KeyBook(database=database, clock=clock)
     profiles = Profiles(database=database, clock=clock, progress=progress, badges=badges, clubs=known_clubs)
     sessions = _sessions(ground, profiles=profiles, clubs=known_clubs, keys=keys, revocations=revocations)
     lockout = Lockout(limiter=limiter, enabled=limits_enabled, settings=settings)
@@ -195,6 +196,7 @@ def build(
         revocations=revocations,
         book=book,
         passwords=passwords,
+        turns=turns,
         mail=mail,
         pages=pages,
         csrf=CsrfKey(secret=settings.signing_key_secret, random=random),

@@ -94,6 +94,7 @@ class Connection(WSListener):
         "_packed",
         "_pinged_s",
         "_rate",
+        "_slow",
         "_timer",
         "_transport",
         "closing",
@@ -119,6 +120,7 @@ class Connection(WSListener):
         self.last_subscription: asyncio.Future[Any] | None = None
         self.closing: CloseCode | None = None
         self.congested = False
+        self._slow: object | None = None
         self._counters = around.counters
         self._packed = around.owner.packed
         self._monotonic_s = around.clock.monotonic_s
@@ -178,6 +180,7 @@ class Connection(WSListener):
 
     def on_ws_disconnected(self, transport: WSTransport) -> None:
         self._gone = True
+        self._no_longer_slow()
         if self._timer is not None:
             self._timer.cancel()
         if self.closing is None:
@@ -186,11 +189,19 @@ class Connection(WSListener):
 
     def pause_writing(self) -> None:
         self.congested = True
+        if self._slow is None:
+            self._slow = self._counters.slow.enter()
 
     def resume_writing(self) -> None:
         self.congested = False
+        self._no_longer_slow()
         if self.is_open and (self.stream.stale or self.stream.is_behind):
             self._around.owner.drained(self)
+
+    def _no_longer_slow(self) -> None:
+        if self._slow is not None:
+            self._counters.slow.leave(self._slow)
+            self._slow = None
 
     @property
     def is_open(self) -> bool:
@@ -371,6 +382,7 @@ class Connection(WSListener):
     def _room_for(self, size: int) -> bool:
         waiting = self.waiting_bytes
         if waiting and waiting + size > self._around.settings.unsent_bytes_max:
+            self._counters.slow.refused += 1
             self.close(CloseCode.IDLE, "slow reader")
             return False
         return True

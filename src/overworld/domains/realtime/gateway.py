@@ -32,6 +32,7 @@ from overworld.kernel.clock import Clock
 from overworld.kernel.identity import Principal
 from overworld.kernel.ids import IdSource
 from overworld.kernel.refusals import Refusal
+from overworld.kernel.waiting import Queue
 
 _log = logging.getLogger(__name__)
 
@@ -141,6 +142,21 @@ class Gateway:
     def detached(self) -> int:
         """Streams without a connection that may be resumed."""
         return self._streams.waiting
+
+    @property
+    def publications(self) -> Queue:
+        """The publications that wait to be written."""
+        return self._publisher
+
+    @property
+    def connections_max(self) -> int:
+        """How many connections may be open."""
+        return self._settings.connections_max
+
+    @property
+    def slow_readers(self) -> Queue:
+        """The connections whose readers are behind; `refused` were closed for it."""
+        return self.counters.slow
 
     @property
     def in_flight(self) -> int:

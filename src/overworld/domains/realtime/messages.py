@@ -12,6 +12,7 @@ from uuid import UUID
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType, field
 
 CID_LENGTH_MAX = 64
+TRACEPARENT_LENGTH_MAX = 256
 Cid = Annotated[str, Meta(max_length=CID_LENGTH_MAX)] | UnsetType
 ChannelName = Annotated[str, Meta(min_length=1, max_length=128)]
 ChannelNames = Annotated[list[ChannelName], Meta(min_length=1, max_length=256)]
@@ -58,9 +59,10 @@ class LocationUpdate(ClientMessage, frozen=True, kw_only=True, tag="location.upd
 
 
 class GameAction(ClientMessage, frozen=True, kw_only=True, tag="game.action"):
-    """Do this. `data` holds an `Action` and what the action itself needs."""
+    """Do this. `data` holds an `Action` and what the action itself needs; `traceparent` the trace it is part of."""
 
     data: Raw
+    traceparent: Annotated[str, Meta(max_length=TRACEPARENT_LENGTH_MAX)] | UnsetType = UNSET
 
 
 class Ping(ClientMessage, frozen=True, kw_only=True, tag="ping"):

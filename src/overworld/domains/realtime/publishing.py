@@ -21,7 +21,9 @@ from overworld.domains.realtime.stream import NO_CHANNELS, Stream
 from overworld.domains.realtime.subscriptions import CELL_PREFIX, Subscriptions, cell_channel
 from overworld.domains.realtime.types import Counters, RealtimeSettings
 from overworld.geo import cells as geo_cells
+from overworld.kernel import tracing
 from overworld.kernel.clock import Clock
+from overworld.kernel.waiting import Marks
 
 _log = logging.getLogger(__name__)
 
@@ -44,6 +46,7 @@ class Publisher:
         self._clock = clock
         self._counters = counters
         self._jobs: deque[Iterator[None]] = deque()
+        self._marks = Marks(monotonic_s=clock.monotonic_s)
         self._written = asyncio.Event()
         self._written.set()
         self._pump: asyncio.Handle | None = None
@@ -57,6 +60,21 @@ class Publisher:
         """Publications in the queue."""
         return len(self._jobs)
 
+    @property
+    def waiting_max(self) -> int:
+        """How many may wait."""
+        return self._settings.publish_queue_max
+
+    @property
+    def oldest_s(self) -> float:
+        """For how long the first of them has waited."""
+        return self._marks.oldest_s
+
+    @property
+    def refused(self) -> int:
+        """How many had to be written at once, because too many waited."""
+        return self._counters.publications_hurried
+
     def publish(self, channel: str, message: Struct | bytes, *, except_account: UUID | None = None) -> None:
         """Sends an event to those who listen now; bytes are a complete JSON object with a `type`.
 
@@ -68,7 +86,12 @@ class Publisher:
             return
         self._counters.published += 1
         tails = OncePerSubprotocol(partial(_tail, message, channel))
-        self._add(_to_all(listeners, tails, except_account), at_once=len(listeners) <= self._settings.slice_sends)
+        job = _to_all(listeners, tails, except_account)
+        span = tracing.begin("publish", kind=tracing.Kind.PRODUCER, attributes={"listeners": len(listeners)})
+        if span is not None:
+            span.attributes |= {"channel.kind": channel.partition(":")[0], "type": str(getattr(message, "type", ""))}
+            job = _traced(job, span)
+        self._add(job, at_once=len(listeners) <= self._settings.slice_sends)
 
     def broadcast(self, streams: Sequence[Stream], messages: Iterable[Struct]) -> None:
         """Sends each stream its own event; the two are aligned."""
@@ -99,6 +122,7 @@ class Publisher:
 
     def stop(self) -> None:
         """Drops what is queued and publishes no more by itself."""
+        self._marks.take(len(self._jobs))
         self._jobs.clear()
         self._written.set()
         if self._pump is not None:
@@ -146,8 +170,9 @@ class Publisher:
             return
         if len(self._jobs) >= self._settings.publish_queue_max:
             self._counters.publications_hurried += 1
-            _finish(self._jobs.popleft())
+            _finish(self._taken())
         self._jobs.append(job)
+        self._marks.put(1)
         self._written.clear()
         if self._pump is None:
             self._pump = asyncio.get_running_loop().call_soon(self._run_slice)
@@ -161,11 +186,15 @@ class Publisher:
             try:
                 next(self._jobs[0])
             except StopIteration:
-                self._jobs.popleft()
+                self._taken()
             except Exception:
                 _log.exception("a publication failed")
-                self._jobs.popleft()
+                self._taken()
         self._pump = asyncio.get_running_loop().call_soon(self._run_slice)
+
+    def _taken(self) -> Iterator[None]:
+        self._marks.take(1)
+        return self._jobs.popleft()
 
 
 def _tail(message: Struct | bytes, channel: str, subprotocol: Subprotocol) -> bytes:
@@ -180,6 +209,17 @@ def _to_all(
         if except_account is None or principal is None or principal.account_id != except_account:
             stream.event(tails(stream.subprotocol))
             yield
+
+
+def _traced(job: Iterator[None], span: tracing.Span) -> Iterator[None]:
+    """The same; the span ends when everybody has been written to."""
+    try:
+        yield from job
+    except Exception as error:
+        span.end(error=type(error).__name__)
+        raise
+    finally:
+        span.end()
 
 
 def _write_players(stream: Stream, channel: str, players: OncePerSubprotocol[PlayersFrame]) -> None:

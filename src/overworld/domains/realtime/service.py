@@ -59,11 +59,13 @@ from overworld.domains.realtime.subscriptions import AROUND, CELL_PREFIX, Subscr
 from overworld.domains.realtime.talk import Talk
 from overworld.domains.realtime.types import CloseCode, Counters, RealtimeSettings
 from overworld.geo import cells as geo_cells
+from overworld.kernel import tracing
 from overworld.kernel.clock import from_us
 from overworld.kernel.identity import Principal, Scope
 from overworld.kernel.ids import IdSource
 from overworld.kernel.ports import TokenVerifier
 from overworld.kernel.refusals import Refusal, problem
+from overworld.kernel.tracing import Kind, Span, Trace
 
 _log = logging.getLogger(__name__)
 
@@ -244,7 +246,10 @@ class RealtimeService:
         handler = self._actions.get(head.action)
         if handler is None:
             raise UnknownAction
-        self._start(connection, message.cid, self._act(connection, principal, handler, head, message))
+        trace, parent_id = tracing.entered(None if message.traceparent is UNSET else message.traceparent)
+        span = tracing.first_span(f"action {head.action}", trace, parent_id=parent_id, kind=Kind.SERVER)
+        work = self._act(connection, principal, handler, head, message)
+        self._start(connection, message.cid, work, trace=trace, span=span)
 
     async def _act(
         self, connection: Connection, principal: Principal, handler: ActionHandler, head: Action, message: GameAction
@@ -336,25 +341,25 @@ class RealtimeService:
 
     def _start(
         self, connection: Connection, cid: _Cid, work: Coroutine[Any, Any, None], *,
-        after: asyncio.Future[Any] | None = None,
+        after: asyncio.Future[Any] | None = None, trace: Trace | None = None, span: Span | None = None,
     ) -> asyncio.Task[None]:  # fmt: skip
         """Runs work beside the connection, after the fixes it sent before; it ends even when the client has gone."""
         refusal = self._no_start(connection)
         if refusal is not None:
             work.close()
             raise refusal
-        return self._begin(connection, cid, work, after=after)
+        return self._begin(connection, cid, work, after=after, trace=trace, span=span)
 
     def _begin(
         self, connection: Connection, cid: _Cid, work: Coroutine[Any, Any, None], *,
-        after: asyncio.Future[Any] | None = None,
+        after: asyncio.Future[Any] | None = None, trace: Trace | None = None, span: Span | None = None,
     ) -> asyncio.Task[None]:  # fmt: skip
         """The same, however much is under way: for what belongs to work that has been let start."""
         connection.in_flight += 1
         self._counters.started += 1
         packed = None if connection.reporter is None else connection.reporter.settled()
         before = [one for one in (connection.last_report, packed, after) if one is not None and not one.done()]
-        return self._follow(self._run(connection, cid, work, before))
+        return self._follow(self._run(connection, cid, work, before, trace=trace, span=span))
 
     def _follow(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(work)
@@ -375,19 +380,28 @@ class RealtimeService:
         cid: _Cid,
         work: Coroutine[Any, Any, None],
         before: Sequence[asyncio.Future[Any]],
+        *,
+        trace: Trace | None,
+        span: Span | None,
     ) -> None:
-        trace_id = self._ids().hex
-        try:
-            if before:
-                await asyncio.wait(before)
-            await work
-        except Refusal as refusal:
-            connection.refuse(refusal, _known(cid), trace_id=trace_id)
-        except Exception:
-            self._failed(connection, cid, trace_id)
-        finally:
-            work.close()
-            connection.in_flight -= 1
+        trace = trace or tracing.entered(None)[0]
+        error = ""
+        with tracing.at(trace):
+            try:
+                if before:
+                    await asyncio.wait(before)
+                await work
+            except Refusal as refusal:
+                error = refusal.code
+                connection.refuse(refusal, _known(cid), trace_id=trace.trace_id)
+            except Exception:
+                error = Failed.code
+                self._failed(connection, cid, trace.trace_id)
+            finally:
+                work.close()
+                connection.in_flight -= 1
+                if span is not None:
+                    span.end(error=error)
 
     def _failed(self, connection: Connection, cid: _Cid, trace_id: str) -> None:
         _log.exception("a frame failed", extra={"trace_id": trace_id})

@@ -8,6 +8,8 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
+from overworld.kernel.waiting import Line
+
 PATH = "/v1/realtime"
 
 
@@ -24,6 +26,7 @@ class CloseCode(IntEnum):
     DRAINING = 4503
 
 
+_LINES_MAX = 2**31  # connections are bounded elsewhere
 _STREAM_SENDS = 16  # a stream that is moved along takes as long as so many sends, some 0.2 ms
 
 
@@ -118,7 +121,8 @@ class Counters:
 
     `left` are clients that ended the connection themselves, `started` actions and snapshots, `publications_hurried`
     those written at once because the queue was full. `resumed` streams went on with what they had missed, `resynced`
-    ones with new snapshots or from nothing. `closes` is by code, the others by code of the refusal.
+    ones with new snapshots or from nothing. `slow` are readers that are behind, `slow.refused` those closed for it.
+    `closes` is by code, the others by code of the refusal.
     """
 
     __slots__ = (
@@ -134,11 +138,13 @@ class Counters:
         "refusals",
         "resumed",
         "resynced",
+        "slow",
         "started",
     )
 
     def __init__(self) -> None:
         self.opened = 0
+        self.slow = Line(_LINES_MAX)
         self.left = 0
         self.frames_in = 0
         self.frames_out = 0

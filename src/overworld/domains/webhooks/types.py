@@ -89,6 +89,7 @@ class Queued(Struct, frozen=True, kw_only=True):
     topic: str
     key: str
     body: bytes
+    trace: str = ""
 
 
 class Due(Struct, frozen=True, kw_only=True):
@@ -100,6 +101,7 @@ class Due(Struct, frozen=True, kw_only=True):
     key: str
     body: bytes
     attempts: int
+    trace: str = ""
 
 
 class Delivery(Struct, frozen=True, kw_only=True):

@@ -47,7 +47,7 @@ def routes(world: World, hiding: Hiding) -> list[HTTPRouteHandler]:
         own_timeline = Scope.WORLD_REPLAY in caller.scopes
         return await world.submit(caller.principal.account_id, data, own_timeline=own_timeline)
 
-    @get("/v1/location/nearby", opt=needs(Scope.LOCATION_READ))
+    @get("/v1/location/nearby", opt=needs(Scope.LOCATION_READ, hot=True))
     async def location_nearby(
         *,
         caller: Caller,

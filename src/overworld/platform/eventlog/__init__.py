@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from overworld.platform.eventlog.fold import Fold
     from overworld.platform.eventlog.log import EventLog
     from overworld.platform.eventlog.outbox import PostgresOutbox
+    from overworld.platform.eventlog.ports import Log
     from overworld.platform.eventlog.settings import EventLogSettings
     from overworld.platform.eventlog.store import SCHEMA, first_time
     from overworld.platform.eventlog.tail import Tail
@@ -25,6 +26,7 @@ else:
         fold=["Fold"],
         log=["EventLog"],
         outbox=["PostgresOutbox"],
+        ports=["Log"],
         settings=["EventLogSettings"],
         store=["SCHEMA", "first_time"],
         tail=["Tail"],
@@ -41,6 +43,7 @@ __all__ = [
     "Fold",
     "Handle",
     "Lag",
+    "Log",
     "PostgresOutbox",
     "Tail",
     "first_time",

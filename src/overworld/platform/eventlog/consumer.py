@@ -1,130 +1,128 @@
-"""Durable consumers: every event at least once and in order, one active process per name."""
+"""Durable consumers: every event at least once and in order, whichever log it comes from."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, suppress
-from hashlib import blake2b
+import random
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Any
 
 import asyncpg
 
 from overworld.kernel.clock import Clock
 from overworld.kernel.events import Envelope
 from overworld.kernel.refusals import Refusal
-from overworld.platform.eventlog import store
+from overworld.kernel.tracing import at
+from overworld.platform.eventlog import failing, letters, store
 from overworld.platform.eventlog.pulse import Pulse
 from overworld.platform.eventlog.settings import EventLogSettings
-from overworld.platform.eventlog.types import START, Batch, DeadLetter, Handle, Position
-from overworld.platform.postgres import Database, DatabaseUnavailable
+from overworld.platform.eventlog.source import AnySource
+from overworld.platform.eventlog.stopping import Stop, Stopped
+from overworld.platform.eventlog.traced import delivery, delivery_place, place_of
+from overworld.platform.eventlog.types import Batch, Handle
+from overworld.platform.postgres import DatabaseUnavailable
 
 _REJOIN_S = 0.2
-_ERROR_LENGTH_MAX = 2000
+_LETTERS_AT_ONCE = 100
+
+# The internal error is what asyncpg ends with when a session is cut just between two of its steps.
+_LOST = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, DatabaseUnavailable)
 
 _log = logging.getLogger(__name__)
 
 
-class _Stopped(Exception):
-    """`stop` was called while a try was being waited for."""
-
-
 class Consumer:
-    """Hands the events of some topics to a handler; `run` it in one task, `stop` it to finish the events in hand.
+    """Hands the events of some topics, with None of all, to a handler.
 
-    The active process holds a session lock, and reads and moves the cursor on that same session, so a process that
-    lost the lock cannot move the cursor. A handler may still see events twice then, as after any crash.
+    `run` it in one task, `stop` it to finish the events in hand.
+
+    Its place is moved in a session that only the holder of its lease has, so a process that lost the lease cannot move
+    it. A handler may still see events twice then, as after any crash.
 
     A handler that raises is tried again with the same events. A retryable refusal (a dependency is down) is tried for
     as long as it takes; anything else `tries` times, then the events are halved until the one that fails stands alone:
-    it becomes a dead letter, and the others go on in order.
+    it becomes a dead letter, and the others go on in order. Dead letters that staff want handled again it takes between
+    two reads.
     """
 
     def __init__(
         self,
         name: str,
         *,
-        topics: Sequence[str],
+        topics: Sequence[str] | None,
         handle: Handle,
-        database: Database,
+        source: AnySource,
         pulse: Pulse,
         clock: Clock,
         settings: EventLogSettings,
     ) -> None:
         self.name = name
-        self.topics = frozenset(topics)
+        self.topics = frozenset(topics or ())
         self.active = False
         self.handled = 0
         self.retried = 0
         self.buried = 0
         self._handle = handle
-        self._database = database
-        self._pulse = pulse
+        self._source = source
         self._clock = clock
         self._settings = settings
-        self._stopping = asyncio.Event()
+        self._of_all_topics = topics is None
+        self._stop = Stop()
+        self._called = asyncio.Event()
+        self._called.set()
+        pulse.tell_of_replays(self._called.set)
 
     def stop(self) -> None:
-        """Lets `run` end after the events in hand; their cursor is saved."""
-        self._stopping.set()
+        """Lets `run` end after the events in hand; their place is saved."""
+        self._stop.set()
+        self._called.set()
 
     async def run(self) -> None:
         """Waits for its turn and consumes, until `stop` or until it is cancelled, which loses nothing either."""
-        with suppress(_Stopped):
-            while not self._stopping.is_set():
+        with suppress(Stopped):
+            while not self._stop.is_set():
                 try:
-                    async with self._lease() as session:
+                    async with self._source.lease(self._stop) as session:
                         await self._consume(session)
-                except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, DatabaseUnavailable) as error:
-                    _log.warning("consumer %s lost its session and joins again: %s", self.name, error)
-                    await self._pause(_REJOIN_S)
-
-    @asynccontextmanager
-    async def _lease(self) -> AsyncIterator[asyncpg.Connection]:
-        """A session that holds this consumer's lock. A lost cursor move only repeats events, so it need not sync."""
-        session = await self._database.connect(synchronous_commit="off")
-        try:
-            while not await session.fetchval("SELECT pg_try_advisory_lock($1)", _lock_key(self.name)):
-                await self._pause(self._settings.takeover_ms / 1000)
-            self.active = True
-            yield session
-        finally:
-            self.active = False
-            session.terminate()
+                except _LOST as error:
+                    _log.warning("consumer %s lost its lease and asks for a new one: %s", self.name, error)
+                    await self._stop.pause(_REJOIN_S)
 
     async def _consume(self, session: asyncpg.Connection) -> None:
-        at = self._clock.now()
-        position = saved = await store.open_cursor(session, self.name, start=START, at=at)
-        saved_s = asyncio.get_running_loop().time()
-        while not self._stopping.is_set():
-            head = await self._head_after(position, unsaved=position != saved)
-            if head is None:
-                await store.move_cursor(session, self.name, to=position, at=self._clock.now())
-                saved = position
-                continue
-            batches = await store.read(
-                session, after=position, topics=self.topics, batches_max=self._settings.batches_max
-            )
-            await self._deliver(session, batches)
-            position = batches[-1].position if batches else head
-            now_s = asyncio.get_running_loop().time()
-            if any(batch.events for batch in batches) or now_s - saved_s > self._settings.save_ms / 1000:
-                await store.move_cursor(session, self.name, to=position, at=self._clock.now())
-                saved, saved_s = position, now_s
-
-    async def _head_after(self, position: Position, *, unsaved: bool) -> Position | None:
-        """The last readable batch once there is one to read; None when it is time to save first, or to stop."""
-        head = asyncio.ensure_future(self._pulse.beyond(position))
-        stop = asyncio.ensure_future(self._stopping.wait())
-        timeout_s = self._settings.save_ms / 1000 if unsaved else None
+        self.active = True
         try:
-            await asyncio.wait([head, stop], timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
-            return head.result() if head.done() and not stop.done() else None
+            while not self._stop.is_set():
+                if self._called.is_set():
+                    self._called.clear()
+                    await self._replay(session)
+                topics = None if self._of_all_topics else self.topics
+                batches = await self._source.next(session, topics=topics, until=self._called)
+                if batches:
+                    await self._deliver(session, batches)
+                    await self._source.passed(session, batches)
         finally:
-            head.cancel()
-            stop.cancel()
+            self.active = False
 
-    async def _deliver(self, session: asyncpg.Connection, batches: Sequence[Batch]) -> None:
+    async def _replay(self, session: asyncpg.Connection) -> None:
+        """Handles dead letters again that staff want handled; what fails again stays one."""
+        async with letters.turn(session, self.name) as is_ours:
+            while is_ours and (asked_for := await letters.wanted(session, self.name, count_max=_LETTERS_AT_ONCE)):
+                for letter in asked_for:
+                    if self._stop.is_set():
+                        return
+                    await self._handle_again(session, letter.envelope)
+
+    async def _handle_again(self, session: asyncpg.Connection, event: Envelope) -> None:
+        error = await self._try(session, [event], tries=self._settings.tries)
+        if error is None:
+            self.handled += 1
+            await store.dig_up(session, self.name, [event.id])
+        else:
+            await self._bury(session, event, error)
+
+    async def _deliver(self, session: asyncpg.Connection, batches: Sequence[Batch[Any]]) -> None:
         events = [event for batch in batches for event in batch.events]
         for start in range(0, len(events), self._settings.events_max):
             part = events[start : start + self._settings.events_max]
@@ -146,43 +144,30 @@ class Consumer:
         tried, pause_s = 0, self._settings.backoff_first_ms / 1000
         while True:
             try:
-                async with asyncio.timeout(self._settings.handle_timeout_s):
-                    await self._handle(events)
+                with delivery(self.name, events):
+                    async with asyncio.timeout(self._settings.handle_timeout_s):
+                        await self._handle(events)
             except Exception as error:
                 self.retried += 1
                 tried += not (isinstance(error, Refusal) and error.retryable)
                 if tried >= tries:
                     return error
-                _log.warning("consumer %s failed with %d events: %r", self.name, len(events), error)
+                with delivery_place(events):
+                    _log.warning("consumer %s failed with %d events: %r", self.name, len(events), error)
             else:
                 return None
-            await self._pause(pause_s)
-            pause_s = min(2 * pause_s, self._settings.backoff_max_ms / 1000)
+            pause_s = await self._back_off(pause_s)
             if session.is_closed():
                 raise ConnectionError("the session was closed while a try was waited for")
 
+    async def _back_off(self, pause_s: float) -> float:
+        """Waits for a half to the whole of that, by chance, and gives how long to wait next. Raises: Stopped."""
+        await self._stop.pause(pause_s * random.uniform(0.5, 1.0))  # noqa: S311 - that not all knock at once
+        return min(2 * pause_s, self._settings.backoff_max_ms / 1000)
+
     async def _bury(self, session: asyncpg.Connection, event: Envelope, error: Exception) -> None:
-        _log.error("consumer %s gives up event %s (%s)", self.name, event.id, event.topic, exc_info=error)
+        with at(place_of(event)):
+            _log.error("consumer %s gives up event %s (%s)", self.name, event.id, event.topic, exc_info=error)
         self.buried += 1
-        letter = DeadLetter(
-            consumer=self.name,
-            event_id=event.id,
-            topic=event.topic,
-            envelope=event,
-            error=repr(error)[:_ERROR_LENGTH_MAX].replace("\x00", ""),
-            attempts=self._settings.tries,
-            failed_at=self._clock.now(),
-        )
-        await store.bury(session, letter)
-
-    async def _pause(self, seconds: float) -> None:
-        """Raises: _Stopped when `stop` is called meanwhile."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self._stopping.wait()
-            raise _Stopped
-
-
-def _lock_key(name: str) -> int:
-    digest = blake2b(f"eventlog.consumer {name}".encode(), digest_size=8).digest()
-    return int.from_bytes(digest, "big", signed=True)
+        tried = self._settings.tries
+        await failing.bury(session, event, consumer=self.name, error=error, attempts=tried, at=self._clock.now())

@@ -14,6 +14,7 @@ from overworld.kernel.events import Envelope
 from overworld.kernel.refusals import Refusal
 from overworld.platform.eventlog import store
 from overworld.platform.eventlog.consumer import Consumer
+from overworld.platform.eventlog.traced import delivery, delivery_place
 from overworld.platform.eventlog.types import Apply, Batch
 
 _log = logging.getLogger(__name__)
@@ -22,8 +23,8 @@ _log = logging.getLogger(__name__)
 class Fold(Consumer):
     """A consumer whose handler writes in the transaction that moves the cursor: both last, or neither.
 
-    So no event is counted twice, whatever crashes, and no mark is kept for each event. The cursor's row is locked
-    first: who rebuilds what was folded locks it too, and finds both in step.
+    So no event is counted twice, whatever crashes, and no mark is kept for each event. The place is moved first, which
+    locks its row.
 
     A handler that raises is tried again as in `Consumer`. When it keeps failing the batches are halved until one stands
     alone; of that one each event is applied by itself, and those that fail become dead letters.
@@ -33,8 +34,8 @@ class Fold(Consumer):
         super().__init__(name, handle=_nothing, **options)
         self._apply = apply
 
-    async def _deliver(self, session: asyncpg.Connection, batches: Sequence[Batch]) -> None:
-        parts: list[list[Batch]] = [[]]
+    async def _deliver(self, session: asyncpg.Connection, batches: Sequence[Batch[Any]]) -> None:
+        parts: list[list[Batch[Any]]] = [[]]
         size = 0
         for batch in batches:
             if parts[-1] and size + len(batch.events) > self._settings.events_max:
@@ -46,7 +47,7 @@ class Fold(Consumer):
             if any(batch.events for batch in part):
                 await self._fold_or_split(session, part, tries=self._settings.tries)
 
-    async def _fold_or_split(self, session: asyncpg.Connection, batches: Sequence[Batch], *, tries: int) -> None:
+    async def _fold_or_split(self, session: asyncpg.Connection, batches: Sequence[Batch[Any]], *, tries: int) -> None:
         error = await self._try_to_fold(session, batches, tries=tries)
         if error is None:
             return
@@ -58,7 +59,7 @@ class Fold(Consumer):
             await self._fold_or_split(session, half, tries=1 if len(half) > 1 else self._settings.tries)
 
     async def _try_to_fold(
-        self, session: asyncpg.Connection, batches: Sequence[Batch], *, tries: int
+        self, session: asyncpg.Connection, batches: Sequence[Batch[Any]], *, tries: int
     ) -> Exception | None:
         """Folds batches in one transaction; the last error when it never succeeds, and nothing is left of it then."""
         events = list(chain.from_iterable(batch.events for batch in batches))
@@ -66,8 +67,9 @@ class Fold(Consumer):
         while True:
             try:
                 async with asyncio.timeout(self._settings.handle_timeout_s), session.transaction():
-                    await store.move_cursor(session, self.name, to=batches[-1].position, at=self._clock.now())
-                    await self._apply(session, events)
+                    await self._source.move(session, batches)
+                    with delivery(self.name, events):
+                        await self._apply(session, events)
             except Exception as error:
                 self.retried += 1
                 tried += not (isinstance(error, Refusal) and error.retryable)
@@ -75,27 +77,44 @@ class Fold(Consumer):
                     raise ConnectionError("the session was lost with events in hand") from error
                 if tried >= tries:
                     return error
-                _log.warning("fold %s failed with %d events: %r", self.name, len(events), error)
+                with delivery_place(events):
+                    _log.warning("fold %s failed with %d events: %r", self.name, len(events), error)
             else:
                 self.handled += len(events)
                 return None
-            await self._pause(pause_s)
-            pause_s = min(2 * pause_s, self._settings.backoff_max_ms / 1000)
+            pause_s = await self._back_off(pause_s)
 
-    async def _one_by_one(self, session: asyncpg.Connection, batch: Batch) -> None:
+    async def _one_by_one(self, session: asyncpg.Connection, batch: Batch[Any]) -> None:
         """The events of one batch, each in a savepoint of its own; with them the cursor passes the batch."""
         async with session.transaction():
-            await store.move_cursor(session, self.name, to=batch.position, at=self._clock.now())
+            await self._source.move(session, [batch])
             for event in batch.events:
                 try:
                     async with session.transaction():
-                        await self._apply(session, [event])
+                        with delivery(self.name, [event]):
+                            await self._apply(session, [event])
                 except Exception as error:
                     if session.is_closed():
                         raise ConnectionError("the session was lost with events in hand") from error
                     await self._bury(session, event, error)
                 else:
                     self.handled += 1
+
+    async def _handle_again(self, session: asyncpg.Connection, event: Envelope) -> None:
+        """In the transaction that ends the dead letter, so that it counts once."""
+        try:
+            async with asyncio.timeout(self._settings.handle_timeout_s), session.transaction():
+                await store.hold_cursor(session, self.name)
+                await store.dig_up(session, self.name, [event.id])
+                with delivery(self.name, [event]):
+                    await self._apply(session, [event])
+        except Exception as error:
+            self.retried += 1
+            if session.is_closed():
+                raise ConnectionError("the session was lost with events in hand") from error
+            await self._bury(session, event, error)
+        else:
+            self.handled += 1
 
 
 async def _nothing(_events: Sequence[Envelope]) -> None:

@@ -10,35 +10,45 @@ from overworld.kernel.clock import Clock
 from overworld.kernel.refusals import Busy, Fault
 from overworld.platform.eventlog import retention, store
 from overworld.platform.eventlog.consumer import Consumer
+from overworld.platform.eventlog.desk import Desk, PostgresDesk
 from overworld.platform.eventlog.fold import Fold
+from overworld.platform.eventlog.ports import Reader
 from overworld.platform.eventlog.pulse import Pulse
 from overworld.platform.eventlog.settings import EventLogSettings
+from overworld.platform.eventlog.source import PostgresSource
 from overworld.platform.eventlog.tail import Tail
-from overworld.platform.eventlog.types import Apply, DeadLetter, Handle, Lag
+from overworld.platform.eventlog.types import Apply, DeadLetter, Handle, Lag, Which
 from overworld.platform.postgres import Database
 
 _log = logging.getLogger(__name__)
 
 
 class EventLog:
-    """Reads the log of one database. `start` it before its readers, `close` it after them."""
+    """Reads the log of one database. `start` it before its readers, `close` it after them.
+
+    `pulse` is this process's look at it; `consumers` and `tails` are those that were made in this process, here or on
+    Kafka, for who measures them.
+    """
 
     def __init__(self, database: Database, *, clock: Clock, settings: EventLogSettings | None = None) -> None:
+        self.desk: Desk = PostgresDesk(database, clock=clock)
         self._database = database
         self._clock = clock
         self._settings = settings or EventLogSettings()
-        self._pulse = Pulse(database, settings=self._settings)
+        self.pulse = Pulse(database, settings=self._settings)
         self._task: asyncio.Task[None] | None = None
+        self.consumers: list[Consumer] = []
+        self.tails: list[Reader] = []
 
     @property
     def looks(self) -> int:
         """How often this process has looked for the end of the log."""
-        return self._pulse.looks
+        return self.pulse.looks
 
     async def start(self) -> None:
         """Makes today's partitions and begins to look at the log."""
         await self.maintain()
-        self._task = asyncio.create_task(self._pulse.run(), name="eventlog-pulse")
+        self._task = asyncio.create_task(self.pulse.run(), name="eventlog-pulse")
 
     async def close(self) -> None:
         """Stops looking. Readers that still run wait from then on."""
@@ -49,62 +59,60 @@ class EventLog:
 
     def consumer(self, name: str, *, topics: Sequence[str], handle: Handle) -> Consumer:
         """A durable consumer; its name is its identity for ever. A new one begins with the oldest event kept."""
-        return Consumer(
+        made = Consumer(
             name,
             topics=topics,
             handle=handle,
-            database=self._database,
-            pulse=self._pulse,
+            source=self.source(name),
+            pulse=self.pulse,
             clock=self._clock,
             settings=self._settings,
         )
+        self.consumers.append(made)
+        return made
 
     def fold(self, name: str, *, topics: Sequence[str], apply: Apply) -> Fold:
         """As `consumer`, for a handler that writes in the transaction which moves the cursor: exactly once."""
-        return Fold(
+        made = Fold(
             name,
             topics=topics,
             apply=apply,
-            database=self._database,
-            pulse=self._pulse,
+            source=self.source(name),
+            pulse=self.pulse,
             clock=self._clock,
             settings=self._settings,
         )
+        self.consumers.append(made)
+        return made
 
-    async def tail(self, *, topics: Sequence[str], handle: Handle) -> Tail:
-        """A reader of what commits from now on, for this process only; the caller runs it."""
+    def source(self, name: str, *, settings: EventLogSettings | None = None) -> PostgresSource:
+        """What a durable consumer of this name reads, for who builds one of its own kind."""
+        chosen = settings or self._settings
+        return PostgresSource(name, database=self._database, pulse=self.pulse, clock=self._clock, settings=chosen)
+
+    async def tail(self, *, topics: Sequence[str], handle: Handle, name: str = "tail") -> Tail:
+        """A reader of what commits from now on, for this process only; the caller runs it. Traces tell its name."""
         async with self._database.read() as tx:
             start = await store.now(tx)
-        return Tail(
+        made = Tail(
+            name,
             topics=topics,
             handle=handle,
             start=start,
             database=self._database,
-            pulse=self._pulse,
+            pulse=self.pulse,
             settings=self._settings,
         )
+        self.tails.append(made)
+        return made
 
     async def lag(self) -> list[Lag]:
         """How far each consumer is behind, by name. One round trip."""
-        async with self._database.read() as tx:
-            return await store.lag(tx, at=self._clock.now())
+        return await self.desk.lag()
 
     async def dead_letters(self, consumer: str, *, count_max: int = 100) -> list[DeadLetter]:
-        """What a consumer could not handle, oldest event first."""
-        async with self._database.read() as tx:
-            return await store.dead_letters(tx, consumer, count_max=count_max)
-
-    async def retry_dead_letters(self, consumer: str, *, handle: Handle, count_max: int = 100) -> int:
-        """Hands a consumer's dead letters to `handle` again, one by one; gives how many it took.
-
-        Raises: what `handle` raises at the first that fails again; the ones before it are done.
-        """
-        letters = await self.dead_letters(consumer, count_max=count_max)
-        for letter in letters:
-            await handle([letter.envelope])
-            async with self._database.read() as tx:
-                await store.dig_up(tx, consumer, [letter.event_id])
-        return len(letters)
+        """What a consumer could not handle, newest event first."""
+        return await self.desk.dead_letters(Which(consumer=consumer), before=None, limit=count_max)
 
     async def forget(self, consumer: str) -> bool:
         """Drops the cursor of a consumer that is gone for good, which else would keep the log from being cut."""

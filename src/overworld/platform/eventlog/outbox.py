@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from datetime import datetime
 from uuid import UUID
 
 import msgspec
 from msgspec import Struct
 
+from overworld.kernel import tracing
 from overworld.kernel.events import Event, enclose
 from overworld.kernel.ids import IdSource
 from overworld.kernel.ports import Tx
@@ -26,6 +28,7 @@ class _Enclosed(Struct, frozen=True, kw_only=True, gc=False):
     at: datetime
     key: str
     game: str
+    trace: str
     data: Event
 
 
@@ -46,12 +49,36 @@ class PostgresOutbox:
         if len(events) > EVENTS_MAX:
             raise ValueError(f"{len(events)} events in one batch, at most {EVENTS_MAX}")
         game = self._game()
-        await store.append(tx, [enclose(event, id=self._ids(), at=at, game=game) for event in events], at=at)
+        with _appending(events):
+            enclosed = [
+                enclose(event, id=self._ids(), at=at, game=game, trace=_trace_of(event.key)) for event in events
+            ]
+            await store.append(tx, enclosed, at=at)
 
     def encoded(self, events: Sequence[Event], *, at: datetime) -> list[bytes]:
         """Each event as the log keeps it, (n,), for who appends in SQL: `eventlog.append` of a JSON array of them."""
         game = self._game()
-        return [
-            _encode(_Enclosed(id=event_id, topic=event.topic, at=at, key=event.key, game=game, data=event))
-            for event, event_id in zip(events, self._ids.many(len(events)), strict=True)
-        ]
+        with _appending(events):
+            return [
+                _encode(
+                    _Enclosed(
+                        id=event_id,
+                        topic=event.topic,
+                        at=at,
+                        key=(key := event.key),
+                        game=game,
+                        trace=_trace_of(key),
+                        data=event,
+                    )
+                )
+                for event, event_id in zip(events, self._ids.many(len(events)), strict=True)
+            ]
+
+
+def _appending(events: Sequence[Event]) -> AbstractContextManager[tracing.Span | None]:
+    return tracing.span("append", kind=tracing.Kind.PRODUCER, attributes={"events": len(events)})
+
+
+def _trace_of(key: str) -> str:
+    place = tracing.here_of(key)
+    return place.traceparent() if place is not None else ""

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from contextlib import suppress
 
 import asyncpg
 
 from overworld.kernel.refusals import Busy, Fault
-from overworld.platform.eventlog import store
+from overworld.platform.eventlog import letters, store
 from overworld.platform.eventlog.settings import EventLogSettings
 from overworld.platform.eventlog.types import START, Position
 from overworld.platform.postgres import Database
 
 _QUICK_S = 0.002
 _RETRY_S = 1.0
+_ASK_EVERY_S = 30.0
 
 _log = logging.getLogger(__name__)
 
@@ -25,6 +27,8 @@ class Pulse:
 
     An idle log costs one small query each poll, however many readers wait. While a batch waits for an older transaction
     to end, it looks again after 2 ms, 4 ms and so on up to the poll.
+
+    It also tells consumers when dead letters are to be handled again; as a notice may be lost, every 30 s in any case.
     """
 
     def __init__(self, database: Database, *, settings: EventLogSettings) -> None:
@@ -33,11 +37,13 @@ class Pulse:
         self._head = START
         self._moved = asyncio.Event()
         self._noticed = asyncio.Event()
+        self._hearers: list[Callable[[], None]] = []
         self.looks = 0
 
     async def run(self) -> None:
         """Looks at the log until cancelled."""
-        async with self._database.listen(store.CHANNEL, lambda _: self._noticed.set()):
+        ask_at_s = asyncio.get_running_loop().time() + _ASK_EVERY_S
+        async with self._database.listen(store.CHANNEL, self._notice):
             pause_s = self._poll_s
             while True:
                 with suppress(TimeoutError):
@@ -46,6 +52,9 @@ class Pulse:
                 if self._noticed.is_set():
                     self._noticed.clear()
                     pause_s = _QUICK_S
+                if asyncio.get_running_loop().time() >= ask_at_s:
+                    ask_at_s += _ASK_EVERY_S
+                    self._ask()
                 pending = await self._look()
                 pause_s = min(2 * pause_s, self._poll_s) if pending else self._poll_s
 
@@ -54,6 +63,19 @@ class Pulse:
         while self._head <= position:
             await self._moved.wait()
         return self._head
+
+    def tell_of_replays(self, hearer: Callable[[], None]) -> None:
+        """Calls `hearer`, for good, whenever dead letters may wait to be handled again."""
+        self._hearers.append(hearer)
+
+    def _notice(self, payload: str) -> None:
+        self._noticed.set()
+        if payload == letters.REPLAY:
+            self._ask()
+
+    def _ask(self) -> None:
+        for hearer in self._hearers:
+            hearer()
 
     async def _look(self) -> bool:
         """Reads the head and wakes who waited for it; gives whether to look again soon."""

@@ -7,7 +7,9 @@ from datetime import UTC, date, datetime, time, timedelta
 from uuid import UUID
 
 from overworld.kernel.ports import Tx
+from overworld.platform.eventlog import letters
 from overworld.platform.eventlog.settings import EventLogSettings
+from overworld.platform.eventlog.topics import Topics
 from overworld.platform.postgres import Database, DatabaseTimeout
 from overworld.platform.postgres.partitions import alone, days_of, midnight, partition_of
 
@@ -20,7 +22,8 @@ _log = logging.getLogger(__name__)
 async def maintain(database: Database, *, now: datetime, settings: EventLogSettings) -> None:
     """One round: partitions for today and the days ahead, old ones dropped, marks of old events forgotten.
 
-    A day is dropped when it is `retention_days` past and no cursor stands before its last batch. Processes take turns;
+    A day is dropped when it is past what is kept and no cursor stands before its last batch; a dead letter after what
+    `topics.toml` says of `dlq.failed.events`, unless staff want it handled again. Processes take turns;
     a lock that does not come within 2 s ends the round, and the next one goes on.
     """
     today = now.astimezone(UTC).date()
@@ -30,9 +33,17 @@ async def maintain(database: Database, *, now: datetime, settings: EventLogSetti
         async with alone(database, lock_key=_LOCK_KEY) as tx:
             await _make_ahead(tx, today, days_ahead=settings.days_ahead)
         async with alone(database, lock_key=_LOCK_KEY) as tx:
-            await _drop_behind(tx, today - timedelta(days=settings.retention_days))
+            await _drop_behind(tx, today - kept(settings))
+        async with alone(database, lock_key=_LOCK_KEY) as tx:
+            if dropped := await letters.forget(tx, before=now - Topics.read().failed_kept):
+                _log.warning("%d dead letters were too old to be kept", dropped)
     except DatabaseTimeout as error:
         _log.warning("the event log was not maintained this time: %s", error)
+
+
+def kept(settings: EventLogSettings) -> timedelta:
+    """How long events are kept: as set, else as `topics.toml` says of `events.*`."""
+    return timedelta(days=settings.retention_days) if settings.retention_days else Topics.read().events_kept
 
 
 async def _repair(tx: Tx) -> None:
@@ -51,7 +62,8 @@ UPDATE eventlog.cursor
 SET stamp = '3', id = coalesce(
     (SELECT min(id) - 1 FROM eventlog.outbox WHERE (outbox.stamp, outbox.id) > (cursor.stamp, cursor.id)),
     (SELECT last_value FROM eventlog.outbox_id));
-UPDATE eventlog.outbox SET stamp = '3'"""
+UPDATE eventlog.outbox SET stamp = '3';
+UPDATE eventlog.era SET number = number + 1"""
 
 
 async def _make_ahead(tx: Tx, today: date, *, days_ahead: int) -> None:

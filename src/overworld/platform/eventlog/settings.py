@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
-from msgspec import Meta, Struct
+from msgspec import Meta
+
+from overworld.kernel.secretive import Secretive
 
 
-class EventLogSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """How often the log is looked at, how much is handed over at once, how failures are retried, what is kept."""
+class EventLogSettings(Secretive, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How often the log is looked at, how failures are retried, what is kept, and who is told of its schemas."""
 
+    log: Annotated[
+        Literal["postgres", "kafka"],
+        Meta(
+            description="Where reactions read events: in PostgreSQL, or in Kafka, where servers then carry all of them"
+        ),
+    ] = "postgres"
     poll_ms: Annotated[
         int, Meta(ge=1, le=60_000, description="Time between looks at the log when no notice arrives")
     ] = 50
@@ -32,9 +40,33 @@ class EventLogSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         int, Meta(ge=1, le=60_000, description="Time after which a cursor that only skipped events is saved")
     ] = 1_000
     retention_days: Annotated[
-        int, Meta(ge=1, le=3650, description="Days that events stay in the log once every consumer has passed them")
-    ] = 7
+        int,
+        Meta(
+            ge=0,
+            le=3650,
+            description="Days that events stay in the log once every consumer has passed them. 0: as long as the list "
+            "of topics says, 7 days",
+        ),
+    ] = 0
     days_ahead: Annotated[int, Meta(ge=1, le=60, description="Days for which partitions are made ahead")] = 3
     maintain_every_s: Annotated[
         float, Meta(ge=1, le=86_400, description="Time between two rounds of making and dropping partitions")
     ] = 3600.0
+    schema_registry: Annotated[
+        str,
+        Meta(
+            max_length=2_000,
+            description="Address of a schema registry with Confluent's API, where the schemas of events are registered "
+            "when the server starts. Empty: there is none",
+        ),
+    ] = ""
+    schema_registry_user: Annotated[
+        str, Meta(max_length=255, description="Signs in to the schema registry; empty: does not")
+    ] = ""
+    schema_registry_password: Annotated[
+        str, Meta(max_length=1_024, description="Goes with `schema_registry_user`", extra={"secret": True})
+    ] = ""
+
+    def __post_init__(self) -> None:
+        if self.schema_registry and not self.schema_registry.startswith(("http://", "https://")):
+            raise ValueError("schema_registry is the address of a registry: http://HOST:PORT or https://HOST")

@@ -86,6 +86,7 @@ GROUP BY cursor.consumer"""
 _LOST_LETTERS = """
 SELECT consumer, count(*) AS letters FROM eventlog.dead_letter
 WHERE NOT EXISTS (SELECT FROM eventlog.cursor WHERE cursor.consumer = dead_letter.consumer)
+  AND NOT EXISTS (SELECT FROM eventlog.kafka_place AS place WHERE place.consumer = dead_letter.consumer)
 GROUP BY consumer ORDER BY consumer"""
 
 

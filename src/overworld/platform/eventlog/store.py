@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from hashlib import blake2b
 from pathlib import Path
-from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -20,7 +20,6 @@ SCHEMA = Schema(name="eventlog", folder=Path(__file__).parent / "schema")
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(list[Envelope]).decode
-_decode_one = msgspec.json.Decoder(Envelope).decode
 
 _APPEND = "SELECT eventlog.append($1, $2, $3)"
 
@@ -59,25 +58,27 @@ async def now(tx: Tx) -> Position:
 
 
 _READ = """
-SELECT stamp, id, CASE WHEN topics && $4 THEN events END AS events
+SELECT stamp, id, CASE WHEN $4::text[] IS NULL OR topics && $4 THEN events END AS events
 FROM eventlog.outbox
 WHERE (stamp, id) > ($1, $2) AND stamp < pg_snapshot_xmin(pg_current_snapshot())
 ORDER BY stamp, id
 LIMIT $3"""
 
 
-async def read(tx: Tx, *, after: Position, topics: frozenset[str], batches_max: int) -> list[Batch]:
+async def read(tx: Tx, *, after: Position, topics: frozenset[str] | None, batches_max: int) -> list[Batch[Position]]:
     """The next batches that no open transaction can still come before; empty when there is none.
 
     Batches without any of the topics come without events, so that a reader can move past them; their bytes stay in
-    the database.
+    the database. With None the events of all topics come.
     """
-    rows = await tx.fetch(_READ, after.stamp, after.id, batches_max, sorted(topics))
+    rows = await tx.fetch(_READ, after.stamp, after.id, batches_max, None if topics is None else sorted(topics))
     return [Batch(Position(row["stamp"], row["id"]), _of_topics(row["events"], topics)) for row in rows]
 
 
-def _of_topics(events: bytes | None, topics: frozenset[str]) -> list[Envelope]:
-    return [event for event in _decode(events) if event.topic in topics] if events else []
+def _of_topics(events: bytes | None, topics: frozenset[str] | None) -> list[Envelope]:
+    if not events:
+        return []
+    return _decode(events) if topics is None else [event for event in _decode(events) if event.topic in topics]
 
 
 _OPEN_CURSOR = """
@@ -103,6 +104,20 @@ async def move_cursor(tx: Tx, consumer: str, *, to: Position, at: datetime) -> N
     await tx.execute(_MOVE_CURSOR, consumer, to.stamp, to.id, at)
 
 
+_HOLD_CURSOR = """
+SELECT FROM eventlog.cursor WHERE consumer = $1 FOR UPDATE"""
+
+
+async def hold_cursor(tx: Tx, consumer: str) -> None:
+    """Locks a consumer's cursor until the transaction ends: whoever counts again what a fold has counted waits."""
+    await tx.execute(_HOLD_CURSOR, consumer)
+
+
+def lock_key(purpose: str) -> int:
+    """The advisory lock that stands for a purpose."""
+    return int.from_bytes(blake2b(purpose.encode(), digest_size=8).digest(), "big", signed=True)
+
+
 _FORGET = """
 DELETE FROM eventlog.cursor WHERE consumer = $1"""
 
@@ -116,11 +131,12 @@ _BURY = """
 INSERT INTO eventlog.dead_letter (consumer, event_id, topic, envelope, error, attempts, failed_at)
 VALUES ($1, $2, $3, $4, $5, $6, $7)
 ON CONFLICT (consumer, event_id) DO UPDATE
-SET error = excluded.error, attempts = dead_letter.attempts + excluded.attempts, failed_at = excluded.failed_at"""
+SET error = excluded.error, attempts = dead_letter.attempts + excluded.attempts, failed_at = excluded.failed_at,
+    replay_wanted_at = NULL"""
 
 
 async def bury(tx: Tx, letter: DeadLetter) -> None:
-    """Keeps an event that could not be handled; one that fails again adds its attempts."""
+    """Keeps an event that could not be handled; one that fails again adds its attempts and waits for staff again."""
     await tx.execute(
         _BURY,
         letter.consumer,
@@ -131,23 +147,6 @@ async def bury(tx: Tx, letter: DeadLetter) -> None:
         letter.attempts,
         letter.failed_at,
     )
-
-
-_DEAD_LETTERS = """
-SELECT consumer, event_id, topic, envelope, error, attempts, failed_at
-FROM eventlog.dead_letter
-WHERE consumer = $1
-ORDER BY event_id
-LIMIT $2"""
-
-
-async def dead_letters(tx: Tx, consumer: str, *, count_max: int) -> list[DeadLetter]:
-    """A consumer's dead letters, oldest event first."""
-    return [_letter(row) for row in await tx.fetch(_DEAD_LETTERS, consumer, count_max)]
-
-
-def _letter(row: Any) -> DeadLetter:
-    return DeadLetter(**(dict(row) | {"envelope": _decode_one(row["envelope"])}))
 
 
 _DIG_UP = """

@@ -11,6 +11,7 @@ from overworld.kernel.refusals import Busy, Fault
 from overworld.platform.eventlog import store
 from overworld.platform.eventlog.pulse import Pulse
 from overworld.platform.eventlog.settings import EventLogSettings
+from overworld.platform.eventlog.traced import apart, delivery, delivery_place
 from overworld.platform.eventlog.types import Handle, Position
 from overworld.platform.postgres import Database
 
@@ -28,6 +29,7 @@ class Tail:
 
     def __init__(
         self,
+        name: str,
         *,
         topics: Sequence[str],
         handle: Handle,
@@ -36,6 +38,7 @@ class Tail:
         pulse: Pulse,
         settings: EventLogSettings,
     ) -> None:
+        self.name = name
         self.topics = frozenset(topics)
         self.failed = 0
         self._handle = handle
@@ -59,13 +62,16 @@ class Tail:
                 continue
             self._position = batches[-1].position if batches else head
             if events := [event for batch in batches for event in batch.events]:
-                await self._hand_over(events)
+                for part in apart(events):
+                    await self._hand_over(part)
 
     async def _hand_over(self, events: Sequence[Envelope]) -> None:
         try:
-            await self._handle(events)
+            with delivery(self.name, events):
+                await self._handle(events)
         except Exception:
             self.failed += len(events)
-            _log.exception(
-                "a reader of %s failed with %d events, which are passed over", sorted(self.topics), len(events)
-            )
+            with delivery_place(events):
+                _log.exception(
+                    "a reader of %s failed with %d events, which are passed over", sorted(self.topics), len(events)
+                )

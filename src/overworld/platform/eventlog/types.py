@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
+from typing import Generic, TypeVar
 from uuid import UUID
 
 from msgspec import Struct
@@ -35,10 +36,13 @@ class Head(Struct, frozen=True, kw_only=True):
     pending: bool
 
 
-class Batch(Struct, frozen=True):
-    """One batch as a reader gets it: its place, and its events of the topics asked for."""
+P = TypeVar("P")
 
-    position: Position
+
+class Batch(Struct, Generic[P], frozen=True):
+    """One batch as a reader gets it: its place in its log, and its events of the topics asked for."""
+
+    position: P
     events: list[Envelope]
 
 
@@ -57,7 +61,10 @@ class Lag(Struct, frozen=True, kw_only=True):
 
 
 class DeadLetter(Struct, frozen=True, kw_only=True):
-    """An event that a consumer could not handle, with the last error and how often it was tried."""
+    """An event that a consumer could not handle, with the last error and how often it was tried.
+
+    `replay_wanted_at`: when staff asked that it be handled again; None when nobody did, or when it failed again.
+    """
 
     consumer: str
     event_id: UUID
@@ -66,6 +73,23 @@ class DeadLetter(Struct, frozen=True, kw_only=True):
     error: str
     attempts: int
     failed_at: datetime
+    replay_wanted_at: datetime | None = None
+
+
+class Which(Struct, frozen=True, kw_only=True):
+    """Which dead letters are meant: those to which everything given applies."""
+
+    consumer: str | None = None
+    topic: str | None = None
+    event_ids: tuple[UUID, ...] | None = None
+
+
+class Replay(Struct, frozen=True, kw_only=True):
+    """How many dead letters a consumer was asked to handle again, and whether there is such a consumer still."""
+
+    consumer: str
+    letters: int
+    reads: bool
 
 
 BATCHES_COUNTED_MAX = 10_000

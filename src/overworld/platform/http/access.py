@@ -21,6 +21,7 @@ class Access(Struct, frozen=True):
     raw_types: tuple[str, ...] = ()
     gives_session: bool = False
     renews_session: bool = False
+    hot: bool = False
 
 
 def needs(
@@ -30,16 +31,23 @@ def needs(
     body_bytes_max: int | None = None,
     refusals: tuple[type[Refusal], ...] = (),
     raw_types: tuple[str, ...] = (),
+    hot: bool = False,
 ) -> dict[str, Any]:
     """A route's `opt`: callers need a token with this scope, or a token and a key with it beside.
 
     `key_required` refuses calls without an `Idempotency-Key`. `body_bytes_max` replaces the setting for this route.
     `refusals` are the ones this route may answer with beside those of the edge; they are written in its description.
-    `raw_types` are the media types of a body that the handler reads itself, by `await request.body()`.
+    `raw_types` are the media types of a body that the handler reads itself: as `reader: BodyReader`, part by part, or
+    by `await request.body()`. `hot` takes the short way around Litestar (`lanes`): for what is asked for all the time.
     """
     return {
         OPT_KEY: Access(
-            scope, key_required=key_required, body_bytes_max=body_bytes_max, refusals=refusals, raw_types=raw_types
+            scope,
+            key_required=key_required,
+            body_bytes_max=body_bytes_max,
+            refusals=refusals,
+            raw_types=raw_types,
+            hot=hot,
         )
     }
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
 _IPV6_HOME_BITS = 64
+_KEPT_MAX = 4_096
 UNKNOWN = "unknown"
 
 
@@ -54,6 +56,7 @@ def is_loopback(address: str) -> bool:
     return parsed is not None and parsed.is_loopback
 
 
+@lru_cache(maxsize=_KEPT_MAX)
 def _parsed(text: str) -> IPv4Address | IPv6Address | None:
     """The address that a text is; one of IPv4 in the form of IPv6, as sockets for both give it, is itself."""
     try:

@@ -14,7 +14,7 @@ from litestar.types import Empty, HTTPRequestEvent, Receive
 from litestar.typing import FieldDefinition
 
 from overworld.platform.http.errors import BadRequest, BodyTooLarge, ClientLeft, RequestTimedOut
-from overworld.platform.http.plans import plan_of
+from overworld.platform.http.plans import Plan, plan_of
 from overworld.platform.http.problems import body_fault, fault
 
 _NUL = b"\\u0000"
@@ -62,18 +62,33 @@ class EdgeRequest(Request[Any, Any, Any]):
     async def body(self) -> bytes:
         """The whole body. Raises: as `BodyReader.chunk`."""
         if self._body is Empty:
-            self._body = await self._reader().whole()
+            self._body = await self.reader().whole()
         return self._body
 
     async def stream(self) -> AsyncGenerator[bytes, None]:
         """The body in parts; can be read once. Raises: as `BodyReader.chunk`."""
-        reader = self._reader()
+        reader = self.reader()
         while reader.more:
             yield await reader.chunk()
 
-    def _reader(self) -> BodyReader:
-        plan = plan_of(self.scope)
-        return BodyReader(self.receive, bytes_max=plan.body_bytes_max, timeout_s=plan.body_timeout_s)
+    def reader(self) -> BodyReader:
+        """What reads the body, once."""
+        return body_reader(plan_of(self.scope), self.receive)
+
+
+def body_reader(plan: Plan, receive: Receive) -> BodyReader:
+    """What reads a body within the bounds of its route."""
+    return BodyReader(receive, bytes_max=plan.body_bytes_max, timeout_s=plan.body_timeout_s)
+
+
+def decoded(plan: Plan, value: bytes) -> Any:
+    """The Struct of a JSON body. Raises: BadRequest with the place and the reason."""
+    if _NUL in value and "\x00" in _texts(value):
+        raise BadRequest(errors=[fault("body", "", "Text must not contain U+0000")])
+    try:
+        return plan.decoder.decode(value)
+    except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
+        raise body_fault(error) from error
 
 
 class StrictBody(AbstractDTO[Any]):
@@ -90,22 +105,14 @@ class StrictBody(AbstractDTO[Any]):
 
     def decode_bytes(self, value: bytes) -> Any:
         """The Struct of a JSON body. Raises: BadRequest with the place and the reason."""
-        if _NUL in value and "\x00" in _texts(value):
-            raise BadRequest(errors=[fault("body", "", "Text must not contain U+0000")])
-        try:
-            return self._decoder().decode(value)
-        except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
-            raise body_fault(error) from error
+        return decoded(plan_of(self.asgi_connection.scope), value)
 
     def decode_builtins(self, value: dict[str, Any]) -> Any:
         """The Struct of a form. Raises: BadRequest with the place and the reason."""
         try:
-            return msgspec.convert(value, self._decoder().type, strict=False)
+            return msgspec.convert(value, plan_of(self.asgi_connection.scope).decoder.type, strict=False)
         except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
             raise body_fault(error) from error
-
-    def _decoder(self) -> msgspec.json.Decoder[Any]:
-        return cast("msgspec.json.Decoder[Any]", plan_of(self.asgi_connection.scope).decoder)
 
     @classmethod
     def create_openapi_schema(

@@ -13,7 +13,7 @@ from litestar.types import ControllerRouterHandler, Scope
 
 from overworld.kernel.ports import Limiter, TokenVerifier
 from overworld.platform.http.addresses import Addresses
-from overworld.platform.http.bodies import EdgeRequest, StrictBody
+from overworld.platform.http.bodies import BodyReader, EdgeRequest, StrictBody
 from overworld.platform.http.browser import Browsers, CsrfTokens, NoCsrfTokens
 from overworld.platform.http.caller import Caller, KeyScopes
 from overworld.platform.http.cors import Cors
@@ -22,6 +22,7 @@ from overworld.platform.http.edge import Edge
 from overworld.platform.http.exchange import exchange_of
 from overworld.platform.http.gate import Gate
 from overworld.platform.http.headers import ReplyHeaders
+from overworld.platform.http.lanes import lanes_of
 from overworld.platform.http.measures import HttpMeasures
 from overworld.platform.http.methods import options_of
 from overworld.platform.http.openapi import describe, openapi_config
@@ -64,6 +65,7 @@ def build_http(
     plan_routes(served.routes, settings)
     return Edge(
         served,
+        lanes=lanes_of(served.routes),
         verifier=verifier,
         keys=keys,
         browsers=Browsers(tls=settings.tls, plain=plain_cookies, csrf=csrf or NoCsrfTokens()),
@@ -90,6 +92,7 @@ def _application(routes: Sequence[ControllerRouterHandler], **options: Any) -> L
             "caller": Provide(_caller, sync_to_thread=False),
             "idempotency_key": Provide(_idempotency_key, sync_to_thread=False),
             "trace_id": Provide(_trace_id, sync_to_thread=False),
+            "reader": Provide(_reader, sync_to_thread=False),
         },
         exception_handlers={Exception: problem_reply},
         middleware=[Gate],
@@ -108,6 +111,10 @@ def _caller(scope: Scope) -> Caller:
 
 def _idempotency_key(caller: Caller) -> str | None:
     return caller.idempotency_key
+
+
+def _reader(request: EdgeRequest) -> BodyReader:
+    return request.reader()
 
 
 def _trace_id(caller: Caller) -> str:

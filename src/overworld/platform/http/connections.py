@@ -7,10 +7,13 @@ import asyncio
 import os
 from http import HTTPStatus
 from typing import Any, ClassVar
+from urllib.parse import unquote
 
+import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from overworld.kernel.refusals import Refusal
+from overworld.platform.http.cycle import Cycle
 from overworld.platform.http.errors import HeadTooLarge, Malformed, RequestTimedOut, UrlTooLong
 from overworld.platform.http.problems import MEDIA_TYPE, problem_bytes
 from overworld.platform.http.settings import HttpSettings
@@ -21,42 +24,6 @@ _PASSED_OVER_BYTES_MAX = 16 * 2**20
 
 class _Refused(Exception):
     """Stops the parser; the refusal itself waits in the connection."""
-
-
-class _Line:
-    """The transport as the answer to one request sees it: its head leaves together with what follows it at once, and
-    closing it lets the client finish sending.
-    """
-
-    __slots__ = ("_held", "_is_first", "_protocol", "is_closing")
-
-    def __init__(self, protocol: BoundedProtocol) -> None:
-        self._protocol = protocol
-        self._held = b""
-        self._is_first = True
-        self.is_closing = protocol.transport.is_closing
-
-    def write(self, data: bytes) -> None:
-        if self._is_first:
-            self._is_first = False
-            self._held = data
-            self._protocol.loop.call_soon(self._let_go)
-        elif self._held:
-            data, self._held = self._held + data, b""
-            self._protocol.transport.write(data)
-        else:
-            self._protocol.transport.write(data)
-
-    def close(self) -> None:
-        self._let_go()
-        self._protocol.close_after_reply()
-
-    def _let_go(self) -> None:
-        """Sends the head of an answer that has no body, or whose body takes its time."""
-        if self._held:
-            if not self.is_closing():
-                self._protocol.transport.write(self._held)
-            self._held = b""
 
 
 class BoundedProtocol(HttpToolsProtocol):
@@ -72,6 +39,7 @@ class BoundedProtocol(HttpToolsProtocol):
         super().__init__(*args, **kwargs)
         self._late: asyncio.TimerHandle | None = None
         self._unread: asyncio.TimerHandle | None = None
+        self._idle_since_s: float | None = None
         self._in_head = False
         self._parsed_bytes = 0
         self._unparsed_bytes = 0
@@ -86,6 +54,8 @@ class BoundedProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_waiting()
         self._stop_cutting()
+        if self.timeout_keep_alive_task is not None:
+            self.timeout_keep_alive_task.cancel()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -94,10 +64,12 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._is_last:
             self._pass_over(data)
             return
-        if self._late is None and self._is_idle():
-            self._await_head()
+        before = self.cycle
         self._unparsed_bytes += len(data)
         super().data_received(data)
+        is_waiting = self._in_head or (self.cycle is before and self._is_idle())
+        if is_waiting and self._late is None and not self._is_last:
+            self._await_head()
         if self._unparsed_bytes > self.settings.head_bytes_max:
             self._refusal = HeadTooLarge()
             self.send_400_response("")
@@ -106,8 +78,6 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_message_begin()
         self._in_head = True
         self._parsed_bytes = 0
-        if self._late is None:
-            self._await_head()
 
     def on_url(self, url: bytes) -> None:
         super().on_url(url)
@@ -116,7 +86,10 @@ class BoundedProtocol(HttpToolsProtocol):
             raise _Refused
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        super().on_header(name, value)
+        name = name.lower()
+        if name == b"expect" and value.lower() == b"100-continue":
+            self.expect_100_continue = True
+        self.headers.append((name, value))
         self._parsed_bytes += len(name) + len(value) + _SEPARATORS_BYTES
         if self._parsed_bytes > self.settings.head_bytes_max:
             self._refusal = HeadTooLarge()
@@ -126,8 +99,32 @@ class BoundedProtocol(HttpToolsProtocol):
         self._in_head = False
         self._unparsed_bytes = 0
         self._stop_waiting()
-        super().on_headers_complete()
-        self.cycle.transport = _Line(self)  # type: ignore[assignment]
+        scope, parser = self.scope, self.parser
+        scope["method"] = parser.get_method().decode("ascii")
+        version = parser.get_http_version()
+        if version != "1.1":
+            scope["http_version"] = version
+        url = httptools.parse_url(self.url)
+        path = url.path.decode("ascii")
+        scope["path"] = unquote(path) if "%" in path else path
+        scope["raw_path"] = url.path
+        scope["query_string"] = url.query or b""
+        before, self.cycle = self.cycle, Cycle(  # type: ignore[assignment]
+            self,
+            scope,
+            keep_alive=version != "1.0" and parser.should_keep_alive(),
+            expects_continue=self.expect_100_continue,
+        )
+        if before is None or before.response_complete:
+            self._start_asgi_task(self.cycle, self.app)
+        else:
+            self.flow.pause_reading()
+            self.pipeline.appendleft((self.cycle, self.app))
+
+    def _start_asgi_task(self, cycle: Any, app: Any) -> None:
+        task = self.loop.create_task(cycle.run(app))
+        task.add_done_callback(self.tasks.discard)
+        self.tasks.add(task)
 
     def on_body(self, body: bytes) -> None:
         self._unparsed_bytes = 0
@@ -175,9 +172,34 @@ class BoundedProtocol(HttpToolsProtocol):
         super().resume_writing()
 
     def on_response_complete(self) -> None:
-        super().on_response_complete()
+        self.server_state.total_requests += 1
+        if not self.transport.is_closing():
+            self.flow.resume_reading()
+            if self.pipeline:
+                self._start_asgi_task(*self.pipeline.pop())
+            else:
+                self._rest()
         if self.transport.get_write_buffer_size():
             self._cut_unless_read()
+
+    def _rest(self) -> None:
+        """Begins the time for which a connection may be idle; one timer is enough for many requests."""
+        self._idle_since_s = self.loop.time()
+        if self.timeout_keep_alive_task is None:
+            self.timeout_keep_alive_task = self.loop.call_later(self.timeout_keep_alive, self.timeout_keep_alive_handler)
+
+    def _unset_keepalive_if_required(self) -> None:
+        self._idle_since_s = None
+
+    def timeout_keep_alive_handler(self) -> None:
+        self.timeout_keep_alive_task = None
+        if self._idle_since_s is None:
+            return
+        left_s = self._idle_since_s + self.timeout_keep_alive - self.loop.time()
+        if left_s > 0:
+            self.timeout_keep_alive_task = self.loop.call_later(left_s, self.timeout_keep_alive_handler)
+        elif not self.transport.is_closing():
+            self.transport.close()
 
     def _is_idle(self) -> bool:
         return self.cycle is None or self.cycle.response_complete

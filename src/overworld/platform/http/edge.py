@@ -9,6 +9,7 @@ import structlog
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 
+from overworld.kernel import tracing
 from overworld.kernel.identity import Principal
 from overworld.kernel.ports import TokenVerifier
 from overworld.kernel.refusals import Refusal
@@ -18,11 +19,12 @@ from overworld.platform.http.caller import Caller, KeyScopes
 from overworld.platform.http.cors import Cors
 from overworld.platform.http.exchange import Exchange, attach
 from overworld.platform.http.headers import ReplyHeaders
+from overworld.platform.http.lanes import Lanes
 from overworld.platform.http.measures import HttpMeasures
 from overworld.platform.http.problems import MEDIA_TYPE, note, problem_bytes, problem_headers, refusal_of
 from overworld.platform.http.rates import Rates
 from overworld.platform.http.settings import LimitSettings
-from overworld.platform.http.tracing import trace_of
+from overworld.platform.observability import info_straight
 
 _READ = frozenset(
     {
@@ -45,9 +47,11 @@ _READ = frozenset(
         WISH,
     }
 )
+_LOGGER = "overworld.http"
 _BEARER = b"bearer "
 _CLOSES_CONNECTION = frozenset({408, 413, 499})
 _NO_CONTENT = 204
+_SERVER_ERROR = 500
 _NOTHING: frozenset[str] = frozenset()
 _USER_AGENT_LENGTH_MAX = 256
 
@@ -62,6 +66,7 @@ class Edge:
         self,
         app: ASGIApp,
         *,
+        lanes: Lanes,
         verifier: TokenVerifier,
         keys: KeyScopes,
         browsers: Browsers,
@@ -73,6 +78,7 @@ class Edge:
         quiet: tuple[str, ...] = (),
     ) -> None:
         self._app = app
+        self._lanes = lanes
         self._verifier = verifier
         self._keys = keys
         self._browsers = browsers
@@ -82,7 +88,7 @@ class Edge:
         self._headers = headers
         self._measures = measures
         self._quiet = quiet
-        self._log = structlog.get_logger("overworld.http")
+        self._log = structlog.get_logger(_LOGGER)
 
     def limit(self, settings: LimitSettings) -> None:
         """From now on these rate limits hold."""
@@ -99,8 +105,10 @@ class Edge:
     async def _answer(self, scope: HTTPScope, receive: Receive, send: Send) -> None:
         started_s = perf_counter()
         head = {name: value for name, value in scope["headers"] if name in _READ}
-        exchange = Exchange(method=scope["method"], head=head, trace=trace_of(head.get(b"traceparent")))
+        trace, parent_id = tracing.entered(_text(head.get(b"traceparent")))
+        exchange = Exchange(method=scope["method"], head=head, trace=trace)
         attach(scope, exchange)
+        span = tracing.first_span("request", trace, parent_id=parent_id, kind=tracing.Kind.SERVER)
         if scope["method"] == "HEAD":
             scope = cast("HTTPScope", {**scope, "method": "GET"})
 
@@ -111,13 +119,14 @@ class Edge:
             await send(message)
 
         self._measures.in_flight += 1
-        try:
-            await self._pass_on(scope, exchange, receive, send_completed)
-        except Exception as error:
-            await self._catch(error, exchange, send_completed)
-        finally:
-            self._measures.in_flight -= 1
-            self._finish(scope, exchange, seconds=perf_counter() - started_s)
+        with tracing.at(trace):
+            try:
+                await self._pass_on(scope, exchange, receive, send_completed)
+            except Exception as error:
+                await self._catch(error, exchange, send_completed)
+            finally:
+                self._measures.in_flight -= 1
+                self._finish(scope, exchange, span, seconds=perf_counter() - started_s)
 
     async def _pass_on(self, scope: HTTPScope, exchange: Exchange, receive: Receive, send: Send) -> None:
         origin = exchange.head.get(b"origin")
@@ -133,7 +142,9 @@ class Edge:
         if rate.refusal is not None:
             self._measures.limited(rate.refusal.fields["kind"])
             raise rate.refusal
-        await self._app(scope, receive, send)
+        lane = self._lanes.get((scope["method"], scope["path"]))
+        if lane is None or not await lane.answer(scope, exchange, receive, send):
+            await self._app(scope, receive, send)
 
     async def _catch(self, error: Exception, exchange: Exchange, send: Send) -> None:
         """The last catch: what comes before routing, and bugs in the framework or in a reply."""
@@ -188,13 +199,15 @@ class Edge:
             headers = [each for each in headers if each[0] != b"content-type"]
         headers += exchange.reply_headers
         headers.append((b"x-request-id", exchange.trace.trace_id.encode()))
-        headers.append((b"traceparent", exchange.trace.traceparent()))
+        headers.append((b"traceparent", exchange.trace.traceparent().encode()))
         if exchange.status in _CLOSES_CONNECTION:
             headers.append((b"connection", b"close"))
         return self._headers.completed(headers)
 
-    def _finish(self, scope: Scope, exchange: Exchange, *, seconds: float) -> None:
+    def _finish(self, scope: Scope, exchange: Exchange, span: tracing.Span | None, *, seconds: float) -> None:
         route = cast("dict[str, Any]", scope).get("path_template", "unmatched")
+        if span is not None:
+            _end(span, exchange, route)
         self._measures.request(
             method=exchange.method,
             route=route,
@@ -211,10 +224,11 @@ class Edge:
             "trace_id": exchange.trace.trace_id,
         }
         if exchange.refusal_code is not None:
-            fields["code"] = exchange.refusal_code
-            fields["refusal"] = exchange.refusal_fields
-        is_quiet = exchange.refusal_code is None and route.startswith(self._quiet)
-        (self._log.debug if is_quiet else self._log.info)("request", **fields)
+            self._log.info("request", **fields, code=exchange.refusal_code, refusal=exchange.refusal_fields)
+        elif route.startswith(self._quiet):
+            self._log.debug("request", **fields)
+        else:
+            info_straight(_LOGGER, "request", fields)
 
 
 def _is_bearer(authorization: bytes | None) -> bool:
@@ -225,3 +239,20 @@ async def _send_whole(send: Send, status: int, headers: list[tuple[bytes, bytes]
     length = [] if status == _NO_CONTENT else [(b"content-length", b"%d" % len(body))]
     await send({"type": "http.response.start", "status": status, "headers": [*headers, *length]})
     await send({"type": "http.response.body", "body": body, "more_body": False})
+
+
+def _text(value: bytes | None) -> str | None:
+    return None if value is None else value.decode("latin-1")
+
+
+def _end(span: tracing.Span, exchange: Exchange, route: str) -> None:
+    """Keeps the span of a request. Source: OpenTelemetry, semantic conventions for HTTP server spans."""
+    span.name = f"{exchange.method} {route}"
+    span.attributes |= {
+        "http.request.method": exchange.method,
+        "http.route": route,
+        "http.response.status_code": exchange.status,
+    }
+    if exchange.refusal_code is not None:
+        span.attributes["overworld.refusal"] = exchange.refusal_code
+    span.end(error=exchange.refusal_code or "error" if exchange.status >= _SERVER_ERROR or not exchange.status else "")

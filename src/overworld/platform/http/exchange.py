@@ -7,8 +7,8 @@ from uuid import UUID
 
 from litestar.types import Scope
 
+from overworld.kernel.tracing import Trace
 from overworld.platform.http.caller import Caller
-from overworld.platform.http.tracing import Trace
 
 _KEY = "overworld.exchange"
 

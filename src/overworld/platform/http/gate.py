@@ -10,7 +10,7 @@ from litestar.types import ASGIApp, Receive, Scope, Send
 from overworld.platform.http.access import Access
 from overworld.platform.http.caller import Caller
 from overworld.platform.http.errors import BadRequest, BodyTooLarge, Forbidden, KeyRequired
-from overworld.platform.http.exchange import exchange_of
+from overworld.platform.http.exchange import Exchange, exchange_of
 from overworld.platform.http.plans import Plan, plan_of
 from overworld.platform.http.problems import fault
 
@@ -18,28 +18,33 @@ _VISIBLE_ASCII = re.compile(rb"[\x21-\x7e]{1,255}")
 
 
 class Gate:
-    """Lets a request through to its handler when it meets the plan of its route.
-
-    Raises, in this order: Unauthenticated or the verifier's refusal; Forbidden; BadRequest, CookiesNeedTls or
-    NotOurPage where a session is asked for in cookies; BadRequest for the path and the query; KeyRequired or
-    BadRequest for the key; UnsupportedMediaType; BodyTooLarge.
-    """
+    """Lets a request through to its handler when it meets the plan of its route. Raises: as `admit`."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        exchange = exchange_of(scope)
         plan = plan_of(scope)
-        _check_access(plan.access, exchange.caller)
-        if plan.access.gives_session and exchange.caller.browser is not None:
-            exchange.caller.browser.check_wish()
-        _check_path(scope.get("raw_path", b""))
-        plan.check_query(scope.get("query_string", b""))
-        _check_key(plan.access, exchange.head.get(b"idempotency-key"))
-        plan.check_media_type(exchange.head.get(b"content-type"))
-        _check_length(plan, exchange.head.get(b"content-length"))
+        admit(plan, exchange_of(scope), scope)
         await self._app(scope, receive, send)
+
+
+def admit(plan: Plan, exchange: Exchange, scope: Scope, *, query_is_read: bool = False) -> None:
+    """Passes a request that meets a plan; `query_is_read` says that its query was found to be right.
+
+    Raises, in this order: Unauthenticated or the verifier's refusal; Forbidden; BadRequest, CookiesNeedTls or
+    NotOurPage where a session is asked for in cookies; BadRequest for the path and the query; KeyRequired or
+    BadRequest for the key; UnsupportedMediaType; BodyTooLarge.
+    """
+    _check_access(plan.access, exchange.caller)
+    if plan.access.gives_session and exchange.caller.browser is not None:
+        exchange.caller.browser.check_wish()
+    _check_path(scope.get("raw_path", b""))
+    if not query_is_read:
+        plan.check_query(scope.get("query_string", b""))
+    _check_key(plan.access, exchange.head.get(b"idempotency-key"))
+    plan.check_media_type(exchange.head.get(b"content-type"))
+    _check_length(plan, exchange.head.get(b"content-length"))
 
 
 def _check_access(access: Access, caller: Caller) -> None:

@@ -13,6 +13,17 @@ _UNLESS_SET = {
     b"content-security-policy": b"default-src 'none'; frame-ancestors 'none'",
     b"cache-control": b"no-store",
 }
+CONSTANT = frozenset(
+    {
+        *_ALWAYS,
+        _HSTS,
+        *_UNLESS_SET.items(),
+        (b"cache-control", b"private, no-cache"),
+        (b"content-type", b"application/json"),
+        (b"content-type", b"application/problem+json"),
+    }
+)
+"""What many replies say in the same words."""
 
 
 class ReplyHeaders:
@@ -20,9 +31,12 @@ class ReplyHeaders:
 
     def __init__(self, *, tls: bool) -> None:
         self._always = [*_ALWAYS, _HSTS] if tls else list(_ALWAYS)
+        self._all = [*self._always, *_UNLESS_SET.items()]
 
     def completed(self, headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
         """The headers with ours after them; a policy that the handler has set is left as it is."""
         given = {name for name, _ in headers}
+        if given.isdisjoint(_UNLESS_SET):
+            return headers + self._all
         defaults = [(name, value) for name, value in _UNLESS_SET.items() if name not in given]
         return [*headers, *self._always, *defaults]

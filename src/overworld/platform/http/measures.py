@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from prometheus_client import Counter, Histogram
-
 from overworld.platform.observability import Metrics
+from overworld.platform.observability.tallies import Spread, Tally
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _OTHER = "other"
@@ -15,17 +14,17 @@ class HttpMeasures:
     """Counts and times requests by route template, never by path: the number of series stays bounded."""
 
     def __init__(self, metrics: Metrics) -> None:
-        self._requests = metrics.counter(
+        self._requests = metrics.tallies(
             "overworld_http_requests", "Requests answered.", labels=("method", "route", "status")
         )
-        self._seconds = metrics.histogram(
-            "overworld_http_request_seconds", "Time to answer a request.", labels=("route",), buckets=_SECONDS
+        self._seconds = metrics.spreads(
+            "overworld_http_request_seconds", "Time to answer a request.", labels=("route",), bounds=_SECONDS
         )
         self._refusals = metrics.counter("overworld_http_refusals", "Requests refused, by code.", labels=("code",))
         self._limited = metrics.counter(
             "overworld_limiter_refusals", "Requests over a rate limit, by whose limit.", labels=("kind",)
         )
-        self._series: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
+        self._series: dict[tuple[str, str, int], tuple[Tally, Spread]] = {}
         self.in_flight = 0
         metrics.gauge("overworld_http_requests_in_flight", "Requests being answered.", lambda: self.in_flight)
 
@@ -34,11 +33,11 @@ class HttpMeasures:
         series = self._series.get((method, route, status))
         if series is None:
             known = method if method in _METHODS else _OTHER
-            series = self._requests.labels(known, route, status), self._seconds.labels(route)
+            series = self._requests.labels(known, route, str(status)), self._seconds.labels(route)
             if known is not _OTHER:
                 self._series[method, route, status] = series
         requests, took = series
-        requests.inc()
+        requests.value += 1
         took.observe(seconds)
         if refusal_code is not None:
             self._refusals.labels(refusal_code).inc()

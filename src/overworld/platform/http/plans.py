@@ -94,7 +94,12 @@ def plan_routes(routes: Iterable[BaseRoute], settings: HttpSettings) -> None:
 
 def plan_of(scope: Scope) -> Plan:
     """The plan of the route that answers this request. Raises: KeyError when none does."""
-    plan: Plan = scope["route_handler"].opt[_PLAN_KEY]
+    return plan_of_handler(scope["route_handler"])
+
+
+def plan_of_handler(handler: BaseRouteHandler) -> Plan:
+    """The plan of a handler. Raises: KeyError before `plan_routes`."""
+    plan: Plan = handler.opt[_PLAN_KEY]
     return plan
 
 

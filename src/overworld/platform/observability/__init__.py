@@ -6,18 +6,20 @@ from overworld.kernel.door import door
 
 if TYPE_CHECKING:
     from overworld.platform.observability.health import Health, HealthChecks
-    from overworld.platform.observability.logs import configure_logs
+    from overworld.platform.observability.logs import configure_logs, info_straight
     from overworld.platform.observability.metrics import Metrics
     from overworld.platform.observability.operations import OperationsApp
-    from overworld.platform.observability.settings import LogSettings, OperationsSettings
+    from overworld.platform.observability.settings import LogSettings, OperationsSettings, TracingSettings
+    from overworld.platform.observability.spans import SpanQueue
 else:
     __getattr__ = door(
         __name__,
         health=["Health", "HealthChecks"],
-        logs=["configure_logs"],
+        logs=["configure_logs", "info_straight"],
         metrics=["Metrics"],
         operations=["OperationsApp"],
-        settings=["LogSettings", "OperationsSettings"],
+        settings=["LogSettings", "OperationsSettings", "TracingSettings"],
+        spans=["SpanQueue"],
     )
 
 __all__ = [
@@ -27,5 +29,8 @@ __all__ = [
     "Metrics",
     "OperationsApp",
     "OperationsSettings",
+    "SpanQueue",
+    "TracingSettings",
     "configure_logs",
+    "info_straight",
 ]

@@ -6,12 +6,14 @@ import logging
 import re
 import sys
 from contextlib import suppress
-from typing import IO
+from datetime import UTC, datetime
+from typing import IO, Any
 
 import msgspec
 import structlog
 from structlog.types import EventDict, Processor
 
+from overworld.kernel.tracing import here
 from overworld.platform.observability.redaction import redact
 from overworld.platform.observability.settings import LogSettings
 
@@ -24,11 +26,14 @@ _NOISY = ("uvicorn.access", "asyncio", "httpx", "httpcore", "numba")
 def configure_logs(settings: LogSettings, *, stream: IO[str] | None = None) -> None:
     """Sets the process's logging; called once at start, and again to change the level.
 
-    Lines carry `at`, `level`, `logger`, `event` and their fields; what looks like a secret is hidden in all of them.
+    Lines carry `at`, `level`, `logger`, `event`, their fields and, where there is one, the `trace_id`; what looks like
+    a secret is hidden in all of them.
     """
     level = _LEVELS[settings.level]
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
+        structlog.stdlib.ExtraAdder(allow=("trace_id",)),
+        _with_trace,
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True, key="at"),
@@ -38,6 +43,7 @@ def configure_logs(settings: LogSettings, *, stream: IO[str] | None = None) -> N
     target = stream or sys.stderr
     for_people = settings.format == "console" or (settings.format == "auto" and target.isatty())
     render: Processor = structlog.dev.ConsoleRenderer(colors=target.isatty()) if for_people else _json
+    _straight.logger = _LineLogger("straight", target) if level <= logging.INFO else None
     structlog.configure(
         processors=[*shared, render],
         wrapper_class=structlog.make_filtering_bound_logger(level),
@@ -71,6 +77,34 @@ class _LineLoggers:
 
     def __call__(self, name: str = "overworld") -> _LineLogger:
         return _LineLogger(name, self._stream)
+
+
+class _Straight:
+    """Where `info_straight` writes, if anywhere; set when the logs are configured."""
+
+    logger: _LineLogger | None = None
+
+
+_straight = _Straight()
+
+
+def info_straight(logger: str, event: str, fields: dict[str, Any]) -> None:
+    """A line at info, the same that structlog would write, in a fifth of the time: for what is logged at every request.
+
+    The fields are numbers, ids and names of ours: nothing is looked for in them that would have to be hidden.
+    """
+    if structlog.get_config()["processors"][-1:] != [_json]:  # for people, or as a test has it
+        structlog.get_logger(logger).info(event, **fields)
+    elif _straight.logger is not None:
+        line = fields | {"event": event, "level": "info", "logger": logger, "at": datetime.now(UTC)}
+        _straight.logger.msg(_json(None, "info", line))
+
+
+def _with_trace(_logger: object, _method: str, event: EventDict) -> EventDict:
+    """Names the trace in which the line was written, unless whoever wrote it did."""
+    if "trace_id" not in event and (place := here()) is not None:
+        event["trace_id"] = place.trace_id
+    return event
 
 
 def _json(_logger: object, _method: str, event: EventDict) -> str:

@@ -12,6 +12,8 @@ import asyncpg
 from msgspec import Struct
 
 from overworld.kernel.ports import Tx
+from overworld.kernel.refusals import Busy
+from overworld.kernel.waiting import Line
 from overworld.platform.postgres.errors import BadDsn, DatabaseBusy, DatabaseFull, DatabaseTimeout, DatabaseUnavailable
 from overworld.platform.postgres.listening import Listener, OnNotice
 from overworld.platform.postgres.settings import DatabaseSettings
@@ -59,7 +61,7 @@ class Database:
         self._dsn = dsn
         self._settings = settings
         self._application = application
-        self._waiting = 0
+        self.line = Line(settings.waiting_max)
         self._listener = Listener(self.connect)
 
     @classmethod
@@ -138,7 +140,7 @@ class Database:
         return PoolUse(
             open=size,
             in_use=size - self._pool.get_idle_size(),
-            waiting=self._waiting,
+            waiting=self.line.waiting,
             connections_max=self._pool.get_max_size(),
         )
 
@@ -175,17 +177,19 @@ class Database:
                 await self._pool.release(connection)
 
     async def _acquire(self) -> asyncpg.pool.PoolConnectionProxy:
-        if self._waiting >= self._settings.waiting_max:
-            raise DatabaseBusy(f"{self._waiting} callers wait for a connection")
-        self._waiting += 1
+        try:
+            place = self.line.enter()
+        except Busy as error:
+            raise DatabaseBusy(f"{self.line.waiting} callers wait for a connection") from error
         try:
             return await self._pool.acquire(timeout=self._settings.acquire_timeout_s)
         except TimeoutError as error:
+            self.line.refused += 1
             raise DatabaseBusy(f"no connection within {self._settings.acquire_timeout_s:g} s") from error
         except (*_LOST, OSError) as error:
             raise DatabaseUnavailable(f"cannot connect to PostgreSQL: {error or type(error).__name__}") from error
         finally:
-            self._waiting -= 1
+            self.line.leave(place)
 
 
 def _is_gone(connection: asyncpg.pool.PoolConnectionProxy) -> bool:

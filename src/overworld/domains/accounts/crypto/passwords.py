@@ -13,7 +13,7 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from overworld.domains.accounts.types import AccountsSettings
-from overworld.kernel.refusals import Busy
+from overworld.kernel.waiting import Line
 
 R = TypeVar("R")
 
@@ -30,8 +30,7 @@ class Passwords:
     def __init__(self, settings: AccountsSettings, *, random: Callable[[int], bytes]) -> None:
         workers = settings.password_workers or max(1, (os.cpu_count() or 2) - 1)
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="passwords")
-        self._waiting = 0
-        self._waiting_max = settings.password_queue_max + workers
+        self.line = Line(settings.password_queue_max + workers)
         self._hasher = PasswordHasher(
             time_cost=settings.argon2_passes,
             memory_cost=settings.argon2_memory_kib,
@@ -70,13 +69,8 @@ class Passwords:
             return False
 
     async def _in_pool(self, work: Callable[..., R], *args: Any) -> R:
-        if self._waiting >= self._waiting_max:
-            raise Busy(waiting=self._waiting)
-        self._waiting += 1
-        try:
+        with self.line.standing():
             return await asyncio.get_running_loop().run_in_executor(self._pool, work, *args)
-        finally:
-            self._waiting -= 1
 
 
 def _bytes(password: str) -> bytes:

@@ -26,7 +26,8 @@ class MailQueue:
     def __init__(self, *, ids: IdSource, works: bool, waiting_max: int) -> None:
         self._ids = ids
         self.works = works
-        self._waiting_max = waiting_max
+        self.waiting_max = waiting_max
+        self.refused = 0
 
     def require(self) -> None:
         """Passes where mails are sent. Raises: MailUnavailable."""
@@ -36,7 +37,8 @@ class MailQueue:
     async def ask(self, tx: Tx, kind: Kind, email: str, *, account_id: UUID | None, address: str, at: datetime) -> None:
         """Queues a mail that somebody asked for. One round trip. Raises: Busy when too many wait."""
         mail = self._waiting(kind, email, account_id, address=address, at=at)
-        if not await store.add(tx, [mail], address=address, at=at, waiting_max=self._waiting_max):
+        if not await store.add(tx, [mail], address=address, at=at, waiting_max=self.waiting_max):
+            self.refused += 1
             raise Busy
 
     async def tell(

@@ -42,6 +42,11 @@ async def add(tx: Tx, mails: Sequence[Waiting], *, address: str, at: datetime, w
     return bool(count)
 
 
+async def count(tx: Tx, *, count_max: int) -> int:
+    """How many mails wait, counted up to a number. One round trip."""
+    return int(await tx.fetchval("SELECT count(*) FROM (SELECT FROM accounts.mail LIMIT $1) AS counted", count_max))
+
+
 async def oldest_due(tx: Tx) -> datetime | None:
     """Since when the mail that waits longest is due, or will be."""
     at: datetime | None = await tx.fetchval("SELECT min(next_at) FROM accounts.mail")

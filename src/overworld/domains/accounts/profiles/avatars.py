@@ -18,6 +18,7 @@ from overworld.domains.accounts.types import AccountsSettings
 from overworld.kernel.clock import Clock
 from overworld.kernel.ports import Blob, Blobs, Limiter, Outbox
 from overworld.kernel.refusals import Busy
+from overworld.kernel.waiting import Line
 from overworld.platform.postgres import Database
 
 _FOLDER = "avatars"
@@ -52,6 +53,11 @@ class Avatars:
             workers=settings.avatar_workers,
             queue_max=settings.avatar_queue_max,
         )
+
+    @property
+    def line(self) -> Line:
+        """The pictures that wait for a worker."""
+        return self._pictures.line
 
     async def take(self, account_id: UUID, content: bytes) -> Avatar:
         """Lets an account show a picture, made anew; the one before goes with the next sweep.

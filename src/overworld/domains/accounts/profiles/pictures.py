@@ -15,7 +15,7 @@ from PIL import Image, ImageOps
 
 from overworld.domains.accounts.profiles.errors import BadImage, ImageTooLarge
 from overworld.domains.accounts.profiles.types import SIDES_PX
-from overworld.kernel.refusals import Busy
+from overworld.kernel.waiting import Line
 
 _FORMATS = ("JPEG", "PNG", "WEBP")
 _JPEG, _JPEG_SCAN = b"\xff\xd8\xff", b"\xff\xda"
@@ -29,8 +29,7 @@ class Pictures:
     def __init__(self, *, pixels_max: int, workers: int, queue_max: int) -> None:
         self._pixels_max = pixels_max
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="pictures")
-        self._waiting = 0
-        self._waiting_max = workers + queue_max
+        self.line = Line(workers + queue_max)
 
     async def squares(self, content: bytes) -> Mapping[int, bytes]:
         """The middle of a picture as WebP by side in pixels, for each of `SIDES_PX`.
@@ -38,13 +37,8 @@ class Pictures:
         Turned upright by its EXIF and freed of it, as of every other thing beside the pixels; of one that moves the
         first frame. Raises: BadImage, ImageTooLarge; Busy when too many wait.
         """
-        if self._waiting >= self._waiting_max:
-            raise Busy(waiting=self._waiting)
-        self._waiting += 1
-        try:
+        with self.line.standing():
             return await asyncio.get_running_loop().run_in_executor(self._pool, self._made, content)
-        finally:
-            self._waiting -= 1
 
     def close(self) -> None:
         """Drops what waits and lets the workers finish."""

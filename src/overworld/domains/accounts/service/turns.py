@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from overworld.kernel.refusals import Busy
+from overworld.kernel.waiting import Line
 
 
 class Turns:
@@ -14,19 +14,13 @@ class Turns:
 
     def __init__(self, *, at_once: int, waiting_max: int) -> None:
         self._free = asyncio.Semaphore(at_once)
-        self._waiting = 0
-        self._waiting_max = waiting_max
+        self.line = Line(waiting_max)
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
         """Waits for a turn and holds it while the block runs. Raises: Busy when too many wait already."""
-        if self._waiting >= self._waiting_max:
-            raise Busy(waiting=self._waiting)
-        self._waiting += 1
-        try:
+        with self.line.standing():
             await self._free.acquire()
-        finally:
-            self._waiting -= 1
         try:
             yield
         finally:

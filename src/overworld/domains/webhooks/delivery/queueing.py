@@ -28,7 +28,7 @@ class Queueing:
     def __init__(self, *, clock: Clock, public: frozenset[str], waiting_max: int) -> None:
         self._clock = clock
         self._public = public
-        self._waiting_max = waiting_max
+        self.waiting_max = waiting_max
         self.queued = 0
         self.dropped = 0
 
@@ -50,10 +50,10 @@ class Queueing:
 
     async def _within_bounds(self, tx: Tx, wanted: Sequence[Queued]) -> list[Queued]:
         ids = sorted({one.subscription_id for one in wanted})
-        waiting = Counter(await store.waiting(tx, ids, count_max=self._waiting_max))
+        waiting = Counter(await store.waiting(tx, ids, count_max=self.waiting_max))
         kept, dropped = [], Counter[UUID]()
         for one in wanted:
-            if waiting[one.subscription_id] < self._waiting_max:
+            if waiting[one.subscription_id] < self.waiting_max:
                 waiting[one.subscription_id] += 1
                 kept.append(one)
             else:
@@ -70,4 +70,5 @@ def _queued(envelope: Envelope, subscription_id: UUID) -> Queued:
         topic=envelope.topic,
         key=envelope.key,
         body=rules.body_of(envelope),
+        trace=envelope.trace,
     )

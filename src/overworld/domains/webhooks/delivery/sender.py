@@ -18,6 +18,7 @@ from overworld.domains.webhooks.messages import WebhookPaused
 from overworld.domains.webhooks.ports import Posted, Poster
 from overworld.domains.webhooks.roster import Roster
 from overworld.domains.webhooks.types import Due, Keyring, State, WebhookSettings
+from overworld.kernel import tracing
 from overworld.kernel.clock import Clock
 from overworld.kernel.ports import Outbox, Tx
 from overworld.kernel.refusals import Busy, Fault
@@ -142,11 +143,28 @@ class Sender:
             "webhook-timestamp": str(timestamp_s),
             "webhook-signature": signed,
         }
-        posted = await self._poster.post(url, headers=headers, body=due.body)
-        try:
-            await self._keep(due, posted)
-        except (Fault, Busy) as error:
-            _log.warning("what came of webhook delivery %s is not kept; it is sent again: %s", due.id, error)
+        with tracing.at(tracing.parsed(due.trace)):
+            posted = await self._post(due, url, headers)
+            try:
+                await self._keep(due, posted)
+            except (Fault, Busy) as error:
+                _log.warning("what came of webhook delivery %s is not kept; it is sent again: %s", due.id, error)
+
+    async def _post(self, due: Due, url: str, headers: dict[str, str]) -> Posted:
+        """Posts within the trace of the event, which the receiver is told."""
+        attributes: dict[str, tracing.Value] = {
+            "server.address": rules.host_of(url),
+            "topic": due.topic,
+            "attempt": due.attempts + 1,
+        }
+        with tracing.span("webhook", kind=tracing.Kind.CLIENT, attributes=attributes) as span:
+            if (place := tracing.here()) is not None:
+                headers["traceparent"] = place.traceparent()
+            posted = await self._poster.post(url, headers=headers, body=due.body)
+            if span is not None:
+                span.attributes["http.response.status_code"] = posted.status or 0
+                span.error = "" if rules.is_success(posted.status) else posted.error or f"status {posted.status}"
+            return posted
 
     async def _keep(self, due: Due, posted: Posted) -> None:
         at = self._clock.now()

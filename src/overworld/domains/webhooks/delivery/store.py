@@ -27,11 +27,19 @@ async def waiting(tx: Tx, ids: Sequence[UUID], *, count_max: int) -> dict[UUID, 
     return {row["id"]: row["count"] for row in await tx.fetch(_WAITING, ids, count_max)}
 
 
+_WAITING_IN_ALL = "SELECT count(*) FROM (SELECT FROM webhooks.delivery WHERE state = 'waiting' LIMIT $1) AS counted"
+
+
+async def waiting_in_all(tx: Tx, *, count_max: int) -> int:
+    """How many deliveries wait, counted up to a number. One round trip."""
+    return int(await tx.fetchval(_WAITING_IN_ALL, count_max))
+
+
 _ADD = """
-INSERT INTO webhooks.delivery (id, subscription_id, topic, key, body, made_at)
-SELECT id, subscription_id, topic, key, body, $6
-FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::bytea[]) WITH ORDINALITY
-    AS new (id, subscription_id, topic, key, body, place)
+INSERT INTO webhooks.delivery (id, subscription_id, topic, key, body, trace, made_at)
+SELECT id, subscription_id, topic, key, body, trace, $7
+FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::bytea[], $6::text[]) WITH ORDINALITY
+    AS new (id, subscription_id, topic, key, body, trace, place)
 ORDER BY place
 ON CONFLICT (id) DO NOTHING"""
 _OPEN_LINES = """
@@ -54,6 +62,7 @@ async def queue(tx: Tx, new: Sequence[Queued], at: datetime) -> None:
         [one.topic for one in new],
         [one.key for one in new],
         [one.body for one in new],
+        [one.trace for one in new],
         at,
     )
     await tx.execute(_OPEN_LINES, [one.subscription_id for one in new], [one.key for one in new], at)
@@ -77,7 +86,7 @@ WITH due AS (
     RETURNING line.subscription_id, line.key
 )
 SELECT first.* FROM taken CROSS JOIN LATERAL (
-    SELECT id, subscription_id, topic, key, body, attempts FROM webhooks.delivery
+    SELECT id, subscription_id, topic, key, body, attempts, trace FROM webhooks.delivery
     WHERE subscription_id = taken.subscription_id AND key = taken.key AND state = 'waiting'
     ORDER BY number LIMIT 1
 ) AS first"""

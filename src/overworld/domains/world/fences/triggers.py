@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -66,7 +67,9 @@ class Triggers:
         self.follow: Callable[[], Awaitable[None]] = _nothing
         self._engine = engine
         self._database = database
-        self._waiting_max = waiting_max
+        self.waiting_max = waiting_max
+        self.refused = 0
+        self._since_s: float | None = None
         self._fix_kept_us = fix_kept_s * SECOND_US
         self._told: dict[int, list[Trigger]] = {}
         self._waits: dict[int, int] = {}
@@ -82,6 +85,11 @@ class Triggers:
     def waiting(self) -> int:
         """How many fixes wait until it is known which fences their players are in."""
         return self._waiting.count
+
+    @property
+    def oldest_s(self) -> float:
+        """For how long some have waited without a break."""
+        return time.monotonic() - self._since_s if self._since_s is not None else 0.0
 
     def run(self, batch: Pass) -> Pass:
         """Compares every accepted fix with the fences, and queues what comes of it."""
@@ -250,9 +258,11 @@ class Triggers:
 
     def _press(self) -> None:
         """Lets no more fixes in while too much waits here or to be written."""
-        is_full = self.writer.is_full or self._waiting.count >= self._waiting_max
+        self._since_s = (self._since_s or time.monotonic()) if self._waiting.count else None
+        is_full = self.writer.is_full or self._waiting.count >= self.waiting_max
         if is_full != self._is_full:
             self._is_full = is_full
+            self.refused += is_full
             self.on_full(is_full)
 
     def _let_go(self) -> None:

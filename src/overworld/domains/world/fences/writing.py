@@ -26,6 +26,7 @@ from overworld.domains.world.fences.store import Pair, Stay
 from overworld.kernel.clock import Clock, from_us
 from overworld.kernel.ports import Outbox, Tx
 from overworld.kernel.refusals import Busy, Fault
+from overworld.kernel.waiting import Marks
 from overworld.platform.postgres import Database, run_again
 
 BATCH_MAX = 5_000
@@ -66,7 +67,7 @@ class Writer:
 
     It drains by itself as soon as something is put. `is_full` says that no more should come (from `waiting_max` on,
     until half of that is written) and `on_full` hears of each change; what is put is taken all the same. `on_stale`
-    hears whose fences must be read again.
+    hears whose fences must be read again. `refused` counts how often it was full: then fixes are, not events.
     """
 
     def __init__(self, *, database: Database, outbox: Outbox, clock: Clock, waiting_max: int, follows: bool) -> None:
@@ -76,7 +77,9 @@ class Writer:
         self._database = database
         self._outbox = outbox
         self._clock = clock
-        self._waiting_max = waiting_max
+        self.waiting_max = waiting_max
+        self.refused = 0
+        self._marks = Marks(monotonic_s=clock.monotonic_s)
         self._follows = follows
         self._waiting: deque[Seen] = deque()
         self._own: Counter[tuple[str, UUID, UUID, int]] = Counter()
@@ -89,13 +92,20 @@ class Writer:
         """How many are not settled yet."""
         return len(self._waiting)
 
+    @property
+    def oldest_s(self) -> float:
+        """For how long the first of them has waited."""
+        return self._marks.oldest_s
+
     def put(self, seen: Iterable[Seen]) -> None:
         """Queues what was seen, in order."""
         before = len(self._waiting)
         self._waiting.extend(seen)
         self.made += len(self._waiting) - before
-        if len(self._waiting) >= self._waiting_max and not self.is_full:
+        self._marks.put(len(self._waiting) - before)
+        if len(self._waiting) >= self.waiting_max and not self.is_full:
             self.is_full = True
+            self.refused += 1
             self.on_full()
         if self._waiting and self._draining is None:
             self._draining = asyncio.get_running_loop().create_task(self._drain(), name="world.fence_events")
@@ -108,11 +118,12 @@ class Writer:
                 settled = await self._settle(batch)
                 for _ in batch:
                     self._waiting.popleft()
+                self._marks.take(len(batch))
                 self.written += len(settled.events)
                 self.void += len(batch) - len(settled.events)
                 if settled.stale:
                     self.on_stale(sorted(settled.stale))
-                if self.is_full and len(self._waiting) < self._waiting_max // 2:
+                if self.is_full and len(self._waiting) < self.waiting_max // 2:
                     self.is_full = False
                     self.on_full()
 

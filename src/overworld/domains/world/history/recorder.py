@@ -21,6 +21,7 @@ from overworld.domains.world.history.types import HistorySettings, Sample
 from overworld.domains.world.rules import OWN_TIMELINE
 from overworld.geo import cells as geo_cells
 from overworld.kernel.clock import Clock, from_us
+from overworld.kernel.waiting import Marks
 from overworld.platform.postgres import CheckViolation, Database
 
 _BATCH_MAX = 10_000
@@ -44,6 +45,7 @@ class Recorder:
         self._clock = clock
         self._settings = settings
         self._coarse_level = coarse_level
+        self._marks = Marks(monotonic_s=clock.monotonic_s)
         self._waiting: deque[Sample] = deque()
         self._days: frozenset[date] = frozenset()
         self._writing = asyncio.Lock()
@@ -52,6 +54,21 @@ class Recorder:
     def waiting(self) -> int:
         """How many fixes are not written yet."""
         return len(self._waiting)
+
+    @property
+    def waiting_max(self) -> int:
+        """How many may wait."""
+        return self._settings.waiting_max
+
+    @property
+    def oldest_s(self) -> float:
+        """For how long the first of them has waited."""
+        return self._marks.oldest_s
+
+    @property
+    def refused(self) -> int:
+        """How many were dropped."""
+        return self.dropped
 
     def tell(self, batch: Pass) -> None:
         """Queues the fixes of a pass that are told as `events.location.updated`, none on a time line of its own."""
@@ -62,6 +79,7 @@ class Recorder:
             return
         room = self._settings.waiting_max - len(self._waiting)
         self.dropped += max(0, rows.size - room)
+        self._marks.put(min(rows.size, room))
         fix, cell = batch.fix[rows[:room]], batch.judged["cell"][rows[:room]].astype(np.int64)
         columns = (fix["slot"], fix["time_us"], fix["lat_deg"], fix["lng_deg"], cell, fix["accuracy_m"])
         for slot, time_us, *place, bits, accuracy_m in zip(*(column.tolist() for column in columns), strict=True):
@@ -90,6 +108,7 @@ class Recorder:
                     await self._add(samples)
                 for _ in samples:
                     self._waiting.popleft()
+                self._marks.take(len(samples))
 
     async def forget(self, player_ids: Collection[UUID]) -> None:
         """Erases players: those of their fixes that wait, and those that are written, a COPY in flight included.
@@ -97,13 +116,16 @@ class Recorder:
         Raises: Fault; nothing of theirs waits any more, and it has to be asked for again.
         """
         async with self._writing:
+            before = len(self._waiting)
             self._waiting = deque(sample for sample in self._waiting if sample.player_id not in player_ids)
+            self._marks.take(before - len(self._waiting))
             async with self._database.transaction() as tx:
                 await store.erase(tx, sorted(player_ids))
 
     def give_up(self) -> None:
         """Counts what waits as lost: the server ends."""
         self.dropped += len(self._waiting)
+        self._marks.take(len(self._waiting))
         self._waiting.clear()
 
     @property

@@ -16,6 +16,7 @@ from overworld.domains.world.types import Reason
 from overworld.geo import cells as geo_cells
 from overworld.kernel.clock import Clock, from_us
 from overworld.kernel.ports import Outbox
+from overworld.kernel.waiting import Marks
 from overworld.platform.postgres import Database
 
 _BATCH_MAX = 5_000
@@ -49,7 +50,8 @@ class MovementEvents:
         self._database = database
         self._outbox = outbox
         self._clock = clock
-        self._waiting_max = waiting_max
+        self.waiting_max = waiting_max
+        self._marks = Marks(monotonic_s=clock.monotonic_s)
         self._waiting: deque[LocationUpdated | MovementRejected | MovementObserved] = deque()
         self._writing = asyncio.Lock()
 
@@ -58,12 +60,22 @@ class MovementEvents:
         """How many events are not written yet."""
         return len(self._waiting)
 
+    @property
+    def oldest_s(self) -> float:
+        """For how long the first of them has waited."""
+        return self._marks.oldest_s
+
+    @property
+    def refused(self) -> int:
+        """How many were dropped."""
+        return self.dropped
+
     def tell(self, batch: Pass) -> None:
         """Queues the events that a pass has chosen."""
         rows = batch.judged["tell"].nonzero()[0]
         if rows.size == 0:
             return
-        room = self._waiting_max - len(self._waiting)
+        room = self.waiting_max - len(self._waiting)
         self.dropped += max(0, rows.size - room)
         rows = rows[:room]
         fix, judged = batch.fix[rows], batch.judged[rows]
@@ -82,17 +94,19 @@ class MovementEvents:
         self._waiting.extend(
             self._event(_Row(*row)) for row in zip(*(column.tolist() for column in columns), strict=True)
         )
+        self._marks.put(len(rows))
 
     def tell_observed(self) -> None:
         """Queues the windows that were closed since the last call: how players moved."""
         observed = self._engine.take_observed()
-        room = min(observed.slot.size, self._waiting_max - len(self._waiting))
+        room = min(observed.slot.size, self.waiting_max - len(self._waiting))
         self.dropped += observed.slot.size - room + observed.lost
         if room == 0:
             return
         self._waiting.extend(
             events_of(observed.first(room), player_id=self._players.id, mode_names=self._engine.mode_names)
         )
+        self._marks.put(room)
 
     async def write(self) -> None:
         """Writes what waits, in batches of one transaction each; one call at a time, others wait for it.
@@ -106,6 +120,7 @@ class MovementEvents:
                     await self._outbox.append(tx, events, at=self._clock.now())
                 for _ in events:
                     self._waiting.popleft()
+                self._marks.take(len(events))
 
     def _event(self, row: _Row) -> LocationUpdated | MovementRejected:
         player_id, recorded_at = self._players.id(row.slot), from_us(row.time_us)

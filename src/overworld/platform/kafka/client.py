@@ -1,0 +1,89 @@
+"""What every client of Kafka is made with, and what its failures are called here."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from overworld.kernel.refusals import Fault, Refusal
+from overworld.platform.kafka.settings import KafkaSettings
+
+_PROTOCOLS = {"none": "plaintext", "tls": "ssl", "scram": "sasl_plaintext", "scram_tls": "sasl_ssl"}
+_ERRORS = 3
+_log = logging.getLogger(__name__)
+
+
+class KafkaUnavailable(Fault):
+    """Kafka does not answer."""
+
+    code = "events.kafka_unavailable"
+
+
+class EventTooLarge(Refusal):
+    """An event is longer than Kafka takes."""
+
+    code = "events.too_large"
+    status = 413
+
+
+class KafkaLost(ConnectionError):
+    """This process is no longer what it was in a group: others may have its partitions."""
+
+
+def common(settings: KafkaSettings) -> dict[str, Any]:
+    """The configuration that producers, consumers and administrators share."""
+    found: dict[str, Any] = {
+        "bootstrap.servers": settings.servers,
+        "client.id": "overworld",
+        "security.protocol": _PROTOCOLS[settings.security],
+        "reconnect.backoff.ms": 50,
+        "reconnect.backoff.max.ms": 1_000,
+        "socket.keepalive.enable": True,
+        "topic.metadata.refresh.interval.ms": 60_000,
+        "logger": _log,
+    }
+    if settings.security.startswith("scram"):
+        found["sasl.mechanism"] = settings.mechanism
+        found["sasl.username"] = settings.username
+        found["sasl.password"] = settings.password
+    files = {
+        "ssl.ca.location": settings.tls_ca,
+        "ssl.certificate.location": settings.tls_certificate,
+        "ssl.key.location": settings.tls_key,
+    }
+    return found | {key: value for key, value in files.items() if value}
+
+
+def producing(settings: KafkaSettings) -> dict[str, Any]:
+    """The configuration of the relay's producer.
+
+    A message is sent again for as long as it takes: giving one up and sending the next would leave a gap, and who reads
+    takes what comes after a gap for seen. Should there be a gap all the same, the producer ends.
+    """
+    return common(settings) | {
+        "acks": "all",
+        "enable.idempotence": True,
+        "enable.gapless.guarantee": True,
+        "message.timeout.ms": 0,
+        "log_level": _ERRORS,  # and not, at every start, that the guarantee above is experimental
+        "linger.ms": 2,
+        "compression.type": settings.compression,
+        "message.max.bytes": settings.message_max_bytes,
+        "queue.buffering.max.kbytes": 65_536,
+    }
+
+
+def consuming(settings: KafkaSettings, *, group: str) -> dict[str, Any]:
+    """The configuration of a consumer, whose offsets nobody moves but itself."""
+    return common(settings) | {
+        "group.id": group,
+        "enable.auto.commit": False,
+        "enable.auto.offset.store": False,
+        "auto.offset.reset": "error",
+        "partition.assignment.strategy": "cooperative-sticky",
+        "session.timeout.ms": round(settings.session_s * 1000),
+        "heartbeat.interval.ms": round(settings.session_s * 1000 / 4),
+        "fetch.wait.max.ms": 100,
+        "fetch.error.backoff.ms": 100,
+        "queued.max.messages.kbytes": 16_384,
+    }

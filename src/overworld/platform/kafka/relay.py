@@ -1,0 +1,101 @@
+"""The relay: one more cursor on the log in PostgreSQL, which sends every event on to Kafka."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import msgspec
+
+from overworld.kernel.clock import Clock
+from overworld.kernel.events import Envelope
+from overworld.platform.eventlog.consumer import Consumer
+from overworld.platform.eventlog.log import EventLog
+from overworld.platform.eventlog.settings import EventLogSettings
+from overworld.platform.eventlog.types import Batch
+from overworld.platform.kafka.client import EventTooLarge
+from overworld.platform.kafka.codec import EVENT_ID, PLACE, TRACE, Codec, Place
+from overworld.platform.kafka.places import era
+from overworld.platform.kafka.sender import Outgoing, Sender
+from overworld.platform.kafka.settings import KafkaSettings
+from overworld.platform.kafka.topics import Topics
+
+NAME = "kafka-relay"
+BATCHES_MAX = 1_000
+_HEAD_BYTES = 1_000
+
+
+class Relay(Consumer):
+    """Sends each event to the topic of its name, under its key; the cursor follows when all replicas have it.
+
+    After a crash it goes on at the cursor, so events may come twice, each with the same id and the same place in the
+    header. One process relays at a time. What Kafka refuses or does not acknowledge is tried until it does; only an
+    event that cannot be encoded, or is too long for Kafka, becomes a dead letter.
+    """
+
+    def __init__(
+        self,
+        log: EventLog,
+        *,
+        sender: Sender,
+        topics: Topics,
+        codec: Codec,
+        clock: Clock,
+        kafka: KafkaSettings,
+        settings: EventLogSettings,
+    ) -> None:
+        settings = msgspec.structs.replace(
+            settings,
+            batches_max=max(settings.batches_max, BATCHES_MAX),
+            handle_timeout_s=settings.handle_timeout_s + kafka.acknowledge_s,
+        )
+        source = log.source(NAME, settings=settings)
+        super().__init__(
+            NAME, topics=None, handle=self._relay, source=source, pulse=log.pulse, clock=clock, settings=settings
+        )
+        self._sender = sender
+        self._topics = topics
+        self._codec = codec
+        self._event_bytes_max = kafka.message_max_bytes - _HEAD_BYTES
+        self._places: dict[UUID, Place] = {}
+
+    async def _consume(self, session: asyncpg.Connection) -> None:
+        """Begins with a producer that holds nothing of an earlier lease."""
+        await self._sender.renew()
+        await super()._consume(session)
+
+    async def _deliver(self, session: asyncpg.Connection, batches: Sequence[Batch[Any]]) -> None:
+        now = await era(session)
+        self._places = {
+            event.id: Place(now, batch.position.stamp, batch.position.id, number)
+            for batch in batches
+            for number, event in enumerate(batch.events)
+        }
+        await super()._deliver(session, batches)
+
+    async def _relay(self, events: Sequence[Envelope]) -> None:
+        await self._codec.prepare()
+        messages = [self._message(event) for event in events]
+        await self._topics.ensure({event.topic for event in events})
+        try:
+            await self._sender.send(messages)
+        except Exception:
+            self._topics.forget()
+            raise
+
+    def _message(self, event: Envelope) -> Outgoing:
+        """An event of nobody's goes under its id, so that it comes to the same partition whenever it is sent."""
+        value = self._codec.encode(event)
+        if len(value) > self._event_bytes_max:
+            raise EventTooLarge(f"{len(value)} bytes, at most {self._event_bytes_max}")
+        headers = [(PLACE, str(self._places[event.id]).encode()), (EVENT_ID, str(event.id).encode())]
+        if event.trace:
+            headers.append((TRACE, event.trace.encode()))
+        return Outgoing(
+            topic=self._topics.name_of(event.topic),
+            key=event.key.encode() if event.key else event.id.bytes,
+            value=value,
+            headers=tuple(headers),
+        )

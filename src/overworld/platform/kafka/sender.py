@@ -1,0 +1,122 @@
+"""The producing half: messages in order, each acknowledged before the next are sent."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
+from msgspec import Struct
+
+from overworld.platform.kafka.client import KafkaUnavailable, producing
+from overworld.platform.kafka.settings import KafkaSettings
+from overworld.platform.kafka.thread import Thread
+
+_SLICE_S = 0.25
+
+
+class Outgoing(Struct, frozen=True):
+    """A message as it goes out; `topic` is Kafka's name."""
+
+    topic: str
+    key: bytes
+    value: bytes
+    headers: tuple[tuple[str, bytes], ...]
+
+
+class Sender:
+    """Sends messages to the end of their partitions, each once as long as the producer lives.
+
+    One that is not acknowledged stays in the producer, which sends it until it is; asked again for the same messages,
+    `send` waits on. When Kafka refuses one for good, the producer with all it holds is replaced and they are sent anew:
+    what came through before is repeated, and nothing comes before what it follows.
+    """
+
+    def __init__(self, settings: KafkaSettings) -> None:
+        self._settings = settings
+        self._thread = Thread("kafka-sender")
+        self._producer: Producer | None = None
+        self._under_way: Sequence[Outgoing] = ()
+        self._rest: deque[Outgoing] = deque()
+        self._pending = 0
+        self._refused: KafkaError | None = None
+
+    async def send(self, messages: Sequence[Outgoing]) -> None:
+        """Returns when all replicas have all of them.
+
+        Raises: KafkaUnavailable when that takes longer than `acknowledge_s`, or Kafka refuses them.
+        """
+        if self._producer is None or self._under_way != messages:
+            await self._thread.call(self._begin, messages)
+        waited_s = 0.0
+        while await self._thread.call(self._settle):
+            waited_s += _SLICE_S
+            if waited_s >= self._settings.acknowledge_s:
+                raise KafkaUnavailable(f"{self._pending} of {len(messages)} messages are not acknowledged")
+        self._under_way = ()
+
+    async def renew(self) -> None:
+        """Drops the producer with whatever it still holds."""
+        await self._thread.call(self._drop)
+
+    async def close(self) -> None:
+        """Drops the producer, and ends."""
+        await self.renew()
+        self._thread.close()
+
+    def _begin(self, messages: Sequence[Outgoing]) -> None:
+        if self._producer is None or self._pending:
+            self._drop()
+            self._producer = Producer(producing(self._settings) | {"error_cb": self._hear})
+        self._under_way, self._pending, self._refused = messages, len(messages), None
+        self._rest = deque(messages)
+
+    def _fill(self, producer: Producer) -> None:
+        """Hands over what the producer has room for."""
+        while self._rest and self._refused is None:
+            message = self._rest[0]
+            try:
+                producer.produce(
+                    message.topic,
+                    key=message.key,
+                    value=message.value,
+                    headers=list(message.headers),
+                    on_delivery=self._delivered,
+                )
+            except BufferError:
+                return
+            except KafkaException as error:
+                self._refused = error.args[0]
+            else:
+                self._rest.popleft()
+
+    def _settle(self) -> int:
+        """How many are not acknowledged after a short wait."""
+        assert self._producer is not None  # noqa: S101 - for the type checker; `send` has begun
+        self._fill(self._producer)
+        self._producer.flush(_SLICE_S)
+        if self._refused is not None:
+            refused = self._refused
+            self._drop()
+            raise KafkaUnavailable(f"Kafka refuses a message: {refused}")
+        return self._pending
+
+    def _delivered(self, error: KafkaError | None, _message: Message) -> None:
+        if error is None:
+            self._pending -= 1
+        elif self._refused is None:
+            self._refused = error
+
+    def _hear(self, error: KafkaError) -> None:
+        """Of what may pass nothing is to be done. Left to itself, the client raises what is fatal from any call."""
+        if error.fatal() and self._refused is None:
+            self._refused = error
+
+    def _drop(self) -> None:
+        """What the producer holds is thrown away; the errors that tells of are none."""
+        producer, self._producer = self._producer, None
+        self._under_way, self._pending = (), 0
+        self._rest.clear()
+        if producer is not None:
+            producer.purge()
+            producer.flush(_SLICE_S)

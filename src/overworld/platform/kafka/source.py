@@ -1,0 +1,173 @@
+"""Kafka as the log that a durable consumer reads: the same consumers and folds as on the log in PostgreSQL."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from uuid import UUID
+
+import asyncpg
+import msgspec
+from confluent_kafka import Message
+from msgspec import Raw, Struct
+
+from overworld.kernel.clock import Clock
+from overworld.kernel.events import Envelope
+from overworld.kernel.ids import derived_id
+from overworld.kernel.ports import Tx
+from overworld.platform.avro import UnknownSchema
+from overworld.platform.eventlog import failing
+from overworld.platform.eventlog.settings import EventLogSettings
+from overworld.platform.eventlog.stopping import Stop
+from overworld.platform.eventlog.types import Batch
+from overworld.platform.kafka import places
+from overworld.platform.kafka.client import KafkaLost, consuming
+from overworld.platform.kafka.codec import Codec, event_in, place_in
+from overworld.platform.kafka.membership import Lost, Membership, part_of
+from overworld.platform.kafka.places import Part, Read, Step
+from overworld.platform.kafka.settings import KafkaSettings
+from overworld.platform.kafka.topics import Topics
+from overworld.platform.postgres import Database
+
+
+class Spot(Struct, frozen=True):
+    """Where a message lies: its partition, the offset that came next before it, and how far is read with it."""
+
+    part: Part
+    before: int
+    after: Read
+
+
+class KafkaSource:
+    """The partitions of a group that are this process's. Others of the same name have the others, or take over.
+
+    The places are kept in PostgreSQL. Each is moved only from where this process knows it to be: one that has lost a
+    partition without knowing it yet, cut off or asleep, commits nothing.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        kafka: KafkaSettings,
+        topics: Topics,
+        codec: Codec,
+        database: Database,
+        clock: Clock,
+        settings: EventLogSettings,
+        lost: Lost,
+    ) -> None:
+        self._name = name
+        self._kafka = kafka
+        self._topics = topics
+        self._codec = codec
+        self._database = database
+        self._clock = clock
+        self._settings = settings
+        self._lost = lost
+        self._member: Membership | None = None
+
+    @asynccontextmanager
+    async def lease(self, stop: Stop) -> AsyncIterator[asyncpg.Connection]:
+        """A membership of the group. A place that is lost with the database only repeats events: it need not sync."""
+        session = await self._database.connect(synchronous_commit="off", application_name=f"consumer {self._name}")
+        try:
+            member = Membership(
+                self._name,
+                config=consuming(self._kafka, group=f"{self._kafka.prefix}overworld.{self._name}"),
+                session=session,
+                database=self._database,
+                clock=self._clock,
+                waiting_max=2 * self._settings.events_max,
+                hand_over_s=self._kafka.hand_over_s,
+                lost=self._lost,
+            )
+            async with member.running():
+                self._member = member
+                yield session
+        finally:
+            self._member = None
+            session.terminate()
+
+    async def next(
+        self, session: asyncpg.Connection, *, topics: frozenset[str] | None, until: asyncio.Event
+    ) -> Sequence[Batch[Spot]]:
+        """One message a batch; one that the relay sent twice comes without an event, as does one that cannot be read.
+
+        One of a newer build is left to who knows its schema: here it ends the lease.
+        Raises: ValueError without topics; KafkaUnavailable; KafkaLost.
+        """
+        if topics is None:
+            raise ValueError("a consumer of Kafka names its topics")
+        member = self._here()
+        await self._topics.ensure(topics)
+        await member.subscribe(frozenset(map(self._topics.name_of, topics)))
+        return [
+            await self._batch(session, member, message)
+            for message in await member.take(self._settings.events_max, until=until)
+        ]
+
+    async def move(self, tx: Tx, batches: Sequence[Batch[Spot]]) -> None:
+        """Raises: KafkaLost when another process has read one of the partitions."""
+        await places.move(tx, self._name, _steps(batches), at=self._clock.now())
+
+    async def passed(self, session: asyncpg.Connection, batches: Sequence[Batch[Spot]]) -> None:
+        """Keeps how far was read, where a fold has not done that already."""
+        await places.keep(session, self._name, _steps(batches), at=self._clock.now())
+        self._here().done()
+
+    def _here(self) -> Membership:
+        if self._member is None:
+            raise KafkaLost("the membership has ended")
+        return self._member
+
+    async def _batch(self, session: asyncpg.Connection, member: Membership, message: Message) -> Batch[Spot]:
+        part, offset = part_of(message), int(message.offset() or 0)
+        before = member.read_of(part)
+        events: list[Envelope] = []
+        seen = before.seen
+        try:
+            event, place = await self._event(message), place_in(message)
+        except UnknownSchema as error:
+            raise KafkaLost(f"{part[0]}/{part[1]}: written by a build that is newer than this: {error}") from error
+        except (ValueError, LookupError, msgspec.MsgspecError) as error:
+            await self._bury(session, message, error)
+        else:
+            if place is None or place > before.seen:
+                events, seen = [event], place or before.seen
+        after = Read(offset + 1, seen)
+        member.know(part, after)
+        return Batch(Spot(part, before.offset, after), events)
+
+    async def _event(self, message: Message) -> Envelope:
+        try:
+            return event_in(message, self._codec)
+        except UnknownSchema as unknown:
+            await self._codec.learn(unknown)
+            return event_in(message, self._codec)
+
+    async def _bury(self, session: asyncpg.Connection, message: Message, error: Exception) -> None:
+        """Keeps what cannot be read as it came, under an id made of where it lies."""
+        at = self._clock.now()
+        (topic, number), offset = part_of(message), message.offset()
+        sent_ms = message.timestamp()[1]
+        found = Envelope(
+            id=derived_id(UUID(int=sent_ms << 80), topic, str(number), str(offset)),
+            topic=topic,
+            at=datetime.fromtimestamp(sent_ms / 1000, UTC),
+            key="",
+            data=Raw(msgspec.json.encode(message.value())),
+        )
+        await failing.bury(session, found, consumer=self._name, error=error, attempts=1, at=at)
+
+
+def _steps(batches: Sequence[Batch[Spot]]) -> list[Step]:
+    """From where to where each partition is read, over all the batches."""
+    found: dict[Part, Step] = {}
+    for batch in batches:
+        spot = batch.position
+        begun = found.get(spot.part)
+        found[spot.part] = Step(spot.part, begun.before if begun else spot.before, spot.after)
+    return list(found.values())
