@@ -230,7 +230,7 @@ class Answers:
     async def _player(self, player_id: UUID, period: Period) -> PlayerMetrics:
         now = self._clock.now()
         since = now - _DAY * period.days
-        pseudonym = UUID(bytes=self._pseudonyms.of_id(player_id))
+        pseudonym = UUID(bytes=await self._pseudonyms.of_id(player_id))
         [active] = await self._columns.rows(
             questions.ACTIVE_SINCE, {"player": pseudonym, "since": (since - _DAY).date()}
         )
