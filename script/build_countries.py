@@ -77,6 +77,7 @@ def paint(topology: dict[str, Any], alpha2: dict[str, str]) -> tuple[list[str], 
     sorted_lat = lat_deg[order]
     codes: list[str] = []
     painted = np.zeros(len(lat_deg), np.uint8)
+    small: list[tuple[int, int]] = []
     for country in topology["objects"]["countries"]["geometries"]:
         code = alpha2.get(country.get("id", ""), UNNUMBERED.get(country["properties"]["name"], ""))
         if not code:
@@ -90,9 +91,12 @@ def paint(topology: dict[str, Any], alpha2: dict[str, str]) -> tuple[list[str], 
             shapely.prepare(part)
             inside = near[shapely.contains_xy(part, lng_deg[near], lat_deg[near])]
             painted[inside] = codes.index(code) + 1
-            if not len(inside):  # an island smaller than a cell has the cell that it lies in
+            if not len(inside):
                 spot = part.representative_point()
-                painted[cells.cell_of(spot.y, spot.x, LEVEL) >> LEAVES_BITS] = codes.index(code) + 1
+                small.append((cells.cell_of(spot.y, spot.x, LEVEL) >> LEAVES_BITS, codes.index(code) + 1))
+    for index, number in small:  # an island smaller than a cell has the cell; a state inside another one does not
+        if painted[index] == 0:
+            painted[index] = number
     return codes, painted
 
 

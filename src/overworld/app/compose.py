@@ -61,6 +61,7 @@ from overworld.kernel.events import Envelope
 from overworld.kernel.ids import IdSource
 from overworld.platform.avro import Released
 from overworld.platform.blobs import blobs_of
+from overworld.platform.columns.room import Room
 from overworld.platform.eventlog import EventLog, Handle, PostgresOutbox
 from overworld.platform.eventlog.topics import Topics
 from overworld.platform.http import KeyScopes
@@ -91,6 +92,7 @@ class House(Struct, frozen=True, kw_only=True):
     versions: Versions
     hooks: Counted
     watch: LogWatch
+    columns: Room
 
 
 async def compose(
@@ -145,6 +147,7 @@ async def compose(
         clock=clock,
         versions=versions,
         hooks=hooks,
+        columns=platform.columns,
         watch=_watch(database, clock, log, domains),
     )
     measures.register(metrics, house=house)
@@ -182,6 +185,7 @@ def _platform(
         audit=audit_wiring.build(database=database, clock=clock, ids=ids, outbox=outbox),
         poster=poster_of(settings),
         blobs=blobs_of(settings.blobs, data=settings.data),
+        columns=Room(settings.data, settings=settings.columns),
     )
 
 

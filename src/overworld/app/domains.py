@@ -7,6 +7,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from overworld.app import accounts_rooms as rooms
+from overworld.app import analytics as analytics_doors
 from overworld.app import offline
 from overworld.app.doors import (
     BoardsProgress,
@@ -27,6 +28,7 @@ from overworld.domains.accounts.membership.wiring import MembershipParts
 from overworld.domains.accounts.profiles.wiring import ProfileParts
 from overworld.domains.accounts.users.wiring import UsersParts
 from overworld.domains.accounts.wiring import Accounts
+from overworld.domains.analytics.wiring import AnalyticsParts
 from overworld.domains.gameplay import wiring as gameplay_wiring
 from overworld.domains.gameplay.boards import wiring as boards_wiring
 from overworld.domains.gameplay.boards.wiring import BoardsParts
@@ -76,6 +78,7 @@ class Domains(Struct, frozen=True, kw_only=True):
     trust: TrustParts
     webhooks: WebhookParts
     telemetry: TelemetryParts
+    analytics: AnalyticsParts
     gateway: Gateway
     carry_routes: list[ControllerRouterHandler]
 
@@ -93,6 +96,7 @@ class Domains(Struct, frozen=True, kw_only=True):
             *self.trust.routes,
             *self.webhooks.routes,
             *self.telemetry.routes,
+            *self.analytics.routes,
             *self.ledger.routes,
             *self.sending.routes,
             *self.world.routes,
@@ -150,6 +154,7 @@ async def build(platform: Platform) -> Domains:
     world.service.on_crossed = gateway.crossed
     world.service.on_cells_changed = gateway.publish_players
     world.service.add_source(CollectiblesAround(gameplay.service, radius_max_m=settings.gameplay.nearby_radius_max_m))
+    boards = _boards(platform, membership)
     return Domains(
         ledger=ledger,
         sending=sending,
@@ -158,7 +163,7 @@ async def build(platform: Platform) -> Domains:
         carry=carry,
         quests=quests,
         sync=_sync(platform, world=world, gameplay=gameplay, carry=carry, quests=quests),
-        boards=_boards(platform, membership),
+        boards=boards,
         accounts=accounts,
         external=rooms.external(platform, accounts),
         api_keys=rooms.api_keys(platform, accounts),
@@ -174,6 +179,9 @@ async def build(platform: Platform) -> Domains:
             limiter=platform.limiter,
             verifier=accounts.verifier,
             settings=settings.telemetry,
+        ),
+        analytics=analytics_doors.build(
+            platform, gameplay=gameplay.service, boards=boards.service, ledger=ledger.service
         ),
         gateway=gateway,
         carry_routes=_carry_routes(platform, carry=carry, accounts=accounts),

@@ -10,7 +10,8 @@ from overworld.domains.telemetry.wiring import SCHEMA as TELEMETRY
 from overworld.domains.trust.wiring import SCHEMA as TRUST
 from overworld.domains.webhooks.wiring import SCHEMA as WEBHOOKS
 from overworld.domains.world.wiring import SCHEMA as WORLD
+from overworld.platform.columns.catalogue import SCHEMA as LAKE
 from overworld.platform.eventlog import SCHEMA as EVENT_LOG
 from overworld.platform.postgres.idempotency import SCHEMA as IDEMPOTENCY
 
-SCHEMAS = (EVENT_LOG, IDEMPOTENCY, ACCOUNTS, LEDGER, WORLD, GAMEPLAY, GAME, TRUST, WEBHOOKS, TELEMETRY)
+SCHEMAS = (EVENT_LOG, IDEMPOTENCY, ACCOUNTS, LEDGER, WORLD, GAMEPLAY, GAME, TRUST, WEBHOOKS, TELEMETRY, LAKE)

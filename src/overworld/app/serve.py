@@ -14,7 +14,7 @@ import structlog
 import uvloop
 from prometheus_client import CollectorRegistry
 
-from overworld.app import addresses, background, compose, mail, migrate, telemetry
+from overworld.app import addresses, background, columns, compose, mail, migrate, telemetry
 from overworld.app.addresses import Addresses
 from overworld.app.compose import House
 from overworld.app.demo.child import walkers
@@ -173,6 +173,7 @@ async def _running(house: House, settings: Settings, game: Game) -> AsyncIterato
         stack.push_async_callback(house.backbone.close)
         stack.push_async_callback(house.poster.close)
         stack.push_async_callback(domains.external.fetcher.close)
+        stack.push_async_callback(house.columns.close)
         stack.push_async_callback(house.loops.stop)
         for name, topics, handle in compose.readers(house, game=game, room_level=settings.world.room_level):
             tail = await house.log.tail(topics=topics, handle=handle, name=name)
@@ -197,6 +198,7 @@ async def _running(house: House, settings: Settings, game: Game) -> AsyncIterato
         stack.push_async_callback(domains.carry.service.close)
         stack.push_async_callback(domains.quests.completing.close)
         stack.push_async_callback(domains.membership.service.close)
+        columns.run(house.loops, room=house.columns, settings=settings, database=house.database, clock=house.clock)
         yield
 
 

@@ -39,6 +39,7 @@ from overworld.domains.world.history.types import HistorySettings
 from overworld.domains.world.shares.types import SharingSettings
 from overworld.domains.world.types import WorldSettings
 from overworld.platform.blobs.settings import BlobSettings
+from overworld.platform.columns.settings import ColumnSettings
 from overworld.platform.eventlog.settings import EventLogSettings
 from overworld.platform.http.settings import HttpSettings, LimitSettings
 from overworld.platform.kafka.settings import KafkaSettings
@@ -77,6 +78,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     events: EventLogSettings = EventLogSettings()
     kafka: KafkaSettings = KafkaSettings()
     blobs: BlobSettings = BlobSettings()
+    columns: ColumnSettings = ColumnSettings()
     accounts: AccountsSettings = AccountsSettings()
     mail: MailSettings = MailSettings()
     sign_in: SignInSettings = SignInSettings()

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from overworld.app.loops import Loops
 from overworld.app.settings import Settings
 from overworld.domains.telemetry.wiring import TelemetryParts, build_processor
-from overworld.platform.columns.settings import ColumnSettings
 
 if TYPE_CHECKING:
     from overworld.app.compose import House
@@ -27,13 +26,10 @@ async def processing(house: House, settings: Settings) -> AsyncIterator[None]:
     if not settings.telemetry.process:
         yield
         return
-    from overworld.platform.columns.store import opened  # noqa: PLC0415 - brings DuckDB and Arrow
-
-    columns = await opened(settings.data / "columns", settings=ColumnSettings())
     processor = build_processor(
         database=house.database,
         clock=house.clock,
-        columns=columns,
+        columns=house.columns,
         room_level=settings.world.room_level,
         settings=settings.telemetry,
     )
@@ -42,4 +38,3 @@ async def processing(house: House, settings: Settings) -> AsyncIterator[None]:
         yield
     finally:
         await processor.close()
-        await columns.close()

@@ -52,8 +52,8 @@ def test_the_window_of_ids_is_bounded_and_forgets_the_oldest() -> None:
         (40.71, -74.01, "US"),
         (-33.87, 151.21, "AU"),
         (35.68, 139.69, "JP"),
-        (43.73, 7.42, "MC"),
-        (41.90, 12.45, "VA"),
+        (41.90, 12.50, "IT"),
+        (-9.02, -172.0, "TK"),
         (1.35, 103.82, "SG"),
         (-18.12, 178.45, "FJ"),
         (64.15, -21.94, "IS"),
@@ -109,7 +109,7 @@ def test_depth_counts_brackets_outside_strings(text: bytes, depth: int) -> None:
 
 
 # Ids of things: of what lies about, is owned or is done, never of who does it.
-_THINGS = {"appeal_id", "collectible_id", "fence_id", "item_id", "share_id", "tool_id", "transfer_id", "use_id"}
+_THINGS = {"appeal_id", "collectible_id", "event_id", "fence_id", "item_id", "reference", "share_id", "tool_id", "transfer_id", "use_id"}
 
 
 def test_every_id_in_an_event_is_of_a_thing_or_of_somebody() -> None:

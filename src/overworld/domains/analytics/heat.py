@@ -10,8 +10,11 @@ from overworld.domains.analytics.ports import Columns
 from overworld.domains.analytics.types import CELLS_MAX, Span
 from overworld.geo import cells
 from overworld.geo.box import Box
+from overworld.geo.columns import F64, I64
+from overworld.geo.compiled import threaded_kernel
+from overworld.geo.kernels import degrees_in_cell
 
-_COVER_MAX = 32
+_COVER_MAX = 8
 _COVER_LEVELS = (12, 10, 8, 6, 4)
 _SMALL_M = 2_000_000.0
 
@@ -21,9 +24,11 @@ async def heatmap(columns: Columns, span: Span, *, box: Box, level: int) -> Heat
     found = await columns.columns(
         questions.heatmap(_parent_sql(level), _within(box, level)), since=span.since, until=span.until
     )
-    ids = np.asarray(found["cell"], np.int64).view(np.uint64)
-    centres = np.array([cells.centre_deg(int(cell)) for cell in ids]).reshape(-1, 2)
-    inside = np.flatnonzero(box.holds(centres[:, 0], centres[:, 1]))
+    bits = np.array(found["cell"], np.int64)
+    lat_deg, lng_deg = np.empty(len(bits)), np.empty(len(bits))
+    _fill_centres(bits, lat_deg, lng_deg)
+    ids = bits.view(np.uint64)
+    inside = np.flatnonzero(box.holds(lat_deg, lng_deg))
     players = np.asarray(found["players"], np.int64)
     best = inside[np.lexsort((ids[inside], -players[inside]))]
     return Heatmap(
@@ -34,8 +39,8 @@ async def heatmap(columns: Columns, span: Span, *, box: Box, level: int) -> Heat
         cells=[
             Heat(
                 cell=cells.token(int(ids[i])),
-                lat=round(float(centres[i, 0]), 6),
-                lng=round(float(centres[i, 1]), 6),
+                lat=round(float(lat_deg[i]), 6),
+                lng=round(float(lng_deg[i]), 6),
                 players=int(players[i]),
                 events=int(found["events"][i]),
                 mean_value=_number(found["mean_value"][i]),
@@ -79,3 +84,10 @@ def _signed(cell: int) -> int:
 
 def _number(value: object) -> float | None:
     return float(value) if isinstance(value, float) and value == value else None  # noqa: PLR0124  # NaN is none
+
+
+@threaded_kernel
+def _fill_centres(cell: I64, lat_deg: F64, lng_deg: F64) -> None:
+    """Writes where the middles of cells are."""
+    for i in range(len(cell)):
+        lat_deg[i], lng_deg[i] = degrees_in_cell(cell[i], 0.5, 0.5)

@@ -39,7 +39,7 @@ class Columns(Protocol):
 class Pseudonyms(Protocol):
     """Under which names players stand in the store."""
 
-    def of_id(self, player: UUID) -> bytes:
+    async def of_id(self, player: UUID) -> bytes:
         """The pseudonym of a player, 16 bytes."""
         ...
 

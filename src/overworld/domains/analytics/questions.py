@@ -67,10 +67,14 @@ FROM (
   FROM {events} WHERE player = $player)"""
 
 
-_REACHED = """reached_{number} AS (
-  SELECT later.who, earlier.begun, later.at FROM (SELECT who, at FROM told WHERE name = $s{number}) AS later
-  ASOF JOIN reached_{before} AS earlier ON later.who = earlier.who AND later.at > earlier.at
-  WHERE later.at - earlier.begun <= $within_us)"""
+EXPECTED = """
+SELECT coalesce(sum(count), 0)::BIGINT AS count FROM rollup_hour
+WHERE dimension = '' AND list_contains($names, name) AND since >= $since - INTERVAL 1 HOUR AND since < $until"""
+
+STEPS = """
+SELECT (player::UHUGEINT >> 64)::UBIGINT AS who, epoch_us(happened_at) AS us,
+       (list_position($names, name) - 1)::UTINYINT AS name
+FROM {events} WHERE player IS NOT NULL AND list_contains($names, name)"""
 
 
 def heatmap(parent_cell: str, within: str) -> str:
@@ -79,20 +83,3 @@ def heatmap(parent_cell: str, within: str) -> str:
         f"SELECT {parent_cell} AS cell, approx_count_distinct(player) AS players, count(*) AS events, "  # noqa: S608
         f"avg(value) AS mean_value FROM {{events}} WHERE cell IS NOT NULL{within} GROUP BY 1"
     )
-
-
-def funnel(steps: int) -> str:
-    """How many players came how far; $s0, $s1, ... are the names of the steps.
-
-    Of every event that reaches a step its latest possible beginning is carried on: the newest first step that leads to
-    it. That is enough, as a later beginning never ends the time sooner.
-    """
-    names = ", ".join(f"$s{number}" for number in range(steps))
-    told = (
-        "SELECT (player::UHUGEINT >> 64)::UBIGINT AS who, epoch_us(happened_at) AS at, name "  # noqa: S608  # numbers
-        f"FROM {{events}} WHERE player IS NOT NULL AND name IN ({names})"
-    )
-    reached = ["reached_0 AS (SELECT who, at AS begun, at FROM told WHERE name = $s0)"]
-    reached += [_REACHED.format(number=number, before=number - 1) for number in range(1, steps)]
-    counted = [f"(SELECT count(DISTINCT who) FROM reached_{number}) AS step_{number}" for number in range(steps)]
-    return f"WITH told AS MATERIALIZED ({told}), {', '.join(reached)} SELECT {', '.join(counted)}"  # noqa: S608

@@ -141,7 +141,7 @@ def _counted(answers: Answers, clock: Clock) -> list[HTTPRouteHandler]:
             limit=limit + 1,
         )
         last = found[limit - 1] if len(found) > limit else None
-        more = None if last is None else encode_cursor(last.since.replace(tzinfo=UTC), last.name, last.key)
+        more = None if last is None else encode_cursor(last.since, last.name, last.key)
         return Page(found[:limit], more)
 
     @get("/v1/analytics/realtime", opt=needs(Scope.ANALYTICS_READ))

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date, datetime, timedelta
-from typing import Any
+from datetime import UTC, date, datetime, timedelta
 from uuid import UUID
 
 from overworld.domains.analytics import questions
 from overworld.domains.analytics.errors import BadQuestion
 from overworld.domains.analytics.freshness import Freshness
+from overworld.domains.analytics.funnels import funnel
 from overworld.domains.analytics.heat import heatmap
 from overworld.domains.analytics.messages import (
     Cohort,
@@ -22,7 +22,6 @@ from overworld.domains.analytics.messages import (
     Rankings,
     Realtime,
     Retention,
-    Step,
     TopEvent,
 )
 from overworld.domains.analytics.ports import Boards, Columns, Levels, Pseudonyms, Supply
@@ -99,7 +98,8 @@ class Answers:
         }
 
         async def ask() -> list[Count]:
-            return [Count(**row) for row in await self._columns.rows(questions.counts(by), values)]
+            rows = await self._columns.rows(questions.counts(by), values)
+            return [Count(**{**row, "since": row["since"].replace(tzinfo=UTC)}) for row in rows]
 
         return await self._fresh.of(("counts", by, repr(values)), ask, age_max_s=_ROLLED_S)
 
@@ -117,7 +117,9 @@ class Answers:
         if not 1 < len(steps) <= STEPS_MAX:
             raise BadQuestion(field="steps", reason=f"a funnel has 2 to {STEPS_MAX} steps")
         key = ("funnel", span, tuple(steps), within_s)
-        return await self._fresh.of(key, lambda: self._funnel(span, steps, within_s), age_max_s=_COUNTED_S)
+        return await self._fresh.of(
+            key, lambda: funnel(self._columns, span, steps=steps, within_s=within_s), age_max_s=_COUNTED_S
+        )
 
     async def retention(self, first: date, *, cohorts: int, ages: int) -> Retention:
         """Who came back, of those who were new on `first` and the days after. At most a minute old."""
@@ -204,22 +206,6 @@ class Answers:
             quests_completed=row["completed"],
         )
 
-    async def _funnel(self, span: Span, steps: Sequence[str], within_s: float) -> Funnel:
-        values: dict[str, Any] = {f"s{number}": name for number, name in enumerate(steps)}
-        values["within_us"] = round(within_s * 1e6)
-        [row] = await self._columns.rows(questions.funnel(len(steps)), values, since=span.since, until=span.until)
-        reached = [row[f"step_{number}"] for number in range(len(steps))]
-        before = [reached[0], *reached]
-        return Funnel(
-            since=span.since,
-            until=span.until,
-            within_s=within_s,
-            steps=[
-                Step(name, players, round(players / earlier, 6) if earlier else 0.0)
-                for name, players, earlier in zip(steps, reached, before, strict=False)
-            ],
-        )
-
     async def _retention(self, first: date, cohorts: int, ages: int) -> Retention:
         since = datetime(first.year, first.month, first.day)  # noqa: DTZ001  # the store's columns are UTC
         today = self._clock.now().date()
@@ -244,7 +230,7 @@ class Answers:
     async def _player(self, player_id: UUID, period: Period) -> PlayerMetrics:
         now = self._clock.now()
         since = now - _DAY * period.days
-        pseudonym = UUID(bytes=self._pseudonyms.of_id(player_id))
+        pseudonym = UUID(bytes=await self._pseudonyms.of_id(player_id))
         [active] = await self._columns.rows(
             questions.ACTIVE_SINCE, {"player": pseudonym, "since": (since - _DAY).date()}
         )

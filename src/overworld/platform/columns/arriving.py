@@ -45,7 +45,7 @@ def arrived(batches: Sequence[pa.RecordBatch]) -> Arriving:
     table = pa.Table.from_batches(batches, SCHEMA).combine_chunks()
     ids = _one(table["event_id"])
     columns = [_shaped(field.name, table[field.name]) for field in SCHEMA]
-    return Arriving(pa.table(columns, names=list(COLUMNS)), keys_of(_data_of(ids)))
+    return Arriving(pa.table(columns, names=list(COLUMNS)), keys_of(data_of(ids)))
 
 
 def as_bytes(ids: pa.Array) -> list[bytes]:
@@ -70,7 +70,8 @@ def _one(column: pa.ChunkedArray) -> pa.Array:
     return whole if isinstance(whole, pa.Array) else pa.concat_arrays(whole.chunks)
 
 
-def _data_of(ids: pa.Array) -> bytes:
-    begin = ids.offset * 16
-    buffer = ids.buffers()[1]
-    return b"" if buffer is None else buffer.to_pybytes()[begin : begin + 16 * len(ids)]
+def data_of(ids: pa.Array) -> bytes:
+    """The ids, one after another."""
+    storage = ids.storage if isinstance(ids, pa.ExtensionArray) else ids
+    begin, buffer = storage.offset * 16, storage.buffers()[1]
+    return b"" if buffer is None else buffer.to_pybytes()[begin : begin + 16 * len(storage)]

@@ -20,7 +20,7 @@ import pyarrow as pa
 
 from overworld.kernel.refusals import Busy, Fault
 from overworld.platform.columns import files, layout
-from overworld.platform.columns.arriving import Arriving, arrived
+from overworld.platform.columns.arriving import Arriving, arrived, data_of
 from overworld.platform.columns.connection import Connection, do, one, table, transaction
 from overworld.platform.columns.seen import Seen, keys_of
 from overworld.platform.columns.settings import ColumnSettings
@@ -118,7 +118,7 @@ class Columns:
         )
         if newest.num_rows:
             ids = newest["event_id"].combine_chunks()
-            self._seen.add(keys_of(_bytes_of(ids))[::-1])
+            self._seen.add(keys_of(data_of(ids))[::-1])
 
     def _append(self, writer: Connection, arriving: Arriving, *, place: str, at: int) -> None:
         with transaction(writer):
@@ -183,6 +183,7 @@ def _connected(folder: Path, settings: ColumnSettings) -> Connection:
             "threads": settings.threads,
             "temp_directory": str(folder / SPILL),
             "max_temp_directory_size": f"{settings.spill_mb}MB",
+            "arrow_lossless_conversion": True,  # a UUID stays one
             "preserve_insertion_order": False,
             "autoinstall_known_extensions": False,
             "autoload_known_extensions": False,
@@ -224,9 +225,3 @@ def _hot_among(writer: Connection, ids: pa.Array) -> pa.Array:
     found = table(writer, "SELECT event_id FROM event WHERE event_id IN (SELECT event_id FROM likely)")
     writer.unregister("likely")
     return found["event_id"].combine_chunks()
-
-
-def _bytes_of(ids: pa.Array) -> bytes:
-    storage = ids.storage if isinstance(ids, pa.ExtensionArray) else ids
-    data: bytes = storage.buffers()[1].to_pybytes()
-    return data

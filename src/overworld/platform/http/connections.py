@@ -109,11 +109,14 @@ class BoundedProtocol(HttpToolsProtocol):
         scope["path"] = unquote(path) if "%" in path else path
         scope["raw_path"] = url.path
         scope["query_string"] = url.query or b""
-        before, self.cycle = self.cycle, Cycle(  # type: ignore[assignment]
-            self,
-            scope,
-            keep_alive=version != "1.0" and parser.should_keep_alive(),
-            expects_continue=self.expect_100_continue,
+        before, self.cycle = (
+            self.cycle,
+            Cycle(  # type: ignore[assignment]
+                self,
+                scope,
+                keep_alive=version != "1.0" and parser.should_keep_alive(),
+                expects_continue=self.expect_100_continue,
+            ),
         )
         if before is None or before.response_complete:
             self._start_asgi_task(self.cycle, self.app)
@@ -186,7 +189,9 @@ class BoundedProtocol(HttpToolsProtocol):
         """Begins the time for which a connection may be idle; one timer is enough for many requests."""
         self._idle_since_s = self.loop.time()
         if self.timeout_keep_alive_task is None:
-            self.timeout_keep_alive_task = self.loop.call_later(self.timeout_keep_alive, self.timeout_keep_alive_handler)
+            self.timeout_keep_alive_task = self.loop.call_later(
+                self.timeout_keep_alive, self.timeout_keep_alive_handler
+            )
 
     def _unset_keepalive_if_required(self) -> None:
         self._idle_since_s = None
