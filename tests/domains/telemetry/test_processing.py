@@ -36,7 +36,7 @@ async def test_an_event_arrives_whole_and_under_a_pseudonym(desk: Desk) -> None:
     await desk.send(told, agent=IPHONE)
     await desk.process(until=1)
     (row,) = await desk.rows()
-    assert row["event_id"] == str(UUID(int=5))
+    assert str(row["event_id"]) == str(UUID(int=5))
     assert row["at"] == desk.clock.now() - timedelta(seconds=3)
     assert row["received_at"].replace(tzinfo=UTC) == desk.clock.now()
     assert (row["name"], row["source"], row["session"]) == ("shop_opened", "client", "s1")
@@ -44,7 +44,7 @@ async def test_an_event_arrives_whole_and_under_a_pseudonym(desk: Desk) -> None:
     assert row["cell"] is not None
     assert row["exposures"] == ["colour=blue"]
     assert json.loads(row["properties"]) == {"value": 7, "screen": "map"}
-    assert row["player"] not in {str(PLAYER), None}
+    assert str(row["player"]) not in {str(PLAYER), "None"}
 
 
 async def test_a_player_has_one_pseudonym_however_the_event_came_in(desk: Desk) -> None:
