@@ -161,9 +161,7 @@ async def ingest_key(server: ServerProcess) -> str:
         await database.close()
     (seat,) = await sign_in_devices(server.http, [device])
     line = await HttpLine.connect(server.http)
-    wanted = request(
-        "POST", "/v1/admin/keys", token=seat.token, body='{"name":"bench","scopes":["telemetry.write"]}'
-    )
+    wanted = request("POST", "/v1/admin/keys", token=seat.token, body='{"name":"bench","scopes":["telemetry.write"]}')
     status, body = await line.ask(wanted.encode())
     line.close()
     if status != 201:
@@ -205,9 +203,7 @@ async def _measure_batches(wanted: _Wanted, folder: Path) -> Report:
         )
 
 
-async def _batches(
-    wanted: _Wanted, server: Running, requests: Sequence[bytes]
-) -> tuple[list[Round], int, list[str]]:
+async def _batches(wanted: _Wanted, server: Running, requests: Sequence[bytes]) -> tuple[list[Round], int, list[str]]:
     """The rounds, how many events were acknowledged in all, and what went wrong."""
     url = server.http  # type: ignore[attr-defined]
     lines = [await HttpLine.connect(url) for _ in range(wanted.connections)]

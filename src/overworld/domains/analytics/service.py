@@ -71,7 +71,7 @@ class Answers:
         self._boards = boards
         self._supply = supply
         self._room_level = room_level
-        self._fresh = Freshness(clock)
+        self.fresh = Freshness(clock)
 
     async def counts(
         self,
@@ -101,15 +101,15 @@ class Answers:
             rows = await self._columns.rows(questions.counts(by), values)
             return [Count(**{**row, "since": row["since"].replace(tzinfo=UTC)}) for row in rows]
 
-        return await self._fresh.of(("counts", by, repr(values)), ask, age_max_s=_ROLLED_S)
+        return await self.fresh.of(("counts", by, repr(values)), ask, age_max_s=_ROLLED_S)
 
     async def overview(self, period: Period) -> Overview:
         """What is kept without asking. At most ten seconds old, session lengths a minute."""
-        return await self._fresh.of(("overview", period), lambda: self._overview(period), age_max_s=_ROLLED_S)
+        return await self.fresh.of(("overview", period), lambda: self._overview(period), age_max_s=_ROLLED_S)
 
     async def realtime(self) -> Realtime:
         """What is going on. At most two seconds old."""
-        return await self._fresh.of(("realtime",), self._realtime, age_max_s=_LIVE_S)
+        return await self.fresh.of(("realtime",), self._realtime, age_max_s=_LIVE_S)
 
     async def funnel(self, span: Span, *, steps: Sequence[str], within_s: float) -> Funnel:
         """How many players came how far. At most a minute old."""
@@ -117,7 +117,7 @@ class Answers:
         if not 1 < len(steps) <= STEPS_MAX:
             raise BadQuestion(field="steps", reason=f"a funnel has 2 to {STEPS_MAX} steps")
         key = ("funnel", span, tuple(steps), within_s)
-        return await self._fresh.of(
+        return await self.fresh.of(
             key, lambda: funnel(self._columns, span, steps=steps, within_s=within_s), age_max_s=_COUNTED_S
         )
 
@@ -126,7 +126,7 @@ class Answers:
         if not (0 < cohorts <= COHORTS_MAX and 0 < ages <= AGES_MAX):
             raise BadQuestion(field="days", reason=f"cohorts and days are 1 to {COHORTS_MAX}")
         key = ("retention", first, cohorts, ages)
-        return await self._fresh.of(key, lambda: self._retention(first, cohorts, ages), age_max_s=_COUNTED_S)
+        return await self.fresh.of(key, lambda: self._retention(first, cohorts, ages), age_max_s=_COUNTED_S)
 
     async def heatmap(self, span: Span, *, box: Box, level: int) -> Heatmap:
         """Where players were. At most a minute old."""
@@ -134,14 +134,14 @@ class Answers:
         if not 1 <= level <= self._room_level:
             raise BadQuestion(field="res", reason=f"levels are 1 to {self._room_level}")
         key = ("heatmap", span, box, level)
-        return await self._fresh.of(
+        return await self.fresh.of(
             key, lambda: heatmap(self._columns, span, box=box, level=level), age_max_s=_COUNTED_S
         )
 
     async def player(self, player_id: UUID, period: Period) -> PlayerMetrics:
         """What one player did. At most ten seconds old."""
         key = ("player", player_id, period)
-        return await self._fresh.of(key, lambda: self._player(player_id, period), age_max_s=_ROLLED_S)
+        return await self.fresh.of(key, lambda: self._player(player_id, period), age_max_s=_ROLLED_S)
 
     async def board(self, name: str, *, player_id: UUID, limit: int) -> RankedBoard:
         """A board of the game. Raises: what gameplay refuses with."""
@@ -165,7 +165,7 @@ class Answers:
                 "sent": SENT,
             },
         )
-        lasted = await self._fresh.of(("sessions",), self._session_mean_s, age_max_s=_COUNTED_S)
+        lasted = await self.fresh.of(("sessions",), self._session_mean_s, age_max_s=_COUNTED_S)
         in_hands = await self._supply.in_hands()
         return Overview(
             period=period,

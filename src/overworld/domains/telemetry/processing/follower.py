@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Protocol
 
 from msgspec import Struct
@@ -24,7 +26,7 @@ class Taken(Struct, frozen=True, kw_only=True):
     upto: Position
     batches: Sequence[Any] = ()
     refused: Sequence[Refused] = ()
-    counts: dict[str, int] = {}
+    counts: Mapping[str, int] = MappingProxyType({})
 
 
 class Stretches(Protocol):
@@ -47,10 +49,19 @@ class Follower:
     kept and nothing else.
     """
 
-    def __init__(self, name: str, *, database: Database, columns: EventColumns, clock: Clock, look_s: float) -> None:
+    def __init__(
+        self,
+        name: str,
+        *,
+        database: Database,
+        columns: EventColumns,
+        clock: Clock,
+        look_s: float,
+        counts: Counter[str],
+    ) -> None:
         self.name = name
         self.events = 0
-        self.counts: dict[str, int] = {}
+        self.counts = counts
         self._database = database
         self._columns = columns
         self._clock = clock
@@ -98,8 +109,7 @@ class Follower:
         await self._columns.append(taken.batches, place=self.name, at=number)
         async with self._database.read() as tx:
             await store.mark_kept(tx, self.name, number=number)
-        for name, count in taken.counts.items():
-            self.counts[name] = self.counts.get(name, 0) + count
+        self.counts.update(taken.counts)
         self.events += sum(batch.num_rows for batch in taken.batches)
 
     async def _pause(self, ended: asyncio.Event) -> None:

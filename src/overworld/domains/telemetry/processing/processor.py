@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from hashlib import blake2b
@@ -37,6 +38,7 @@ class Processor:
         clock: Clock,
         room_level: int,
         settings: TelemetrySettings,
+        processed: Counter[str],
         random: Callable[[int], bytes] = urandom,
     ) -> None:
         self._database = database
@@ -49,7 +51,8 @@ class Processor:
         self.active = False
         look_s = settings.look_ms / 1000
         self.told, self.facts = (
-            Follower(name, database=database, columns=columns, clock=clock, look_s=look_s) for name in (RAW, FACTS)
+            Follower(name, database=database, columns=columns, clock=clock, look_s=look_s, counts=processed)
+            for name in (RAW, FACTS)
         )
 
     async def close(self) -> None:
