@@ -38,7 +38,8 @@ from bench.transfers import transfers
 _NAMES = (
     "auth", "avro", "bandwidth", "claims", "claims-curve", "claims-hot", "claims-socket", "connections", "curves",
     "fanout", "history", "ingest", "ingest-single", "inventory", "kafka", "leaderboard", "location", "location-json",
-    "location-single", "log", "nearby", "peers", "pipeline", "query", "quests", "seal", "start", "sync", "tick", "transfers",
+    "location-single", "log", "nearby", "peers", "pipeline", "query", "quests", "seal", "start", "sync", "tick",
+    "transfers",
 )  # fmt: skip
 
 app = App(name="script/bench", help="Measures the product on this machine.", version_flags=())

@@ -57,10 +57,10 @@ def pipeline(
 ) -> int:
     """Events a second from a filled log into the columns, and their age when they can be asked for.
 
-    The log is filled with batches of 500, compressed, 20 kinds of events of 300,000 players, each with an id of its own;
-    then the processor runs until it has come to the end: that is one round. In the end batches come at a steady rate,
-    and every 0.1 s the store is asked for the newest event. Processor, store, PostgreSQL and whoever fills the log share
-    this machine, the first two and the last one process.
+    The log is filled with batches of 500, compressed, 20 kinds of events of 300,000 players, each with an id of its
+    own; then the processor runs until it has come to the end: that is one round. In the end batches come at a steady
+    rate, and every 0.1 s the store is asked for the newest event. Processor, store, PostgreSQL and whoever fills the
+    log share this machine, the first two and the last one process.
 
     Parameters
     ----------

@@ -5,8 +5,8 @@ The first file is in the npm package `world-atlas` 2.0.2 (ISC licence); the data
 public domain. The second, the codes of ISO 3166-1, is in `i18n-iso-countries` 7.14.0 (MIT licence).
 
 Each S2 cell of level 10 has the country that its centre lies in; two cells out to sea have the country of a neighbour.
-Cells of that level are at most 15.2 km across, so near a border the country may be wrong by about 8 km. Borders are drawn
-as Natural Earth draws them: as they are held, whoever claims them.
+Cells of that level are at most 15.2 km across, so near a border the country may be wrong by about 8 km. Borders are
+drawn as Natural Earth draws them: as they are held, whoever claims them.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import Any
 import antimeridian
 import numpy as np
 import shapely  # type: ignore[import-untyped]
-from build_basemap import polygons_of, ring_of
+from build_basemap import polygons_of, ring_of  # type: ignore[import-not-found]  # it lies beside this file
 
 from overworld.domains.telemetry.processing.countries import LEVEL
 from overworld.geo import cells

@@ -109,7 +109,18 @@ def test_depth_counts_brackets_outside_strings(text: bytes, depth: int) -> None:
 
 
 # Ids of things: of what lies about, is owned or is done, never of who does it.
-_THINGS = {"appeal_id", "collectible_id", "event_id", "fence_id", "item_id", "reference", "share_id", "tool_id", "transfer_id", "use_id"}
+_THINGS = {
+    "appeal_id",
+    "collectible_id",
+    "event_id",
+    "fence_id",
+    "item_id",
+    "reference",
+    "share_id",
+    "tool_id",
+    "transfer_id",
+    "use_id",
+}
 
 
 def test_every_id_in_an_event_is_of_a_thing_or_of_somebody() -> None:

@@ -83,15 +83,15 @@ async def test_only_one_processor_has_the_turn_and_the_next_goes_on(desk: Desk) 
     first, second = desk.processor(), desk.processor()
     tasks = [asyncio.create_task(first.run()), asyncio.create_task(second.run())]
     async with asyncio.timeout(20):
-        while not (first.active or second.active) or len(await desk.rows()) < 1:
-            await asyncio.sleep(0.01)
+        while not (first.active or second.active) or len(await desk.rows()) < 1:  # noqa: ASYNC110 - it is told in the store
+            await asyncio.sleep(0.01)  # pace: a task of its own processes
     assert first.active != second.active
     ahead, behind = (first, second) if first.active else (second, first)
     await ahead.close()
     await desk.send(event(n=2))
     async with asyncio.timeout(20):
-        while len(await desk.rows()) < 2:
-            await asyncio.sleep(0.01)
+        while len(await desk.rows()) < 2:  # noqa: ASYNC110 - it is told in the store
+            await asyncio.sleep(0.01)  # pace: a task of its own processes
     assert behind.active
     await behind.close()
     await asyncio.gather(*tasks)
@@ -128,9 +128,7 @@ class CoinFound(Event, frozen=True, kw_only=True):
 async def publish(desk: Desk, count: int) -> None:
     ids = IdSource(desk.clock.now_us)
     outbox = PostgresOutbox(ids=ids, game=lambda: "")
-    fact = CoinFound(
-        player_id=PLAYER, to_id=UUID(int=8), amount_minor=250, cell="47a84", username="ann", **BERLIN
-    )
+    fact = CoinFound(player_id=PLAYER, to_id=UUID(int=8), amount_minor=250, cell="47a84", username="ann", **BERLIN)
     async with desk.database.transaction() as tx:
         await outbox.append(tx, [fact] * count, at=desk.clock.now())
 
@@ -176,10 +174,15 @@ async def test_old_days_go_once_the_columns_have_them(desk: Desk) -> None:
 
 async def test_refused_events_are_mended_and_put_back(desk: Desk) -> None:
     events = RefusedEvents(database=desk.database, clock=desk.clock)
-    await desk.send(event(n=1), {"event": 5, "event_id": str(UUID(int=2)), "player_id": "p"}, event("old", 3, timestamp=OLD))
+    await desk.send(
+        event(n=1), {"event": 5, "event_id": str(UUID(int=2)), "player_id": "p"}, event("old", 3, timestamp=OLD)
+    )
     await desk.process(until=1)
     shown = [one async for one in events.every()]
-    assert [(one.reason, msgspec.json.decode(one.event)["event"]) for one in shown] == [("malformed", 5), ("too_old", "old")]
+    assert [(one.reason, msgspec.json.decode(one.event)["event"]) for one in shown] == [
+        ("malformed", 5),
+        ("too_old", "old"),
+    ]
     assert await events.by_reason() == {"malformed": 1, "too_old": 1}
     mended = Mended(shown[0].id, Raw(bytes(shown[0].event).replace(b'"event":5', b'"event":"mended"')))
     assert await events.put_back([mended, mended]) == 1

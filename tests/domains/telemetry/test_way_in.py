@@ -28,7 +28,9 @@ async def kept(desk: Desk) -> list[Any]:
 
 async def post(desk: Desk, path: str, body: bytes, *, key: str | None = KEY, **headers: str) -> Any:
     given = {"authorization": f"Bearer {key}"} if key else {}
-    return await desk.client.post(path, content=body, headers=given | {k.replace("_", "-"): v for k, v in headers.items()})
+    return await desk.client.post(
+        path, content=body, headers=given | {k.replace("_", "-"): v for k, v in headers.items()}
+    )
 
 
 async def test_an_acknowledged_event_lies_in_the_log_as_it_came(desk: Desk) -> None:
@@ -87,7 +89,11 @@ async def test_what_cannot_be_read_is_refused_whole_and_nothing_of_it_kept(
 
 async def test_a_single_bad_event_is_refused_with_its_reason(desk: Desk) -> None:
     reply = await post(desk, "/v1/events", json.dumps(BAD).encode())
-    assert (reply.status_code, reply.json()["code"], reply.json()["reason"]) == (422, "telemetry.bad_event", "malformed")
+    assert (reply.status_code, reply.json()["code"], reply.json()["reason"]) == (
+        422,
+        "telemetry.bad_event",
+        "malformed",
+    )
     assert await kept(desk) == []
 
 
@@ -145,9 +151,17 @@ POSTHOG = {"event": "seen", "uuid": GOOD["event_id"], "properties": {"distinct_i
     ("path", "body", "content_type"),
     [
         ("/batch/", json.dumps({"api_key": KEY, "batch": [POSTHOG]}).encode(), "application/json"),
-        ("/batch", gzip.compress(json.dumps({"api_key": KEY, "batch": [POSTHOG]}).encode(), mtime=0), "application/json"),
+        (
+            "/batch",
+            gzip.compress(json.dumps({"api_key": KEY, "batch": [POSTHOG]}).encode(), mtime=0),
+            "application/json",
+        ),
         ("/e/", json.dumps(POSTHOG | {"api_key": KEY}).encode(), "application/json"),
-        ("/e/?compression=gzip-js", gzip.compress(json.dumps([POSTHOG | {"properties": {"token": KEY}}]).encode(), mtime=0), "text/plain"),
+        (
+            "/e/?compression=gzip-js",
+            gzip.compress(json.dumps([POSTHOG | {"properties": {"token": KEY}}]).encode(), mtime=0),
+            "text/plain",
+        ),
         ("/i/v0/e/", json.dumps(POSTHOG | {"token": KEY}).encode(), "text/plain"),
         (
             "/capture/",

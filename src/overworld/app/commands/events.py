@@ -163,8 +163,8 @@ def replay_dlq(
     Mend first what made them fail. The running server takes them within seconds; only the consumer that failed gets
     them. What fails again stays a dead letter. That it was asked for stands in the audit log.
 
-    system.dlq stands for telemetry that was refused. `overworld events refused` writes it down; change what is wrong, and
-    give the file back with --mended. Without a file it is put back as it is, which helps after limits were changed.
+    system.dlq stands for telemetry that was refused. `overworld events refused` writes it down; change what is wrong,
+    and give the file back with --mended. Without a file it is put back as it is, which helps after limits were changed.
 
     For example:
       overworld events replay-dlq events.quest.completed
@@ -190,7 +190,7 @@ def replay_dlq(
 
     from overworld.app.event_desk import tools
 
-    if topic == tools.SYSTEM_DLQ:
+    if topic == tools.REFUSED_TOPIC:
         count = tools.put_back(settings, reason=reason, mended=mended)
         sys.stdout.write(f"{count} events were put back; the processor takes them within seconds\n")
         return

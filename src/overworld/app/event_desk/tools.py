@@ -20,8 +20,7 @@ from overworld.app.on_the_machine import staff
 from overworld.app.plain_table import aligned
 from overworld.app.settings import Settings
 from overworld.domains.accounts.audit.trail import Trail
-from overworld.domains.telemetry.refused import TOPIC as SYSTEM_DLQ
-from overworld.domains.telemetry.refused import Mended, RefusedEvents
+from overworld.domains.telemetry.refused import TOPIC, Mended, RefusedEvents
 from overworld.kernel.clock import SystemClock
 from overworld.kernel.events import Envelope
 from overworld.kernel.ids import IdSource
@@ -32,6 +31,7 @@ from overworld.platform.eventlog.desk import PostgresDesk, first
 from overworld.platform.eventlog.topics import FAILED, Topics
 from overworld.platform.eventlog.types import Replay
 
+REFUSED_TOPIC = TOPIC
 _REFUSED_ID = re.compile(r"\d{1,19}\.\d{1,18}\.\d{1,9}", re.ASCII)
 _HEAD = ("TOPIC", "PARTITIONS", "REPLICAS", "HOURS KEPT", "COMPRESSION", "KEY", "SCHEMA", "DEAD LETTERS")
 

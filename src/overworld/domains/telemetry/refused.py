@@ -95,7 +95,9 @@ class RefusedEvents:
         return len(again)
 
     async def _append(self, tx: Tx, refused: Sequence[Refused]) -> None:
-        waiting = [Waiting(Parcel(Kind.BATCH, one.received_us, one.player, one.agent, _body(one)), 1) for one in refused]
+        waiting = [
+            Waiting(Parcel(Kind.BATCH, one.received_us, one.player, one.agent, _body(one)), 1) for one in refused
+        ]
         await store.append(tx, rows_of(waiting), at=self._clock.now())
 
 

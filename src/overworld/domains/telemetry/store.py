@@ -71,7 +71,8 @@ _WAITING = """
 SELECT coalesce(sum(bytes), 0)::bigint AS bytes, count(*) AS rows FROM (
     SELECT bytes FROM telemetry.raw
     WHERE (stamp, id) > coalesce(
-        (SELECT (stamp, id) FROM telemetry.step WHERE reader = $1 AND is_kept ORDER BY number DESC LIMIT 1), ('0'::xid8, 0::bigint))
+        (SELECT (stamp, id) FROM telemetry.step WHERE reader = $1 AND is_kept ORDER BY number DESC LIMIT 1),
+        ('0'::xid8, 0::bigint))
     LIMIT $2
 ) AS counted"""
 _WAITING_ROWS_MAX = 200_000
@@ -205,7 +206,7 @@ async def refused_by_reason(tx: Tx) -> dict[str, int]:
     return {row["reason"]: row["count"] for row in await tx.fetch(_COUNTED)}
 
 
-_SECRET = """
+_KNOWN_OR_FRESH = """
 WITH made AS (
     INSERT INTO telemetry.secret (secret) VALUES ($1) ON CONFLICT (is_alone) DO NOTHING RETURNING secret
 )
@@ -214,7 +215,7 @@ SELECT secret FROM made UNION ALL SELECT secret FROM telemetry.secret LIMIT 1"""
 
 async def secret(tx: Tx, fresh: bytes) -> bytes:
     """The secret of this installation; `fresh` where there was none."""
-    found: bytes = await tx.fetchval(_SECRET, fresh)
+    found: bytes = await tx.fetchval(_KNOWN_OR_FRESH, fresh)
     return found
 
 

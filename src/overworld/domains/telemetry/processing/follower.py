@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from types import MappingProxyType
 from typing import Any, Protocol
 
@@ -17,7 +18,6 @@ from overworld.kernel.ports import Tx
 from overworld.platform.columns import EventColumns
 from overworld.platform.eventlog.types import START, Position
 from overworld.platform.postgres import Database
-
 
 
 class Taken(Struct, frozen=True, kw_only=True):
@@ -45,8 +45,8 @@ class Follower:
     """Follows one log. While the store takes one stretch, the next is read and made.
 
     How far it is only the store knows, which keeps a number in the transaction that keeps the events. What a number
-    means is written here first. So a crash at any point leaves a number whose meaning is known, and what lies behind it is
-    kept and nothing else.
+    means is written here first. So a crash at any point leaves a number whose meaning is known, and what lies behind
+    it is kept and nothing else.
     """
 
     def __init__(
@@ -113,8 +113,6 @@ class Follower:
         self.events += sum(batch.num_rows for batch in taken.batches)
 
     async def _pause(self, ended: asyncio.Event) -> None:
-        try:
+        with suppress(TimeoutError):
             async with asyncio.timeout(self._look_s):
                 await ended.wait()
-        except TimeoutError:
-            pass

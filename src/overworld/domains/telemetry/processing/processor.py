@@ -110,9 +110,7 @@ class Processor:
         async with self._database.transaction() as tx:
             secret = await store.secret(tx, self._random(32))
         pseudonyms, countries = Pseudonyms(secret), Countries.bundled()
-        told = Told(
-            pseudonyms=pseudonyms, countries=countries, room_level=self._room_level, settings=self._settings
-        )
+        told = Told(pseudonyms=pseudonyms, countries=countries, room_level=self._room_level, settings=self._settings)
         facts = Facts(pseudonyms=pseudonyms, countries=countries, room_level=self._room_level)
         return (
             ToldStretches(told, database=self._database, events_max=self._settings.events_at_once),
