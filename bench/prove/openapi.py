@@ -73,6 +73,8 @@ STAFF_ONLY = frozenset(
 _CREDENTIAL = {"id": "AAAA", "rawId": "AAAA", "type": "public-key"}
 PLAIN: dict[str, dict[str, Any]] = {
     "/v1/admin/events/dead-letters/replay": {"topic": "events.quest.completed"},
+    "/v1/events": {"event": "shop_opened"},
+    "/v1/events/batch": {"events": [{"event": "shop_opened"}]},
     "/v1/admin/keys": {"name": "a shop", "scopes": ["game.read"]},
     "/v1/admin/users/{user_id}/suspend": {"why": "bots"},
     "/v1/admin/users/{user_id}/restore": {"why": "a mistake"},

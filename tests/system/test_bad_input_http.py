@@ -257,6 +257,8 @@ def example(path: str) -> dict[str, Any]:
             "consumer": "quests",
             "event_ids": [str(uuid4())],
         },
+        "/v1/events": {"event": name, "properties": {"level": 3}},
+        "/v1/events/batch": {"events": [{"event": name}], "sent_at": "2026-06-01T12:00:00Z"},
         "/v1/admin/keys": {"name": name, "scopes": ["game.read"], "life_s": 3_600},
         "/v1/admin/keys/{key_id}/rotate": {"overlap_s": 60},
         "/v1/admin/users/{user_id}/suspend": {"why": "bots"},

@@ -94,7 +94,7 @@ _SCOPES: Mapping[Role, frozenset[str]] = MappingProxyType(
 def scopes_of(role: Role) -> frozenset[str]:
     """What accounts of a role may do.
 
-    One scope belongs to no role: `world.replay`, which only the developer key gives. With `telemetry.write` players tell
+    One scope belongs to no role: `world.replay`, which the developer key alone gives. By `telemetry.write` players tell
     of themselves; ingest keys, which have no other scope, tell of any player.
     """
     return _SCOPES[role]
