@@ -125,7 +125,7 @@ async def _events(command: str, server: ServerProcess, *arguments: str) -> Ran:
 async def test_a_killed_server_has_every_acknowledged_event_once(tmp_path: Path) -> None:
     acknowledged: list[str] = []
     server = ServerProcess(tmp_path, environment=_ENVIRONMENT)
-    for turn in range(3):
+    for turn in range(2):
         async with server:
             if not turn:
                 key = await ingest_key(server)
