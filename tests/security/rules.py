@@ -171,7 +171,9 @@ ROUTES: dict[str, list[str]] = {
         f"POST {_ADMIN}/webhooks/{{webhook_id}}/ping",
         f"POST {_ADMIN}/webhooks/{{webhook_id}}/rotate",
     ],
+    Scope.TELEMETRY_WRITE: ["POST /v1/events", "POST /v1/events/batch"],
     OWN_RULE: [
+        "POST /batch",
         f"POST {_GAME}/reload",
         "GET /v1/live/about",
         "GET /v1/live/collectibles",
@@ -185,7 +187,7 @@ OWN_SCOPES = {f"POST {_GAME}/reload": Scope.GAME_RELOAD}
 _GUEST = {Scope.ACCOUNT_SELF}
 _PLAYER = _GUEST | {
     *(Scope.CHAT_READ, Scope.CHAT_WRITE, Scope.GAME_PLAY, Scope.GAME_READ, Scope.LEDGER_READ, Scope.LEDGER_TRANSFER),
-    *(Scope.LOCATION_READ, Scope.LOCATION_WRITE, Scope.REALTIME_CONNECT),
+    *(Scope.LOCATION_READ, Scope.LOCATION_WRITE, Scope.REALTIME_CONNECT, Scope.TELEMETRY_WRITE),
 }
 _FENCES = {Scope.FENCES_READ, Scope.FENCES_WRITE}
 _MODERATION = {

@@ -158,7 +158,7 @@ POSTHOG = {"event": "seen", "uuid": GOOD["event_id"], "properties": {"distinct_i
         ),
         ("/e/", json.dumps(POSTHOG | {"api_key": KEY}).encode(), "application/json"),
         (
-            "/e/?compression=gzip-js",
+            "/e/?compression=gzip-js&ip=0&_=1780000000000&ver=1.2",
             gzip.compress(json.dumps([POSTHOG | {"properties": {"token": KEY}}]).encode(), mtime=0),
             "text/plain",
         ),

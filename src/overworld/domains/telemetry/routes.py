@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Annotated, Literal
 from uuid import UUID
 
 from litestar import post
 from litestar.handlers import HTTPRouteHandler
+from litestar.params import Parameter
 from msgspec import UNSET, Struct, UnsetType
 
 from overworld.domains.telemetry.errors import (
@@ -91,8 +92,20 @@ def routes(intake: Intake, *, verifier: TokenVerifier, settings: TelemetrySettin
         opt=open_to_all(body_bytes_max=bytes_max, refusals=(*_WHOLE, NotAWriter)),
         status_code=200,
     )
-    async def event_send_posthog(*, caller: Caller, reader: BodyReader, compression: str = "") -> PostHogResult:
-        """Take what PostHog's clients send. Their project's key is an ingest key, wherever they put it."""
+    async def event_send_posthog(
+        *,
+        caller: Caller,
+        reader: BodyReader,
+        compression: str = "",
+        ip: str = "",
+        ver: str = "",
+        retry_count: str = "",
+        sent: Annotated[str, Parameter(query="_")] = "",
+    ) -> PostHogResult:
+        """Take what PostHog's clients send. Their project's key is an ingest key, wherever they put it.
+
+        What they put into the address is not needed: how a body is packed, its first bytes tell.
+        """
         body = await _body(intake, reader)
         judged = await intake.judged(Kind.POSTHOG, body)
         key = _key_in(judged)
