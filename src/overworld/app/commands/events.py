@@ -139,7 +139,7 @@ def refused(*, reason: str | None = None, flags: Flags = Flags()) -> None:
     Parameters
     ----------
     reason
-        Only what was refused for this reason: malformed, too_large, too_deep, too_old or unreadable.
+        Only what was refused for this reason: malformed, schema, too_old and so on.
     """
     settings = flags.settings().tree
 

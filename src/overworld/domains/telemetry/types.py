@@ -86,6 +86,9 @@ class TelemetrySettings(Struct, frozen=True, forbid_unknown_fields=True):
     session_gap_s: Annotated[
         int, Meta(ge=60, le=86_400, description="Pause after which a player who names no session begins a new one.")
     ] = 1_800
+    schemas: Annotated[
+        str, Meta(description="Folder of JSON Schemas, NAME/VERSION.json, that properties of events have to fit.")
+    ] = ""
     process: Annotated[bool, Meta(description="This server processes what comes in, when it is its turn.")] = True
     look_ms: Annotated[int, Meta(ge=10, le=60_000, description="Time between the processor's looks at the logs.")] = 250
     events_at_once: Annotated[

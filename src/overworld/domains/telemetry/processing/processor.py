@@ -104,13 +104,21 @@ class Processor:
         from overworld.domains.telemetry.processing.countries import Countries  # noqa: PLC0415 - as late as may be
         from overworld.domains.telemetry.processing.facts import Facts  # noqa: PLC0415 - brings pyarrow
         from overworld.domains.telemetry.processing.pseudonyms import Pseudonyms  # noqa: PLC0415 - as late as may be
+        from overworld.domains.telemetry.processing.schemas import Schemas  # noqa: PLC0415 - as late as may be
         from overworld.domains.telemetry.processing.stretches import FactStretches, ToldStretches  # noqa: PLC0415
         from overworld.domains.telemetry.processing.told import Told  # noqa: PLC0415 - brings pyarrow
 
         async with self._database.transaction() as tx:
             secret = await store.secret(tx, self._random(32))
         pseudonyms, countries = Pseudonyms(secret), Countries.bundled()
-        told = Told(pseudonyms=pseudonyms, countries=countries, room_level=self._room_level, settings=self._settings)
+        schemas = await asyncio.to_thread(Schemas.read, self._settings.schemas)
+        told = Told(
+            pseudonyms=pseudonyms,
+            countries=countries,
+            schemas=schemas,
+            room_level=self._room_level,
+            settings=self._settings,
+        )
         facts = Facts(pseudonyms=pseudonyms, countries=countries, room_level=self._room_level)
         return (
             ToldStretches(told, database=self._database, events_max=self._settings.events_at_once),

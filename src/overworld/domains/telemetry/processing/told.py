@@ -18,6 +18,7 @@ from overworld.domains.telemetry.processing import agents, shaping
 from overworld.domains.telemetry.processing.columns import Columns, ids_of
 from overworld.domains.telemetry.processing.countries import Countries
 from overworld.domains.telemetry.processing.pseudonyms import ID_BYTES, Pseudonyms, uuid_bytes
+from overworld.domains.telemetry.processing.schemas import Schemas
 from overworld.domains.telemetry.processing.seen import SeenIds
 from overworld.domains.telemetry.processing.sessions import Sessions
 from overworld.domains.telemetry.reading import TEXT_LENGTH_MAX, Body, Fault, Incoming, read
@@ -69,8 +70,15 @@ class Told:
     """Makes columns of what clients told. One of it does so for the whole product: it knows the ids that went by."""
 
     def __init__(
-        self, *, pseudonyms: Pseudonyms, countries: Countries, room_level: int, settings: TelemetrySettings
+        self,
+        *,
+        pseudonyms: Pseudonyms,
+        countries: Countries,
+        schemas: Schemas,
+        room_level: int,
+        settings: TelemetrySettings,
     ) -> None:
+        self._schemas = schemas
         self._pseudonyms = pseudonyms
         self._countries = countries
         self._room_level = room_level
@@ -139,6 +147,8 @@ class Told:
 
     def _add(self, columns: Columns, event: Incoming, of: _Parcel, number: int) -> Fault | None:
         """Adds one event to every column, or gives why not and adds nothing. It spends the event's properties."""
+        if fault := self._schemas.fault_of(event):
+            return fault
         properties = event.properties or {}
         shape = self._shapes.of(properties)
         player, machine, session = of.player, of.machine, event.session_id
