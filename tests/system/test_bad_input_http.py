@@ -131,7 +131,7 @@ WEBHOOK = {
     "active": False,
 }
 # GeoJSON may hold members that it does not name: RFC 7946, section 6.1.
-FOREIGN = {"/v1/admin/fences/import"}
+FOREIGN = {"/v1/admin/fences/import", "/v1/events", "/v1/events/batch"}
 CREDENTIAL = {"id": "AAAA", "rawId": "AAAA", "type": "public-key"}
 MADE = CREDENTIAL | {"response": {"clientDataJSON": "e30", "attestationObject": "oA", "transports": ["internal"]}}
 SIGNED = CREDENTIAL | {
@@ -148,8 +148,8 @@ MISSING = (
     "user_id",
     "passkey_id",
 )
-LISTS = {"players", "fence_ids"}
-OBJECTS = {"settings", "openid"}  # of names that nobody lists
+LISTS = {"players", "fence_ids", "events"}
+OBJECTS = {"settings", "openid", "properties"}  # of names that nobody lists
 NEEDED = {"email", "password", "device_id", "refresh_token", "lat", "accuracy_m", "timestamp", "to", "amount", "code"}
 # Needed elsewhere; here one of several proofs, or of those alone who have a password.
 SPARED = {

@@ -20,7 +20,7 @@ class EventRefused(Refusal):
     """The event cannot be taken; the reason says why."""
 
     code = "telemetry.bad_event"
-    status = 422
+    status = 400
     public = ("reason", "found")
 
 

@@ -29,6 +29,9 @@ from overworld.kernel.refusals import Fault as Unavailable
 from overworld.platform.http import Caller, needs, open_to_all
 from overworld.platform.http.bodies import BodyReader
 
+POSTHOG = ("/batch", "/e", "/capture", "/i/v0/e")
+"""Where PostHog's clients send, by their kind and age; the first is described for all."""
+
 _FORM = b"data="
 _WHOLE = (BadEvents, TooLargeUnpacked, TooManyEvents, TelemetryBusy, Unavailable)
 
@@ -87,11 +90,6 @@ def routes(intake: Intake, *, verifier: TokenVerifier, settings: TelemetrySettin
         await intake.keep(Kind.BATCH, body, judged, player=_player(caller.principal), agent=caller.user_agent)
         return _results(judged.events)
 
-    @post(
-        ["/batch", "/e", "/capture", "/i/v0/e"],
-        opt=open_to_all(body_bytes_max=bytes_max, refusals=(*_WHOLE, NotAWriter)),
-        status_code=200,
-    )
     async def event_send_posthog(
         *,
         caller: Caller,
@@ -115,7 +113,12 @@ def routes(intake: Intake, *, verifier: TokenVerifier, settings: TelemetrySettin
         await intake.keep(Kind.POSTHOG, body, judged, player=_player(principal), agent=caller.user_agent)
         return PostHogResult()
 
-    return [event_send, event_send_batch, event_send_posthog]
+    opt = open_to_all(body_bytes_max=bytes_max, refusals=(*_WHOLE, NotAWriter))
+    theirs = [
+        post(path, opt=opt, status_code=200, include_in_schema=path == POSTHOG[0])(event_send_posthog)
+        for path in POSTHOG
+    ]
+    return [event_send, event_send_batch, *theirs]
 
 
 async def _body(intake: Intake, reader: BodyReader) -> bytes:
