@@ -56,7 +56,7 @@ def project(tmp_path: Path) -> Project:
 def test_the_whole_suite_asks_for_what_some_tests_need_and_goes_on_without(project):
     code, (need, tests) = project.run("-k", "money")
     assert code == 0
-    assert need == "need chromium promtool wrk"
+    assert need == "need chromium promtool=prometheus wrk"
     assert tests.startswith("develop python -m pytest ")
     assert tests.endswith(" -k money")
 

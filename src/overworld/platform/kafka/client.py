@@ -74,8 +74,12 @@ def producing(settings: KafkaSettings) -> dict[str, Any]:
 
 
 def consuming(settings: KafkaSettings, *, group: str) -> dict[str, Any]:
-    """The configuration of a consumer, whose offsets nobody moves but itself."""
+    """The configuration of a consumer, whose offsets nobody moves but itself.
+
+    It always polls, but while partitions change hands: a member that does not is soon waited for no longer.
+    """
     return common(settings) | {
+        "max.poll.interval.ms": round((settings.session_s + 2 * settings.hand_over_s) * 1000),
         "group.id": group,
         "enable.auto.commit": False,
         "enable.auto.offset.store": False,

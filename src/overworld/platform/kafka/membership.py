@@ -50,6 +50,7 @@ class Membership:
         clock: Clock,
         waiting_max: int,
         hand_over_s: float,
+        leave_s: float,
         lost: Lost,
         leaving: set[asyncio.Task[None]],
     ) -> None:
@@ -59,6 +60,7 @@ class Membership:
         self._clock = clock
         self._waiting_max = waiting_max
         self._hand_over_s = hand_over_s
+        self._leave_s = leave_s
         self._lost = lost
         self._leaving = leaving
         self._loop = asyncio.get_running_loop()
@@ -94,7 +96,11 @@ class Membership:
         self._finished.set()
         self._pump.cancel()
         await asyncio.wait([self._pump])
-        await self._thread.call(self._consumer.close)
+        try:
+            async with asyncio.timeout(self._leave_s):
+                await self._thread.call(self._consumer.close)
+        except TimeoutError:
+            _log.warning("consumer %s leaves its group without a word: the group does not answer", self._name)
         self._thread.close()
 
     async def subscribe(self, topics: frozenset[str]) -> None:

@@ -84,6 +84,7 @@ class KafkaSource:
                 clock=self._clock,
                 waiting_max=2 * self._settings.events_max,
                 hand_over_s=self._kafka.hand_over_s,
+                leave_s=self._kafka.hand_over_s + self._kafka.session_s,
                 lost=self._lost,
                 leaving=self._leaving,
             )
