@@ -2,18 +2,33 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
 from collections.abc import Callable
 from typing import Annotated, Any
 
 import httpx
 import pytest
+import uvicorn
 from litestar import Request, Response, get, post
 from litestar.params import Parameter
 from msgspec import Meta, Struct
+from uvicorn.server import ServerState
 
 from overworld.kernel.identity import Scope
 from overworld.kernel.refusals import Refusal
-from overworld.platform.http import BodyReader, Caller, CursorQuery, LimitQuery, LimitSettings, Page, etag_reply, needs
+from overworld.platform.http import (
+    BodyReader,
+    Caller,
+    CursorQuery,
+    HttpSettings,
+    LimitQuery,
+    LimitSettings,
+    Page,
+    etag_reply,
+    needs,
+)
+from overworld.platform.http.connections import bounded_protocol
 
 SENT_BY_ITSELF = {"x-request-id", "traceparent"}
 
@@ -221,3 +236,51 @@ def _guarded() -> Any:
 def test_what_only_the_framework_can_do_is_never_hot(make_edge: Callable[..., Any], made: Any, why: str):
     with pytest.raises(TypeError, match=why):
         make_edge(extra=[made()])
+
+
+class Wire(asyncio.Transport):
+    """A connection of nobody's, which keeps what is written to it."""
+
+    def __init__(self) -> None:
+        super().__init__({"peername": ("203.0.113.9", 5000), "sockname": ("127.0.0.1", 80)})
+        self.written: list[bytes] = []
+
+    def write(self, data: Any) -> None:
+        self.written.append(data)
+
+    def is_closing(self) -> bool:
+        return False
+
+    def get_write_buffer_size(self) -> int:
+        return 0
+
+    def close(self) -> None: ...
+
+
+async def test_a_request_of_a_hot_route_is_one_write_and_leaves_nothing_for_the_garbage_collector(make_edge):
+    settings = HttpSettings()
+    config = uvicorn.Config(make_edge(extra=routes(hot=True)).app, lifespan="off", log_config=None)
+    config.load()
+    protocol = bounded_protocol(settings)(config=config, server_state=ServerState(), app_state={})
+    protocol.connection_made(wire := Wire())
+    count = 50
+
+    async def ask() -> None:
+        for _ in range(count):
+            protocol.data_received(b"GET /v1/near?lat=1 HTTP/1.1\r\nhost: a\r\nauthorization: Bearer player\r\n\r\n")
+            await asyncio.gather(*protocol.tasks)
+
+    await ask()
+    gc.collect()
+    gc.disable()
+    try:
+        await ask()
+        left = gc.collect()
+    finally:
+        gc.enable()
+        protocol.connection_lost(None)
+    assert left < count
+    assert len(wire.written) == 2 * count
+    head, _, body = wire.written[-1].partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n" % len(body))
+    assert head.endswith(b"\r\ncache-control: no-store")

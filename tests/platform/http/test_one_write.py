@@ -18,6 +18,7 @@ class Wire:
         self.written: list[bytes] = []
         self.closed = False
         self.answered = 0
+        self.tasks: set[Any] = set()
         self.loop = asyncio.get_running_loop()
         self.transport = self.flow = self
         self.write_paused = False
@@ -97,6 +98,22 @@ async def test_a_body_of_another_length_than_promised_is_a_bug(body):
 async def test_a_header_that_would_end_its_line_is_a_bug(header):
     with pytest.raises(RuntimeError, match="header"):
         await start(cycle_on(Wire()), header)
+
+
+@pytest.mark.parametrize(("method", "shown"), [("GET", b"{}"), ("HEAD", b"")])
+async def test_a_whole_answer_is_one_write(method, shown):
+    cycle = cycle_on(wire := Wire(), method=method)
+    assert cycle.whole(200, b"content-length: 2\r\n", b"{}")
+    assert wire.written == [b"HTTP/1.1 200 OK\r\ndate: today\r\ncontent-length: 2\r\n\r\n" + shown]
+    assert wire.answered == 1
+
+
+async def test_a_whole_answer_goes_part_by_part_where_somebody_waits_or_the_connection_ends():
+    ending, slow, gone = (cycle_on(wire := Wire(), keep_alive=keep_alive) for keep_alive in (False, True, True))
+    slow._protocol.flow.write_paused = True
+    gone.disconnected = True
+    assert not any(cycle.whole(200, b"", b"") for cycle in (ending, slow, gone))
+    assert wire.written == []
 
 
 async def test_an_application_that_fails_is_answered_for():

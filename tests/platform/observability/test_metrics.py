@@ -66,6 +66,7 @@ def test_tallies_and_spreads_read_as_counters_and_histograms_do(metrics):
 
 
 def test_a_tally_is_shared_and_cannot_be_something_else(metrics):
-    assert metrics.tallies("a", "A.", labels=("x",)).labels("1") is metrics.tallies("a", "A.", labels=("x",)).labels("1")
+    tallies = metrics.tallies("a", "A.", labels=("x",))
+    assert metrics.tallies("a", "A.", labels=("x",)).labels("1") is tallies.labels("1")
     with pytest.raises(ValueError, match="already a counter"):
         metrics.spreads("a", "A.", labels=("x",), bounds=(1.0,))

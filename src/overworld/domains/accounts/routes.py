@@ -128,7 +128,7 @@ def _renewing(service: Sessions, pages: Pages) -> list[HTTPRouteHandler]:
 
 
 def _me(service: Profiles) -> HTTPRouteHandler:
-    @get("/v1/users/me", opt=needs(Scope.ACCOUNT_SELF), responses=UNCHANGED)
+    @get("/v1/users/me", opt=needs(Scope.ACCOUNT_SELF, hot=True), responses=UNCHANGED)
     async def me(caller: Caller, request: Request[Any, Any, Any]) -> Response[Me]:
         """Your account. Answers 304 when `If-None-Match` names what you would get."""
         mine = await service.me(caller.principal.account_id)

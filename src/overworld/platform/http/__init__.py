@@ -1,8 +1,8 @@
 """The HTTP edge: what routes are written with, and what turns them into an application.
 
 Routes are Litestar handlers with msgspec Structs. They declare who may call them (`needs`, `open_to_all`), take
-`caller: Caller`, `idempotency_key: str | None`, `trace_id: str` and `reader: BodyReader` by name, and raise refusals; everything else that
-HTTP asks for happens here, once.
+`caller: Caller`, `idempotency_key: str | None`, `trace_id: str` and `reader: BodyReader` by name, and raise refusals;
+everything else that HTTP asks for happens here, once.
 """
 
 from typing import TYPE_CHECKING

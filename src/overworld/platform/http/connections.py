@@ -6,14 +6,15 @@ from __future__ import annotations
 import asyncio
 import os
 from http import HTTPStatus
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 from urllib.parse import unquote
 
 import httptools
+from litestar.types import HTTPScope
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from overworld.kernel.refusals import Refusal
-from overworld.platform.http.cycle import Cycle
+from overworld.platform.http.cycle import WHOLE, Cycle
 from overworld.platform.http.errors import HeadTooLarge, Malformed, RequestTimedOut, UrlTooLong
 from overworld.platform.http.problems import MEDIA_TYPE, problem_bytes
 from overworld.platform.http.settings import HttpSettings
@@ -30,7 +31,8 @@ class BoundedProtocol(HttpToolsProtocol):
     """One connection. What is late, too large or broken is answered and the connection closed; a broken head before
     any of our routes hears of it, a broken body while its route waits for the rest.
 
-    `settings` and `kept_lines` are set on a subclass for each server (`bounded_protocol`), because uvicorn takes a class.
+    `settings` and `kept_lines` are set on a subclass for each server (`bounded_protocol`), because uvicorn takes a
+    class.
     """
 
     settings: ClassVar[HttpSettings]
@@ -67,7 +69,14 @@ class BoundedProtocol(HttpToolsProtocol):
             return
         before = self.cycle
         self._unparsed_bytes += len(data)
-        super().data_received(data)
+        self._idle_since_s = None
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            self._unsupported_upgrade_warning()
+        except httptools.HttpParserError:
+            self.logger.warning("Invalid HTTP request received.")
+            self.send_400_response("")
         is_waiting = self._in_head or (self.cycle is before and self._is_idle())
         if is_waiting and self._late is None and not self._is_last:
             self._await_head()
@@ -114,11 +123,12 @@ class BoundedProtocol(HttpToolsProtocol):
             self.cycle,
             Cycle(  # type: ignore[assignment]
                 self,
-                scope,
+                cast("HTTPScope", scope),
                 keep_alive=version != "1.0" and parser.should_keep_alive(),
                 expects_continue=self.expect_100_continue,
             ),
         )
+        scope["extensions"] = {WHOLE: {"send": self.cycle.whole}}  # type: ignore[attr-defined]
         if before is None or before.response_complete:
             self._start_asgi_task(self.cycle, self.app)
         else:
@@ -126,9 +136,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self.pipeline.appendleft((self.cycle, self.app))
 
     def _start_asgi_task(self, cycle: Any, app: Any) -> None:
-        task = self.loop.create_task(cycle.run(app))
-        task.add_done_callback(self.tasks.discard)
-        self.tasks.add(task)
+        self.tasks.add(self.loop.create_task(cycle.run(app)))
 
     def on_body(self, body: bytes) -> None:
         self._unparsed_bytes = 0

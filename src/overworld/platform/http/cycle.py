@@ -7,10 +7,10 @@ at once.
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import structlog
-from litestar.types import ASGIApp, HTTPRequestEvent, HTTPScope, Message
+from litestar.types import ASGIApp, HTTPRequestEvent, HTTPScope
 from uvicorn.protocols.http.httptools_impl import HEADER_RE, HEADER_VALUE_RE, STATUS_LINE
 
 from overworld.platform.http.headers import CONSTANT
@@ -28,6 +28,8 @@ _BUG_HEADERS = [
 _LINES = {pair: b"%b: %b\r\n" % pair for pair in CONSTANT}
 _START, _BODY = "http.response.start", "http.response.body"
 _UNKNOWN = -1
+WHOLE = "overworld.whole"
+"""The name of the ASGI extension by which a whole answer is written at once: see `Cycle.whole`."""
 _no_name, _no_value = HEADER_RE.search, HEADER_VALUE_RE.search
 
 
@@ -101,6 +103,10 @@ class Cycle:
             if not self.response_complete and not self.disconnected:
                 structlog.get_logger("overworld.http").error("an application left its answer unfinished")
                 await self._give_up()
+        finally:
+            # It leads back to here: nothing is left for the garbage collector.
+            cast("dict[str, Any]", self.scope).pop("extensions", None)
+            self._protocol.tasks.discard(asyncio.current_task())
 
     async def _give_up(self) -> None:
         if self.response_started or self.disconnected:
@@ -125,7 +131,7 @@ class Cycle:
         self.body = bytearray()
         return message
 
-    async def send(self, message: Message) -> None:
+    async def send(self, message: Any) -> None:
         """Writes the head of the answer, then its body in parts. Raises: RuntimeError for what is no HTTP."""
         if self._protocol.flow.write_paused and not self.disconnected:
             await self._protocol.flow.drain()
@@ -142,6 +148,22 @@ class Cycle:
         if self.response_complete or message["type"] != _BODY:
             raise RuntimeError(f"expected a part of an answer's body, not {message['type']}")
         self._write_body(message.get("body", b""), more=message.get("more_body", False))
+
+    def whole(self, status: int, lines: bytes, body: bytes) -> bool:
+        """Writes a whole answer at once. `lines` are those of its headers, of which the edge vouches for every one.
+
+        False when it has to go by `send`: somebody has to wait, or the connection ends with it.
+        """
+        protocol = self._protocol
+        if self.response_started or self.disconnected or not self.keep_alive or protocol.flow.write_paused:
+            return False
+        self.response_started = self.response_complete = True
+        self.waiting_for_100_continue = False
+        shown = b"" if self.scope["method"] == "HEAD" else body
+        protocol.transport.write(STATUS_LINE[status] + protocol.default_lines() + lines + b"\r\n" + shown)
+        self.message_event.set()
+        protocol.on_response_complete()
+        return True
 
     def _head(self, status: int, headers: Any) -> bytes:
         lines = [STATUS_LINE[status], self._protocol.default_lines()]

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import structlog
 from litestar.enums import ScopeType
-from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
+from litestar.types import ASGIApp, HTTPScope, Receive, Scope, Send
 
 from overworld.kernel import tracing
 from overworld.kernel.identity import Principal
@@ -21,6 +21,7 @@ from overworld.platform.http.exchange import Exchange, attach
 from overworld.platform.http.headers import ReplyHeaders
 from overworld.platform.http.lanes import Lanes
 from overworld.platform.http.measures import HttpMeasures
+from overworld.platform.http.outlet import Outlet
 from overworld.platform.http.problems import MEDIA_TYPE, note, problem_bytes, problem_headers, refusal_of
 from overworld.platform.http.rates import Rates
 from overworld.platform.http.settings import LimitSettings
@@ -49,7 +50,6 @@ _READ = frozenset(
 )
 _LOGGER = "overworld.http"
 _BEARER = b"bearer "
-_CLOSES_CONNECTION = frozenset({408, 413, 499})
 _NO_CONTENT = 204
 _SERVER_ERROR = 500
 _NOTHING: frozenset[str] = frozenset()
@@ -112,23 +112,18 @@ class Edge:
         if scope["method"] == "HEAD":
             scope = cast("HTTPScope", {**scope, "method": "GET"})
 
-        async def send_completed(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                exchange.status = message["status"]
-                message["headers"] = self._reply_headers(exchange, list(message.get("headers", [])))
-            await send(message)
-
+        outlet = Outlet(exchange, self._headers, scope, send)
         self._measures.in_flight += 1
         with tracing.at(trace):
             try:
-                await self._pass_on(scope, exchange, receive, send_completed)
+                await self._pass_on(scope, exchange, receive, outlet)
             except Exception as error:
-                await self._catch(error, exchange, send_completed)
+                await self._catch(error, exchange, outlet)
             finally:
                 self._measures.in_flight -= 1
                 self._finish(scope, exchange, span, seconds=perf_counter() - started_s)
 
-    async def _pass_on(self, scope: HTTPScope, exchange: Exchange, receive: Receive, send: Send) -> None:
+    async def _pass_on(self, scope: HTTPScope, exchange: Exchange, receive: Receive, send: Outlet) -> None:
         origin = exchange.head.get(b"origin")
         exchange.reply_headers = self._cors.reply_headers(origin)
         if origin is not None and exchange.method == "OPTIONS" and b"access-control-request-method" in exchange.head:
@@ -190,17 +185,6 @@ class Edge:
             return self._verifier.verify(authorization[len(_BEARER) :].strip().decode("latin-1")), None
         except Refusal as refusal:
             return None, refusal
-
-    def _reply_headers(self, exchange: Exchange, headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
-        if exchange.status == _NO_CONTENT:  # what is not there has no type
-            headers = [each for each in headers if each[0] != b"content-type"]
-        trace = exchange.trace
-        headers += exchange.reply_headers
-        headers.append((b"x-request-id", trace.trace_id.encode()))
-        headers.append((b"traceparent", trace.traceparent().encode()))
-        if exchange.status in _CLOSES_CONNECTION:
-            headers.append((b"connection", b"close"))
-        return self._headers.completed(headers)
 
     def _finish(self, scope: Scope, exchange: Exchange, span: tracing.Span | None, *, seconds: float) -> None:
         route = cast("dict[str, Any]", scope).get("path_template", "unmatched")

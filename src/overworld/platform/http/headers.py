@@ -27,11 +27,15 @@ CONSTANT = frozenset(
 
 
 class ReplyHeaders:
-    """Completes the headers of replies. `tls` says that clients reach us by HTTPS."""
+    """Completes the headers of replies; `lines` are those of a reply that sets none of them itself.
+
+    `tls` says that clients reach us by HTTPS.
+    """
 
     def __init__(self, *, tls: bool) -> None:
         self._always = [*_ALWAYS, _HSTS] if tls else list(_ALWAYS)
         self._all = [*self._always, *_UNLESS_SET.items()]
+        self.lines = b"".join(b"%b: %b\r\n" % pair for pair in self._all)
 
     def completed(self, headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
         """The headers with ours after them; a policy that the handler has set is left as it is."""

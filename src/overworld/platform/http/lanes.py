@@ -7,7 +7,7 @@ same rules. What it does not understand at once, a query with escapes or one tha
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from math import isfinite
 from typing import Any
 
@@ -26,12 +26,12 @@ from overworld.platform.http.bodies import EdgeRequest, body_reader, decoded
 from overworld.platform.http.errors import BadRequest
 from overworld.platform.http.exchange import Exchange
 from overworld.platform.http.gate import admit
+from overworld.platform.http.outlet import Outlet
 from overworld.platform.http.plans import Plan, plan_of_handler
 from overworld.platform.http.problems import fault
 
 _ESCAPED = re.compile(rb"[^!-$&-*,-~]")  # what is no visible ASCII character, % or +
 _NO_BODY = frozenset({204, 304})
-_JSON = (b"content-type", b"application/json")
 _encode = msgspec.json.Encoder(enc_hook=default_serializer).encode
 
 Lanes = Mapping[tuple[str, str], "Lane"]
@@ -61,7 +61,7 @@ class Lane:
         self._plan: Plan = plan_of_handler(handler)
         self._handler = handler
         self._template = template
-        self._call: Callable[..., Coroutine[Any, Any, Any]] = handler.fn
+        self._call: Callable[..., Awaitable[Any]] = handler.fn
         self._status = handler.status_code
         self._given = [(name, _GIVEN[name]) for name in fields if name in _GIVEN]
         self._takes_data = "data" in fields
@@ -76,7 +76,7 @@ class Lane:
             kw_only=True,
         )
 
-    async def answer(self, scope: HTTPScope, exchange: Exchange, receive: Receive, send: Send) -> bool:
+    async def answer(self, scope: HTTPScope, exchange: Exchange, receive: Receive, send: Outlet) -> bool:
         """Answers a request of this route. False when it is left to Litestar: then nothing was read or sent.
 
         Raises: whatever the gate and the handler raise.
@@ -98,12 +98,7 @@ class Lane:
             reply = result.to_asgi_response(None, request, media_type=MediaType.JSON, status_code=self._status)
             await reply(scope, receive, send)
             return True
-        headers, body = [], b""
-        if self._status not in _NO_BODY:
-            body = _encode(result)
-            headers = [_JSON, (b"content-length", b"%d" % len(body))]
-        await send({"type": "http.response.start", "status": self._status, "headers": headers})
-        await send({"type": "http.response.body", "body": body, "more_body": False})
+        await send.whole(self._status, None if self._status in _NO_BODY else _encode(result))
         return True
 
     def _read(self, query_string: bytes) -> Struct | None:

@@ -1,6 +1,7 @@
 """Counts and timings that are kept many thousand times a second: plain numbers, read when somebody looks.
 
-prometheus_client's own take a lock for every number and go through all bounds of a histogram. These belong to one thread.
+prometheus_client's own take a lock for every number and go through all bounds of a histogram. These belong to one
+thread.
 """
 
 from __future__ import annotations
@@ -11,7 +12,6 @@ from itertools import accumulate
 
 from prometheus_client.metrics_core import CounterMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
-from prometheus_client.utils import floatToGoString
 
 
 class Tally:
@@ -72,7 +72,7 @@ class Spreads(Collector):
         self._help = help
         self._labels = tuple(labels)
         self._bounds = tuple(bounds)
-        self._shown = [floatToGoString(bound) for bound in (*self._bounds, float("inf"))]
+        self._shown = [str(float(bound)) for bound in self._bounds] + ["+Inf"]
         self._spreads: dict[tuple[str, ...], Spread] = {}
 
     def labels(self, *values: str) -> Spread:
