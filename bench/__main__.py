@@ -26,6 +26,7 @@ from bench.location import location, location_single
 from bench.location_json import location_json
 from bench.nearby import nearby
 from bench.peers import peers
+from bench.pipeline import pipeline
 from bench.query import query
 from bench.quests import quests
 from bench.seal import seal
@@ -36,8 +37,9 @@ from bench.transfers import transfers
 
 _NAMES = (
     "auth", "avro", "bandwidth", "claims", "claims-curve", "claims-hot", "claims-socket", "connections", "curves",
-    "fanout", "history", "ingest", "ingest-single", "inventory", "kafka", "leaderboard", "location", "location-json", "location-single", "log",
-    "nearby", "peers", "query", "quests", "seal", "start", "sync", "tick", "transfers",
+    "fanout", "history", "ingest", "ingest-single", "inventory", "kafka", "leaderboard", "location", "location-json",
+    "location-single", "log", "nearby", "peers", "pipeline", "query", "quests", "seal", "start", "sync", "tick",
+    "transfers",
 )  # fmt: skip
 
 app = App(name="script/bench", help="Measures the product on this machine.", version_flags=())
@@ -64,6 +66,7 @@ app.command(location_single)
 app.command(log)
 app.command(nearby)
 app.command(peers)
+app.command(pipeline)
 app.command(query)
 app.command(quests)
 app.command(seal)

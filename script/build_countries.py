@@ -5,8 +5,8 @@ The first file is in the npm package `world-atlas` 2.0.2 (ISC licence); the data
 public domain. The second, the codes of ISO 3166-1, is in `i18n-iso-countries` 7.14.0 (MIT licence).
 
 Each S2 cell of level 10 has the country that its centre lies in; two cells out to sea have the country of a neighbour.
-Cells of that level are at most 15.2 km across, so near a border the country may be wrong by about 8 km. Borders are drawn
-as Natural Earth draws them: as they are held, whoever claims them.
+Cells of that level are at most 15.2 km across, so near a border the country may be wrong by about 8 km. Borders are
+drawn as Natural Earth draws them: as they are held, whoever claims them.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import Any
 import antimeridian
 import numpy as np
 import shapely  # type: ignore[import-untyped]
-from build_basemap import polygons_of, ring_of
+from build_basemap import polygons_of, ring_of  # type: ignore[import-not-found]  # it lies beside this file
 
 from overworld.domains.telemetry.processing.countries import LEVEL
 from overworld.geo import cells
@@ -77,6 +77,7 @@ def paint(topology: dict[str, Any], alpha2: dict[str, str]) -> tuple[list[str], 
     sorted_lat = lat_deg[order]
     codes: list[str] = []
     painted = np.zeros(len(lat_deg), np.uint8)
+    small: list[tuple[int, int]] = []
     for country in topology["objects"]["countries"]["geometries"]:
         code = alpha2.get(country.get("id", ""), UNNUMBERED.get(country["properties"]["name"], ""))
         if not code:
@@ -90,9 +91,12 @@ def paint(topology: dict[str, Any], alpha2: dict[str, str]) -> tuple[list[str], 
             shapely.prepare(part)
             inside = near[shapely.contains_xy(part, lng_deg[near], lat_deg[near])]
             painted[inside] = codes.index(code) + 1
-            if not len(inside):  # an island smaller than a cell has the cell that it lies in
+            if not len(inside):
                 spot = part.representative_point()
-                painted[cells.cell_of(spot.y, spot.x, LEVEL) >> LEAVES_BITS] = codes.index(code) + 1
+                small.append((cells.cell_of(spot.y, spot.x, LEVEL) >> LEAVES_BITS, codes.index(code) + 1))
+    for index, number in small:  # an island smaller than a cell has the cell; a state inside another one does not
+        if painted[index] == 0:
+            painted[index] = number
     return codes, painted
 
 

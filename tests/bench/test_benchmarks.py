@@ -231,6 +231,8 @@ def test_tokens_are_verified_on_two_servers_and_sign_ins_disturb_others_by_so_mu
     assert line["mint_p99_ms"] >= line["mint_p50_ms"] > 0
     assert line["one_server"]["http_verified_per_s"] > 0
     assert line["logins"] > 0
+    assert line["logins_per_s"] > 0
+    assert line["login_p99_ms"] >= line["login_p50_ms"] > 0
     assert line["others_p99_ms"] > 0
     assert line["settings"]["limits"] == "in Redis"
 

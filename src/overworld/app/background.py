@@ -22,7 +22,7 @@ async def run(house: House) -> None:
         loops.run("schema-registry", house.schemas.run)
     quest_loops.run(loops, quests=domains.quests, log=house.log, clock=house.clock)
     await webhooks.run(loops, webhooks=domains.webhooks, log=house.log)
-    telemetry.run(loops, telemetry=domains.telemetry, processor=None)
+    telemetry.run(loops, telemetry=domains.telemetry)
     _run_folds(house)
     loops.run("held-rewards-due", domains.gameplay.releasing.run)
     loops.run("trust-recovery", domains.trust.recovery.run)

@@ -149,11 +149,7 @@ async def build(platform: Platform) -> Domains:
         room_level=settings.world.room_level,
         around_m=game.interest.radius_m,
     )
-    _join_world(platform, world=world, accounts=accounts, gateway=gateway)
-    world.service.tells_every_cell = False
-    world.service.on_crossed = gateway.crossed
-    world.service.on_cells_changed = gateway.publish_players
-    world.service.add_source(CollectiblesAround(gameplay.service, radius_max_m=settings.gameplay.nearby_radius_max_m))
+    _join_world(platform, world=world, gameplay=gameplay, accounts=accounts, gateway=gateway)
     boards = _boards(platform, membership)
     return Domains(
         ledger=ledger,
@@ -173,13 +169,7 @@ async def build(platform: Platform) -> Domains:
         audit=platform.audit,
         trust=_trust(platform, accounts=accounts, standings=standings),
         webhooks=_webhooks(platform),
-        telemetry=telemetry_wiring.build(
-            database=platform.database,
-            clock=platform.clock,
-            limiter=platform.limiter,
-            verifier=accounts.verifier,
-            settings=settings.telemetry,
-        ),
+        telemetry=_telemetry(platform, accounts),
         analytics=analytics_doors.build(
             platform, gameplay=gameplay.service, boards=boards.service, ledger=ledger.service
         ),
@@ -188,9 +178,15 @@ async def build(platform: Platform) -> Domains:
     )
 
 
-def _join_world(platform: Platform, *, world: WorldParts, accounts: Accounts, gateway: Gateway) -> None:
-    """Gives the world its history and its sharing."""
+def _join_world(
+    platform: Platform, *, world: WorldParts, gameplay: GameplayParts, accounts: Accounts, gateway: Gateway
+) -> None:
+    """Gives the world its ears, its history and its sharing."""
     settings = platform.settings
+    world.service.tells_every_cell = False
+    world.service.on_crossed = gateway.crossed
+    world.service.on_cells_changed = gateway.publish_players
+    world.service.add_source(CollectiblesAround(gameplay.service, radius_max_m=settings.gameplay.nearby_radius_max_m))
     shares = shares_wiring.build(
         database=platform.database,
         clock=platform.clock,
@@ -367,6 +363,16 @@ def _sending(
         currencies=ledger.service.currencies,
         rules=platform.game.transfers,
         settings=platform.settings.ledger,
+    )
+
+
+def _telemetry(platform: Platform, accounts: Accounts) -> TelemetryParts:
+    return telemetry_wiring.build(
+        database=platform.database,
+        clock=platform.clock,
+        limiter=platform.limiter,
+        verifier=accounts.verifier,
+        settings=platform.settings.telemetry,
     )
 
 

@@ -14,7 +14,7 @@ import structlog
 import uvloop
 from prometheus_client import CollectorRegistry
 
-from overworld.app import addresses, background, columns, compose, mail, migrate
+from overworld.app import addresses, background, columns, compose, mail, migrate, telemetry
 from overworld.app.addresses import Addresses
 from overworld.app.compose import House
 from overworld.app.demo.child import walkers
@@ -186,10 +186,11 @@ async def _running(house: House, settings: Settings, game: Game) -> AsyncIterato
         await domains.gameplay.placing.load()
         stack.push_async_callback(domains.accounts.close)
         stack.callback(domains.profiles.avatars.close)
-        with step("Preparing the kernels; the very first start compiles them, for a quarter of a minute on two cores"):
+        with step("Preparing the kernels; the very first start compiles them, for some fifteen seconds on two cores"):
             await domains.world.start()
             await domains.trust.folding.warm()
         stack.push_async_callback(domains.world.stop)
+        await stack.enter_async_context(telemetry.processing(house, settings))
         stack.push_async_callback(domains.telemetry.intake.close)
         stack.push_async_callback(domains.gameplay.service.close)
         stack.push_async_callback(domains.sync.service.close)

@@ -46,6 +46,16 @@ def threaded_kernel(function: Callable[P, R]) -> Callable[P, R]:
     return _compiled(function, nogil=True, _nrt=True)
 
 
+def entry_of(function: Callable[P, R], *args: P.args, **_kwargs: P.kwargs) -> Callable[P, R]:
+    """The machine code of a kernel for arguments of the types of these, to be called with such by position.
+
+    It looks at no types, which for records and many columns takes longer than a short kernel itself does: with
+    arguments of other types it reads what is not there.
+    """
+    compiled = cast(CPUDispatcher, function)
+    return cast(Callable[P, R], compiled.compile(tuple(map(compiled.typeof_pyval, args))))
+
+
 def _compiled(function: Callable[P, R], **options: Any) -> Callable[P, R]:
     compiled = _Kernel(function, targetoptions=_OPTIONS | options)
     with suppress(RuntimeError):  # the cache finds no folder

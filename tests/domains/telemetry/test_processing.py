@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import timedelta
+from datetime import UTC, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -36,20 +36,22 @@ async def test_an_event_arrives_whole_and_under_a_pseudonym(desk: Desk) -> None:
     await desk.send(told, agent=IPHONE)
     await desk.process(until=1)
     (row,) = await desk.rows()
-    assert row["event_id"] == UUID(int=5)
+    assert str(row["event_id"]) == str(UUID(int=5))
     assert row["at"] == desk.clock.now() - timedelta(seconds=3)
-    assert row["received_at"] == desk.clock.now()
+    assert row["received_at"].replace(tzinfo=UTC) == desk.clock.now()
     assert (row["name"], row["source"], row["session"]) == ("shop_opened", "client", "s1")
     assert (row["country"], row["platform"], row["device"], row["value"]) == ("DE", "ios", "phone", 7.0)
     assert row["cell"] is not None
     assert row["exposures"] == ["colour=blue"]
     assert json.loads(row["properties"]) == {"value": 7, "screen": "map"}
-    assert row["player"] not in {PLAYER, None}
+    assert str(row["player"]) not in {str(PLAYER), "None"}
 
 
 async def test_a_player_has_one_pseudonym_however_the_event_came_in(desk: Desk) -> None:
     await desk.send(event(n=1), key="player")
-    await desk.send(event(n=2, player_id=str(PLAYER)), event(n=3, player_id=str(PLAYER).upper()), event(n=4, player_id="y"))
+    await desk.send(
+        event(n=2, player_id=str(PLAYER)), event(n=3, player_id=str(PLAYER).upper()), event(n=4, player_id="y")
+    )
     body = {"api_key": KEY, "batch": [{"event": "seen", "properties": {"distinct_id": str(PLAYER)}}]}
     await desk.client.post("/batch/", json=body)
     await desk.process(until=5)
@@ -137,7 +139,8 @@ async def test_bad_events_are_kept_with_their_reasons_as_they_came_and_spoil_no_
 
 
 async def test_what_is_no_json_spoils_its_own_event_alone(desk: Desk) -> None:
-    body = b'{"events":[{"event":"a"},{"event":"b","properties":{"x":NaN}},{"event":"c","properties":{"y":"\\ud800"}},{"event":"d"}]}'
+    spoilt = [b'{"event":"b","properties":{"x":NaN}}', b'{"event":"c","properties":{"y":"\\ud800"}}']
+    body = b'{"events":[{"event":"a"},%s,%s,{"event":"d"}]}' % tuple(spoilt)
     reply = await desk.client.post("/v1/events/batch", content=body, headers={"authorization": f"Bearer {KEY}"})
     assert [one["status"] for one in reply.json()["results"]] == ["accepted", "refused", "refused", "accepted"]
     await desk.process(until=2)
@@ -174,7 +177,8 @@ async def test_only_numbers_are_values(desk: Desk, value: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "place", [{"lat_deg": 91, "lng_deg": 0}, {"lat_deg": "52", "lng_deg": 13}, {"lat_deg": 52}, {"lat": None, "lng": None}]
+    "place",
+    [{"lat_deg": 91, "lng_deg": 0}, {"lat_deg": "52", "lng_deg": 13}, {"lat_deg": 52}, {"lat": None, "lng": None}],
 )
 async def test_what_is_no_place_has_no_cell_and_is_not_kept_either(desk: Desk, place: dict[str, Any]) -> None:
     await desk.send(event(n=1, properties=place))

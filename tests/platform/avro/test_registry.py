@@ -146,6 +146,7 @@ async def test_a_frame_without_a_number_is_not_looked_up(shelf):
 @pytest.mark.slow
 async def test_a_server_registers_what_it_has(shelf):
     opened = registry_of(EventLogSettings(schema_registry=shelf.url))
+    assert opened is not None
     await Registering(opened, RELEASED).run()
     assert set(shelf.subjects) == {subject_of(topic) for topic in RELEASED.topics}
     assert set(shelf.levels.values()) == {"BACKWARD_TRANSITIVE"}

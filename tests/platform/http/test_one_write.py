@@ -19,9 +19,11 @@ class Wire:
         self.closed = False
         self.answered = 0
         self.loop = asyncio.get_running_loop()
-        self.transport = self.flow = self.server_state = self
+        self.transport = self.flow = self
         self.write_paused = False
-        self.default_headers = [(b"date", b"today")]
+
+    def default_lines(self) -> bytes:
+        return b"date: today\r\n"
 
     def is_closing(self) -> bool:
         return self.closed

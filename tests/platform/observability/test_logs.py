@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import logging
+import re
 from contextlib import suppress
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 import structlog
@@ -15,7 +18,7 @@ from hypothesis import strategies as st
 
 from overworld.kernel import tracing
 from overworld.kernel.tracing import Trace
-from overworld.platform.observability import LogSettings, configure_logs
+from overworld.platform.observability import LogSettings, configure_logs, info_straight
 from overworld.platform.observability.redaction import redact, redacted
 
 JWT = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiI3In0.c2lnbmF0dXJlLXNpZ25hdHVyZQ"
@@ -199,3 +202,33 @@ def test_a_line_names_the_trace_in_which_it_was_written(written):
         logging.getLogger("some.library").warning("own", extra={"trace_id": "c" * 32})
     structlog.get_logger("overworld.test").info("outside")
     assert [line.get("trace_id") for line in _lines(written)] == ["a" * 32, "a" * 32, "c" * 32, None]
+
+
+@pytest.mark.parametrize("level", ["debug", "info", "warning"])
+async def test_a_line_that_goes_straight_is_the_line_that_structlog_writes(written, level):
+    configure_logs(LogSettings(level=level), stream=written)
+    fields = {"method": "GET", "ms": 1.25, "account": UUID(int=7), "route": "/v1/x", "trace_id": "ab", "code": None}
+    structlog.get_logger("overworld.http").info("request", **fields)
+    info_straight("overworld.http", "request", dict(fields))
+    await asyncio.sleep(0)
+    kept = [re.sub(r'"at":"[^"]+Z"', "AT", line) for line in written.getvalue().splitlines()]
+    assert kept == [] if level == "warning" else len(kept) == 2 and kept[0] == kept[1]
+
+
+async def test_lines_that_go_straight_leave_together_and_never_after_a_later_one(written):
+    configure_logs(LogSettings(), stream=written)
+    info_straight("a", "first", {})
+    info_straight("a", "second", {})
+    assert written.getvalue() == ""
+    structlog.get_logger("a").info("third")
+    assert [line["event"] for line in _lines(written)] == ["first", "second", "third"]
+    info_straight("a", "fourth", {})
+    await asyncio.sleep(0)
+    assert len(_lines(written)) == 4
+
+
+async def test_what_goes_straight_is_for_people_where_they_read_the_log(written):
+    configure_logs(LogSettings(format="console"), stream=written)
+    info_straight("a", "moved", {"metres": 12})
+    assert "moved" in written.getvalue()
+    assert not written.getvalue().startswith("{")

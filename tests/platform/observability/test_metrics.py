@@ -46,3 +46,26 @@ def test_two_servers_in_one_process_do_not_meet():
 def _with_counter(metrics: Metrics) -> str:
     metrics.counter("overworld_things", "Things.")
     return metrics.render().decode()
+
+
+def test_tallies_and_spreads_read_as_counters_and_histograms_do(metrics):
+    plain = Metrics(CollectorRegistry())
+    bounds = (0.1, 0.5, 1.0)
+    counter, tallies = plain.counter("a", "A.", labels=("x",)), metrics.tallies("a", "A.", labels=("x",))
+    histogram = plain.histogram("b", "B.", labels=("x",), buckets=bounds)
+    spreads = metrics.spreads("b", "B.", labels=("x",), bounds=bounds)
+    for value in (0.0, 0.1, 0.11, 0.5, 1.0, 1.5):
+        counter.labels("one").inc()
+        tallies.labels("one").value += 1
+        histogram.labels("one").observe(value)
+        spreads.labels("one").observe(value)
+    assert metrics.described() == plain.described()
+    assert metrics.render().decode().splitlines() == [
+        line for line in plain.render().decode().splitlines() if "_created" not in line
+    ]
+
+
+def test_a_tally_is_shared_and_cannot_be_something_else(metrics):
+    assert metrics.tallies("a", "A.", labels=("x",)).labels("1") is metrics.tallies("a", "A.", labels=("x",)).labels("1")
+    with pytest.raises(ValueError, match="already a counter"):
+        metrics.spreads("a", "A.", labels=("x",), bounds=(1.0,))

@@ -94,8 +94,8 @@ _SCOPES: Mapping[Role, frozenset[str]] = MappingProxyType(
 def scopes_of(role: Role) -> frozenset[str]:
     """What accounts of a role may do.
 
-    One scope belongs to no role: `world.replay`, which only the developer key gives. `telemetry.write` is everybody's for
-    events of their own; ingest keys, which have no other, write those of any player.
+    One scope belongs to no role: `world.replay`, which only the developer key gives. With `telemetry.write` players tell
+    of themselves; ingest keys, which have no other scope, tell of any player.
     """
     return _SCOPES[role]
 

@@ -37,7 +37,9 @@ _BACKLOG_EVERY_S = 2.0
 _encode = msgspec.msgpack.Encoder().encode
 
 
-class _Waiting(Struct, frozen=True, gc=False):
+class Waiting(Struct, frozen=True, gc=False):
+    """A request on its way into the log, and how many events it has."""
+
     parcel: Parcel
     events: int
 
@@ -55,7 +57,7 @@ class Intake:
         self._clock = clock
         self._limiter = limiter
         self._settings = settings
-        self.lane: GroupCommit[_Waiting, None] = GroupCommit(
+        self.lane: GroupCommit[Waiting, None] = GroupCommit(
             name="telemetry", run=self._commit, queue_max=_REQUESTS_MAX, batch_max=_REQUESTS_AT_ONCE
         )
         self.waiting_bytes = 0
@@ -88,7 +90,7 @@ class Intake:
         parcel = Parcel(int(kind), self._clock.now_us(), player, agent, body)
         self.waiting_bytes += len(body)
         try:
-            await self.lane.submit(_Waiting(parcel, len(judged.events)))
+            await self.lane.submit(Waiting(parcel, len(judged.events)))
         except Busy as busy:
             self.put_off += 1
             raise TelemetryBusy(retry_after_s=_WAIT_S) from busy
@@ -131,17 +133,17 @@ class Intake:
             self.put_off += 1
             raise TelemetryBusy(retry_after_s=max(1, round(taken.retry_after_s)))
 
-    async def _commit(self, waiting: Sequence[_Waiting]) -> Sequence[None]:
+    async def _commit(self, waiting: Sequence[Waiting]) -> Sequence[None]:
         rows = rows_of(waiting)
         async with self._database.read() as tx:
             await store.append(tx, rows, at=self._clock.now())
         return [None] * len(waiting)
 
 
-def rows_of(waiting: Sequence[_Waiting]) -> list[NewRow]:
+def rows_of(waiting: Sequence[Waiting]) -> list[NewRow]:
     """Rows of about a megabyte at most; small requests are compressed together, which they could not be alone."""
     rows: list[NewRow] = []
-    part: list[_Waiting] = []
+    part: list[Waiting] = []
     size = 0
     for one in waiting:
         if part and size + len(one.parcel.body) > _ROW_BYTES_MAX:
@@ -152,7 +154,7 @@ def rows_of(waiting: Sequence[_Waiting]) -> list[NewRow]:
     return [*rows, _row(part)]
 
 
-def _row(part: Sequence[_Waiting]) -> NewRow:
+def _row(part: Sequence[Waiting]) -> NewRow:
     encoded = _encode([one.parcel for one in part])
     plain = sum(len(one.parcel.body) for one in part if not is_packed(one.parcel.body))
     if packs := plain > _WORTH_PACKING_BYTES:

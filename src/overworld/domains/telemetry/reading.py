@@ -136,12 +136,12 @@ def split_texts(body: bytes, *, key: bytes) -> tuple[list[bytes], bytes]:
     Raises: ValueError when there is no such list.
     """
     texts: list[bytes] = []
-    depth, level, start, end, last = 0, 0, -1, -1, b""
+    depth, level, start, begun, end, last = 0, -1, -1, -1, -1, b""
     for found in _TOKEN.finditer(body):
         token = found[0]
         if token in b"[{":
             depth += 1
-            if not level and token == b"[" and (depth == 1 or (depth == 2 and last == key)):  # noqa: PLR2004
+            if level < 0 and token == b"[" and (depth == 1 or (depth == 2 and last == key)):  # noqa: PLR2004
                 level, start, begun = depth, found.end(), found.end()
         elif token in b"]}":
             if depth == level and end < 0:

@@ -128,7 +128,9 @@ def _key_in(body: Body) -> str:
 
 def _results(events: Sequence[Incoming | Fault]) -> BatchResult:
     results = [
-        EventResult(status="refused", reason=event.reason, found=event.detail) if isinstance(event, Fault) else _ACCEPTED
+        EventResult(status="refused", reason=event.reason, found=event.detail)
+        if isinstance(event, Fault)
+        else _ACCEPTED
         for event in events
     ]
     refused = sum(result is not _ACCEPTED for result in results)

@@ -71,7 +71,8 @@ _WAITING = """
 SELECT coalesce(sum(bytes), 0)::bigint AS bytes, count(*) AS rows FROM (
     SELECT bytes FROM telemetry.raw
     WHERE (stamp, id) > coalesce(
-        (SELECT (stamp, id) FROM telemetry.step WHERE reader = $1 ORDER BY number DESC LIMIT 1), ('0'::xid8, 0::bigint))
+        (SELECT (stamp, id) FROM telemetry.step WHERE reader = $1 AND is_kept ORDER BY number DESC LIMIT 1),
+        ('0'::xid8, 0::bigint))
     LIMIT $2
 ) AS counted"""
 _WAITING_ROWS_MAX = 200_000
@@ -91,6 +92,15 @@ ON CONFLICT (reader, number) DO UPDATE SET stamp = excluded.stamp, id = excluded
 async def put_step(tx: Tx, reader: str, *, number: int, place: Position, at: datetime) -> None:
     """Says what a number will mean; a step that the columns did not take is replaced."""
     await tx.execute(_STEP, reader, number, place.stamp, place.id, at)
+
+
+_MARK_KEPT = """
+UPDATE telemetry.step SET is_kept = (number <= $2) WHERE reader = $1 AND is_kept <> (number <= $2)"""
+
+
+async def mark_kept(tx: Tx, reader: str, *, number: int) -> None:
+    """Says up to which step the columns have everything, and that they have nothing of later ones."""
+    await tx.execute(_MARK_KEPT, reader, number)
 
 
 _STEP_OF = """
@@ -148,27 +158,37 @@ async def refused(
     tx: Tx, *, reason: str | None, count_max: int, after: tuple[int, int, int] = (0, 0, 0)
 ) -> list[Refused]:
     """Events that were not taken, oldest first."""
-    rows = await tx.fetch(_REFUSED, reason, count_max, *after)
-    return [
-        Refused(
-            place=Position(row["stamp"], row["id"]),
-            number=row["number"],
-            reason=row["reason"],
-            detail=row["detail"],
-            received_us=to_us(row["received_at"]),
-            sent_us=None if row["sent_at"] is None else to_us(row["sent_at"]),
-            player=row["player_id"],
-            agent=row["agent"],
-            event=row["event"],
-        )
-        for row in rows
-    ]
+    return [_refused(row) for row in await tx.fetch(_REFUSED, reason, count_max, *after)]
+
+
+def _refused(row: Any) -> Refused:
+    return Refused(
+        place=Position(row["stamp"], row["id"]),
+        number=row["number"],
+        reason=row["reason"],
+        detail=row["detail"],
+        received_us=to_us(row["received_at"]),
+        sent_us=None if row["sent_at"] is None else to_us(row["sent_at"]),
+        player=row["player_id"],
+        agent=row["agent"],
+        event=row["event"],
+    )
 
 
 _TAKE_BACK = """
 DELETE FROM telemetry.refused USING unnest($1::xid8[], $2::bigint[], $3::int[]) AS wanted (stamp, id, number)
 WHERE refused.stamp = wanted.stamp AND refused.id = wanted.id AND refused.number = wanted.number
 RETURNING refused.stamp, refused.id, refused.number"""
+
+
+_REFUSED_AT = """
+SELECT refused.* FROM telemetry.refused
+JOIN unnest($1::xid8[], $2::bigint[], $3::int[]) AS wanted (stamp, id, number) USING (stamp, id, number)"""
+
+
+async def refused_at(tx: Tx, ids: Sequence[tuple[int, int, int]]) -> list[Refused]:
+    """The refused events with these ids, as far as they are there."""
+    return [_refused(row) for row in await tx.fetch(_REFUSED_AT, *([one[i] for one in ids] for i in range(3)))]
 
 
 async def take_back(tx: Tx, ids: Sequence[tuple[int, int, int]]) -> set[tuple[int, int, int]]:
@@ -186,7 +206,7 @@ async def refused_by_reason(tx: Tx) -> dict[str, int]:
     return {row["reason"]: row["count"] for row in await tx.fetch(_COUNTED)}
 
 
-_SECRET = """
+_KNOWN_OR_FRESH = """
 WITH made AS (
     INSERT INTO telemetry.secret (secret) VALUES ($1) ON CONFLICT (is_alone) DO NOTHING RETURNING secret
 )
@@ -195,7 +215,7 @@ SELECT secret FROM made UNION ALL SELECT secret FROM telemetry.secret LIMIT 1"""
 
 async def secret(tx: Tx, fresh: bytes) -> bytes:
     """The secret of this installation; `fresh` where there was none."""
-    found: bytes = await tx.fetchval(_SECRET, fresh)
+    found: bytes = await tx.fetchval(_KNOWN_OR_FRESH, fresh)
     return found
 
 
@@ -218,7 +238,7 @@ async def has_unread(tx: Tx, reader: str, *, table: str) -> bool:
     SELECT EXISTS (
         SELECT FROM {table}
         WHERE (stamp, id) > coalesce(
-            (SELECT (stamp, id) FROM telemetry.step WHERE reader = $1 ORDER BY number DESC LIMIT 1),
+            (SELECT (stamp, id) FROM telemetry.step WHERE reader = $1 AND is_kept ORDER BY number DESC LIMIT 1),
             ('0'::xid8, 0::bigint)))"""  # noqa: S608
     found: bool = await tx.fetchval(query, reader)
     return found

@@ -87,9 +87,7 @@ class TelemetrySettings(Struct, frozen=True, forbid_unknown_fields=True):
         int, Meta(ge=60, le=86_400, description="Pause after which a player who names no session begins a new one.")
     ] = 1_800
     process: Annotated[bool, Meta(description="This server processes what comes in, when it is its turn.")] = True
-    look_ms: Annotated[
-        int, Meta(ge=10, le=60_000, description="Time between the processor's looks at the logs.")
-    ] = 250
+    look_ms: Annotated[int, Meta(ge=10, le=60_000, description="Time between the processor's looks at the logs.")] = 250
     events_at_once: Annotated[
         int, Meta(ge=100, le=10**6, description="About how many events are handed to the columns at once.")
     ] = 50_000

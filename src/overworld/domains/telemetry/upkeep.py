@@ -11,6 +11,7 @@ from overworld.domains.telemetry import store
 from overworld.domains.telemetry.intake import RAW
 from overworld.domains.telemetry.types import TelemetrySettings
 from overworld.kernel.clock import Clock
+from overworld.kernel.ports import Tx
 from overworld.kernel.refusals import Busy, Fault
 from overworld.platform.postgres import Database, DatabaseTimeout
 from overworld.platform.postgres.partitions import alone, days_of, midnight, partition_of
@@ -61,7 +62,7 @@ class Upkeep:
                 steps_before=now - timedelta(days=self._settings.retention_days),
             )
 
-    async def _drop(self, tx: store.Tx, day: date) -> None:
+    async def _drop(self, tx: Tx, day: date) -> None:
         name = partition_of(_TABLE, day)
         if await store.has_unread(tx, RAW, table=name):
             _log.warning("%s stays: the processor has not come to its end", name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,9 +25,13 @@ SCHEMA = Schema(name="telemetry", folder=Path(__file__).parent / "schema")
 
 
 class TelemetryParts(Struct, frozen=True, kw_only=True):
-    """What telemetry contributes to the app; `intake` and `upkeep` have loops to run."""
+    """What telemetry contributes to the app; `intake` and `upkeep` have loops to run.
+
+    `processed` counts what becomes of events in the processor of this server.
+    """
 
     intake: Intake
+    processed: Counter[str]
     upkeep: Upkeep
     routes: list[HTTPRouteHandler]
 
@@ -38,13 +43,27 @@ def build(
     intake = Intake(database=database, clock=clock, limiter=limiter, settings=settings)
     return TelemetryParts(
         intake=intake,
+        processed=Counter(),
         upkeep=Upkeep(database=database, clock=clock, settings=settings),
         routes=routes(intake, verifier=verifier, settings=settings),
     )
 
 
 def build_processor(
-    *, database: Database, clock: Clock, columns: EventColumns, room_level: int, settings: TelemetrySettings
+    *,
+    database: Database,
+    clock: Clock,
+    columns: EventColumns,
+    room_level: int,
+    settings: TelemetrySettings,
+    processed: Counter[str] | None = None,
 ) -> Processor:
-    """The processor, before a store of columns; it has a loop to run."""
-    return Processor(database=database, clock=clock, columns=columns, room_level=room_level, settings=settings)
+    """The processor, before a store of columns; it has a loop to run, and counts in `processed`."""
+    return Processor(
+        database=database,
+        clock=clock,
+        columns=columns,
+        room_level=room_level,
+        settings=settings,
+        processed=Counter() if processed is None else processed,
+    )

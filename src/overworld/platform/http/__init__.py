@@ -1,7 +1,7 @@
 """The HTTP edge: what routes are written with, and what turns them into an application.
 
 Routes are Litestar handlers with msgspec Structs. They declare who may call them (`needs`, `open_to_all`), take
-`caller: Caller`, `idempotency_key: str | None` and `trace_id: str` by name, and raise refusals; everything else that
+`caller: Caller`, `idempotency_key: str | None`, `trace_id: str` and `reader: BodyReader` by name, and raise refusals; everything else that
 HTTP asks for happens here, once.
 """
 
@@ -11,6 +11,7 @@ from overworld.kernel.door import door
 
 if TYPE_CHECKING:
     from overworld.platform.http.access import needs, open_to_all, renews_session
+    from overworld.platform.http.bodies import BodyReader
     from overworld.platform.http.browser import Browser, CsrfTokens
     from overworld.platform.http.build import build_http
     from overworld.platform.http.caller import Caller, KeyScopes
@@ -22,6 +23,7 @@ else:
     __getattr__ = door(
         __name__,
         access=["needs", "open_to_all", "renews_session"],
+        bodies=["BodyReader"],
         browser=["Browser", "CsrfTokens"],
         build=["build_http"],
         caller=["Caller", "KeyScopes"],
@@ -33,6 +35,7 @@ else:
 
 __all__ = [
     "UNCHANGED",
+    "BodyReader",
     "Browser",
     "Caller",
     "CannotListen",

@@ -22,8 +22,7 @@ class Addresses:
 
     def caller(self, peer: str, forwarded_for: bytes | None) -> str:
         """The address of who called. `forwarded_for` is believed only as far as trusted hops vouch for it."""
-        known = _parsed(peer)
-        address = peer if known is None else str(known)
+        address = _canonical(peer)
         if not self._trusted or forwarded_for is None:
             return address
         for hop in reversed(forwarded_for.decode("latin-1").split(",")):
@@ -57,6 +56,11 @@ def is_loopback(address: str) -> bool:
 
 
 @lru_cache(maxsize=_KEPT_MAX)
+def _canonical(peer: str) -> str:
+    known = _parsed(peer)
+    return peer if known is None else str(known)
+
+
 def _parsed(text: str) -> IPv4Address | IPv6Address | None:
     """The address that a text is; one of IPv4 in the form of IPv6, as sockets for both give it, is itself."""
     try:

@@ -30,10 +30,11 @@ class BoundedProtocol(HttpToolsProtocol):
     """One connection. What is late, too large or broken is answered and the connection closed; a broken head before
     any of our routes hears of it, a broken body while its route waits for the rest.
 
-    `settings` is set on a subclass for each server (`bounded_protocol`), because uvicorn takes a class.
+    `settings` and `kept_lines` are set on a subclass for each server (`bounded_protocol`), because uvicorn takes a class.
     """
 
     settings: ClassVar[HttpSettings]
+    kept_lines: ClassVar[list[Any]]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -159,6 +160,14 @@ class BoundedProtocol(HttpToolsProtocol):
         )
         self._hang_up()
 
+    def default_lines(self) -> bytes:
+        """The lines of the headers that uvicorn adds to every answer, which are new every second."""
+        headers, kept = self.server_state.default_headers, self.kept_lines
+        if kept[0] is not headers:
+            kept[:] = headers, b"".join(b"%b: %b\r\n" % pair for pair in headers)
+        lines: bytes = kept[1]
+        return lines
+
     def close_after_reply(self) -> None:
         """Closes a connection whose last reply is written; who still sends its request may do so for a while."""
         if self._is_incomplete():
@@ -263,4 +272,4 @@ def _phrase(status: int) -> bytes:
 
 def bounded_protocol(settings: HttpSettings) -> type[BoundedProtocol]:
     """The protocol class of one server."""
-    return type("BoundedProtocol", (BoundedProtocol,), {"settings": settings})
+    return type("BoundedProtocol", (BoundedProtocol,), {"settings": settings, "kept_lines": [None, b""]})

@@ -26,7 +26,9 @@ _BUG_HEADERS = [
     (b"connection", b"close"),
 ]
 _LINES = {pair: b"%b: %b\r\n" % pair for pair in CONSTANT}
+_START, _BODY = "http.response.start", "http.response.body"
 _UNKNOWN = -1
+_no_name, _no_value = HEADER_RE.search, HEADER_VALUE_RE.search
 
 
 class Signal:
@@ -130,29 +132,28 @@ class Cycle:
         if self.disconnected:
             return
         if not self.response_started:
-            if message["type"] != "http.response.start":
+            if message["type"] != _START:
                 raise RuntimeError(f"expected the start of an answer, not {message['type']}")
             self.response_started = True
             self.waiting_for_100_continue = False
             self._held = self._head(message["status"], message.get("headers", ()))
             self._protocol.loop.call_soon(self._let_go)
             return
-        if self.response_complete or message["type"] != "http.response.body":
+        if self.response_complete or message["type"] != _BODY:
             raise RuntimeError(f"expected a part of an answer's body, not {message['type']}")
         self._write_body(message.get("body", b""), more=message.get("more_body", False))
 
     def _head(self, status: int, headers: Any) -> bytes:
-        lines = [STATUS_LINE[status]]
-        lines += [b"%b: %b\r\n" % (name, value) for name, value in self._protocol.server_state.default_headers]
+        lines = [STATUS_LINE[status], self._protocol.default_lines()]
         says_close = False
         for pair in headers:
             line = _LINES.get(pair)
             if line is None:
                 name, value = pair
                 name = name.lower()
-                if HEADER_RE.search(name) or HEADER_VALUE_RE.search(value):
+                if _no_name(name) or _no_value(value):
                     raise RuntimeError("a header's name or value holds what none may hold")
-                line = b"%b: %b\r\n" % (name, value)
+                line = name + b": " + value + b"\r\n"
                 if name == b"content-length" and not self._is_chunked:
                     self._left_bytes = int(value)
                 elif name == b"transfer-encoding" and value.lower() == b"chunked":

@@ -158,37 +158,34 @@ class Edge:
     def _caller(self, scope: HTTPScope, exchange: Exchange, *, key_scopes: frozenset[str]) -> Caller:
         head = exchange.head
         authorization = head.get(b"authorization")
-        browser = self._browser(scope, exchange)
-        is_by_cookie = browser is not None and not _is_bearer(authorization)
-        if browser is not None and is_by_cookie:
-            principal, refusal = session_refusal(browser, self._verifier)
-        else:
+        is_bearer = authorization is not None and authorization[: len(_BEARER)].lower() == _BEARER
+        browser = self._browser(scope, exchange) if b"cookie" in head or WISH in head else None
+        principal, refusal = None, None
+        if authorization is not None and is_bearer:
             principal, refusal = self._principal(authorization)
+        elif browser is not None:
+            principal, refusal = session_refusal(browser, self._verifier)
         exchange.account = principal.account_id if principal else None
+        scopes = principal.scopes if principal else _NOTHING
         client = scope.get("client")
         idempotency_key = head.get(b"idempotency-key")
         return Caller(
             maybe=principal,
             refusal=refusal,
             address=self._addresses.caller(client[0] if client else UNKNOWN, head.get(b"x-forwarded-for")),
-            user_agent=head.get(b"user-agent", b"").decode("latin-1")[:_USER_AGENT_LENGTH_MAX],
-            scopes=(principal.scopes if principal else _NOTHING) | key_scopes,
+            user_agent=head.get(b"user-agent", b"")[:_USER_AGENT_LENGTH_MAX].decode("latin-1"),
+            scopes=scopes | key_scopes if key_scopes else scopes,
             trace_id=exchange.trace.trace_id,
             idempotency_key=idempotency_key.decode("latin-1") if idempotency_key is not None else None,
             browser=browser,
-            is_by_cookie=is_by_cookie and principal is not None,
+            is_by_cookie=browser is not None and not is_bearer and principal is not None,
         )
 
-    def _browser(self, scope: HTTPScope, exchange: Exchange) -> Browser | None:
-        head = exchange.head
-        if b"cookie" not in head and WISH not in head:
-            return None
+    def _browser(self, scope: HTTPScope, exchange: Exchange) -> Browser:
         cookies = [value for name, value in scope["headers"] if name == b"cookie"]
-        return self._browsers.of(method=exchange.method, head=head, cookies=cookies)
+        return self._browsers.of(method=exchange.method, head=exchange.head, cookies=cookies)
 
-    def _principal(self, authorization: bytes | None) -> tuple[Principal | None, Refusal | None]:
-        if authorization is None or not _is_bearer(authorization):
-            return None, None
+    def _principal(self, authorization: bytes) -> tuple[Principal | None, Refusal | None]:
         try:
             return self._verifier.verify(authorization[len(_BEARER) :].strip().decode("latin-1")), None
         except Refusal as refusal:
@@ -197,9 +194,10 @@ class Edge:
     def _reply_headers(self, exchange: Exchange, headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
         if exchange.status == _NO_CONTENT:  # what is not there has no type
             headers = [each for each in headers if each[0] != b"content-type"]
+        trace = exchange.trace
         headers += exchange.reply_headers
-        headers.append((b"x-request-id", exchange.trace.trace_id.encode()))
-        headers.append((b"traceparent", exchange.trace.traceparent().encode()))
+        headers.append((b"x-request-id", trace.trace_id.encode()))
+        headers.append((b"traceparent", trace.traceparent().encode()))
         if exchange.status in _CLOSES_CONNECTION:
             headers.append((b"connection", b"close"))
         return self._headers.completed(headers)
@@ -229,10 +227,6 @@ class Edge:
             self._log.debug("request", **fields)
         else:
             info_straight(_LOGGER, "request", fields)
-
-
-def _is_bearer(authorization: bytes | None) -> bool:
-    return authorization is not None and authorization[: len(_BEARER)].lower() == _BEARER
 
 
 async def _send_whole(send: Send, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections import Counter
 from collections.abc import Sequence
@@ -45,6 +46,7 @@ class KafkaLog:
         plans: Plans | None = None,
     ) -> None:
         self.lost: Counter[str] = Counter()
+        self._leaving: set[asyncio.Task[None]] = set()
         self._log = log
         self._database = database
         self._clock = clock
@@ -57,7 +59,9 @@ class KafkaLog:
         self.desk = KafkaDesk(database, clock=clock, topics=self._topics)
 
     async def close(self) -> None:
-        """Ends what its readers and its relay share; they have ended before."""
+        """Ends what its readers and its relay share, once those that ended before have left their groups."""
+        if self._leaving:
+            await asyncio.wait(self._leaving)
         await self._sender.close()
         self._topics.close()
 
@@ -143,6 +147,7 @@ class KafkaLog:
             clock=self._clock,
             settings=self._settings,
             lost=self._hear_lost,
+            leaving=self._leaving,
         )
 
     def _hear_lost(self, consumer: str, part: Part, wanted: int, first: int, last: int) -> None:

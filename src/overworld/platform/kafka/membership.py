@@ -51,6 +51,7 @@ class Membership:
         waiting_max: int,
         hand_over_s: float,
         lost: Lost,
+        leaving: set[asyncio.Task[None]],
     ) -> None:
         self._name = name
         self._session = session
@@ -59,6 +60,7 @@ class Membership:
         self._waiting_max = waiting_max
         self._hand_over_s = hand_over_s
         self._lost = lost
+        self._leaving = leaving
         self._loop = asyncio.get_running_loop()
         self._thread = Thread(f"kafka-{name}")
         self._consumer = Consumer(config)
@@ -74,17 +76,26 @@ class Membership:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[Membership]:
-        """Polls while the block runs, then leaves the group."""
+        """Polls while the block runs, then leaves the group; also when it is cancelled while it does.
+
+        A member that did not leave would keep its partitions from all others for minutes: its client lives on.
+        """
         self._pump = asyncio.create_task(self._poll_on(), name=f"kafka-{self._name}")
         try:
             yield self
         finally:
-            self._in_hand = frozenset()
-            self._finished.set()
-            self._pump.cancel()
-            await asyncio.wait([self._pump])
-            await self._thread.call(self._consumer.close)
-            self._thread.close()
+            leaving = asyncio.create_task(self._leave(), name=f"kafka-{self._name}-leaves")
+            self._leaving.add(leaving)
+            leaving.add_done_callback(self._leaving.discard)
+            await asyncio.shield(leaving)
+
+    async def _leave(self) -> None:
+        self._in_hand = frozenset()
+        self._finished.set()
+        self._pump.cancel()
+        await asyncio.wait([self._pump])
+        await self._thread.call(self._consumer.close)
+        self._thread.close()
 
     async def subscribe(self, topics: frozenset[str]) -> None:
         """Chooses the topics, by Kafka's names."""

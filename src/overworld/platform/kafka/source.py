@@ -58,6 +58,7 @@ class KafkaSource:
         clock: Clock,
         settings: EventLogSettings,
         lost: Lost,
+        leaving: set[asyncio.Task[None]],
     ) -> None:
         self._name = name
         self._kafka = kafka
@@ -67,6 +68,7 @@ class KafkaSource:
         self._clock = clock
         self._settings = settings
         self._lost = lost
+        self._leaving = leaving
         self._member: Membership | None = None
 
     @asynccontextmanager
@@ -83,6 +85,7 @@ class KafkaSource:
                 waiting_max=2 * self._settings.events_max,
                 hand_over_s=self._kafka.hand_over_s,
                 lost=self._lost,
+                leaving=self._leaving,
             )
             async with member.running():
                 self._member = member

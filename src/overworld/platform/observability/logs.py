@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import atexit
 import logging
 import re
 import sys
@@ -20,6 +22,7 @@ from overworld.platform.observability.settings import LogSettings
 _LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 # JSON lets them stand as they are; some readers begin a new line there, and some terminals obey them.
 _BREAKS = re.compile("[\x80-\x9f\u2028\u2029]")
+_LINES_AT_ONCE_MAX = 256
 _NOISY = ("uvicorn.access", "asyncio", "httpx", "httpcore", "numba")
 
 
@@ -43,7 +46,8 @@ def configure_logs(settings: LogSettings, *, stream: IO[str] | None = None) -> N
     target = stream or sys.stderr
     for_people = settings.format == "console" or (settings.format == "auto" and target.isatty())
     render: Processor = structlog.dev.ConsoleRenderer(colors=target.isatty()) if for_people else _json
-    _straight.logger = _LineLogger("straight", target) if level <= logging.INFO else None
+    _straight.flush()
+    _straight.stream = target if level <= logging.INFO else None
     structlog.configure(
         processors=[*shared, render],
         wrapper_class=structlog.make_filtering_bound_logger(level),
@@ -61,10 +65,8 @@ class _LineLogger:
         self._stream = stream
 
     def msg(self, line: str) -> None:
-        # A full disk or a pipe that nobody reads takes the line, not the request that it tells of.
-        with suppress(OSError):
-            self._stream.write(line + "\n")
-            self._stream.flush()
+        _straight.flush()
+        _write(self._stream, line)
 
     debug = info = warning = error = critical = exception = msg
 
@@ -79,25 +81,51 @@ class _LineLoggers:
         return _LineLogger(name, self._stream)
 
 
+def _write(stream: IO[str], lines: str) -> None:
+    # A full disk or a pipe that nobody reads takes the line, not the request that it tells of.
+    with suppress(OSError):
+        stream.write(lines + "\n")
+        stream.flush()
+
+
 class _Straight:
     """Where `info_straight` writes, if anywhere; set when the logs are configured."""
 
-    logger: _LineLogger | None = None
+    def __init__(self) -> None:
+        self.stream: IO[str] | None = None
+        self._lines: list[str] = []
+
+    def take(self, line: str) -> None:
+        """Writes a line together with the others of this turn of the event loop."""
+        if not self._lines:
+            asyncio.get_running_loop().call_soon(self.flush)
+        self._lines.append(line)
+        if len(self._lines) >= _LINES_AT_ONCE_MAX:
+            self.flush()
+
+    def flush(self) -> None:
+        """Writes what waits, before others write or the process ends."""
+        if self._lines:
+            lines, self._lines = self._lines, []
+            if self.stream is not None:
+                _write(self.stream, "\n".join(lines))
 
 
 _straight = _Straight()
+atexit.register(_straight.flush)
 
 
 def info_straight(logger: str, event: str, fields: dict[str, Any]) -> None:
     """A line at info, the same that structlog would write, in a fifth of the time: for what is logged at every request.
 
-    The fields are numbers, ids and names of ours: nothing is looked for in them that would have to be hidden.
+    The fields are numbers, ids and names of ours: nothing is looked for in them that would have to be hidden. Call it
+    in the event loop: the lines of one turn are written together.
     """
     if structlog.get_config()["processors"][-1:] != [_json]:  # for people, or as a test has it
         structlog.get_logger(logger).info(event, **fields)
-    elif _straight.logger is not None:
-        line = fields | {"event": event, "level": "info", "logger": logger, "at": datetime.now(UTC)}
-        _straight.logger.msg(_json(None, "info", line))
+    elif _straight.stream is not None:
+        fields |= {"event": event, "level": "info", "logger": logger, "at": datetime.now(UTC)}
+        _straight.take(_json(None, "info", fields))
 
 
 def _with_trace(_logger: object, _method: str, event: EventDict) -> EventDict:

@@ -14,7 +14,6 @@ from overworld.geo.columns import I64, U64
 from overworld.platform.columns.events import ID_BYTES, SCHEMA
 
 
-
 class Columns:
     """Collects events, and makes a batch of them. Columns are aligned; `add` adds to every one."""
 
@@ -37,7 +36,13 @@ class Columns:
         return len(self.ids)
 
     def batch(
-        self, *, source: str, at_us: I64, rows: np.ndarray[Any, np.dtype[np.intp]], room_level: int, countries: Countries
+        self,
+        *,
+        source: str,
+        at_us: I64,
+        rows: np.ndarray[Any, np.dtype[np.intp]],
+        room_level: int,
+        countries: Countries,
     ) -> pa.RecordBatch:
         """The chosen rows as columns of the store; `at_us` is aligned with all of them."""
         n = len(rows)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from types import MappingProxyType
 from typing import Any, Protocol
 
 from msgspec import Struct
@@ -17,14 +20,13 @@ from overworld.platform.eventlog.types import START, Position
 from overworld.platform.postgres import Database
 
 
-
 class Taken(Struct, frozen=True, kw_only=True):
     """What a stretch of a log came to, and where it ends; `batches` are record batches of Arrow."""
 
     upto: Position
     batches: Sequence[Any] = ()
     refused: Sequence[Refused] = ()
-    counts: dict[str, int] = {}
+    counts: Mapping[str, int] = MappingProxyType({})
 
 
 class Stretches(Protocol):
@@ -43,14 +45,23 @@ class Follower:
     """Follows one log. While the store takes one stretch, the next is read and made.
 
     How far it is only the store knows, which keeps a number in the transaction that keeps the events. What a number
-    means is written here first. So a crash at any point leaves a number whose meaning is known, and what lies behind it is
-    kept and nothing else.
+    means is written here first. So a crash at any point leaves a number whose meaning is known, and what lies behind
+    it is kept and nothing else.
     """
 
-    def __init__(self, name: str, *, database: Database, columns: EventColumns, clock: Clock, look_s: float) -> None:
+    def __init__(
+        self,
+        name: str,
+        *,
+        database: Database,
+        columns: EventColumns,
+        clock: Clock,
+        look_s: float,
+        counts: Counter[str],
+    ) -> None:
         self.name = name
         self.events = 0
-        self.counts: dict[str, int] = {}
+        self.counts = counts
         self._database = database
         self._columns = columns
         self._clock = clock
@@ -84,6 +95,7 @@ class Follower:
         async with self._database.read() as tx:
             last = await store.last_number(tx, self.name)
             step = None if placed is None else await store.step_of(tx, self.name, number=placed)
+            await store.mark_kept(tx, self.name, number=0 if step is None else step[0])
         return (START if step is None else step[1]), max(last, placed or 0)
 
     async def _write_step(self, log: Stretches, number: int, taken: Taken, *, before: Position) -> None:
@@ -95,13 +107,12 @@ class Follower:
 
     async def _keep(self, number: int, taken: Taken) -> None:
         await self._columns.append(taken.batches, place=self.name, at=number)
-        for name, count in taken.counts.items():
-            self.counts[name] = self.counts.get(name, 0) + count
+        async with self._database.read() as tx:
+            await store.mark_kept(tx, self.name, number=number)
+        self.counts.update(taken.counts)
         self.events += sum(batch.num_rows for batch in taken.batches)
 
     async def _pause(self, ended: asyncio.Event) -> None:
-        try:
+        with suppress(TimeoutError):
             async with asyncio.timeout(self._look_s):
                 await ended.wait()
-        except TimeoutError:
-            pass

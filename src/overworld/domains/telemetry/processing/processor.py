@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from hashlib import blake2b
 from os import urandom
 
@@ -36,6 +38,7 @@ class Processor:
         clock: Clock,
         room_level: int,
         settings: TelemetrySettings,
+        processed: Counter[str],
         random: Callable[[int], bytes] = urandom,
     ) -> None:
         self._database = database
@@ -44,22 +47,32 @@ class Processor:
         self._settings = settings
         self._random = random
         self._ended = asyncio.Event()
+        self._turn = asyncio.Lock()
         self.active = False
         look_s = settings.look_ms / 1000
         self.told, self.facts = (
-            Follower(name, database=database, columns=columns, clock=clock, look_s=look_s) for name in (RAW, FACTS)
+            Follower(name, database=database, columns=columns, clock=clock, look_s=look_s, counts=processed)
+            for name in (RAW, FACTS)
         )
 
-    def stop(self) -> None:
-        """Lets `run` end after what is in hand."""
+    async def close(self) -> None:
+        """Lets `run` end after what is in hand, and waits for it."""
         self._ended.set()
+        async with self._turn:
+            pass
 
     async def run(self) -> None:
-        """Waits for its turn and follows; a loop. Raises: Fault of the database or the store."""
+        """Waits for its turn and follows, until `close`; a loop. Raises: Fault of the database or the store."""
+        async with self._turn:
+            if not self._ended.is_set():
+                await self._take_turn()
+
+    async def _take_turn(self) -> None:
         session = await self._database.connect(application_name="telemetry processor")
         try:
             while not await session.fetchval("SELECT pg_try_advisory_lock($1)", _LOCK_KEY):
-                await asyncio.sleep(_TURN_EVERY_S)
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._ended.wait(), _TURN_EVERY_S)
                 if self._ended.is_set():
                     return
             await self._follow(session.is_closed)
@@ -97,9 +110,7 @@ class Processor:
         async with self._database.transaction() as tx:
             secret = await store.secret(tx, self._random(32))
         pseudonyms, countries = Pseudonyms(secret), Countries.bundled()
-        told = Told(
-            pseudonyms=pseudonyms, countries=countries, room_level=self._room_level, settings=self._settings
-        )
+        told = Told(pseudonyms=pseudonyms, countries=countries, room_level=self._room_level, settings=self._settings)
         facts = Facts(pseudonyms=pseudonyms, countries=countries, room_level=self._room_level)
         return (
             ToldStretches(told, database=self._database, events_max=self._settings.events_at_once),

@@ -12,8 +12,8 @@ from overworld.geo.columns import U64, Bools
 class SeenIds:
     """The last `kept_max` ids, each as 64 bits of it: 8 bytes of memory an id.
 
-    Two of two million ids look alike by chance once in 10^7 such windows. Ids lie in sorted runs, and runs of like size are
-    merged, so that there are never more than about the logarithm of their number; the oldest is dropped first.
+    Two of two million ids look alike by chance once in 10^7 such windows. Ids lie in sorted runs, and runs of like size
+    are merged, so that there are never more than about the logarithm of their number; the oldest is dropped first.
     """
 
     def __init__(self, *, kept_max: int) -> None:

@@ -64,6 +64,7 @@ class FactStretches:
         async with self._database.read() as tx:
             if not self._opened:
                 await eventlog.open_cursor(tx, self._name, start=START, at=self._clock.now())
+                await eventlog.move_cursor(tx, self._name, to=after, at=self._clock.now())
                 self._opened = True
             batches = await eventlog.read(tx, after=after, topics=None, batches_max=_BATCHES_MAX)
         if not batches:

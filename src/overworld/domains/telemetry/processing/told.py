@@ -123,11 +123,11 @@ class Told:
         faults: list[tuple[int, Fault]] = []
         before = len(into.numbers)
         for number, event in enumerate(body.events, first):
-            fault = event if type(event) is Fault else self._add(into.columns, event, of, number)
-            if fault is None:
+            found = event if isinstance(event, Fault) else self._add(into.columns, event, of, number)
+            if found is None:
                 into.numbers.append(number)
             else:
-                faults.append((number, fault))
+                faults.append((number, found))
         into.parcel += [len(into.parcels)] * (len(into.numbers) - before)
         into.columns.received_us += [parcel.received_us] * (len(into.numbers) - before)
         into.parcels.append(of)

@@ -23,13 +23,14 @@ CREATE TABLE telemetry.raw_other PARTITION OF telemetry.raw DEFAULT;
 ALTER TABLE telemetry.raw_other ALTER COLUMN parcels SET STORAGE EXTERNAL;
 
 -- What the numbers mean by which the columns remember how far a reader is. A step is written before the columns take
--- it; the last one may therefore be one that they never took.
+-- it, and marked when they have; what comes after the last marked one must stay in the logs.
 CREATE TABLE telemetry.step (
     reader text NOT NULL,
     number bigint NOT NULL,
     stamp xid8 NOT NULL,
     id bigint NOT NULL,
     made_at timestamptz NOT NULL,
+    is_kept boolean NOT NULL DEFAULT false,
     PRIMARY KEY (reader, number)
 );
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
@@ -16,8 +17,10 @@ from overworld.domains.world.engine.nearest import FOUND, ID_CHARACTERS, Asked, 
 from overworld.domains.world.types import InterestRules, WorldSettings
 from overworld.geo import kernels as geo_kernels
 from overworld.geo.columns import F64, U8, U64
+from overworld.geo.compiled import entry_of
 
 FIRST = (-1.0, "")
+_FROM_FIRST = (-1.0, np.uint64(0), np.uint64(0))
 CELLS_MAX = 32_768
 _LIMIT_FIRST = 256
 _IDS = 2**128
@@ -42,6 +45,7 @@ class Search:
         exact = interest.strangers == "exact"
         self._step_m, self._per_step = (1.0, 10.0) if exact else (float(settings.distance_step_m), 1.0)
         self._scratch = Scratch(np.empty(CELLS_MAX, np.uint64), np.empty(CELLS_MAX), np.empty(CELLS_MAX, np.int64))
+        self._fill_nearest: Callable[[Cells, U64, Asked, Scratch, NDArray[Any]], int] | None = None
         self._make_room(_LIMIT_FIRST)
 
     def around(
@@ -62,7 +66,12 @@ class Search:
         if limit > self._found.size:
             self._make_room(limit)
         asked = self._asked(place, radius_m, viewer=viewer, after=after)
-        count = nearest.fill_nearest(cells, id_words, asked, self._scratch, self._found[:limit])
+        found = self._found[:limit]
+        if self._fill_nearest is None:
+            self._fill_nearest = entry_of(nearest.fill_nearest, cells, id_words, asked, self._scratch, found)
+        count = self._fill_nearest(cells, id_words, asked, self._scratch, found)
+        if not count:
+            return Near([], [], [], [])
         if count < 0:
             raise ValueError(f"more than {CELLS_MAX} cells of level {self._level} meet a disc of {radius_m} m")
         nearest.tell_found(cells, self._found, count, self._lat_deg, self._lng_deg, self._text)
@@ -76,9 +85,7 @@ class Search:
 
     def _asked(self, place: tuple[float, float], radius_m: float, *, viewer: int, after: tuple[float, str]) -> Asked:
         x, y, z = geo_kernels.unit_xyz(float(place[0]), float(place[1]))
-        from_m, from_id = float(after[0]), _first_id_after(after[1])
-        if from_id == _IDS:
-            from_m, from_id = math.nextafter(from_m, math.inf), 0
+        from_m, from_high, from_low = _from(after)
         return Asked(
             x=x,
             y=y,
@@ -90,8 +97,8 @@ class Search:
             step_m=self._step_m,
             per_step=self._per_step,
             from_m=from_m,
-            from_high=np.uint64(from_id >> 64),
-            from_low=np.uint64(from_id & _LOW_WORD),
+            from_high=from_high,
+            from_low=from_low,
         )
 
     def _make_room(self, limit: int) -> None:
@@ -99,6 +106,16 @@ class Search:
         self._lat_deg: F64 = np.empty(limit)
         self._lng_deg: F64 = np.empty(limit)
         self._text: U8 = np.empty(limit * ID_CHARACTERS, np.uint8)
+
+
+def _from(after: tuple[float, str]) -> tuple[float, np.uint64, np.uint64]:
+    """Where the entries after a (distance, id) begin: a distance, and the two words of an id."""
+    if after == FIRST:
+        return _FROM_FIRST
+    from_m, from_id = float(after[0]), _first_id_after(after[1])
+    if from_id == _IDS:
+        from_m, from_id = math.nextafter(from_m, math.inf), 0
+    return from_m, np.uint64(from_id >> 64), np.uint64(from_id & _LOW_WORD)
 
 
 def _first_id_after(text: str) -> int:

@@ -217,8 +217,7 @@ class World:
         No types means all. Players are shown as strangers are; the viewer is left out.
         Raises: UnknownEntityType; RadiusTooWide; OutOfSight.
         """
-        known = {PLAYER, *self._sources}
-        if not types <= known:
+        if types != _PLAYERS_ALONE and not types <= (known := {PLAYER, *self._sources}):
             raise UnknownEntityType(known=sorted(known))
         if radius_m > self._settings.nearby_radius_max_m:
             raise RadiusTooWide(radius_max_m=self._settings.nearby_radius_max_m)
