@@ -116,6 +116,7 @@ ROUTES: dict[str, list[str]] = {
         f"GET {_GAME}/quests/{{id}}/history",
         f"GET {_GAME}/rewards/held",
         *(f"GET /v1/genesis/{what}" for what in ("benefits", "members", "verify")),
+        *(f"GET {_ANALYTICS}/{what}" for what in ("leaderboard", "me", "rankings")),
         "GET /v1/live/me",
         *(f"GET /v1/memberships/{{name}}/{what}" for what in ("benefits", "members", "verify")),
         "GET /v1/users/search",
@@ -203,7 +204,14 @@ ROLES: dict[Role, set[str]] = {
     Role.ADMIN: _PLAYER
     | _MODERATION
     | _FENCES
-    | {Scope.AUDIT_READ, Scope.GAME_PLACE, Scope.GAME_RELOAD, Scope.KEYS_MANAGE, Scope.USERS_MANAGE}
+    | {
+        Scope.ANALYTICS_READ,
+        Scope.AUDIT_READ,
+        Scope.GAME_PLACE,
+        Scope.GAME_RELOAD,
+        Scope.KEYS_MANAGE,
+        Scope.USERS_MANAGE,
+    }
     | {Scope.WEBHOOK_MANAGE},
 }
 NO_KEY = {

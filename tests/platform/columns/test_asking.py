@@ -14,7 +14,8 @@ import pyarrow.parquet
 import pytest
 
 from overworld.app.query_tools import OutUnusable, tell
-from overworld.platform.columns.asking import BadSql, Bounds, NoStore
+from overworld.platform.columns.asking import Bounds
+from overworld.platform.columns.errors import BadSql, NoStore
 from overworld.platform.columns.lending import LENT, Lending
 
 from .conftest import made, reopened

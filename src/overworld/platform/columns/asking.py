@@ -18,8 +18,8 @@ import duckdb
 import msgspec
 from msgspec import Struct
 
-from overworld.kernel.refusals import Refusal
 from overworld.platform.columns.connection import Connection, do
+from overworld.platform.columns.errors import BadSql, NoStore
 from overworld.platform.columns.files import quoted
 from overworld.platform.columns.layout import COLUMN_LIST
 from overworld.platform.columns.lending import LENT, SOCKET, TABLES, Loan, Wanted, lent
@@ -30,20 +30,6 @@ if TYPE_CHECKING:
 
 _VIEW = "events"
 _BATCH_ROWS = 50_000
-
-
-class BadSql(Refusal):
-    """The question cannot be asked like that."""
-
-    code = "analytics.bad_sql"
-    status = 400
-
-
-class NoStore(Refusal):
-    """There is no store of events there."""
-
-    code = "analytics.no_store"
-    status = 503
 
 
 class Bounds(Struct, frozen=True, kw_only=True):
