@@ -240,6 +240,7 @@ IDS: dict[str, list[str]] = {
         f"DELETE {_GAME}/collectibles/{{id}}",
         f"GET {_ADMIN}/fences/{{fence_id}}",
         f"GET {_ADMIN}/location/{{player}}/history",
+        f"GET {_ANALYTICS}/users/{{player_id}}/metrics",
         f"GET {_ADMIN}/location/{{player}}/shares",
         f"GET {_ADMIN}/trust/{{player}}",
         f"GET {_ADMIN}/trust/{{player}}/held",
