@@ -116,6 +116,7 @@ ROUTES: dict[str, list[str]] = {
         f"GET {_GAME}/quests/{{id}}/history",
         f"GET {_GAME}/rewards/held",
         *(f"GET /v1/genesis/{what}" for what in ("benefits", "members", "verify")),
+        *(f"GET {_ANALYTICS}/{what}" for what in ("leaderboard", "me", "rankings")),
         "GET /v1/live/me",
         *(f"GET /v1/memberships/{{name}}/{what}" for what in ("benefits", "members", "verify")),
         "GET /v1/users/search",
@@ -205,7 +206,14 @@ ROLES: dict[Role, set[str]] = {
     Role.ADMIN: _PLAYER
     | _MODERATION
     | _FENCES
-    | {Scope.AUDIT_READ, Scope.GAME_PLACE, Scope.GAME_RELOAD, Scope.KEYS_MANAGE, Scope.USERS_MANAGE}
+    | {
+        Scope.ANALYTICS_READ,
+        Scope.AUDIT_READ,
+        Scope.GAME_PLACE,
+        Scope.GAME_RELOAD,
+        Scope.KEYS_MANAGE,
+        Scope.USERS_MANAGE,
+    }
     | {Scope.WEBHOOK_MANAGE},
 }
 NO_KEY = {
@@ -234,6 +242,7 @@ IDS: dict[str, list[str]] = {
         f"DELETE {_GAME}/collectibles/{{id}}",
         f"GET {_ADMIN}/fences/{{fence_id}}",
         f"GET {_ADMIN}/location/{{player}}/history",
+        f"GET {_ANALYTICS}/users/{{player_id}}/metrics",
         f"GET {_ADMIN}/location/{{player}}/shares",
         f"GET {_ADMIN}/trust/{{player}}",
         f"GET {_ADMIN}/trust/{{player}}/held",

@@ -8,8 +8,10 @@ from uuid import UUID
 
 from overworld.app.platform import Platform
 from overworld.domains.analytics import wiring
+from overworld.domains.analytics.errors import NoBoard
 from overworld.domains.analytics.messages import RankedBoard, RankedPlace
 from overworld.domains.analytics.wiring import AnalyticsParts
+from overworld.domains.gameplay.boards.errors import NoBoard as GameNoBoard
 from overworld.domains.gameplay.boards.messages import LeaderboardPlace
 from overworld.domains.gameplay.boards.rules import boards_of
 from overworld.domains.gameplay.boards.service import Asked, Boards
@@ -80,7 +82,10 @@ class GameBoards:
 
     async def board(self, name: str, *, player_id: UUID, limit: int) -> RankedBoard:
         """The best places of a board and the player's own. Raises: NoBoard; Fault, Busy."""
-        page, _ = await self._boards.page(Asked(player_id=player_id, board=name, limit=limit))
+        try:
+            page, _ = await self._boards.page(Asked(player_id=player_id, board=name, limit=limit))
+        except GameNoBoard as unknown:
+            raise NoBoard(board=name) from unknown
         return RankedBoard(
             board=page.board,
             counts=page.counts,

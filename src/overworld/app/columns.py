@@ -29,8 +29,15 @@ def run(loops: Loops, *, room: Room, settings: Settings, database: Database, clo
     async def keep() -> None:
         await (await keeper()).run_keeping()
 
+    async def lend() -> None:
+        columns = await room.store()
+        from overworld.platform.columns.lending import Lending  # noqa: PLC0415  # brings pyarrow
+
+        await Lending(columns).run()
+
     loops.run("columns-rollups", roll)
     loops.run("columns-keeping", keep)
+    loops.run("columns-lending", lend)
 
 
 async def keeping(room: Room, *, settings: Settings, database: Database, clock: Clock) -> Keeping:

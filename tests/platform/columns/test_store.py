@@ -13,8 +13,9 @@ import pyarrow as pa
 import pytest
 
 from overworld.kernel.refusals import Fault
+from overworld.platform.columns.errors import TooLong
 from overworld.platform.columns.events import SCHEMA
-from overworld.platform.columns.store import TooLong, opened
+from overworld.platform.columns.store import opened
 
 from .conftest import FAST, count, made, reopened
 

@@ -5,6 +5,14 @@ from __future__ import annotations
 from overworld.kernel.refusals import Refusal
 
 
+class NoBoard(Refusal):
+    """The game has no such board."""
+
+    code = "analytics.no_board"
+    status = 404
+    public = ("board",)
+
+
 class BadQuestion(Refusal):
     """This cannot be asked."""
 

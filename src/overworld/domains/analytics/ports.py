@@ -60,7 +60,7 @@ class Boards(Protocol):
         ...
 
     async def board(self, name: str, *, player_id: UUID, limit: int) -> RankedBoard:
-        """The best places of a board and the player's own. Raises: what gameplay refuses with."""
+        """The best places of a board and the player's own. Raises: NoBoard; Fault, Busy."""
         ...
 
 

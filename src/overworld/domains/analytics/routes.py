@@ -12,7 +12,7 @@ from litestar import get
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import Parameter, QueryParameter
 
-from overworld.domains.analytics.errors import BadQuestion
+from overworld.domains.analytics.errors import BadQuestion, NoBoard
 from overworld.domains.analytics.messages import (
     Count,
     Funnel,
@@ -29,6 +29,7 @@ from overworld.domains.analytics.types import AGES_MAX, COHORTS_MAX, STEPS_MAX, 
 from overworld.geo.box import Box
 from overworld.kernel.clock import Clock
 from overworld.kernel.identity import Scope
+from overworld.platform.columns.errors import TooLong
 from overworld.platform.http import Caller, CursorQuery, LimitQuery, Page, decode_cursor, encode_cursor, needs
 from overworld.platform.http.errors import BadCursor, BadRequest
 from overworld.platform.http.paging import LIMIT_DEFAULT
@@ -91,12 +92,12 @@ def routes(answers: Answers, *, clock: Clock) -> list[HTTPRouteHandler]:
 
 
 def _of_the_caller(answers: Answers) -> list[HTTPRouteHandler]:
-    @get("/v1/analytics/me", opt=needs(Scope.GAME_READ))
+    @get("/v1/analytics/me", opt=needs(Scope.GAME_READ, refusals=(TooLong,)))
     async def analytics_me(*, caller: Caller, period: PeriodQuery = Period.WEEK) -> PlayerMetrics:
         """What the caller did: collected, walked, played. At most ten seconds old."""
         return await answers.player(caller.principal.account_id, period)
 
-    @get("/v1/analytics/leaderboard", opt=needs(Scope.GAME_READ))
+    @get("/v1/analytics/leaderboard", opt=needs(Scope.GAME_READ, refusals=(NoBoard,)))
     async def analytics_leaderboard(
         *, caller: Caller, board: BoardQuery = "global", limit: LimitQuery = LIMIT_DEFAULT
     ) -> RankedBoard:
@@ -112,12 +113,12 @@ def _of_the_caller(answers: Answers) -> list[HTTPRouteHandler]:
 
 
 def _counted(answers: Answers, clock: Clock) -> list[HTTPRouteHandler]:
-    @get("/v1/analytics/global", opt=needs(Scope.ANALYTICS_READ))
+    @get("/v1/analytics/global", opt=needs(Scope.ANALYTICS_READ, refusals=(TooLong,)))
     async def analytics_global(*, period: PeriodQuery = Period.DAY) -> Overview:
         """Active and new players, length of sessions, completion of quests, velocity of value."""
         return await answers.overview(period)
 
-    @get("/v1/analytics/events", opt=needs(Scope.ANALYTICS_READ, refusals=(BadQuestion, BadCursor)))
+    @get("/v1/analytics/events", opt=needs(Scope.ANALYTICS_READ, refusals=(BadQuestion, BadCursor, TooLong)))
     async def analytics_events(
         *,
         since: SinceQuery = None,
@@ -144,7 +145,7 @@ def _counted(answers: Answers, clock: Clock) -> list[HTTPRouteHandler]:
         more = None if last is None else encode_cursor(last.since, last.name, last.key)
         return Page(found[:limit], more)
 
-    @get("/v1/analytics/realtime", opt=needs(Scope.ANALYTICS_READ))
+    @get("/v1/analytics/realtime", opt=needs(Scope.ANALYTICS_READ, refusals=(TooLong,)))
     async def analytics_realtime() -> Realtime:
         """Active players, events per second, the hour's most frequent events. At most two seconds old."""
         return await answers.realtime()
@@ -153,28 +154,28 @@ def _counted(answers: Answers, clock: Clock) -> list[HTTPRouteHandler]:
 
 
 def _asked(answers: Answers, clock: Clock) -> list[HTTPRouteHandler]:
-    @get("/v1/analytics/funnel", opt=needs(Scope.ANALYTICS_READ, refusals=(BadQuestion,)))
+    @get("/v1/analytics/funnel", opt=needs(Scope.ANALYTICS_READ, refusals=(BadQuestion, TooLong)))
     async def analytics_funnel(
         *, steps: StepsQuery, since: SinceQuery = None, until: UntilQuery = None, within_s: WithinQuery = 86_400.0
     ) -> Funnel:
         """How many players did one thing after another, each strictly later than the one before."""
         return await answers.funnel(_span(since, until, clock), steps=steps, within_s=within_s)
 
-    @get("/v1/analytics/retention", opt=needs(Scope.ANALYTICS_READ, refusals=(BadQuestion,)))
+    @get("/v1/analytics/retention", opt=needs(Scope.ANALYTICS_READ, refusals=(BadQuestion, TooLong)))
     async def analytics_retention(
         *, first: FirstQuery = None, cohorts: CohortsQuery = 7, ages: AgesQuery = 7
     ) -> Retention:
         """Of the players who were new on a day, how many were there on the days after."""
         return await answers.retention(first or (clock.now() - _WEEK).date(), cohorts=cohorts, ages=ages)
 
-    @get("/v1/analytics/heatmap", opt=needs(Scope.ANALYTICS_READ, refusals=(BadQuestion,)))
+    @get("/v1/analytics/heatmap", opt=needs(Scope.ANALYTICS_READ, refusals=(BadQuestion, TooLong)))
     async def analytics_heatmap(
         *, bbox: BoxQuery, level: LevelQuery = 10, since: SinceQuery = None, until: UntilQuery = None
     ) -> Heatmap:
         """How many players were in which cells, those with most first."""
         return await answers.heatmap(_span(since, until, clock), box=_box_in(bbox), level=level)
 
-    @get("/v1/analytics/users/{player_id:uuid}/metrics", opt=needs(Scope.ANALYTICS_READ))
+    @get("/v1/analytics/users/{player_id:uuid}/metrics", opt=needs(Scope.ANALYTICS_READ, refusals=(TooLong,)))
     async def analytics_user(*, player_id: PlayerPath, period: PeriodQuery = Period.WEEK) -> PlayerMetrics:
         """What a player did: collected, walked, played, and their level."""
         return await answers.player(player_id, period)

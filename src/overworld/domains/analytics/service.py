@@ -144,7 +144,7 @@ class Answers:
         return await self.fresh.of(key, lambda: self._player(player_id, period), age_max_s=_ROLLED_S)
 
     async def board(self, name: str, *, player_id: UUID, limit: int) -> RankedBoard:
-        """A board of the game. Raises: what gameplay refuses with."""
+        """A board of the game. Raises: NoBoard; Fault, Busy."""
         return await self._boards.board(name, player_id=player_id, limit=limit)
 
     async def rankings(self, player_id: UUID) -> Rankings:

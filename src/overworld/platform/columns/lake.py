@@ -7,12 +7,14 @@ the table has a name mapping, as the standard provides for files that were not w
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import obstore
 import pg8000.dbapi
+from obstore.exceptions import BaseError
 from obstore.store import ObjectStore
 from pyiceberg.catalog import Catalog
 from pyiceberg.catalog.sql import SqlCatalog
@@ -25,6 +27,7 @@ from pyiceberg.table import Table
 from pyiceberg.transforms import DayTransform
 from pyiceberg.types import DoubleType, ListType, LongType, NestedField, StringType, TimestampType, UUIDType
 from sqlalchemy import create_engine
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 from overworld.kernel.refusals import Fault
@@ -84,6 +87,10 @@ class EventTable:
 
     def commit(self, changes: Sequence[Change]) -> None:
         """Makes the changes in one commit; what was changed already is let be. Raises: Fault."""
+        with _faults():
+            self._commit(changes)
+
+    def _commit(self, changes: Sequence[Change]) -> None:
         table = self.table()
         here = {file.file_path: file for file in _files(table)}
         new = [self._where(change.path) for change in changes]
@@ -93,17 +100,18 @@ class EventTable:
         coming = [path for path in new if path not in here and path not in old]
         if not coming and not leaving:
             return
-        try:
-            with table.transaction() as work, work.update_snapshot().overwrite() as files:
-                for gone in leaving.values():
-                    files.delete_data_file(gone)
-                for path in coming:
-                    files.append_data_file(parquet_file_to_data_file(table.io, table.metadata, path))
-        except CommitFailedException as error:
-            raise Fault(f"somebody else changed the Iceberg table: {error}") from error
+        with table.transaction() as work, work.update_snapshot().overwrite() as files:
+            for gone in leaving.values():
+                files.delete_data_file(gone)
+            for path in coming:
+                files.append_data_file(parquet_file_to_data_file(table.io, table.metadata, path))
 
     def tidy(self, *, before: datetime) -> None:
-        """Expires snapshots made before, and removes files that none of those left knows."""
+        """Expires snapshots made before, and removes files that none of those left knows. Raises: Fault."""
+        with _faults():
+            self._tidy(before)
+
+    def _tidy(self, before: datetime) -> None:
         table = self.table()
         head = table.current_snapshot()
         if head is None:
@@ -173,6 +181,15 @@ def connected(dsn: str) -> Any:
     cursor.close()
     connection.commit()
     return connection
+
+
+@contextmanager
+def _faults() -> Iterator[None]:
+    """The catalogue, the object storage, or somebody else who committed first: the next round tries again."""
+    try:
+        yield
+    except (SQLAlchemyError, CommitFailedException, BaseError, OSError) as error:
+        raise Fault(f"the Iceberg table cannot be changed: {error}") from error
 
 
 def _files(table: Table) -> Iterator[DataFile]:

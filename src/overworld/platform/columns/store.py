@@ -22,6 +22,7 @@ from overworld.kernel.refusals import Busy, Fault
 from overworld.platform.columns import files, layout
 from overworld.platform.columns.arriving import Arriving, arrived, data_of
 from overworld.platform.columns.connection import Connection, do, one, table, transaction
+from overworld.platform.columns.errors import TooLong
 from overworld.platform.columns.seen import Seen, keys_of
 from overworld.platform.columns.settings import ColumnSettings
 
@@ -32,13 +33,6 @@ T = TypeVar("T")
 FILE = "events.duckdb"
 SPILL = "spill"
 _WAITING_MAX = 64
-
-
-class TooLong(Fault):
-    """The question takes longer than the store allows; ask for less, or for a shorter time."""
-
-    code = "analytics.too_long"
-    retryable = False
 
 
 class Columns:
