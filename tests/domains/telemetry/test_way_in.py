@@ -90,7 +90,7 @@ async def test_what_cannot_be_read_is_refused_whole_and_nothing_of_it_kept(
 async def test_a_single_bad_event_is_refused_with_its_reason(desk: Desk) -> None:
     reply = await post(desk, "/v1/events", json.dumps(BAD).encode())
     assert (reply.status_code, reply.json()["code"], reply.json()["reason"]) == (
-        422,
+        400,
         "telemetry.bad_event",
         "malformed",
     )
