@@ -215,3 +215,15 @@ async def test_posthog_properties_mean_what_they_do_there(desk: Desk) -> None:
     assert (row["session"], row["platform"], row["device"], row["country"]) == ("s9", "macos", "desktop", "AU")
     assert row["exposures"] == ["colour=blue", "big=true", "called=false"]
     assert KEY not in row["properties"]
+
+
+async def test_numbers_too_long_to_be_written_spoil_their_own_event_alone(desk: Desk) -> None:
+    long = b"1" * 6_000
+    body = b'{"events":[{"event":"a","properties":{"value":%s}},{"event":"b","distinct_id":%s},{"event":"c"}]}'
+    headers = {"authorization": f"Bearer {KEY}"}
+    reply = await desk.client.post("/v1/events/batch", content=body % (long, long), headers=headers)
+    assert reply.status_code == 202
+    await desk.process(until=1)
+    kept = [row["name"] for row in await desk.rows()]
+    assert kept[-1] == "c"
+    assert len(kept) + len(await desk.refused()) == 3

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from hashlib import blake2b
@@ -28,6 +29,8 @@ from overworld.geo.columns import I64, Bools
 from overworld.kernel.clock import FIRST_US, LAST_US, to_us
 from overworld.platform.columns.events import CLIENT
 from overworld.platform.eventlog.types import Position
+
+_log = logging.getLogger(__name__)
 
 _DAY_US = 86_400_000_000
 _CLOCK_TOLERANCE_US = 2_000_000
@@ -131,7 +134,7 @@ class Told:
         faults: list[tuple[int, Fault]] = []
         before = len(into.numbers)
         for number, event in enumerate(body.events, first):
-            found = event if isinstance(event, Fault) else self._add(into.columns, event, of, number)
+            found = event if isinstance(event, Fault) else self._tried(into.columns, event, of, number)
             if found is None:
                 into.numbers.append(number)
             else:
@@ -144,6 +147,14 @@ class Told:
 
     def _body(self, parcel: Parcel) -> Body:
         return read(parcel.kind, unpacked(parcel.body, bytes_max=self._settings.unpacked_bytes_max))
+
+    def _tried(self, columns: Columns, event: Incoming, of: _Parcel, number: int) -> Fault | None:
+        """As `_add`. What nobody has thought of spoils its own event, and stops no other one for ever."""
+        try:
+            return self._add(columns, event, of, number)
+        except Exception as error:
+            _log.warning("an event could not be processed: %r", error)
+            return Fault("unreadable", repr(error)[:TEXT_LENGTH_MAX])
 
     def _add(self, columns: Columns, event: Incoming, of: _Parcel, number: int) -> Fault | None:
         """Adds one event to every column, or gives why not and adds nothing. It spends the event's properties."""
@@ -170,7 +181,8 @@ class Told:
         text = shaping.encode(properties)
         if fault := self._fault_of(event, text):
             return fault
-        columns.ids.append(_event_id(event, player, of.place, number))
+        event_id, shown = _event_id(event, player, of.place, number), text.decode()
+        columns.ids.append(event_id)
         columns.at.append(event.timestamp)
         columns.names.append(event.event)
         columns.players.append(player)
@@ -180,7 +192,7 @@ class Told:
         columns.devices.append(machine.device)
         columns.values.append(value)
         columns.exposures.append(exposures)
-        columns.properties.append(text.decode())
+        columns.properties.append(shown)
         return None
 
     def _fault_of(self, event: Incoming, properties: bytes) -> Fault | None:
@@ -275,6 +287,9 @@ def _refused(of: _Parcel, number: int, fault: Fault) -> Refused:
 
 
 def _text(event: Incoming | None) -> bytes:
-    """An event's JSON, what was not told left out."""
+    """An event's JSON, what was not told left out; a description of what has none."""
     fields = {} if event is None else msgspec.structs.asdict(event)
-    return shaping.encode({key: value for key, value in fields.items() if value is not None})
+    try:
+        return shaping.encode({key: value for key, value in fields.items() if value is not None})
+    except (ValueError, OverflowError, RecursionError) as error:
+        return shaping.encode({"event": event.event if event else "", "not_shown": repr(error)})
