@@ -60,3 +60,21 @@ async def test_a_loop_that_returns_has_finished():
     await asyncio.sleep(0)
     await loops.stop()
     assert runs == 1
+
+
+async def test_a_loop_that_fails_on_its_way_out_is_not_run_again():
+    started: asyncio.Queue[None] = asyncio.Queue()
+
+    async def breaks_at_the_end() -> None:
+        started.put_nowait(None)
+        try:
+            await asyncio.Event().wait()
+        finally:
+            raise RuntimeError("the connection is gone")
+
+    loops = Loops()
+    loops.run("breaking", breaks_at_the_end)
+    await started.get()
+    async with asyncio.timeout(5):
+        await loops.stop()
+    assert (loops.failures, started.empty()) == ({}, True)

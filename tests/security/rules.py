@@ -81,6 +81,8 @@ ROUTES: dict[str, list[str]] = {
         f"GET {_ANALYTICS}/users/{{player_id}}/metrics",
     ],
     Scope.AUDIT_READ: [f"GET {_ADMIN}/audit"],
+    Scope.EVENTS_READ: [f"GET {_ADMIN}/events/lag", f"GET {_ADMIN}/events/topics"],
+    Scope.EVENTS_REPLAY: [f"GET {_ADMIN}/events/dead-letters", f"POST {_ADMIN}/events/dead-letters/replay"],
     Scope.FENCES_READ: [f"GET {_ADMIN}/fences", f"GET {_ADMIN}/fences/{{fence_id}}"],
     Scope.FENCES_WRITE: [
         f"DELETE {_ADMIN}/fences/{{fence_id}}",
@@ -214,7 +216,7 @@ ROLES: dict[Role, set[str]] = {
         Scope.KEYS_MANAGE,
         Scope.USERS_MANAGE,
     }
-    | {Scope.WEBHOOK_MANAGE},
+    | {Scope.EVENTS_READ, Scope.EVENTS_REPLAY, Scope.WEBHOOK_MANAGE},
 }
 NO_KEY = {
     *(Scope.ACCOUNT_SELF, Scope.KEYS_MANAGE, Scope.REALTIME_CONNECT, Scope.USERS_MANAGE, Scope.WORLD_REPLAY),

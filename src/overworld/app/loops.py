@@ -8,6 +8,8 @@ from collections.abc import Awaitable, Callable
 
 import structlog
 
+from overworld.kernel.cancelling import end_if_cancelled
+
 _PAUSE_FIRST_S = 0.1
 _PAUSE_MAX_S = 5.0
 
@@ -42,6 +44,7 @@ class Loops:
             try:
                 await loop()
             except Exception:
+                end_if_cancelled()
                 self.failures[name] += 1
                 structlog.get_logger("overworld.loops").exception("loop failed", loop=name, again_in_s=pause_s)
             else:

@@ -62,16 +62,15 @@ class Desk(Struct):
 
 @asynccontextmanager
 async def opened(folder: Any, dsn: str) -> AsyncIterator[Desk]:
-    async with ServerProcess(folder, dsn=dsn) as server:
-        async with httpx.AsyncClient(base_url=server.http) as client:
-            signed_in = await client.post("/v1/auth/device", json={"device_id": str(uuid4())})
-            token = signed_in.raise_for_status().json()["access_token"]
-            client.headers = {"Authorization": f"Bearer {token}", "Overworld-Key": server.key}
-            database = await asyncpg.connect(dsn)
-            try:
-                yield Desk(server, client, database)
-            finally:
-                await database.close()
+    async with ServerProcess(folder, dsn=dsn) as server, httpx.AsyncClient(base_url=server.http) as client:
+        signed_in = await client.post("/v1/auth/device", json={"device_id": str(uuid4())})
+        token = signed_in.raise_for_status().json()["access_token"]
+        client.headers = {"Authorization": f"Bearer {token}", "Overworld-Key": server.key}
+        database = await asyncpg.connect(dsn)
+        try:
+            yield Desk(server, client, database)
+        finally:
+            await database.close()
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -100,7 +99,7 @@ async def test_topics_are_listed_with_schema_and_dead_letters_and_an_etag(desk):
 
 
 async def test_each_consumer_is_listed_with_its_lag(desk):
-    wanted, lag = {"quests", "trust", "leaderboards"}, []
+    wanted, lag = {"quests", "trust", "leaderboards"}, list[Any]()
     async with asyncio.timeout(20):
         while not wanted <= {one["consumer"] for one in lag}:
             lag = (await desk.client.get(f"{PATH}/lag")).raise_for_status().json()["items"]

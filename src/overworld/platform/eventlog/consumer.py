@@ -11,6 +11,7 @@ from typing import Any
 
 import asyncpg
 
+from overworld.kernel.cancelling import end_if_cancelled
 from overworld.kernel.clock import Clock
 from overworld.kernel.events import Envelope
 from overworld.kernel.refusals import Refusal
@@ -87,6 +88,7 @@ class Consumer:
                     async with self._source.lease(self._stop) as session:
                         await self._consume(session)
                 except _LOST as error:
+                    end_if_cancelled()
                     _log.warning("consumer %s lost its lease and asks for a new one: %s", self.name, error)
                     await self._stop.pause(_REJOIN_S)
 
@@ -148,6 +150,7 @@ class Consumer:
                     async with asyncio.timeout(self._settings.handle_timeout_s):
                         await self._handle(events)
             except Exception as error:
+                end_if_cancelled()
                 self.retried += 1
                 tried += not (isinstance(error, Refusal) and error.retryable)
                 if tried >= tries:

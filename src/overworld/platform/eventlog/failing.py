@@ -13,6 +13,7 @@ from overworld.platform.eventlog import store
 from overworld.platform.eventlog.types import DeadLetter
 
 _ERROR_LENGTH_MAX = 2_000
+_KEY_LENGTH_MAX = 1_000
 DATA_LENGTH_MAX = 100_000
 """Bytes of a given-up event that are told again; a longer one is kept in the row alone."""
 
@@ -20,7 +21,8 @@ DATA_LENGTH_MAX = 100_000
 class EventFailed(Event):
     """A consumer gave an event up after its last try, and goes on without it.
 
-    `data` is the event as it was, as JSON; it is empty when that is longer than 100,000 bytes.
+    `data` is the event as it was, as JSON; it is empty when that is longer than 100,000 bytes. Of a key that is longer
+    than 1,000 characters only these are told.
     """
 
     topic = "dlq.failed.events"
@@ -69,7 +71,7 @@ def _failed(letter: DeadLetter) -> EventFailed:
         consumer=letter.consumer,
         event_id=letter.event_id,
         event_topic=letter.topic,
-        event_key=letter.envelope.key,
+        event_key=letter.envelope.key[:_KEY_LENGTH_MAX],
         error=letter.error,
         attempts=letter.attempts,
         data=data.decode() if len(data) <= DATA_LENGTH_MAX else "",

@@ -10,6 +10,7 @@ from typing import Any
 
 import asyncpg
 
+from overworld.kernel.cancelling import end_if_cancelled
 from overworld.kernel.events import Envelope
 from overworld.kernel.refusals import Refusal
 from overworld.platform.eventlog import store
@@ -71,6 +72,7 @@ class Fold(Consumer):
                     with delivery(self.name, events):
                         await self._apply(session, events)
             except Exception as error:
+                end_if_cancelled()
                 self.retried += 1
                 tried += not (isinstance(error, Refusal) and error.retryable)
                 if session.is_closed():
@@ -94,6 +96,7 @@ class Fold(Consumer):
                         with delivery(self.name, [event]):
                             await self._apply(session, [event])
                 except Exception as error:
+                    end_if_cancelled()
                     if session.is_closed():
                         raise ConnectionError("the session was lost with events in hand") from error
                     await self._bury(session, event, error)
@@ -109,6 +112,7 @@ class Fold(Consumer):
                 with delivery(self.name, [event]):
                     await self._apply(session, [event])
         except Exception as error:
+            end_if_cancelled()
             self.retried += 1
             if session.is_closed():
                 raise ConnectionError("the session was lost with events in hand") from error

@@ -187,6 +187,28 @@ async def test_the_effects_of_a_fold_happen_once_whoever_dies_or_is_cut_off(rig)
     assert await rig.counts() == Counter({(key, n): 1 for key in KEYS for n in [*range(24), *range(100, 106)]})
 
 
+async def test_a_fold_that_is_to_end_just_as_its_session_is_cut_ends(rig):
+    sessions: asyncio.Queue[Any] = asyncio.Queue()
+
+    async def hang(tx, events):
+        sessions.put_nowait(tx)
+        await asyncio.Event().wait()
+
+    task = rig.run(rig.log.fold("f", topics=MOVES, apply=hang))
+    await walk(rig, 1)
+    async with asyncio.timeout(20):
+        session = await sessions.get()
+    await rig.cut_sessions()
+    await eventually(lambda: is_cut(session))
+    task.cancel()
+    ended, _ = await asyncio.wait([task], timeout=20)
+    assert (len(ended), task.cancelled()) == (1, True)
+
+
+async def is_cut(session):
+    return session.is_closed()
+
+
 async def test_a_poison_event_of_a_fold_is_given_up_and_all_others_count_once(rig):
     await rig.make_totals()
 
