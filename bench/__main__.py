@@ -19,12 +19,15 @@ from bench.curves import curves
 from bench.events import kafka, log
 from bench.fanout import fanout
 from bench.history import history
+from bench.ingest import ingest, ingest_single
 from bench.inventory import inventory
 from bench.leaderboard import leaderboard
 from bench.location import location, location_single
 from bench.location_json import location_json
 from bench.nearby import nearby
 from bench.peers import peers
+from bench.pipeline import pipeline
+from bench.query import query
 from bench.quests import quests
 from bench.seal import seal
 from bench.start import start
@@ -34,8 +37,9 @@ from bench.transfers import transfers
 
 _NAMES = (
     "auth", "avro", "bandwidth", "claims", "claims-curve", "claims-hot", "claims-socket", "connections", "curves",
-    "fanout", "history", "inventory", "kafka", "leaderboard", "location", "location-json", "location-single", "log",
-    "nearby", "peers", "quests", "seal", "start", "sync", "tick", "transfers",
+    "fanout", "history", "ingest", "ingest-single", "inventory", "kafka", "leaderboard", "location", "location-json",
+    "location-single", "log", "nearby", "peers", "pipeline", "query", "quests", "seal", "start", "sync", "tick",
+    "transfers",
 )  # fmt: skip
 
 app = App(name="script/bench", help="Measures the product on this machine.", version_flags=())
@@ -51,6 +55,8 @@ app.command(connections)
 app.command(curves)
 app.command(fanout)
 app.command(history)
+app.command(ingest)
+app.command(ingest_single)
 app.command(inventory)
 app.command(kafka)
 app.command(leaderboard)
@@ -60,6 +66,8 @@ app.command(location_single)
 app.command(log)
 app.command(nearby)
 app.command(peers)
+app.command(pipeline)
+app.command(query)
 app.command(quests)
 app.command(seal)
 app.command(start)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from cyclopts import App
 
+from bench.prove.answers import answers
 from bench.prove.backbone import backbone
 from bench.prove.claims_race import claims_race
 from bench.prove.crash import crash
@@ -18,6 +19,7 @@ from bench.prove.newcomer import newcomer
 from bench.prove.openapi import openapi
 
 app = App(name="script/prove", help="Tries to break a promise of the product.", version_flags=())
+app.command(answers)
 app.command(backbone)
 app.command(claims_race)
 app.command(crash)
@@ -31,7 +33,9 @@ app.command(newcomer)
 @app.command(name="list")
 def list_proofs() -> None:
     """Name the proofs."""
-    for name in ("backbone", "claims-race", "crash", "experiments", "fairplay", "ledger-model", "openapi", "newcomer"):
+    for name in (
+        "answers", "backbone", "claims-race", "crash", "experiments", "fairplay", "ledger-model", "openapi", "newcomer",
+    ):  # fmt: skip
         print(f"{name:<16}{app[name].help.partition(chr(10))[0]}")
 
 

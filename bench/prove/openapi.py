@@ -84,6 +84,8 @@ PLAIN: dict[str, dict[str, Any]] = {
     "/v1/flags": {"attributes": {"country": "SI"}},
     **{f"/ofrep/v1/evaluate/flags{rest}": {"context": {"country": "SI"}} for rest in ("", "/{flag}")},
     "/v1/admin/events/dead-letters/replay": {"topic": "events.quest.completed"},
+    "/v1/events": {"event": "shop_opened"},
+    "/v1/events/batch": {"events": [{"event": "shop_opened"}]},
     "/v1/admin/keys": {"name": "a shop", "scopes": ["game.read"]},
     "/v1/admin/users/{user_id}/suspend": {"why": "bots"},
     "/v1/admin/users/{user_id}/restore": {"why": "a mistake"},

@@ -53,6 +53,7 @@ QUEUES = {
     "domains/world/history/recorder.py": "history",
     "domains/world/service/events.py": "movement-events",
     "platform/observability/spans.py": "spans",
+    "domains/telemetry/intake.py": "telemetry",
     "platform/redis/limiter.py": "limits",
 }
 NOTHING_WAITS = {

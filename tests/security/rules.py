@@ -13,6 +13,7 @@ OWN_RULE = "own rule"
 _AUTH = "/v1/auth"
 _GAME = "/v1/game"
 _ADMIN = "/v1/admin"
+_ANALYTICS = "/v1/analytics"
 
 ROUTES: dict[str, list[str]] = {
     EVERYBODY: [
@@ -70,6 +71,15 @@ ROUTES: dict[str, list[str]] = {
         f"PUT {_AUTH}/password",
         "PUT /v1/users/me",
     ],
+    Scope.ANALYTICS_READ: [
+        f"GET {_ANALYTICS}/events",
+        f"GET {_ANALYTICS}/funnel",
+        f"GET {_ANALYTICS}/global",
+        f"GET {_ANALYTICS}/heatmap",
+        f"GET {_ANALYTICS}/realtime",
+        f"GET {_ANALYTICS}/retention",
+        f"GET {_ANALYTICS}/users/{{player_id}}/metrics",
+    ],
     Scope.AUDIT_READ: [f"GET {_ADMIN}/audit"],
     Scope.EVENTS_READ: [f"GET {_ADMIN}/events/lag", f"GET {_ADMIN}/events/topics"],
     Scope.EVENTS_REPLAY: [f"GET {_ADMIN}/events/dead-letters", f"POST {_ADMIN}/events/dead-letters/replay"],
@@ -115,6 +125,7 @@ ROUTES: dict[str, list[str]] = {
         f"GET {_GAME}/rewards/held",
         *(f"GET /v1/genesis/{what}" for what in ("benefits", "members", "verify")),
         "GET /v1/flags",
+        *(f"GET {_ANALYTICS}/{what}" for what in ("leaderboard", "me", "rankings")),
         "GET /v1/live/me",
         *(f"GET /v1/memberships/{{name}}/{what}" for what in ("benefits", "members", "verify")),
         "GET /v1/users/search",
@@ -173,7 +184,9 @@ ROUTES: dict[str, list[str]] = {
         f"POST {_ADMIN}/webhooks/{{webhook_id}}/ping",
         f"POST {_ADMIN}/webhooks/{{webhook_id}}/rotate",
     ],
+    Scope.TELEMETRY_WRITE: ["POST /v1/events", "POST /v1/events/batch"],
     OWN_RULE: [
+        "POST /batch",
         f"POST {_GAME}/reload",
         "GET /v1/live/about",
         "GET /v1/live/collectibles",
@@ -187,7 +200,7 @@ OWN_SCOPES = {f"POST {_GAME}/reload": Scope.GAME_RELOAD}
 _GUEST = {Scope.ACCOUNT_SELF}
 _PLAYER = _GUEST | {
     *(Scope.CHAT_READ, Scope.CHAT_WRITE, Scope.GAME_PLAY, Scope.GAME_READ, Scope.LEDGER_READ, Scope.LEDGER_TRANSFER),
-    *(Scope.LOCATION_READ, Scope.LOCATION_WRITE, Scope.REALTIME_CONNECT),
+    *(Scope.LOCATION_READ, Scope.LOCATION_WRITE, Scope.REALTIME_CONNECT, Scope.TELEMETRY_WRITE),
 }
 _FENCES = {Scope.FENCES_READ, Scope.FENCES_WRITE}
 _FLAGS = {Scope.FLAGS_EVALUATE, Scope.FLAGS_READ, Scope.FLAGS_WRITE}
@@ -207,7 +220,14 @@ ROLES: dict[Role, set[str]] = {
     | _MODERATION
     | _FENCES
     | _FLAGS
-    | {Scope.AUDIT_READ, Scope.GAME_PLACE, Scope.GAME_RELOAD, Scope.KEYS_MANAGE, Scope.USERS_MANAGE}
+    | {
+        Scope.ANALYTICS_READ,
+        Scope.AUDIT_READ,
+        Scope.GAME_PLACE,
+        Scope.GAME_RELOAD,
+        Scope.KEYS_MANAGE,
+        Scope.USERS_MANAGE,
+    }
     | {Scope.EVENTS_READ, Scope.EVENTS_REPLAY, Scope.WEBHOOK_MANAGE},
 }
 NO_KEY = {
@@ -238,6 +258,7 @@ IDS: dict[str, list[str]] = {
         f"GET {_ADMIN}/fences/{{fence_id}}",
         *(f"GET {_ADMIN}/flags/{{key}}{rest}" for rest in ("", "/report", "/report.html")),
         f"GET {_ADMIN}/location/{{player}}/history",
+        f"GET {_ANALYTICS}/users/{{player_id}}/metrics",
         f"GET {_ADMIN}/location/{{player}}/shares",
         f"GET {_ADMIN}/trust/{{player}}",
         f"GET {_ADMIN}/trust/{{player}}/held",

@@ -72,9 +72,17 @@ async def test_an_api_key_opens_the_routes_of_its_scope_and_no_other(stage, scop
     assert await openings(stage, headers) == allowed(scope)
 
 
-async def test_an_ingest_key_opens_nothing_that_is_not_open_to_everybody(stage):
+async def test_an_ingest_key_opens_the_way_in_for_telemetry_and_nothing_else(stage):
     headers = {"Authorization": f"Bearer {await stage.api_key(Scope.TELEMETRY_WRITE)}"}
-    assert await openings(stage, headers) == allowed()
+    assert await openings(stage, headers) == allowed(Scope.TELEMETRY_WRITE)
+
+
+@pytest.mark.parametrize("scope", [None, Scope.GAME_READ, Scope.TELEMETRY_WRITE])
+async def test_posthog_bodies_come_in_with_an_ingest_key_alone(stage, scope):
+    key = {} if scope is None else {"api_key": await stage.api_key(scope)}
+    headers = {"X-Forwarded-For": stage.address()}
+    reply = await stage.http.post("/batch", json={"batch": [{"event": "seen"}], **key}, headers=headers)
+    assert reply.status_code == {None: 401, Scope.GAME_READ: 403, Scope.TELEMETRY_WRITE: 200}[scope]
 
 
 async def test_an_api_key_with_every_scope_opens_no_account_and_makes_no_keys(stage):

@@ -140,7 +140,10 @@ FLAG = {
     "experiment": {"control": "off", "primary": {"name": "collections"}, "effect_sd": 0.1, "alpha": 0.05},
 }
 # GeoJSON may hold members that it does not name: RFC 7946, section 6.1.
-FOREIGN = {"/v1/admin/fences/import", "/ofrep/v1/evaluate/flags", "/ofrep/v1/evaluate/flags/{flag}"}
+FOREIGN = {
+    "/v1/admin/fences/import", "/v1/events", "/v1/events/batch",
+    "/ofrep/v1/evaluate/flags", "/ofrep/v1/evaluate/flags/{flag}",
+}  # fmt: skip
 CREDENTIAL = {"id": "AAAA", "rawId": "AAAA", "type": "public-key"}
 MADE = CREDENTIAL | {"response": {"clientDataJSON": "e30", "attestationObject": "oA", "transports": ["internal"]}}
 SIGNED = CREDENTIAL | {
@@ -157,8 +160,8 @@ MISSING = (
     "user_id",
     "passkey_id",
 )
-LISTS = {"players", "fence_ids", "rules"}
-OBJECTS = {"settings", "openid", "attributes", "context"}  # of names that nobody lists
+LISTS = {"players", "fence_ids", "rules", "events"}
+OBJECTS = {"settings", "openid", "attributes", "context", "properties"}  # of names that nobody lists
 NEEDED = {"email", "password", "device_id", "refresh_token", "lat", "accuracy_m", "timestamp", "to", "amount", "code"}
 # Needed elsewhere; here one of several proofs, or of those alone who have a password.
 SPARED = {
@@ -267,6 +270,8 @@ def example(path: str) -> dict[str, Any]:
             "consumer": "quests",
             "event_ids": [str(uuid4())],
         },
+        "/v1/events": {"event": name, "properties": {"level": 3}},
+        "/v1/events/batch": {"events": [{"event": name}], "sent_at": "2026-06-01T12:00:00Z"},
         "/v1/admin/keys": {"name": name, "scopes": ["game.read"], "life_s": 3_600},
         "/v1/admin/keys/{key_id}/rotate": {"overlap_s": 60},
         "/v1/admin/users/{user_id}/suspend": {"why": "bots"},

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 
-from overworld.app import quest_loops, webhooks
+from overworld.app import quest_loops, telemetry, webhooks
 from overworld.app.compose import House
 from overworld.app.experiments import wiring as experiments
 from overworld.app.upkeep import ROWS_MAX, old_answers, throw_away
@@ -24,6 +24,7 @@ async def run(house: House) -> None:
     quest_loops.run(loops, quests=domains.quests, log=house.log, clock=house.clock)
     await webhooks.run(loops, webhooks=domains.webhooks, log=house.log)
     await experiments.run(loops, experiments=domains.experiments, log=house.log)
+    telemetry.run(loops, telemetry=domains.telemetry)
     _run_folds(house)
     loops.run("held-rewards-due", domains.gameplay.releasing.run)
     loops.run("trust-recovery", domains.trust.recovery.run)

@@ -20,6 +20,7 @@ from overworld.app.commands import accounts, audit, boards, config, events, expe
 from overworld.app.commands.bots import bots
 from overworld.app.commands.demo import demo
 from overworld.app.commands.doctor import doctor
+from overworld.app.commands.query import query
 from overworld.app.commands.replay import replay
 from overworld.app.commands.serve import serve
 from overworld.app.console import OutConsole
@@ -81,6 +82,7 @@ _COMMANDS: tuple[tuple[Group, App | Callable[..., Any]], ...] = (
     (_KEEP, config.app),
     (_KEEP, migrate.app),
     (_KEEP, events.app),
+    (_KEEP, query),
     (_KEEP, accounts.app),
     (_KEEP, ledger.app),
     (_KEEP, audit.app),

@@ -43,6 +43,7 @@ from overworld.domains.experiments.consumers import flags_tail
 from overworld.domains.gameplay.boards.standings import TOPICS as STANDINGS_TOPICS
 from overworld.domains.gameplay.consumers import TOPICS as PLACED_TOPICS
 from overworld.domains.realtime.gateway import Gateway
+from overworld.domains.telemetry.types import PREFIX as TELEMETRY_PREFIX
 from overworld.domains.world.consumers import TOPICS as CHOICE_TOPICS
 from overworld.domains.world.fences.consumers import TOPICS as FENCE_TOPICS
 from overworld.flows import (
@@ -62,6 +63,7 @@ from overworld.kernel.events import Envelope
 from overworld.kernel.ids import IdSource
 from overworld.platform.avro import Released
 from overworld.platform.blobs import blobs_of
+from overworld.platform.columns.room import Room
 from overworld.platform.eventlog import EventLog, Handle, PostgresOutbox
 from overworld.platform.eventlog.topics import Topics
 from overworld.platform.http import KeyScopes
@@ -92,6 +94,7 @@ class House(Struct, frozen=True, kw_only=True):
     versions: Versions
     hooks: Counted
     watch: LogWatch
+    columns: Room
 
 
 async def compose(
@@ -146,6 +149,7 @@ async def compose(
         clock=clock,
         versions=versions,
         hooks=hooks,
+        columns=platform.columns,
         watch=_watch(database, clock, log, domains),
     )
     measures.register(metrics, house=house)
@@ -183,6 +187,7 @@ def _platform(
         audit=audit_wiring.build(database=database, clock=clock, ids=ids, outbox=outbox),
         poster=poster_of(settings),
         blobs=blobs_of(settings.blobs, data=settings.data),
+        columns=Room(settings.data, settings=settings.columns),
     )
 
 
@@ -239,7 +244,7 @@ def _http(
             *live_routes(live),
             *site.routes(),
         ],
-        polled=(LIVE_PREFIX,),
+        polled=(LIVE_PREFIX, TELEMETRY_PREFIX),
         verifier=domains.accounts.verifier,
         csrf=domains.accounts.csrf,
         plain_cookies=settings.mode == "development",

@@ -15,6 +15,7 @@ _PREFIX = "owdev_"
 _LENGTH_MIN = 32
 _SCOPES = frozenset(
     {
+        Scope.ANALYTICS_READ,
         Scope.AUDIT_READ,
         Scope.EVENTS_READ,
         Scope.EVENTS_REPLAY,

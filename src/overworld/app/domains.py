@@ -7,6 +7,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from overworld.app import accounts_rooms as rooms
+from overworld.app import analytics as analytics_doors
 from overworld.app import offline
 from overworld.app.doors import (
     BoardsProgress,
@@ -29,6 +30,7 @@ from overworld.domains.accounts.profiles.wiring import ProfileParts
 from overworld.domains.accounts.users.wiring import UsersParts
 from overworld.domains.accounts.wiring import Accounts
 from overworld.domains.experiments.wiring import ExperimentParts
+from overworld.domains.analytics.wiring import AnalyticsParts
 from overworld.domains.gameplay import wiring as gameplay_wiring
 from overworld.domains.gameplay.boards import wiring as boards_wiring
 from overworld.domains.gameplay.boards.wiring import BoardsParts
@@ -44,6 +46,8 @@ from overworld.domains.ledger import wiring as ledger_wiring
 from overworld.domains.ledger.wiring import LedgerDomain, SendingParts
 from overworld.domains.realtime import wiring as realtime_wiring
 from overworld.domains.realtime.gateway import Gateway
+from overworld.domains.telemetry import wiring as telemetry_wiring
+from overworld.domains.telemetry.wiring import TelemetryParts
 from overworld.domains.trust import wiring as trust_wiring
 from overworld.domains.trust.standings import Standings
 from overworld.domains.trust.wiring import TrustParts
@@ -76,6 +80,8 @@ class Domains(Struct, frozen=True, kw_only=True):
     trust: TrustParts
     webhooks: WebhookParts
     experiments: ExperimentParts
+    telemetry: TelemetryParts
+    analytics: AnalyticsParts
     gateway: Gateway
     carry_routes: list[ControllerRouterHandler]
 
@@ -93,6 +99,8 @@ class Domains(Struct, frozen=True, kw_only=True):
             *self.trust.routes,
             *self.webhooks.routes,
             *self.experiments.routes,
+            *self.telemetry.routes,
+            *self.analytics.routes,
             *self.ledger.routes,
             *self.sending.routes,
             *self.world.routes,
@@ -145,11 +153,8 @@ async def build(platform: Platform) -> Domains:
         room_level=settings.world.room_level,
         around_m=game.interest.radius_m,
     )
-    _join_world(platform, world=world, accounts=accounts, gateway=gateway)
-    world.service.tells_every_cell = False
-    world.service.on_crossed = gateway.crossed
-    world.service.on_cells_changed = gateway.publish_players
-    world.service.add_source(CollectiblesAround(gameplay.service, radius_max_m=settings.gameplay.nearby_radius_max_m))
+    _join_world(platform, world=world, gameplay=gameplay, accounts=accounts, gateway=gateway)
+    boards = _boards(platform, membership)
     return Domains(
         ledger=ledger,
         sending=sending,
@@ -158,7 +163,7 @@ async def build(platform: Platform) -> Domains:
         carry=carry,
         quests=quests,
         sync=_sync(platform, world=world, gameplay=gameplay, carry=carry, quests=quests),
-        boards=_boards(platform, membership),
+        boards=boards,
         accounts=accounts,
         external=rooms.external(platform, accounts),
         api_keys=rooms.api_keys(platform, accounts),
@@ -169,14 +174,24 @@ async def build(platform: Platform) -> Domains:
         trust=_trust(platform, accounts=accounts, standings=standings),
         webhooks=_webhooks(platform),
         experiments=experiments_wiring.build(platform, gameplay=gameplay),
+        telemetry=_telemetry(platform, accounts),
+        analytics=analytics_doors.build(
+            platform, gameplay=gameplay.service, boards=boards.service, ledger=ledger.service
+        ),
         gateway=gateway,
         carry_routes=_carry_routes(platform, carry=carry, accounts=accounts),
     )
 
 
-def _join_world(platform: Platform, *, world: WorldParts, accounts: Accounts, gateway: Gateway) -> None:
-    """Gives the world its history and its sharing."""
+def _join_world(
+    platform: Platform, *, world: WorldParts, gameplay: GameplayParts, accounts: Accounts, gateway: Gateway
+) -> None:
+    """Gives the world its ears, its history and its sharing."""
     settings = platform.settings
+    world.service.tells_every_cell = False
+    world.service.on_crossed = gateway.crossed
+    world.service.on_cells_changed = gateway.publish_players
+    world.service.add_source(CollectiblesAround(gameplay.service, radius_max_m=settings.gameplay.nearby_radius_max_m))
     shares = shares_wiring.build(
         database=platform.database,
         clock=platform.clock,
@@ -353,6 +368,16 @@ def _sending(
         currencies=ledger.service.currencies,
         rules=platform.game.transfers,
         settings=platform.settings.ledger,
+    )
+
+
+def _telemetry(platform: Platform, accounts: Accounts) -> TelemetryParts:
+    return telemetry_wiring.build(
+        database=platform.database,
+        clock=platform.clock,
+        limiter=platform.limiter,
+        verifier=accounts.verifier,
+        settings=platform.settings.telemetry,
     )
 
 

@@ -11,6 +11,7 @@ from overworld.domains.accounts.audit.wiring import AuditParts
 from overworld.kernel.clock import Clock
 from overworld.kernel.ids import IdSource
 from overworld.kernel.ports import Blobs, Limiter
+from overworld.platform.columns.room import Room
 from overworld.platform.eventlog import PostgresOutbox
 from overworld.platform.http import KeyScopes
 from overworld.platform.outbound import Poster
@@ -32,3 +33,4 @@ class Platform(Struct, frozen=True, kw_only=True):
     audit: AuditParts
     poster: Poster
     blobs: Blobs
+    columns: Room

@@ -74,7 +74,8 @@ def _lanes_of(house: House) -> Iterator[GroupCommit[Any, Any]]:
         domains.quests.completing.lanes,
         domains.membership.service.lanes,
     )
-    return chain(chain.from_iterable(each.lanes for each in several), [domains.experiments.evaluating.lane])
+    alone = [domains.experiments.evaluating.lane, domains.telemetry.intake.lane]
+    return chain(alone, chain.from_iterable(each.lanes for each in several))
 
 
 def _lane(metrics: Metrics, lane: GroupCommit[Any, Any]) -> None:

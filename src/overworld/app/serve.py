@@ -14,7 +14,7 @@ import structlog
 import uvloop
 from prometheus_client import CollectorRegistry
 
-from overworld.app import addresses, background, compose, mail, migrate
+from overworld.app import addresses, background, columns, compose, mail, migrate, telemetry
 from overworld.app.addresses import Addresses
 from overworld.app.compose import House
 from overworld.app.demo.child import walkers
@@ -101,6 +101,7 @@ async def _serve(resolved: Resolved[Settings], game: Game, *, read: Callable[[],
         house.collector.take_over()
         house.loops.run("collector", house.collector.run)
         where = await stack.enter_async_context(_listening(house, settings, tls))
+        await stack.enter_async_context(telemetry.processing(house, settings))
         definition = reload_soon(house.versions)
         reload_on_signal(Reload(resolved, read=read, http=house.http, tls=tls, definition=definition), stop=stop)
         await stack.enter_async_context(walkers(settings.demo, data=settings.data))
@@ -173,6 +174,7 @@ async def _running(house: House, settings: Settings, game: Game) -> AsyncIterato
         stack.push_async_callback(house.backbone.close)
         stack.push_async_callback(house.poster.close)
         stack.push_async_callback(domains.external.fetcher.close)
+        stack.push_async_callback(house.columns.close)
         stack.push_async_callback(house.loops.stop)
         for name, topics, handle in compose.readers(house, game=game, room_level=settings.world.room_level):
             tail = await house.log.tail(topics=topics, handle=handle, name=name)
@@ -189,6 +191,7 @@ async def _running(house: House, settings: Settings, game: Game) -> AsyncIterato
             await domains.world.start()
             await domains.trust.folding.warm()
         stack.push_async_callback(domains.world.stop)
+        stack.push_async_callback(domains.telemetry.intake.close)
         stack.push_async_callback(domains.gameplay.service.close)
         stack.push_async_callback(domains.sync.service.close)
         stack.push_async_callback(domains.sending.service.close)
@@ -196,6 +199,7 @@ async def _running(house: House, settings: Settings, game: Game) -> AsyncIterato
         stack.push_async_callback(domains.quests.completing.close)
         stack.push_async_callback(domains.membership.service.close)
         stack.push_async_callback(domains.experiments.evaluating.close)
+        columns.run(house.loops, room=house.columns, settings=settings, database=house.database, clock=house.clock)
         yield
 
 

@@ -33,12 +33,14 @@ from overworld.domains.gameplay.quests.types import QuestSettings
 from overworld.domains.gameplay.types import GameplaySettings
 from overworld.domains.ledger.types import LedgerSettings
 from overworld.domains.realtime.types import RealtimeSettings
+from overworld.domains.telemetry.types import TelemetrySettings
 from overworld.domains.trust.types import TrustSettings
 from overworld.domains.webhooks.types import WebhookSettings
 from overworld.domains.world.history.types import HistorySettings
 from overworld.domains.world.shares.types import SharingSettings
 from overworld.domains.world.types import WorldSettings
 from overworld.platform.blobs.settings import BlobSettings
+from overworld.platform.columns.settings import ColumnSettings
 from overworld.platform.eventlog.settings import EventLogSettings
 from overworld.platform.http.settings import HttpSettings, LimitSettings
 from overworld.platform.kafka.settings import KafkaSettings
@@ -77,6 +79,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     events: EventLogSettings = EventLogSettings()
     kafka: KafkaSettings = KafkaSettings()
     blobs: BlobSettings = BlobSettings()
+    columns: ColumnSettings = ColumnSettings()
     accounts: AccountsSettings = AccountsSettings()
     mail: MailSettings = MailSettings()
     sign_in: SignInSettings = SignInSettings()
@@ -90,6 +93,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     trust: TrustSettings = TrustSettings()
     webhooks: WebhookSettings = WebhookSettings()
     experiments: ExperimentSettings = ExperimentSettings()
+    telemetry: TelemetrySettings = TelemetrySettings()
     demo: DemoSettings = DemoSettings()
 
     def __post_init__(self) -> None:

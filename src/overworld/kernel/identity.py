@@ -32,6 +32,7 @@ class Scope:
     """The scopes that routes and socket commands name. A role is a set of them; accounts says which."""
 
     ACCOUNT_SELF = "account.self"
+    ANALYTICS_READ = "analytics.read"
     AUDIT_READ = "audit.read"
     CHAT_READ = "chat.read"
     CHAT_WRITE = "chat.write"

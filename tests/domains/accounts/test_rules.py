@@ -102,7 +102,7 @@ def test_only_admins_may_place_collectibles():
 def test_players_play_and_sponsors_only_see_their_account():
     assert rules.scope_claim(rules.scopes_of(Role.PLAYER)) == (
         "account.self chat.read chat.write game.play game.read ledger.read ledger.transfer location.read "
-        "location.write realtime.connect"
+        "location.write realtime.connect telemetry.write"
     )
     assert rules.scopes_of(Role.SPONSOR) == {Scope.ACCOUNT_SELF}
 

@@ -123,18 +123,53 @@ def tail(
     tools.tail(settings, topic, count=count)
 
 
+@app.command
+def refused(*, reason: str | None = None, flags: Flags = Flags()) -> None:
+    """Write down the telemetry that was refused, one JSON object a line: its id, the reason, and the event.
+
+    It looks into the database of the running server, or the one given by --database, and changes nothing. Events are
+    as their clients sent them: they may tell who and where players are.
+
+    For example:
+      overworld events refused > refused.jsonl
+      overworld events refused --reason too_old
+
+    Exit codes: 0 done, 1 there is no such database.
+
+    Parameters
+    ----------
+    reason
+        Only what was refused for this reason: malformed, schema, too_old and so on.
+    """
+    settings = flags.settings().tree
+
+    from overworld.app.event_desk import tools
+
+    tools.refused(settings, reason=reason)
+
+
 @app.command(name="replay-dlq")
 def replay_dlq(
-    topic: str, *, consumer: str | None = None, event: list[UUID] | None = None, flags: Flags = Flags()
+    topic: str,
+    *,
+    consumer: str | None = None,
+    event: list[UUID] | None = None,
+    reason: str | None = None,
+    mended: Path | None = None,
+    flags: Flags = Flags(),
 ) -> None:
-    """Hand dead letters to the consumers that gave up on them, again.
+    """Hand dead letters to the consumers that gave up on them, again; or put refused telemetry back into its log.
 
     Mend first what made them fail. The running server takes them within seconds; only the consumer that failed gets
     them. What fails again stays a dead letter. That it was asked for stands in the audit log.
 
+    system.dlq stands for telemetry that was refused. `overworld events refused` writes it down; change what is wrong,
+    and give the file back with --mended. Without a file it is put back as it is, which helps after limits were changed.
+
     For example:
       overworld events replay-dlq events.quest.completed
       overworld events replay-dlq dlq.failed.events --consumer webhooks
+      overworld events replay-dlq system.dlq --mended mended.jsonl
 
     Exit codes: 0 it is asked for, 1 there is no such topic or database.
 
@@ -146,11 +181,19 @@ def replay_dlq(
         Only what this one gave up on.
     event
         Only the event with this id; may be given several times.
+    reason
+        Of system.dlq: only what was refused for this reason.
+    mended
+        Of system.dlq: a file of events, one JSON object a line, each with the id that it was written down with.
     """
     settings = flags.settings().tree
 
     from overworld.app.event_desk import tools
 
+    if topic == tools.REFUSED_TOPIC:
+        count = tools.put_back(settings, reason=reason, mended=mended)
+        sys.stdout.write(f"{count} events were put back; the processor takes them within seconds\n")
+        return
     replays = tools.replay(settings, topic, consumer=consumer, event_ids=event)
     sys.stdout.writelines(f"{line}\n" for line in tools.replay_lines(replays))
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from os import urandom
+from pathlib import Path
 from uuid import UUID
 
 import msgspec
@@ -18,16 +20,27 @@ from overworld.app.on_the_machine import staff
 from overworld.app.plain_table import aligned
 from overworld.app.settings import Settings
 from overworld.domains.accounts.audit.trail import Trail
+from overworld.domains.telemetry.refused import TOPIC, Mended, RefusedEvents
 from overworld.kernel.clock import SystemClock
 from overworld.kernel.events import Envelope
 from overworld.kernel.ids import IdSource
+from overworld.kernel.refusals import Refusal
 from overworld.platform.avro import Released
 from overworld.platform.eventlog import state
 from overworld.platform.eventlog.desk import PostgresDesk, first
 from overworld.platform.eventlog.topics import FAILED, Topics
 from overworld.platform.eventlog.types import Replay
 
+REFUSED_TOPIC = TOPIC
+_REFUSED_ID = re.compile(r"\d{1,19}\.\d{1,18}\.\d{1,9}", re.ASCII)
 _HEAD = ("TOPIC", "PARTITIONS", "REPLICAS", "HOURS KEPT", "COMPRESSION", "KEY", "SCHEMA", "DEAD LETTERS")
+
+
+class BadMended(Refusal):
+    """The file of mended events cannot be used."""
+
+    code = "telemetry.bad_mended"
+    status = 400
 
 
 def topics(settings: Settings) -> list[TopicSeen]:
@@ -64,6 +77,49 @@ def tail(settings: Settings, topic: str, *, count: int | None) -> None:
                 sys.stdout.flush()
 
     asyncio.run(followed())
+
+
+def refused(settings: Settings, *, reason: str | None) -> None:
+    """Writes refused telemetry to standard output, a JSON object a line. Raises: those of `attached`."""
+
+    async def asked() -> None:
+        async with attached(settings, application="overworld events refused") as database:
+            async for event in RefusedEvents(database=database, clock=SystemClock()).every(reason=reason):
+                sys.stdout.write(msgspec.json.encode(event).decode() + "\n")
+
+    asyncio.run(asked())
+
+
+def put_back(settings: Settings, *, reason: str | None, mended: Path | None) -> int:
+    """Puts refused telemetry back into its log; gives how many events. Raises: BadMended; those of `attached`."""
+
+    async def asked() -> int:
+        async with attached(settings, application="overworld events replay-dlq") as database:
+            events = RefusedEvents(database=database, clock=SystemClock())
+            return await events.put_back(None if mended is None else _read_mended(mended), reason=reason)
+
+    return asyncio.run(asked())
+
+
+def _read_mended(path: Path) -> list[Mended]:
+    mended: list[Mended] = []
+    try:
+        for number, line in enumerate(path.read_bytes().splitlines(), 1):
+            if line.strip():
+                mended.append(_mended(line, number))
+    except OSError as error:
+        raise BadMended(f"{path} cannot be read: {error.strerror}") from error
+    return mended
+
+
+def _mended(line: bytes, number: int) -> Mended:
+    try:
+        one = msgspec.json.decode(line, type=Mended)
+    except (msgspec.MsgspecError, UnicodeError) as error:
+        raise BadMended(f"line {number}: {error}") from error
+    if not _REFUSED_ID.fullmatch(one.id):
+        raise BadMended(f"line {number}: {one.id[:40]!r} is no id of a refused event")
+    return one
 
 
 @asynccontextmanager

@@ -46,6 +46,7 @@ _PLAYER = frozenset(
         Scope.LOCATION_READ,
         Scope.LOCATION_WRITE,
         Scope.REALTIME_CONNECT,
+        Scope.TELEMETRY_WRITE,
     }
 )
 _FENCES = frozenset({Scope.FENCES_READ, Scope.FENCES_WRITE})
@@ -71,6 +72,7 @@ _SCOPES: Mapping[Role, frozenset[str]] = MappingProxyType(
         | _FENCES
         | _FLAGS
         | {
+            Scope.ANALYTICS_READ,
             Scope.AUDIT_READ,
             Scope.EVENTS_READ,
             Scope.EVENTS_REPLAY,
@@ -94,8 +96,8 @@ _SCOPES: Mapping[Role, frozenset[str]] = MappingProxyType(
 def scopes_of(role: Role) -> frozenset[str]:
     """What accounts of a role may do.
 
-    Two scopes belong to no role: `world.replay`, which only the developer key gives, and `telemetry.write`, which only
-    ingest keys have.
+    One scope belongs to no role: `world.replay`, which the developer key alone gives. By `telemetry.write` players tell
+    of themselves; ingest keys, which have no other scope, tell of any player.
     """
     return _SCOPES[role]
 

@@ -235,6 +235,11 @@ class Ledger:
         async with self._database.read() as tx:
             return await store.open_promises(tx)
 
+    async def in_hands(self) -> float:
+        """What all wallets hold together, in minor units of all currencies. One round trip, which sums them all up."""
+        async with self._database.read() as tx:
+            return await store.in_hands(tx)
+
     async def balances(self, owner_id: UUID, *, code: AccountCode = AccountCode.WALLET) -> list[Balance]:
         """What the owner's accounts of a code hold in every currency of the game, in the game's order; zero where none
         is open yet. One round trip.

@@ -327,6 +327,15 @@ async def open_promises(tx: Tx) -> int:
     return count
 
 
+_IN_HANDS = "SELECT coalesce(sum(credits_posted - debits_posted), 0)::float8 FROM ledger.account WHERE code = $1"
+
+
+async def in_hands(tx: Tx) -> float:
+    """What all wallets hold, in minor units of all currencies. Sums them all up; one round trip."""
+    held: float = await tx.fetchval(_IN_HANDS, AccountCode.WALLET.value)
+    return held
+
+
 _DUE = """
 SELECT promise.id, promise.amount, promise.code, promise.reference,
     payer.owner_id AS payer_id, payer.code AS payer_code, payer.currency, payee.owner_id AS payee_id,

@@ -71,6 +71,14 @@ def blobs_of(settings: BlobSettings, *, data: Path) -> ObjectBlobs:
     return ObjectBlobs(_s3(settings), keeps_types=True)
 
 
+def store_of(settings: BlobSettings, *, data: Path) -> tuple[ObjectStore, Path | None]:
+    """The store by itself, for files of any key, and its folder where it is one. Raises: as `blobs_of`."""
+    if settings.url:
+        return _s3(settings), None
+    folder = (data / _FOLDER).absolute()
+    return LocalStore(folder, mkdir=True), folder
+
+
 def _s3(settings: BlobSettings) -> S3Store:
     """What is empty stays out, so that the machine's own environment and role decide it."""
     given = {

@@ -64,6 +64,11 @@ class Database:
         self.line = Line(settings.waiting_max)
         self._listener = Listener(self.connect)
 
+    @property
+    def dsn(self) -> str:
+        """Where it is, for who has to connect by other means."""
+        return self._dsn
+
     @classmethod
     async def open(
         cls,

@@ -1,0 +1,41 @@
+"""Puts analytics together for the app."""
+
+from __future__ import annotations
+
+from litestar.handlers import HTTPRouteHandler
+from msgspec import Struct
+
+from overworld.domains.analytics.ports import Boards, Columns, Levels, Pseudonyms, Supply
+from overworld.domains.analytics.routes import routes
+from overworld.domains.analytics.service import Answers
+from overworld.kernel.clock import Clock
+
+
+class AnalyticsParts(Struct, frozen=True, kw_only=True):
+    """What analytics contributes to the app."""
+
+    answers: Answers
+    routes: list[HTTPRouteHandler]
+
+
+def build(
+    *,
+    columns: Columns,
+    clock: Clock,
+    pseudonyms: Pseudonyms,
+    levels: Levels,
+    boards: Boards,
+    supply: Supply,
+    room_level: int,
+) -> AnalyticsParts:
+    """Analytics over the store of events."""
+    answers = Answers(
+        columns=columns,
+        clock=clock,
+        pseudonyms=pseudonyms,
+        levels=levels,
+        boards=boards,
+        supply=supply,
+        room_level=room_level,
+    )
+    return AnalyticsParts(answers=answers, routes=routes(answers, clock=clock))

@@ -1,0 +1,174 @@
+"""Bodies read as events, item by item where one of them is wrong. Pure; the way in and the processor read alike."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta, Struct
+
+from overworld.domains.telemetry.errors import BadEvents
+from overworld.domains.telemetry.types import Kind
+
+TEXT_LENGTH_MAX = 200
+_DETAIL_LENGTH_MAX = 200
+
+_Text = Annotated[str, Meta(max_length=TEXT_LENGTH_MAX)]
+
+
+class Incoming(Struct, kw_only=True, gc=False):
+    """What a client tells of one event. Fields of PostHog's clients stand beside ours; others are passed over."""
+
+    event: Annotated[str, Meta(min_length=1, max_length=TEXT_LENGTH_MAX)]
+    event_id: _Text | None = None
+    uuid: _Text | None = None
+    player_id: _Text | None = None
+    distinct_id: _Text | int | None = None
+    session_id: _Text | None = None
+    timestamp: datetime | None = None
+    schema: _Text | None = None
+    exposures: dict[_Text, _Text] | None = None
+    properties: dict[str, Any] | None = None
+
+
+class Fault(Struct, frozen=True):
+    """Why one event is not taken. `event` is its text where that can be told."""
+
+    reason: str
+    detail: str
+    event: bytes = b""
+
+
+class Body(Struct, frozen=True):
+    """The events of a body in order, each one read or a fault; when the client says it sent them, and its key."""
+
+    events: Sequence[Incoming | Fault]
+    sent_at: datetime | None = None
+    key: str = ""
+
+
+class _One(Incoming, kw_only=True, gc=False):
+    sent_at: datetime | None = None
+
+
+class _Batch(Struct, kw_only=True):
+    events: list[Incoming]
+    sent_at: datetime | None = None
+
+
+class _PostHog(Struct, kw_only=True):
+    batch: list[Incoming] | None = None
+    sent_at: datetime | None = None
+    sent_at_too: datetime | None = msgspec.field(default=None, name="sentAt")
+    api_key: str = ""
+    token: str = ""
+
+
+_one = msgspec.json.Decoder(_One).decode
+_batch = msgspec.json.Decoder(_Batch).decode
+_posthog = msgspec.json.Decoder(_PostHog | list[Incoming]).decode
+_item = msgspec.json.Decoder(Incoming).decode
+_keyed = msgspec.json.Decoder(_PostHog).decode
+_EVENTS_KEY, _BATCH_KEY = b'"events"', b'"batch"'
+_TOKEN = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{},]', re.DOTALL)
+_UNREADABLE = (msgspec.MsgspecError, UnicodeError, RecursionError)
+
+
+def read(kind: int, body: bytes) -> Body:
+    """The events of an unpacked body. Raises: BadEvents when it cannot be told where one event ends."""
+    try:
+        return _strictly(kind, body)
+    except _UNREADABLE as error:
+        return _loosely(kind, body, error)
+
+
+def _strictly(kind: int, body: bytes) -> Body:
+    if kind == Kind.ONE:
+        one = _one(body)
+        return Body([one], one.sent_at)
+    if kind == Kind.BATCH:
+        batch = _batch(body)
+        return Body(batch.events, batch.sent_at)
+    found = _posthog(body)
+    if isinstance(found, list):
+        return Body(found)
+    events = found.batch if found.batch is not None else [_item(body)]
+    return Body(events, found.sent_at or found.sent_at_too, found.api_key or found.token)
+
+
+def _loosely(kind: int, body: bytes, error: Exception) -> Body:
+    """Each event by itself. What is not even JSON inside one (NaN, half a surrogate pair) spoils that one only."""
+    if kind == Kind.ONE or (kind == Kind.POSTHOG and _BATCH_KEY not in body and body.lstrip()[:1] != b"["):
+        if isinstance(error, msgspec.DecodeError) and not isinstance(error, msgspec.ValidationError):
+            raise BadEvents(reason=_said(error)) from error
+        return Body([fault_of(error, body)], key=_key_of(body))
+    try:
+        texts, rest = split_texts(body, key=_EVENTS_KEY if kind == Kind.BATCH else _BATCH_KEY)
+        about = _strictly(kind, rest)
+    except (ValueError, *_UNREADABLE) as again:
+        raise BadEvents(reason=_said(error)) from again
+    return Body([_alone(text) for text in texts], about.sent_at, about.key)
+
+
+def _alone(text: bytes) -> Incoming | Fault:
+    try:
+        return _item(text)
+    except _UNREADABLE as error:
+        return fault_of(error, text)
+
+
+def _key_of(body: bytes) -> str:
+    """The key in the body of an event that is wrong, for whom to tell so."""
+    try:
+        return _keyed(body).api_key or _keyed(body).token
+    except _UNREADABLE:
+        return ""
+
+
+def split_texts(body: bytes, *, key: bytes) -> tuple[list[bytes], bytes]:
+    """The elements of a list as they stand in the text, and the text with the list empty.
+
+    The list is the whole body, or what `key` (with its quotes) names in the object that it is. Nothing recurses,
+    however deep the elements are, and they need not be JSON, as long as brackets and quotes close.
+    Raises: ValueError when there is no such list.
+    """
+    texts: list[bytes] = []
+    depth, level, start, begun, end, last = 0, -1, -1, -1, -1, b""
+    for found in _TOKEN.finditer(body):
+        token = found[0]
+        if token in b"[{":
+            depth += 1
+            if level < 0 and token == b"[" and (depth == 1 or (depth == 2 and last == key)):  # noqa: PLR2004
+                level, start, begun = depth, found.end(), found.end()
+        elif token in b"]}":
+            if depth == level and end < 0:
+                end = found.start()
+                texts.append(body[begun:end])
+            depth -= 1
+        elif token == b",":
+            if depth == level and end < 0:
+                texts.append(body[begun : found.start()])
+                begun = found.end()
+        elif depth == 1:
+            last = token
+    if depth or end < 0:
+        raise ValueError("no list of events")
+    if len(texts) == 1 and not texts[0].strip():
+        texts.clear()
+    return texts, body[:start] + body[end:]
+
+
+def fault_of(error: Exception, text: bytes) -> Fault:
+    """What kept an event from being read."""
+    return Fault("too_deep" if isinstance(error, RecursionError) else "malformed", _said(error), text)
+
+
+def _said(error: Exception) -> str:
+    if isinstance(error, RecursionError):
+        return "The nesting is too deep"
+    if isinstance(error, UnicodeError):
+        return "The text is not UTF-8"
+    return str(error)[:_DETAIL_LENGTH_MAX]
