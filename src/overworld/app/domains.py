@@ -29,8 +29,8 @@ from overworld.domains.accounts.membership.wiring import MembershipParts
 from overworld.domains.accounts.profiles.wiring import ProfileParts
 from overworld.domains.accounts.users.wiring import UsersParts
 from overworld.domains.accounts.wiring import Accounts
-from overworld.domains.experiments.wiring import ExperimentParts
 from overworld.domains.analytics.wiring import AnalyticsParts
+from overworld.domains.experiments.wiring import ExperimentParts
 from overworld.domains.gameplay import wiring as gameplay_wiring
 from overworld.domains.gameplay.boards import wiring as boards_wiring
 from overworld.domains.gameplay.boards.wiring import BoardsParts

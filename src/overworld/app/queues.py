@@ -74,7 +74,7 @@ def _lanes_of(house: House) -> Iterator[GroupCommit[Any, Any]]:
         domains.quests.completing.lanes,
         domains.membership.service.lanes,
     )
-    alone = [domains.experiments.evaluating.lane, domains.telemetry.intake.lane]
+    alone: list[GroupCommit[Any, Any]] = [domains.experiments.evaluating.lane, domains.telemetry.intake.lane]
     return chain(alone, chain.from_iterable(each.lanes for each in several))
 
 

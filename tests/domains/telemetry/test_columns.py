@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -11,13 +12,16 @@ import numpy as np
 import pytest
 
 import overworld.app.compose  # noqa: F401 - declares every event
+from overworld.domains.experiments.messages import FlagExposed
 from overworld.domains.telemetry.processing.agents import machine_of, told
 from overworld.domains.telemetry.processing.countries import Countries
-from overworld.domains.telemetry.processing.facts import DROPPED, PEOPLE
+from overworld.domains.telemetry.processing.facts import DROPPED, PEOPLE, Facts
+from overworld.domains.telemetry.processing.pseudonyms import Pseudonyms
 from overworld.domains.telemetry.processing.seen import SeenIds
 from overworld.domains.telemetry.processing.shaping import depth_of
 from overworld.geo import cells
-from overworld.kernel.events import Event
+from overworld.kernel.events import Event, enclose
+from overworld.platform.eventlog.failing import EventFailed
 
 
 def ids(numbers: list[int]) -> Any:
@@ -137,3 +141,21 @@ def test_every_id_in_an_event_is_of_a_thing_or_of_somebody() -> None:
 
 def _may_tell_who(field: msgspec.structs.FieldInfo) -> bool:
     return "UUID" in str(field.type) or any(part in field.name for part in ("email", "username", "address", "phone"))
+
+
+def test_who_was_shown_a_variant_is_an_exposure_and_what_failed_tells_nothing_of_its_player() -> None:
+    player, at = UUID(int=7), datetime(2026, 6, 1, 12, tzinfo=UTC)
+    shown = FlagExposed(player_id=player, flag="map", variant="new", allocation=1, randomised=True)
+    failed = EventFailed(
+        consumer="trust",
+        event_id=UUID(int=2),
+        event_topic="events.tokens.sent",
+        event_key=str(player),
+        error=f"ValueError: {player}",
+        attempts=5,
+        data=f'{{"player_id":"{player}"}}',
+    )
+    facts = Facts(pseudonyms=Pseudonyms(b"s" * 32), countries=Countries.bundled(), room_level=14)
+    batch = facts.made([enclose(shown, id=UUID(int=1), at=at), enclose(failed, id=UUID(int=3), at=at)])
+    assert batch.column("exposures").to_pylist() == [["map=new"], []]
+    assert not [text for text in batch.column("properties").to_pylist() if str(player) in text]

@@ -9,6 +9,7 @@ import socket
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet
 import pytest
@@ -46,7 +47,7 @@ async def lent(folder: Path):
             await running
 
 
-def ask(folder: Path, sql: str, out: Path, bounds: Bounds = BOUNDS) -> list[dict]:
+def ask(folder: Path, sql: str, out: Path, bounds: Bounds = BOUNDS) -> list[dict[str, Any]]:
     tell(folder, sql, bounds=bounds, format="json", out=out)
     return [json.loads(line) for line in out.read_text().splitlines()]
 

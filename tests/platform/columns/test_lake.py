@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -41,12 +42,12 @@ def table(dsn: str, tmp_path: Path) -> EventTable:
     return EventTable(dsn=dsn, root=f"file://{folder}", objects=LocalStore(folder, mkdir=True), properties={})
 
 
-def rows_in(table: EventTable) -> list[dict]:
+def rows_in(table: EventTable) -> list[dict[str, Any]]:
     found = table.table().scan(selected_fields=("event_id", "name", "value")).to_arrow()
     return sorted(found.to_pylist(), key=str)
 
 
-async def rows_of(columns: Columns) -> list[dict]:
+async def rows_of(columns: Columns) -> list[dict[str, Any]]:
     return sorted((await columns.read("SELECT event_id, name, value FROM {events}")).to_pylist(), key=str)
 
 
@@ -178,6 +179,6 @@ _QUESTIONS = {
 }
 
 
-async def _asked(columns: Columns, sql: str) -> list[list]:
+async def _asked(columns: Columns, sql: str) -> list[list[Any]]:
     found = await columns.read(sql)
     return [list(row.values()) for row in found.to_pylist()]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import polars as pl
 import pyarrow as pa
@@ -18,17 +20,19 @@ pytestmark = pytest.mark.slow
 
 def frame(batches: list[pa.RecordBatch]) -> pl.DataFrame:
     table = pa.Table.from_batches(batches)
-    return pl.from_arrow(table.select(["at", "name", "player", "cell", "country", "platform", "value"]))
+    made = pl.from_arrow(table.select(["at", "name", "player", "cell", "country", "platform", "value"]))
+    assert isinstance(made, pl.DataFrame)
+    return made
 
 
-def counted(events: pl.DataFrame, every: str, keys: list[str]) -> dict:
+def counted(events: pl.DataFrame, every: str, keys: list[str]) -> dict[Any, Any]:
     grouped = events.group_by(pl.col("at").dt.truncate(every), *keys).agg(
         pl.len(), pl.col("player").drop_nulls().n_unique(), pl.col("value").mean()
     )
     return {tuple(row[: 1 + len(keys)]): tuple(row[1 + len(keys) :]) for row in grouped.iter_rows()}
 
 
-async def rolled(columns, span: str, *, dimension: str = "", named: bool = True) -> dict:
+async def rolled(columns, span: str, *, dimension: str = "", named: bool = True) -> dict[Any, Any]:
     rows = await columns.read(
         f"SELECT since, name, key, count, players, CASE WHEN valued > 0 THEN total / valued END AS mean "  # noqa: S608  # one of two words
         f"FROM rollup_{span} WHERE dimension = $dimension AND (name <> '') = $named",

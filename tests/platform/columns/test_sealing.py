@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -17,11 +18,11 @@ from .conftest import FAST, SINCE, count, made, reopened
 pytestmark = pytest.mark.slow
 
 
-async def spans(columns) -> list[str]:
+async def spans(columns: Any) -> Any:
     return (await columns.read("SELECT span FROM file ORDER BY since"))["span"].to_pylist()
 
 
-async def summed(columns) -> list[dict]:
+async def summed(columns: Any) -> Any:
     return (
         await columns.read(
             "SELECT name, count(*) AS n, sum(value)::DECIMAL(20, 2) AS total, count(DISTINCT player) AS players "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 from litestar import Request, delete, get, post
@@ -47,7 +47,7 @@ from overworld.platform.http.errors import Unauthenticated
 _REGISTER_REFUSALS = (BadUsername, BadEmail, WeakPassword, TooManyRegistrations, EmailTaken, UsernameTaken)
 _LOGIN_REFUSALS = (LockedOut, BadCredentials, AccountSuspended)
 _DEVICE_REFUSALS = (BadUsername, TooManyRegistrations, AccountSuspended)
-_KNOWN = {200: ResponseSpec(data_container=Grant | InCookies, description="The device is known")}
+_KNOWN = {200: ResponseSpec(data_container=cast("type[Any]", Grant | InCookies), description="The device is known")}
 
 
 def routes(

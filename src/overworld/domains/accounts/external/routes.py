@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any, cast
 
 from litestar import delete, get, post
 from litestar.handlers import HTTPRouteHandler
@@ -60,7 +60,7 @@ _LINK = (
     AlreadyLinked,
     TokenRevoked,
 )
-_KNOWN = {200: ResponseSpec(data_container=Grant | InCookies, description="The account is known")}
+_KNOWN = {200: ResponseSpec(data_container=cast("type[Any]", Grant | InCookies), description="The account is known")}
 
 ProviderPath = Annotated[str, Parameter(max_length=32, description="The provider's name in the settings.")]
 WayPath = Annotated[

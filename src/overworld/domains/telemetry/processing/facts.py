@@ -28,6 +28,9 @@ DROPPED = frozenset(
     {
         "address",
         "cell",
+        "data",
+        "error",
+        "event_key",
         "key_id",
         "lat_deg",
         "lng_deg",
@@ -43,6 +46,7 @@ DROPPED = frozenset(
         "webhook_id",
     }
 )
+EXPOSED = "events.flag.exposed"
 
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
 
@@ -81,7 +85,7 @@ class Facts:
         columns.sessions.append(None)
         columns.platforms.append(None)
         columns.devices.append(None)
-        columns.exposures.append([])
+        columns.exposures.append([f"{fields['flag']}={fields['variant']}"] if event.topic == EXPOSED else [])
         columns.properties.append(shaping.encode(self._shown(fields)).decode())
 
     def _shown(self, fields: dict[str, Any]) -> dict[str, Any]:
