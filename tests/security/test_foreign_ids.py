@@ -90,6 +90,7 @@ async def things_of_staff(stage: Stage, victim: Person) -> dict[str, str]:
         "id": (await admin.done("POST", "/v1/game/coins", coin))["items"][0]["id"],
         "key_id": key["key"]["id"],
         "player": victim.id,
+        "player_id": victim.id,
         "user_id": victim.id,
     }
 

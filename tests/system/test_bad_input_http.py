@@ -141,7 +141,7 @@ FLAG = {
 }
 # GeoJSON may hold members that it does not name: RFC 7946, section 6.1.
 FOREIGN = {
-    "/v1/admin/fences/import", "/v1/events", "/v1/events/batch",
+    "/v1/admin/fences/import",
     "/ofrep/v1/evaluate/flags", "/ofrep/v1/evaluate/flags/{flag}",
 }  # fmt: skip
 CREDENTIAL = {"id": "AAAA", "rawId": "AAAA", "type": "public-key"}

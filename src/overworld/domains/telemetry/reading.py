@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -20,7 +20,10 @@ _Text = Annotated[str, Meta(max_length=TEXT_LENGTH_MAX)]
 
 
 class Incoming(Struct, kw_only=True, gc=False):
-    """What a client tells of one event. Fields of PostHog's clients stand beside ours; others are passed over."""
+    """What a client tells of one event. Fields of PostHog's clients stand beside ours.
+
+    Fields that nobody knows are passed over in PostHog's bodies, which others lay down; ours may have none.
+    """
 
     event: Annotated[str, Meta(min_length=1, max_length=TEXT_LENGTH_MAX)]
     event_id: _Text | None = None
@@ -50,12 +53,16 @@ class Body(Struct, frozen=True):
     key: str = ""
 
 
-class _One(Incoming, kw_only=True, gc=False):
+class _Ours(Incoming, kw_only=True, gc=False, forbid_unknown_fields=True):
+    pass
+
+
+class _One(Incoming, kw_only=True, gc=False, forbid_unknown_fields=True):
     sent_at: datetime | None = None
 
 
-class _Batch(Struct, kw_only=True):
-    events: list[Incoming]
+class _Batch(Struct, kw_only=True, forbid_unknown_fields=True):
+    events: list[_Ours]
     sent_at: datetime | None = None
 
 
@@ -70,7 +77,8 @@ class _PostHog(Struct, kw_only=True):
 _one = msgspec.json.Decoder(_One).decode
 _batch = msgspec.json.Decoder(_Batch).decode
 _posthog = msgspec.json.Decoder(_PostHog | list[Incoming]).decode
-_item = msgspec.json.Decoder(Incoming).decode
+_ours = msgspec.json.Decoder(_Ours).decode
+_theirs = msgspec.json.Decoder(Incoming).decode
 _keyed = msgspec.json.Decoder(_PostHog).decode
 _EVENTS_KEY, _BATCH_KEY = b'"events"', b'"batch"'
 _TOKEN = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{},]', re.DOTALL)
@@ -95,7 +103,7 @@ def _strictly(kind: int, body: bytes) -> Body:
     found = _posthog(body)
     if isinstance(found, list):
         return Body(found)
-    events = found.batch if found.batch is not None else [_item(body)]
+    events = found.batch if found.batch is not None else [_theirs(body)]
     return Body(events, found.sent_at or found.sent_at_too, found.api_key or found.token)
 
 
@@ -110,12 +118,13 @@ def _loosely(kind: int, body: bytes, error: Exception) -> Body:
         about = _strictly(kind, rest)
     except (ValueError, *_UNREADABLE) as again:
         raise BadEvents(reason=_said(error)) from again
-    return Body([_alone(text) for text in texts], about.sent_at, about.key)
+    item = _ours if kind == Kind.BATCH else _theirs
+    return Body([_alone(text, item) for text in texts], about.sent_at, about.key)
 
 
-def _alone(text: bytes) -> Incoming | Fault:
+def _alone(text: bytes, item: Callable[[bytes], Incoming]) -> Incoming | Fault:
     try:
-        return _item(text)
+        return item(text)
     except _UNREADABLE as error:
         return fault_of(error, text)
 

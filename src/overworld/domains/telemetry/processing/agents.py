@@ -19,8 +19,8 @@ NOWHERE = Machine(None, None)
 # The first that fits. Headsets before phones, for they call themselves Android; tablets before phones.
 _AGENTS = [
     (re.compile(r"OculusBrowser|Quest |\bPico \w|VisionOS|xrOS|HoloLens|Vive", re.I), "headset"),
-    (re.compile(r"iPad|Tablet|Android(?!.*\bMobile\b).*AppleWebKit|Silk/|Kindle", re.I), "tablet"),
-    (re.compile(r"iPhone|iPod|Android|Mobile|CFNetwork.*Darwin|okhttp", re.I), "phone"),
+    (re.compile(r"iPad|Tablet|Silk/|Kindle", re.I), "tablet"),
+    (re.compile(r"iPhone|iPod|Android|Mobile|CFNetwork|okhttp", re.I), "phone"),
     (re.compile(r"Windows NT|Macintosh|X11|Linux x86_64|CrOS|Electron", re.I), "desktop"),
     (
         re.compile(r"python|posthog-(?!ios|android|js|unity)|Go-http|curl|Java/|node|ruby|php|aiohttp|httpx|wrk", re.I),
@@ -52,8 +52,15 @@ def machine_of(agent: str) -> Machine:
     if not agent:
         return NOWHERE
     device = next((name for pattern, name in _AGENTS if pattern.search(agent)), "other")
+    if device == "phone" and _is_android_tablet(agent.lower()):
+        device = "tablet"
     platform = next((name for pattern, name in _PLATFORMS if pattern.search(agent)), None)
     return Machine("server" if device == "server" else platform, device)
+
+
+def _is_android_tablet(agent: str) -> bool:
+    """Browsers on Android say "Mobile" on phones alone; other programs say nothing of it."""
+    return "android" in agent and "applewebkit" in agent and "mobile" not in agent
 
 
 @lru_cache(maxsize=4096)
