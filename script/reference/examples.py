@@ -116,5 +116,7 @@ def _fits(name: str, got: Any, kept: Mapping[str, Any]) -> bool:
         return bool(kept[name] == got)
     if name == "list" or isinstance(got, list):
         return name == "list" and isinstance(got, list)
+    if name == "number_or_null":
+        return got is None or _fits("number", got, kept)
     is_number = isinstance(got, int | float) and not isinstance(got, bool)
     return is_number == (name == "number") and KINDS[name].fullmatch(str(got)) is not None

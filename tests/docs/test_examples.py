@@ -77,6 +77,7 @@ def _body(call: Call, values: dict[str, Any]) -> bytes | None:
         ('{"a": 1}', {"a": 1, "b": 2}),
         ('{"a": <number>}', {"a": "x"}),
         ('{"a": <number>}', {"a": True}),
+        ('{"a": "<number_or_null>"}', {"a": "x"}),
         ('{"a": "<mine>"}', {"a": "yours"}),
         ('[{"a": "<uuid>"}]', [{"a": "no uuid"}]),
         ('["<text>"]', []),
@@ -87,6 +88,6 @@ def test_an_answer_of_another_shape_is_told_apart(shown, got):
 
 
 def test_an_answer_that_fits_has_no_differences():
-    shown = '{"id": "<mine>", "n": <number>, "at": "<time>"}'
-    got = {"id": "this", "n": -1.5, "at": "2026-06-01T12:00:00Z"}
+    shown = '{"id": "<mine>", "n": <number>, "at": "<time>", "m": "<number_or_null>"}'
+    got = {"id": "this", "n": -1.5, "at": "2026-06-01T12:00:00Z", "m": None}
     assert examples.differences(shown, got, {"mine": "this"}) == []

@@ -158,6 +158,7 @@ MISSING = (
     "player",
     "key_id",
     "user_id",
+    "player_id",
     "passkey_id",
 )
 LISTS = {"players", "fence_ids", "rules", "events"}
