@@ -69,6 +69,8 @@ STAFF_ONLY = frozenset(
         *(f"/v1/admin/fences{rest}" for rest in ("", "/import", "/{fence_id}")),
         *(f"/v1/admin/flags{rest}" for rest in ("", "/{key}", "/{key}/report", "/{key}/report.html")),
         "/v1/flags/bulk",
+        *(f"/v1/analytics/{what}" for what in ("global", "events", "realtime", "funnel", "retention", "heatmap")),
+        "/v1/analytics/users/{player_id}/metrics",
     ]
 )
 FLAG = {
@@ -439,7 +441,7 @@ class Player:
         self.post("/v1/auth/device", {"device_id": self._name})
         other = next(each for each in self._get("/v1/auth/sessions", {}) if not each["current"])
         names = {"id": coin, "name": "founders", "session_id": other["id"], "Idempotency-Key": self._name}
-        names |= {"player": self.id, "q": self._friend[:4]}
+        names |= {"player": self.id, "player_id": self.id, "q": self._friend[:4]}
         return place | VIEW | names | {"radius_m": 500} | {"number": 0, "from": 0, "to": 0, "transfer": self._transfer}
 
     def _stand(self) -> tuple[str, dict[str, Any]]:
@@ -560,6 +562,10 @@ class Examination:
             truths["name"] = self._player.avatar()
         if path == "/v1/location/share/{id}":
             truths["id"] = self._player.share()
+        if path == "/v1/analytics/heatmap":
+            truths["bbox"] = "14.49,46.04,14.52,46.06"
+        if path == "/v1/analytics/funnel":
+            truths["step"] = ["events.collectible.placed", "events.collectible.collected"]
         if "/flags/{" in path:
             truths |= dict.fromkeys(("key", "flag"), self._player.flag())
         if "{fence_id}" in path:

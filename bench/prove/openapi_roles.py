@@ -45,7 +45,7 @@ _CHECKS = [
     response_schema_conformance,
 ]
 # No key has them; see docs/concepts/staff.md.
-_OF_PEOPLE = frozenset({"account.self", "keys.manage", "users.manage", "realtime.connect"})
+_OF_PEOPLE = frozenset({"account.self", "keys.manage", "users.manage", "realtime.connect", "telemetry.write"})
 _TEXT_MAX = 300
 
 

@@ -20,6 +20,7 @@ def test_only_the_key_itself_adds_scopes(tmp_path: Path):
     """A prefix, an empty string, or text beyond ASCII is just a wrong key."""
     keys = DeveloperKey.ensure(tmp_path)
     staff = {
+        "analytics.read",
         "audit.read",
         "events.read",
         "events.replay",

@@ -31,9 +31,9 @@ def query(
     one SELECT, which changes nothing and reaches no file and no network. It runs in this process, not in the server.
 
     For example:
-      overworld query "SELECT name, count(*) FROM events GROUP BY name ORDER BY 2 DESC LIMIT 10"
-      overworld query "SELECT since, players FROM rollup_day WHERE name = '' AND dimension = ''" --format json
-      overworld query "SELECT * FROM events WHERE name = 'shop.bought'" --out bought.parquet --rows 1000000
+      overworld query "SELECT name, count(*) FROM events GROUP BY name"
+      overworld query "SELECT since, players FROM rollup_day" --format json
+      overworld query "SELECT * FROM events" --out events.parquet
 
     Exit codes: 0 done, 1 it cannot be asked, takes too long or too much, or there is no store.
 
