@@ -442,6 +442,7 @@ class Player:
         other = next(each for each in self._get("/v1/auth/sessions", {}) if not each["current"])
         names = {"id": coin, "name": "founders", "session_id": other["id"], "Idempotency-Key": self._name}
         names |= {"player": self.id, "player_id": self.id, "q": self._friend[:4]}
+        names |= {"bbox": "14.49,46.04,14.52,46.06", "step": ["events.auth.login", "events.collectible.collected"]}
         return place | VIEW | names | {"radius_m": 500} | {"number": 0, "from": 0, "to": 0, "transfer": self._transfer}
 
     def _stand(self) -> tuple[str, dict[str, Any]]:
@@ -562,10 +563,6 @@ class Examination:
             truths["name"] = self._player.avatar()
         if path == "/v1/location/share/{id}":
             truths["id"] = self._player.share()
-        if path == "/v1/analytics/heatmap":
-            truths["bbox"] = "14.49,46.04,14.52,46.06"
-        if path == "/v1/analytics/funnel":
-            truths["step"] = ["events.collectible.placed", "events.collectible.collected"]
         if "/flags/{" in path:
             truths |= dict.fromkeys(("key", "flag"), self._player.flag())
         if "{fence_id}" in path:
