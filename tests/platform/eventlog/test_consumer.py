@@ -55,6 +55,18 @@ async def test_a_consumer_goes_on_where_it_stopped(rig):
     assert await sink.until(2) == [1, 2]
 
 
+async def test_topics_that_change_while_it_waits_hold_for_what_comes_next(rig):
+    sink = Sink()
+    consumer = rig.log.consumer("c", topics=[Dropped.topic], handle=sink)
+    rig.run(consumer)
+    await rig.publish(Dropped(n=1))
+    await sink.until(1)
+    await caught_up(rig, "c")
+    consumer.topics = frozenset(NOTES)
+    await rig.publish(Noted(n=2))
+    assert await sink.until(2) == [1, 2]
+
+
 async def test_only_its_topics_come_and_the_cursor_passes_the_others(rig):
     sink = Sink()
     rig.run(rig.log.consumer("c", topics=NOTES, handle=sink))

@@ -99,13 +99,15 @@ class Consumer:
                 if self._called.is_set():
                     self._called.clear()
                     await self._replay(session)
-                topics = None if self._of_all_topics else self.topics
-                batches = await self._source.next(session, topics=topics, until=self._called)
+                batches = await self._source.next(session, topics=self._wanted, until=self._called)
                 if batches:
                     await self._deliver(session, batches)
                     await self._source.passed(session, batches)
         finally:
             self.active = False
+
+    def _wanted(self) -> frozenset[str] | None:
+        return None if self._of_all_topics else self.topics
 
     async def _replay(self, session: asyncpg.Connection) -> None:
         """Handles dead letters again that staff want handled; what fails again stays one."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Protocol, TypeVar
 
@@ -20,6 +20,9 @@ from overworld.platform.postgres import Database
 
 P = TypeVar("P")
 
+Wanted = Callable[[], frozenset[str] | None]
+"""The topics that a consumer wants, which may change while it waits; None for all."""
+
 
 class Source(Protocol[P]):
     """What a consumer asks of a log; one source for each consumer. `P` is a place in that log.
@@ -33,10 +36,8 @@ class Source(Protocol[P]):
         """The right to consume, once it is this process's turn, and the session to write with while it lasts."""
         ...
 
-    async def next(
-        self, session: asyncpg.Connection, *, topics: frozenset[str] | None, until: asyncio.Event
-    ) -> Sequence[Batch[P]]:
-        """What comes next, waiting for it, with the events of some topics; with None those of all.
+    async def next(self, session: asyncpg.Connection, *, topics: Wanted, until: asyncio.Event) -> Sequence[Batch[P]]:
+        """What comes next, waiting for it, with the events of the topics that are wanted by then.
 
         Nothing when it is time to ask again, or when `until` is set.
         """
@@ -84,7 +85,7 @@ class PostgresSource:
             session.terminate()
 
     async def next(
-        self, session: asyncpg.Connection, *, topics: frozenset[str] | None, until: asyncio.Event
+        self, session: asyncpg.Connection, *, topics: Wanted, until: asyncio.Event
     ) -> Sequence[Batch[Position]]:
         """The next batches."""
         unsaved = self._position != self._saved
@@ -93,7 +94,9 @@ class PostgresSource:
             if unsaved:
                 await self._save(session)
             return ()
-        batches = await store.read(session, after=self._position, topics=topics, batches_max=self._settings.batches_max)
+        batches = await store.read(
+            session, after=self._position, topics=topics(), batches_max=self._settings.batches_max
+        )
         self._position = batches[-1].position if batches else head
         return batches
 

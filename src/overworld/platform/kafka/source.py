@@ -20,6 +20,7 @@ from overworld.kernel.ports import Tx
 from overworld.platform.avro import UnknownSchema
 from overworld.platform.eventlog import failing
 from overworld.platform.eventlog.settings import EventLogSettings
+from overworld.platform.eventlog.source import Wanted
 from overworld.platform.eventlog.stopping import Stop
 from overworld.platform.eventlog.types import Batch
 from overworld.platform.kafka import places
@@ -95,19 +96,18 @@ class KafkaSource:
             self._member = None
             session.terminate()
 
-    async def next(
-        self, session: asyncpg.Connection, *, topics: frozenset[str] | None, until: asyncio.Event
-    ) -> Sequence[Batch[Spot]]:
+    async def next(self, session: asyncpg.Connection, *, topics: Wanted, until: asyncio.Event) -> Sequence[Batch[Spot]]:
         """One message a batch; one that the relay sent twice comes without an event, as does one that cannot be read.
 
         One of a newer build is left to who knows its schema: here it ends the lease.
         Raises: ValueError without topics; KafkaUnavailable; KafkaLost.
         """
-        if topics is None:
+        names = topics()
+        if names is None:
             raise ValueError("a consumer of Kafka names its topics")
         member = self._here()
-        await self._topics.ensure(topics)
-        await member.subscribe(frozenset(map(self._topics.name_of, topics)))
+        await self._topics.ensure(names)
+        await member.subscribe(frozenset(map(self._topics.name_of, names)))
         return [
             await self._batch(session, member, message)
             for message in await member.take(self._settings.events_max, until=until)
