@@ -46,7 +46,7 @@ ENVIRONMENT = {
 # The edge's own words for a request of the wrong shape; a domain may refuse the right shape for reasons of its own.
 WRONG_SHAPE = frozenset({"http.bad_request", "http.malformed"})
 # What has to fit another parameter, for which a schema has no word.
-RELATED = re.compile(r"query\.(south|lat|west)|body\.quest(\.(objectives\[\d+\]|requires|zone|place))*")
+RELATED = re.compile(r"query\.(south|lat|west|bbox)|body\.quest(\.(objectives\[\d+\]|requires|zone|place))*")
 WEBHOOK_ROUTES = tuple(
     f"/{{webhook_id}}/{rest}" for rest in ("rotate", "ping", "deliveries", "deliveries/{delivery_id}/redeliver")
 )

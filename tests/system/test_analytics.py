@@ -64,6 +64,10 @@ async def test_what_was_sent_is_answered_by_every_route(tmp_path: Path) -> None:
         assert sum(cohort["players"] for cohort in retention["cohorts"]) >= 4
         heat = await ask("heatmap", bbox="14,46,15,47", res=12)
         assert sum(cell["events"] for cell in heat["cells"]) == 9
+        for wrong in ("14,46,nan,47", "14,46,15", "14,47,15,46", "14,46,181,47", "inf,46,15,47"):
+            box = {"bbox": wrong}
+            refused = await http.get(f"{server.http}/v1/analytics/heatmap", params=box, headers=token)
+            assert (refused.status_code, refused.json()["code"]) == (400, "http.bad_request"), wrong
         assert (await ask("global", period="week"))["active_week"] >= 4
         metrics = await ask(f"users/{_PLAYERS[0]}/metrics", period="day")
         assert (metrics["events"], metrics["play_s"], metrics["sessions"], metrics["level"]) == (3, 120.0, 1, 1)

@@ -204,7 +204,8 @@ def _box_in(text: str) -> Box:
     """The box that a query names. Raises: BadRequest."""
     with suppress(ValueError):
         west, south, east, north = map(float, text.split(","))
-        if max(abs(west), abs(east)) <= _LNG_MAX_DEG and -_LAT_MAX_DEG <= south <= north <= _LAT_MAX_DEG:
+        is_wide = abs(west) <= _LNG_MAX_DEG and abs(east) <= _LNG_MAX_DEG  # each by itself: none is true of NaN
+        if is_wide and -_LAT_MAX_DEG <= south <= north <= _LAT_MAX_DEG:
             return Box(west_deg=west, south_deg=south, east_deg=east, north_deg=north)
     raise BadRequest(errors=[fault("query", "bbox", "It is west,south,east,north in degrees")])
 
