@@ -83,14 +83,14 @@ async def test_lock_outs_hold_over_both_and_without_redis_in_each(pair):
     """One story, for every step needs the one before: together, alone, together again."""
     together = [await guess(pair, "ann@example.org") for _ in range(12)]
     assert together == [401] * FAILURES_MAX + [429] * (12 - FAILURES_MAX)
-    assert all(metrics(one.text)["overworld_redis_takes"] > 0 for one in await pair.told("/metrics"))
+    assert all(metrics(one.text)["overworld_redis_takes_total"] > 0 for one in await pair.told("/metrics"))
     assert [one.json()["components"]["redis"]["ok"] for one in await pair.told("/health")] == [True, True]
 
     pair.redis.stop()
     alone = [await guess(pair, "bea@example.org") for _ in range(40)]
     assert set(alone) == {401, 429}
     assert FAILURES_MAX <= alone.count(401) <= 2 * FAILURES_MAX
-    await pair.wait_for(lambda told: told["overworld_redis_away"] == 1 and told["overworld_limiter_alone"] > 0)
+    await pair.wait_for(lambda told: told["overworld_redis_away"] == 1 and told["overworld_limiter_alone_total"] > 0)
     assert [one.status_code for one in await pair.told("/readyz")] == [200, 200]
     assert [one.json()["components"]["redis"]["ok"] for one in await pair.told("/health")] == [False, False]
 

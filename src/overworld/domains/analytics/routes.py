@@ -31,7 +31,7 @@ from overworld.kernel.clock import Clock
 from overworld.kernel.identity import Scope
 from overworld.platform.columns.errors import TooLong
 from overworld.platform.http import Caller, CursorQuery, LimitQuery, Page, decode_cursor, encode_cursor, needs
-from overworld.platform.http.errors import BadCursor, BadRequest
+from overworld.platform.http.errors import BadCursor, BadRequest, NotFound
 from overworld.platform.http.paging import LIMIT_DEFAULT
 from overworld.platform.http.problems import fault
 
@@ -175,7 +175,10 @@ def _asked(answers: Answers, clock: Clock) -> list[HTTPRouteHandler]:
         """How many players were in which cells, those with most first."""
         return await answers.heatmap(_span(since, until, clock), box=_box_in(bbox), level=level)
 
-    @get("/v1/analytics/users/{player_id:uuid}/metrics", opt=needs(Scope.ANALYTICS_READ, refusals=(TooLong,)))
+    @get(
+        "/v1/analytics/users/{player_id:uuid}/metrics",
+        opt=needs(Scope.ANALYTICS_READ, refusals=(NotFound, TooLong)),
+    )
     async def analytics_user(*, player_id: PlayerPath, period: PeriodQuery = Period.WEEK) -> PlayerMetrics:
         """What a player did: collected, walked, played, and their level."""
         return await answers.player(player_id, period)
