@@ -98,7 +98,7 @@ async def test_lock_outs_hold_over_both_and_without_redis_in_each(pair):
     await pair.wait_for(lambda told: told["overworld_redis_away"] == 0)
     again = [await guess(pair, "cid@example.org") for _ in range(12)]
     assert again == [401] * FAILURES_MAX + [429] * (12 - FAILURES_MAX)
-    assert all(metrics(one.text)["overworld_redis_outages"] == 1 for one in await pair.told("/metrics"))
+    assert all(metrics(one.text)["overworld_redis_outages_total"] == 1 for one in await pair.told("/metrics"))
     for server in (pair.first, pair.second):
         log = server.log.read_text()
         assert log.count("redis is away") == log.count("redis is back") == 1
