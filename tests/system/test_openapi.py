@@ -21,8 +21,10 @@ pytestmark = [
     pytest.mark.no_cover,
 ]
 
-# They need Steam itself, a browser's cookies, an authenticator or an app of codes, and say where the socket really is.
+# They need Steam itself, a browser's cookies, an authenticator or an app of codes, or say where the socket really is; what
+# PostHog's clients send has a form that others lay down, in several media types.
 NEEDING_MORE = {
+    "POST /batch",
     "POST /v1/auth/refresh/cookie",
     "POST /v1/auth/social/{provider}",
     "GET /v1/realtime",
