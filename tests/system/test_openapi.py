@@ -21,8 +21,8 @@ pytestmark = [
     pytest.mark.no_cover,
 ]
 
-# They need Steam itself, a browser's cookies, an authenticator or an app of codes, or say where the socket really is; what
-# PostHog's clients send has a form that others lay down, in several media types.
+# They need Steam itself, a browser's cookies, an authenticator or an app of codes, or say where the socket really is;
+# what PostHog's clients send has a form that others lay down, in several media types.
 NEEDING_MORE = {
     "POST /batch",
     "POST /v1/auth/refresh/cookie",
