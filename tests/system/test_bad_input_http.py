@@ -198,7 +198,7 @@ class Operation(Struct, frozen=True):
     def is_placing(self) -> bool:
         """Whether only staff may do it; the attack then has the developer key."""
         return (
-            self.path.startswith(("/v1/admin/", "/v1/flags/bulk"))
+            self.path.startswith(("/v1/admin/", "/v1/analytics/", "/v1/flags/bulk"))
             or self.path in PLACING
             or (self.path, self.method) == ("/v1/game/quests", "POST")
         )
