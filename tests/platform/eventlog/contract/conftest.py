@@ -124,7 +124,7 @@ class LogRig(Rig):
         async def are_there() -> bool:
             return (await self.counts()).total() >= at_least
 
-        async with asyncio.timeout(120):  # a busy machine and groups of Kafka that form anew, several times
+        async with asyncio.timeout(30):
             while not await are_there():  # noqa: ASYNC110 - the database has no event for this
                 await asyncio.sleep(0.01)  # pace: each look opens a connection's turn
         return (await self.counts()).total()
