@@ -77,8 +77,16 @@ def _wished(part: str) -> tuple[str, float]:
     return name, 1.0
 
 
+def _cause(error: Any) -> Exception | None:
+    """What was raised by a field of ours; None for what the library itself says, also of what it says of itself."""
+    while hasattr(error, "original_error"):
+        error = error.original_error
+    cause: Exception | None = error
+    return cause
+
+
 def _refusal_of(error: GraphQLError, invalid: type[Refusal], *, trace_id: str | None) -> Refusal:
-    original = error.original_error
+    original = _cause(error)
     if original is None:
         return invalid(error.message[:REASON_LENGTH_MAX])
     refusal = refusal_of(original)
@@ -88,7 +96,7 @@ def _refusal_of(error: GraphQLError, invalid: type[Refusal], *, trace_id: str | 
 
 
 def _told(error: GraphQLError, refusal: Refusal, *, trace_id: str | None) -> dict[str, Any]:
-    is_ours = error.original_error is not None
+    is_ours = _cause(error) is not None
     told: dict[str, Any] = {"message": str(refusal) if is_ours else error.message[:REASON_LENGTH_MAX]}
     if error.locations:
         told["locations"] = [{"line": place.line, "column": place.column} for place in error.locations]

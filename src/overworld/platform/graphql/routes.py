@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import msgspec
 from litestar import Request, Response, get, post
 from litestar.handlers import HTTPRouteHandler
-from litestar.params import Parameter
+from litestar.params import QueryParameter
 from msgspec import Meta, Struct
 
 from overworld.kernel.ports import Limit, Limiter, TokenVerifier
@@ -56,14 +56,14 @@ class GraphqlAnswer(Struct, frozen=True, kw_only=True, omit_defaults=True):
     errors: list[dict[str, Any]] | None = None
 
 
-DocumentQuery = Annotated[str, Parameter(query="query", max_length=_TEXT_MAX, description="The document.")]
+DocumentQuery = Annotated[str, QueryParameter(name="query", max_length=_TEXT_MAX, description="The document.")]
 NameQuery = Annotated[
-    str | None, Parameter(query="operationName", max_length=255, description="Which of its operations.")
+    str | None, QueryParameter(name="operationName", max_length=255, description="Which of its operations.")
 ]
 VariablesQuery = Annotated[
-    str | None, Parameter(max_length=_TEXT_MAX, description="The values of its variables, an object as JSON.")
+    str | None, QueryParameter(max_length=_TEXT_MAX, description="The values of its variables, an object as JSON.")
 ]
-ExtensionsQuery = Annotated[str | None, Parameter(max_length=_TEXT_MAX, description="Taken, and not looked at.")]
+ExtensionsQuery = Annotated[str | None, QueryParameter(max_length=_TEXT_MAX, description="Taken, and not looked at.")]
 
 
 class Desk:
