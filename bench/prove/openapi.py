@@ -46,7 +46,9 @@ ENVIRONMENT = {
 # The edge's own words for a request of the wrong shape; a domain may refuse the right shape for reasons of its own.
 WRONG_SHAPE = frozenset({"http.bad_request", "http.malformed"})
 # What has to fit another parameter, for which a schema has no word.
-RELATED = re.compile(r"query\.(south|lat|west|bbox)|body\.quest(\.(objectives\[\d+\]|requires|zone|place))*")
+RELATED = re.compile(
+    r"query\.(south|lat|west|bbox|variables|extensions)|body\.quest(\.(objectives\[\d+\]|requires|zone|place))*"
+)
 WEBHOOK_ROUTES = tuple(
     f"/{{webhook_id}}/{rest}" for rest in ("rotate", "ping", "deliveries", "deliveries/{delivery_id}/redeliver")
 )
@@ -84,6 +86,7 @@ _CREDENTIAL = {"id": "AAAA", "rawId": "AAAA", "type": "public-key"}
 PLAIN: dict[str, dict[str, Any]] = {
     "/v1/admin/flags/{key}": FLAG,
     "/v1/flags": {"attributes": {"country": "SI"}},
+    **{f"/graphql{rest}": {"query": "{ __typename }"} for rest in ("", "/stream")},
     **{f"/ofrep/v1/evaluate/flags{rest}": {"context": {"country": "SI"}} for rest in ("", "/{flag}")},
     "/v1/admin/events/dead-letters/replay": {"topic": "events.quest.completed"},
     "/v1/events": {"event": "shop_opened"},
@@ -583,6 +586,8 @@ class Examination:
             return {"user_id": self._player.stranger()}
         if path == "/v1/admin/events/dead-letters":
             return {"topic": "events.quest.completed"}
+        if path == "/graphql":
+            return {"query": "{ __typename }"}
         if path == "/v1/admin/audit":
             return {"from": "2026-01-01T00:00:00Z", "to": "2126-01-01T00:00:00Z"}
         return {}
@@ -638,6 +643,8 @@ def _is_called_wrong(reply: Response) -> bool:
     if reply.status_code != httpx.codes.BAD_REQUEST:
         return False
     problem = reply.json()
+    if "code" not in problem:  # GraphQL read the document, and has its own words
+        return False
     errors = problem.get("errors", ())
     if errors and all(INTEGRAL.fullmatch(each["reason"]) for each in errors):
         return False
