@@ -45,7 +45,7 @@ ENVIRONMENT = {
 } | ways_in.ENVIRONMENT
 # The edge's own words for a request of the wrong shape; a domain may refuse the right shape for reasons of its own.
 WRONG_SHAPE = frozenset({"http.bad_request", "http.malformed"})
-# What has to fit another parameter, for which a schema has no word.
+# What has to fit another parameter, or is JSON itself, for which a schema has no word.
 RELATED = re.compile(
     r"query\.(south|lat|west|bbox|variables|extensions)|body\.quest(\.(objectives\[\d+\]|requires|zone|place))*"
 )
@@ -445,6 +445,7 @@ class Player:
         other = next(each for each in self._get("/v1/auth/sessions", {}) if not each["current"])
         names = {"id": coin, "name": "founders", "session_id": other["id"], "Idempotency-Key": self._name}
         names |= {"player": self.id, "player_id": self.id, "q": self._friend[:4]}
+        names["query"] = "{ __typename }"
         names |= {"bbox": "14.49,46.04,14.52,46.06", "step": ["events.auth.login", "events.collectible.collected"]}
         return place | VIEW | names | {"radius_m": 500} | {"number": 0, "from": 0, "to": 0, "transfer": self._transfer}
 
@@ -586,8 +587,6 @@ class Examination:
             return {"user_id": self._player.stranger()}
         if path == "/v1/admin/events/dead-letters":
             return {"topic": "events.quest.completed"}
-        if path == "/graphql":
-            return {"query": "{ __typename }"}
         if path == "/v1/admin/audit":
             return {"from": "2026-01-01T00:00:00Z", "to": "2126-01-01T00:00:00Z"}
         return {}
