@@ -163,7 +163,7 @@ async def test_every_field_answers_what_its_route_answers(served: Served, name: 
     async with _gql(served) as client:
         assert client.client.schema is not None
         field = question.partition("(")[0]
-        kind = get_named_type(client.client.schema.query_type.fields[field].type)  # type: ignore[union-attr]
+        kind = get_named_type(client.client.schema.query_type.fields[field].type)
         selected = _everything(client.client.schema, kind, first=3)
     told = _snake((await served.graphql(f"{{ {question} {selected} }}"))[field])
     answered = await served.rest(route, **values)
@@ -211,7 +211,8 @@ async def test_somebody_elses_client_reads_the_schema_and_asks(served: Served):
         assert told["me"]["level"] == 1
         with pytest.raises(TransportQueryError) as refused:
             await client.execute(gql("{ events(first: 0) { edges { cursor } } }"))
-        assert refused.value.errors[0]["extensions"]["code"] == "graphql.bad_argument"
+        [error] = refused.value.errors or []
+        assert error["extensions"]["code"] == "graphql.bad_argument"
 
 
 async def test_scopes_are_those_of_the_routes(served: Served):

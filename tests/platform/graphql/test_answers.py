@@ -179,8 +179,9 @@ async def test_the_schema_tells_of_itself_to_anybody(desk):
         first = await asked(nobody, get_introspection_query())
         assert (await asked(nobody, get_introspection_query())).json() == first.json()
     schema = build_client_schema(first.json()["data"])
+    assert schema.query_type is not None
     assert set(schema.query_type.fields) == {"purse", "myOwn", "secret", "busy", "bug"}
-    coin = schema.type_map["Coin"]
+    coin: Any = schema.type_map["Coin"]
     assert coin.description == "A coin; `faceValue` is what it is worth."
     assert {name: str(each.type) for name, each in coin.fields.items()} == {
         "id": "UUID!",

@@ -237,7 +237,8 @@ async def test_fragments_and_variables_work_in_subscriptions_too(desk):
 
 async def test_streams_are_bounded_for_each_and_for_all(make_desk):
     desk = make_desk(streams_max=3, streams_each_max=2)
-    near, far = {"token": None, "x-neighbour": "1"}, {"token": None, "x-neighbour": "1", "address": "198.51.100.7"}
+    near: dict[str, Any] = {"token": None, "x-neighbour": "1"}
+    far = near | {"address": "198.51.100.7"}
     async with listening(desk, **near), listening(desk, **near):
         async with listening(desk, **near) as third:
             await third.until(lambda it: bool(it.text))
