@@ -65,6 +65,7 @@ def producing(settings: KafkaSettings) -> dict[str, Any]:
         "enable.idempotence": True,
         "enable.gapless.guarantee": True,
         "message.timeout.ms": 0,
+        "delivery.report.only.error": True,
         "log_level": _ERRORS,  # and not, at every start, that the guarantee above is experimental
         "linger.ms": 2,
         "compression.type": settings.compression,

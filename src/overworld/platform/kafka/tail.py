@@ -13,7 +13,7 @@ from overworld.kernel.events import Envelope
 from overworld.platform.eventlog.traced import apart, delivery, delivery_place
 from overworld.platform.eventlog.types import Handle
 from overworld.platform.kafka.client import consuming
-from overworld.platform.kafka.codec import Codec, event_in
+from overworld.platform.kafka.codec import Codec, event_and_place
 from overworld.platform.kafka.places import Part
 from overworld.platform.kafka.settings import KafkaSettings
 from overworld.platform.kafka.thread import Thread
@@ -70,7 +70,7 @@ class KafkaTail:
             _log.warning("a reader of %s hears from Kafka: %s", sorted(self.topics), error)
             return []
         try:
-            return [event_in(message, self._codec)]
+            return [event_and_place(message, self._codec)[0]]
         except (ValueError, LookupError, msgspec.MsgspecError) as error:
             self.failed += 1
             _log.warning("a message of %s cannot be read: %s", message.topic(), error)

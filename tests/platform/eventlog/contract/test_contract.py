@@ -12,7 +12,7 @@ import pytest
 from overworld.kernel.refusals import Fault
 from overworld.platform.eventlog.failing import EventFailed
 from overworld.platform.eventlog.types import Which
-from tests.platform.eventlog.conftest import Dropped, Noted, Sink, eventually
+from tests.platform.eventlog.conftest import PATIENCE_S, Dropped, Noted, Sink, eventually
 
 from .conftest import Moved, Steps
 
@@ -106,7 +106,7 @@ async def test_what_is_down_is_waited_for_however_long_and_stopping_does_not_wai
     await walk(rig, 1, first=1)
     await eventually(lambda: is_more(consumer, retried))
     consumer.stop()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_S):
         await task
     [lag] = await rig.log.lag_of("c")
     assert lag.batches_behind > 0
