@@ -12,6 +12,7 @@ from confluent_kafka.admin import AdminClient
 from overworld.kernel.events import enclose
 from overworld.platform.eventlog import SCHEMA
 from overworld.platform.kafka import KafkaSettings
+from overworld.platform.kafka.membership import Membership
 from tests.platform.eventlog.conftest import Noted, Sink, eventually
 from tests.platform.eventlog.contract.conftest import Moved, Steps, opened
 
@@ -94,6 +95,42 @@ async def test_a_consumer_that_does_not_let_go_of_its_partitions_commits_nothing
     assert await rig.totalled(at_least=5 * len(KEYS)) == 5 * len(KEYS)
     await eventually(lambda: rig.is_caught_up("f"))
     assert set((await rig.counts()).values()) == {1}
+
+
+async def test_who_finishes_events_while_partitions_are_taken_away_stays_a_member(rig, monkeypatch, caplog):
+    """Kafka's client takes one call at a time; the one that hands partitions over waits for the loop."""
+    entered, taken, leave, done = (asyncio.Event() for _ in range(4))
+    let_go, finish = Membership._let_go, Membership.done
+    steps = Steps()
+
+    async def let_go_once_done(member, parts, *, wait_s):
+        taken.set()
+        await done.wait()
+        await let_go(member, parts, wait_s=wait_s)
+
+    def finish_and_tell(member):
+        finish(member)
+        done.set()
+
+    async def held(events):
+        entered.set()
+        await leave.wait()
+        await steps(events)
+
+    monkeypatch.setattr(Membership, "_let_go", let_go_once_done)
+    monkeypatch.setattr(Membership, "done", finish_and_tell)
+    rig.run(rig.log.consumer("c", topics=MOVES, handle=held))
+    await walk(rig, 3)
+    async with asyncio.timeout(20):
+        await entered.wait()
+        rig.run(rig.log.consumer("c", topics=MOVES, handle=steps))
+        await taken.wait()
+        leave.set()
+        await done.wait()
+    await walk(rig, 1, first=3)
+    await steps.until(4 * len(KEYS))
+    assert steps.of == {key: [0, 1, 2, 3] for key in KEYS}
+    assert not any("lost its lease" in record.getMessage() for record in caplog.records)
 
 
 async def test_a_slow_handler_pauses_its_partitions_and_keeps_them(rig, caplog):

@@ -38,6 +38,9 @@ class Membership:
     When more than `waiting_max` messages wait, it stops fetching until half of them are taken; a partition whose reader
     is slow is paused, not lost. Partitions that go to another process are first finished with, for `hand_over_s`; after
     that the session is cut, so that nothing of what is in hand can be committed.
+
+    Kafka's client is called in one thread alone. It takes a call at a time, and its callbacks wait for the loop: a call
+    from there, while partitions change hands, would wait for what waits for it.
     """
 
     def __init__(
@@ -70,6 +73,7 @@ class Membership:
         self._waiting: deque[Message] = deque()
         self._in_hand: frozenset[Part] = frozenset()
         self._read: dict[Part, Read] = {}
+        self._untold: dict[Part, int] = {}
         self._arrived = asyncio.Event()
         self._taken = asyncio.Event()
         self._finished = asyncio.Event()
@@ -149,15 +153,10 @@ class Membership:
         self._read[part] = read
 
     def done(self) -> None:
-        """What was in hand is handled and kept. Now and then Kafka is told, for its own tools; we never ask it."""
-        parts, self._in_hand = self._in_hand, frozenset()
+        """What was in hand is handled and kept."""
+        self._untold.update((part, self._read[part].offset) for part in self._in_hand if part in self._read)
+        self._in_hand = frozenset()
         self._finished.set()
-        now_s = self._loop.time()
-        if parts and now_s - self._told_s > _TOLD_EVERY_S:
-            self._told_s = now_s
-            offsets = [TopicPartition(*part, self._read[part].offset) for part in parts if part in self._read]
-            with suppress(KafkaException):  # such as in the middle of a rebalance
-                self._consumer.commit(offsets=offsets, asynchronous=True)
 
     async def _until_some(self, until: asyncio.Event) -> None:
         leaving = asyncio.ensure_future(until.wait())
@@ -180,7 +179,7 @@ class Membership:
     async def _poll_on(self) -> None:
         try:
             while True:
-                await self._thread.call(self._fetch)
+                await self._thread.call(self._fetch, self._to_tell())
                 if self._waiting:
                     self._arrived.set()
                 if len(self._waiting) >= self._waiting_max:
@@ -188,12 +187,24 @@ class Membership:
         except KafkaException as error:
             raise KafkaLost(f"Kafka: {error}") from error
 
-    def _fetch(self) -> None:
+    def _to_tell(self) -> list[TopicPartition]:
+        """What Kafka is told now and then about how far we are, for its own tools; we never ask it."""
+        now_s = self._loop.time()
+        if now_s - self._told_s < _TOLD_EVERY_S:
+            return []
+        self._told_s = now_s
+        untold, self._untold = self._untold, {}
+        return [TopicPartition(*part, offset) for part, offset in untold.items()]
+
+    def _fetch(self, told: list[TopicPartition]) -> None:
         """Everything that is there, after a short wait for the first.
 
         Two calls, because one for many waits until it has as many. What came is put down before the next call: that one
         may take partitions away, with what waits of them.
         """
+        if told:
+            with suppress(KafkaException):  # such as in the middle of a rebalance
+                self._consumer.commit(offsets=told, asynchronous=True)
         first = self._consumer.consume(1, _POLL_S)
         self._put(first)
         if first:
@@ -279,6 +290,7 @@ class Membership:
             self._session.terminate()
         for part in parts:
             self._read.pop(part, None)
+            self._untold.pop(part, None)
 
 
 def part_of(message: Message) -> Part:
