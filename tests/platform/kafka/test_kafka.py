@@ -6,12 +6,12 @@ import asyncio
 import logging
 
 import pytest
-from confluent_kafka import Producer, TopicPartition
+from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from overworld.kernel.events import enclose
 from overworld.platform.eventlog import SCHEMA
-from overworld.platform.kafka import KafkaSettings
+from overworld.platform.kafka import KafkaSettings, membership
 from overworld.platform.kafka.membership import Membership
 from tests.platform.eventlog.conftest import Noted, Sink, eventually
 from tests.platform.eventlog.contract.conftest import Moved, Steps, opened
@@ -131,6 +131,24 @@ async def test_who_finishes_events_while_partitions_are_taken_away_stays_a_membe
     await steps.until(4 * len(KEYS))
     assert steps.of == {key: [0, 1, 2, 3] for key in KEYS}
     assert not any("lost its lease" in record.getMessage() for record in caplog.records)
+
+
+async def test_a_topic_that_does_not_tell_its_offsets_yet_is_asked_again(rig, monkeypatch):
+    """As while its leader is being chosen. The client's own error, let pass by a callback, ends the polling thread."""
+    asked = []
+
+    class Blind(Consumer):
+        def get_watermark_offsets(self, partition, timeout=10.0, cached=False):
+            asked.append(partition)
+            wanted = TopicPartition(partition.topic, 99) if len(asked) == 1 else partition
+            return super().get_watermark_offsets(wanted, timeout, cached)
+
+    monkeypatch.setattr(membership, "Consumer", Blind)
+    steps = Steps()
+    rig.run(rig.log.consumer("c", topics=MOVES, handle=steps))
+    await walk(rig, 1)
+    await steps.until(len(KEYS))
+    assert len(asked) > 1
 
 
 async def test_a_slow_handler_pauses_its_partitions_and_keeps_them(rig, caplog):

@@ -14,7 +14,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 
 from overworld.kernel.clock import Clock
 from overworld.platform.kafka import places
-from overworld.platform.kafka.client import KafkaLost
+from overworld.platform.kafka.client import KafkaLost, failing_as_lost
 from overworld.platform.kafka.places import Part, Read
 from overworld.platform.kafka.thread import Thread, back_on
 from overworld.platform.postgres import Database
@@ -177,15 +177,13 @@ class Membership:
             arrived.cancel()
 
     async def _poll_on(self) -> None:
-        try:
+        with failing_as_lost():
             while True:
                 await self._thread.call(self._fetch, self._to_tell())
                 if self._waiting:
                     self._arrived.set()
                 if len(self._waiting) >= self._waiting_max:
                     await self._until_room()
-        except KafkaException as error:
-            raise KafkaLost(f"Kafka: {error}") from error
 
     def _to_tell(self) -> list[TopicPartition]:
         """What Kafka is told now and then about how far we are, for its own tools; we never ask it."""
@@ -245,20 +243,23 @@ class Membership:
 
     def _on_assign(self, consumer: Consumer, given: list[TopicPartition]) -> None:
         """In the polling thread: partitions are ours from where we stopped reading them, or somebody else did."""
-        kept = {(one.topic, one.partition): consumer.get_watermark_offsets(one, timeout=_WATERMARK_S) for one in given}
-        starts = back_on(self._loop, self._open(kept), timeout_s=_CALLBACK_S)
-        consumer.incremental_assign([TopicPartition(*part, offset) for part, offset in starts.items()])
+        with failing_as_lost():
+            kept = {_part(one): consumer.get_watermark_offsets(one, timeout=_WATERMARK_S) for one in given}
+            starts = back_on(self._loop, self._open(kept), timeout_s=_CALLBACK_S)
+            consumer.incremental_assign([TopicPartition(*part, offset) for part, offset in starts.items()])
 
     def _on_revoke(self, consumer: Consumer, taken: list[TopicPartition]) -> None:
-        parts = frozenset((one.topic, one.partition) for one in taken)
-        back_on(self._loop, self._let_go(parts, wait_s=self._hand_over_s), timeout_s=_CALLBACK_S + self._hand_over_s)
-        consumer.incremental_unassign(taken)
+        self._give_up(consumer, taken, wait_s=self._hand_over_s)
 
     def _on_lost(self, consumer: Consumer, taken: list[TopicPartition]) -> None:
         """The group has given them to others already."""
-        parts = frozenset((one.topic, one.partition) for one in taken)
-        back_on(self._loop, self._let_go(parts, wait_s=0), timeout_s=_CALLBACK_S)
-        consumer.incremental_unassign(taken)
+        self._give_up(consumer, taken, wait_s=0)
+
+    def _give_up(self, consumer: Consumer, taken: list[TopicPartition], *, wait_s: float) -> None:
+        parts = frozenset(map(_part, taken))
+        with failing_as_lost():
+            back_on(self._loop, self._let_go(parts, wait_s=wait_s), timeout_s=_CALLBACK_S + wait_s)
+            consumer.incremental_unassign(taken)
 
     async def _open(self, kept: dict[Part, tuple[int, int]]) -> dict[Part, int]:
         """Where to begin in each partition. What is gone, because it was not read in time, is told loudly."""
@@ -291,6 +292,10 @@ class Membership:
         for part in parts:
             self._read.pop(part, None)
             self._untold.pop(part, None)
+
+
+def _part(one: TopicPartition) -> Part:
+    return one.topic, one.partition
 
 
 def part_of(message: Message) -> Part:
