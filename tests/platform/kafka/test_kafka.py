@@ -174,11 +174,12 @@ async def has_paused(caplog):
     return any("pauses" in record.getMessage() for record in caplog.records)
 
 
-async def test_bytes_that_are_no_event_become_a_dead_letter_and_the_others_go_on(rig, kafka):
+@pytest.mark.parametrize("sent_ms", [0, -1], ids=["now", "never"])
+async def test_bytes_that_are_no_event_become_a_dead_letter_and_the_others_go_on(rig, kafka, sent_ms):
     await rig.publish(Noted(n=1))
     await rig.settled()
     stranger = Producer({"bootstrap.servers": kafka.servers})
-    stranger.produce(f"{kafka.prefix}{Noted.topic}", value=b"\xff no event")
+    stranger.produce(f"{kafka.prefix}{Noted.topic}", value=b"\xff no event", timestamp=sent_ms)
     stranger.flush(10)
     await rig.publish(Noted(n=2))
     sink = Sink()

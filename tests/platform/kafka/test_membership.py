@@ -123,3 +123,29 @@ async def test_the_client_is_called_in_one_thread_alone_and_told_how_far_we_are(
             while made._consumer.told != {0: 3}:  # noqa: ASYNC110 - a client has no event for this
                 await asyncio.sleep(0.01)  # pace: polls go on in their thread
     assert made._consumer.callers == {"kafka-c_0"}
+
+
+async def test_what_waits_of_a_partition_that_went_and_came_back_is_read_anew(member):
+    """A poll may give it away and still return what it had of it; somebody else may have read on since."""
+
+    def taken_away(made: Membership) -> list[Message]:
+        made._on_revoke(made._consumer, [PART])
+        return messages(2, 3)
+
+    def given_back(made: Membership) -> list[Message]:
+        given(made)
+        return messages(0, 1, 2, 3)
+
+    async with member(taken_away, given_back) as made:
+        assert await take(made, 4) == [0, 1, 2, 3]
+
+
+async def test_who_takes_little_but_often_pauses_too(member, monkeypatch):
+    """Else it would not poll for as long as that goes on, and the group would put it out."""
+    monkeypatch.setattr(membership, "_WAIT_BEFORE_PAUSE_S", 0.2)
+    async with member(lambda _: messages(*range(50_000))) as made:
+        taken = 0
+        while not made._consumer.paused.is_set():
+            taken += len(await take(made, 1, at_once=1))
+            await asyncio.sleep(0)
+            assert taken < 49_000

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
@@ -105,7 +106,8 @@ class Membership:
                 await self._thread.call(self._consumer.close)
         except TimeoutError:
             _log.warning("consumer %s leaves its group without a word: the group does not answer", self._name)
-        self._thread.close()
+        finally:
+            self._thread.close()
 
     async def subscribe(self, topics: frozenset[str]) -> None:
         """Chooses the topics, by Kafka's names."""
@@ -126,7 +128,7 @@ class Membership:
     async def take(self, count_max: int, *, until: asyncio.Event) -> list[Message]:
         """Messages in the order of each partition, once there are any; they are in hand until `done`.
 
-        None when `until` is set. Raises: what ended the polling.
+        Maybe none once `until` is set. Raises: what ended the polling.
         """
         await self._until_some(until)
         taken: list[Message] = []
@@ -223,18 +225,23 @@ class Membership:
     async def _until_room(self) -> None:
         """Waits until half of what waits is taken; when that takes long, keeps polling with all partitions paused."""
         paused = False
-        while len(self._waiting) > self._waiting_max // 2:
-            self._taken.clear()
-            with suppress(TimeoutError):
-                async with asyncio.timeout(_WAIT_BEFORE_PAUSE_S):
-                    await self._taken.wait()
-                continue
+        while not await self._has_room(wait_s=_WAIT_BEFORE_PAUSE_S):
             if not paused:
                 _log.info("consumer %s pauses: %d messages wait to be handled", self._name, len(self._waiting))
                 paused = True
             await self._thread.call(self._poll_paused)
         if paused:
             await self._thread.call(lambda: self._consumer.resume(self._consumer.assignment()))
+
+    async def _has_room(self, *, wait_s: float) -> bool:
+        """However often some is taken meanwhile, it waits no longer than that."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(wait_s):
+                while len(self._waiting) > self._waiting_max // 2:
+                    self._taken.clear()
+                    await self._taken.wait()
+                return True
+        return False
 
     def _poll_paused(self) -> None:
         """What was given to us meanwhile is paused too."""
@@ -263,6 +270,7 @@ class Membership:
 
     async def _open(self, kept: dict[Part, tuple[int, int]]) -> dict[Part, int]:
         """Where to begin in each partition. What is gone, because it was not read in time, is told loudly."""
+        self._drop_waiting(kept.keys())
         at = self._clock.now()
         firsts = {part: first for part, (first, _) in kept.items()}
         async with self._database.read() as tx:
@@ -278,10 +286,7 @@ class Membership:
 
     async def _let_go(self, parts: frozenset[Part], *, wait_s: float) -> None:
         """Forgets what waits of some partitions, and waits for what is in hand of them; then the session is cut."""
-        staying = [message for message in self._waiting if part_of(message) not in parts]
-        self._waiting.clear()
-        self._waiting.extend(staying)
-        self._taken.set()
+        self._drop_waiting(parts)
         if self._in_hand & parts:
             with suppress(TimeoutError):
                 async with asyncio.timeout(wait_s):
@@ -292,6 +297,13 @@ class Membership:
         for part in parts:
             self._read.pop(part, None)
             self._untold.pop(part, None)
+
+    def _drop_waiting(self, parts: AbstractSet[Part]) -> None:
+        """In a callback: the polling thread adds nothing meanwhile."""
+        staying = [message for message in self._waiting if part_of(message) not in parts]
+        self._waiting.clear()
+        self._waiting.extend(staying)
+        self._taken.set()
 
 
 def _part(one: TopicPartition) -> Part:

@@ -32,6 +32,8 @@ from overworld.platform.kafka.settings import KafkaSettings
 from overworld.platform.kafka.topics import Topics
 from overworld.platform.postgres import Database
 
+_YEAR_9999_MS = 253_370_764_800_000
+
 
 class Spot(Struct, frozen=True):
     """Where a message lies: its partition, the offset that came next before it, and how far is read with it."""
@@ -156,7 +158,7 @@ class KafkaSource:
         """Keeps what cannot be read as it came, under an id made of where it lies."""
         at = self._clock.now()
         (topic, number), offset = part_of(message), message.offset()
-        sent_ms = message.timestamp()[1]
+        sent_ms = min(max(0, message.timestamp()[1]), _YEAR_9999_MS)  # of a stranger's clock, which may be any number
         found = Envelope(
             id=derived_id(UUID(int=sent_ms << 80), topic, str(number), str(offset)),
             topic=topic,
