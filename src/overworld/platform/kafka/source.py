@@ -33,6 +33,7 @@ from overworld.platform.kafka.topics import Topics
 from overworld.platform.postgres import Database
 
 _UNREADABLE = (UnknownSchema, ValueError, LookupError, msgspec.MsgspecError)
+_YEAR_9999_MS = 253_370_764_800_000
 
 
 class Spot(Struct, frozen=True):
@@ -161,7 +162,7 @@ class KafkaSource:
         """Keeps what cannot be read as it came, under an id made of where it lies."""
         at = self._clock.now()
         (topic, number), offset = part_of(message), message.offset()
-        sent_ms = message.timestamp()[1]
+        sent_ms = min(max(0, message.timestamp()[1]), _YEAR_9999_MS)  # of a stranger's clock, which may be any number
         found = Envelope(
             id=derived_id(UUID(int=sent_ms << 80), topic, str(number), str(offset)),
             topic=topic,
