@@ -38,7 +38,7 @@ class AsTheyAre:
         """The boards of the game."""
         return []
 
-    async def board(self, name: str, *, player_id: UUID, limit: int) -> RankedBoard:
+    async def board(self, name: str, *, player_id: UUID, limit: int, start: int = 0) -> RankedBoard:
         """A board."""
         raise LookupError(name)
 

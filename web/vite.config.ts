@@ -15,5 +15,5 @@ export default defineConfig({
     license: { fileName: "licenses.md" },
     chunkSizeWarningLimit: 2000,
   },
-  server: { proxy: { "/v1": server, "/docs": server } },
+  server: { proxy: { "/v1": server, "/graphql": server, "/docs": server } },
 });

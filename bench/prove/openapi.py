@@ -45,8 +45,10 @@ ENVIRONMENT = {
 } | ways_in.ENVIRONMENT
 # The edge's own words for a request of the wrong shape; a domain may refuse the right shape for reasons of its own.
 WRONG_SHAPE = frozenset({"http.bad_request", "http.malformed"})
-# What has to fit another parameter, for which a schema has no word.
-RELATED = re.compile(r"query\.(south|lat|west|bbox)|body\.quest(\.(objectives\[\d+\]|requires|zone|place))*")
+# What has to fit another parameter, or is JSON itself, for which a schema has no word.
+RELATED = re.compile(
+    r"query\.(south|lat|west|bbox|variables|extensions)|body\.quest(\.(objectives\[\d+\]|requires|zone|place))*"
+)
 WEBHOOK_ROUTES = tuple(
     f"/{{webhook_id}}/{rest}" for rest in ("rotate", "ping", "deliveries", "deliveries/{delivery_id}/redeliver")
 )
@@ -84,6 +86,7 @@ _CREDENTIAL = {"id": "AAAA", "rawId": "AAAA", "type": "public-key"}
 PLAIN: dict[str, dict[str, Any]] = {
     "/v1/admin/flags/{key}": FLAG,
     "/v1/flags": {"attributes": {"country": "SI"}},
+    **{f"/graphql{rest}": {"query": "{ __typename }"} for rest in ("", "/stream")},
     **{f"/ofrep/v1/evaluate/flags{rest}": {"context": {"country": "SI"}} for rest in ("", "/{flag}")},
     "/v1/admin/events/dead-letters/replay": {"topic": "events.quest.completed"},
     "/v1/events": {"event": "shop_opened"},
@@ -442,6 +445,7 @@ class Player:
         other = next(each for each in self._get("/v1/auth/sessions", {}) if not each["current"])
         names = {"id": coin, "name": "founders", "session_id": other["id"], "Idempotency-Key": self._name}
         names |= {"player": self.id, "player_id": self.id, "q": self._friend[:4]}
+        names["query"] = "{ __typename }"
         names |= {"bbox": "14.49,46.04,14.52,46.06", "step": ["events.auth.login", "events.collectible.collected"]}
         return place | VIEW | names | {"radius_m": 500} | {"number": 0, "from": 0, "to": 0, "transfer": self._transfer}
 
@@ -638,6 +642,8 @@ def _is_called_wrong(reply: Response) -> bool:
     if reply.status_code != httpx.codes.BAD_REQUEST:
         return False
     problem = reply.json()
+    if "code" not in problem:  # GraphQL read the document, and has its own words
+        return False
     errors = problem.get("errors", ())
     if errors and all(INTEGRAL.fullmatch(each["reason"]) for each in errors):
         return False

@@ -19,7 +19,10 @@ ROUTES: dict[str, list[str]] = {
     EVERYBODY: [
         "GET /.well-known/jwks.json",
         "GET /avatars/{name}",
+        "GET /graphql",
         f"GET {_AUTH}/social",
+        "POST /graphql",
+        "POST /graphql/stream",
         f"POST {_AUTH}/device",
         f"POST {_AUTH}/email/confirm",
         f"POST {_AUTH}/login",

@@ -31,8 +31,14 @@ FIELDS: dict[str, Any] = {
     "memberships": ["founder"],
     "__proto__": {"role": "admin"},
 }
-FOREIGN = ("/v1/admin/fences/import", "/ofrep/v1/evaluate/flags", "/ofrep/v1/evaluate/flags/{flag}")
-"""What may hold members that nobody names, and passes over them: GeoJSON (RFC 7946, section 6.1), and OFREP."""
+FOREIGN = (
+    "/v1/admin/fences/import",
+    "/ofrep/v1/evaluate/flags",
+    "/ofrep/v1/evaluate/flags/{flag}",
+    "/graphql",
+    "/graphql/stream",
+)
+"""What may hold members that nobody names, and passes over them: GeoJSON (RFC 7946, section 6.1), OFREP and GraphQL."""
 # What authenticators send beside what is read; level 2 of Web Authentication lets them add members.
 OPEN_PARTS = ("credential",)
 FREE = frozenset({"settings", "openid", "items", "tokens", "geometry", "data", "attributes", "properties"})

@@ -15,6 +15,7 @@ from bench.servers import ServerProcess
 from overworld.client import Socket
 
 PROBLEM = "application/problem+json"
+GRAPHQL = "application/graphql-response+json"
 _MEMBERS = {"type": str, "title": str, "status": int, "code": str, "retryable": bool, "trace_id": str}
 _BUSY = 503
 
@@ -121,15 +122,18 @@ async def under_attack(folder: Path, **options: Any) -> AsyncIterator[Target]:
 
 def faults(reply: httpx.Response) -> list[str]:
     """What is wrong with an answer, whatever was asked: a server error that is not a retryable 503, or a refusal
-    without the one problem shape."""
+    without the one problem shape, or that of GraphQL with the same in its extensions."""
     status = reply.status_code
     if status < 400:
         return []
-    if not reply.headers["Content-Type"].startswith(PROBLEM):
+    if not reply.headers["Content-Type"].startswith((PROBLEM, GRAPHQL)):
         return [f"{status} is {reply.headers['Content-Type']}"]
     if reply.request.method == "HEAD":
         return ["a body for HEAD"] if reply.content else []
     problem = reply.json()
+    if reply.headers["Content-Type"] == GRAPHQL:
+        [first, *_] = problem["errors"]
+        problem = first["extensions"] | {"title": first["message"], "type": GRAPHQL}
     found = [name for name, kind in _MEMBERS.items() if not isinstance(problem.get(name), kind)]
     if problem.get("status") != status:
         found.append(f"status {problem.get('status')} in a {status}")

@@ -139,10 +139,12 @@ FLAG = {
     "salt": "",
     "experiment": {"control": "off", "primary": {"name": "collections"}, "effect_sd": 0.1, "alpha": 0.05},
 }
+DOCUMENT = {"query": "query a { __typename }", "operationName": "a", "variables": {}, "extensions": {}}
 # GeoJSON may hold members that it does not name: RFC 7946, section 6.1.
 FOREIGN = {
     "/v1/admin/fences/import",
     "/ofrep/v1/evaluate/flags", "/ofrep/v1/evaluate/flags/{flag}",
+    "/graphql", "/graphql/stream",
 }  # fmt: skip
 CREDENTIAL = {"id": "AAAA", "rawId": "AAAA", "type": "public-key"}
 MADE = CREDENTIAL | {"response": {"clientDataJSON": "e30", "attestationObject": "oA", "transports": ["internal"]}}
@@ -163,7 +165,9 @@ MISSING = (
 )
 LISTS = {"players", "fence_ids", "rules", "events"}
 OBJECTS = {"settings", "openid", "attributes", "context", "properties"}  # of names that nobody lists
+OBJECTS |= {"variables", "extensions"}
 NEEDED = {"email", "password", "device_id", "refresh_token", "lat", "accuracy_m", "timestamp", "to", "amount", "code"}
+NEEDED |= {"query"}
 # Needed elsewhere; here one of several proofs, or of those alone who have a password.
 SPARED = {
     "/v1/auth/email": {"password"},
@@ -271,6 +275,8 @@ def example(path: str) -> dict[str, Any]:
             "consumer": "quests",
             "event_ids": [str(uuid4())],
         },
+        "/graphql": DOCUMENT,
+        "/graphql/stream": DOCUMENT,
         "/v1/events": {"event": name, "properties": {"level": 3}},
         "/v1/events/batch": {"events": [{"event": name}], "sent_at": "2026-06-01T12:00:00Z"},
         "/v1/admin/keys": {"name": name, "scopes": ["game.read"], "life_s": 3_600},

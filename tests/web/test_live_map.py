@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
@@ -266,3 +267,69 @@ async def test_the_map_survives_a_restart_of_the_server(server, browser, joins):
         await player.stand(*LJUBLJANA)
         await visit.shows("seen.players.length === 1 && seen.coins.length > 0")
         assert not await visit.page.locator("#notice").is_visible()
+
+
+@pytest.mark.parametrize("size", [PHONE, DESKTOP], ids=["phone", "desktop"])
+async def test_charts_of_the_whole_game_are_drawn_as_the_server_tells(server, browser, joins, size: ViewportSize):
+    await joins(server)
+    async with visiting(browser, f"{server.http}#5/46/14", size=size) as visit:
+        first = await visit.shows("seen.charts && seen.charts.figures.topEvents.length > 0", timeout_s=40)
+        await visit.shows(f"seen.charts.frames >= {first['charts']['frames'] + 2}")
+        charts = visit.page.locator("#charts")
+        assert await charts.evaluate("(box) => box.open") is (size == DESKTOP), "on a phone the map needs the room"
+        if size == PHONE:
+            await charts.get_by_text("The whole game").click()
+        figures = (await visit.shows("true"))["charts"]["figures"]
+        assert int((await visit.figure("active")).replace(",", "")) >= 1
+        assert await charts.locator("#top-events b").first.inner_text() != "0"
+        assert len(figures["topEvents"]) >= await charts.locator("#top-events li").count() > 0
+        for spark in ("active", "events", "hourly"):
+            points = await charts.locator(f"[data-spark={spark}] polyline").get_attribute("points")
+            assert len((points or "").split()) >= 3
+        assert await visit.page.evaluate(OVERLAPS) == []
+        assert_clean(visit, server)
+
+
+async def test_a_page_that_nobody_sees_gives_its_stream_back(server, browser):
+    """A browser has six connections to a server, over all its pages."""
+    hidden = """(is_hidden) => {
+      Object.defineProperty(document, "hidden", { configurable: true, get: () => is_hidden });
+      document.dispatchEvent(new Event("visibilitychange"));
+    }"""
+
+    async def until_streams(count: int) -> None:
+        async with httpx.AsyncClient() as http:
+            told = f"overworld_graphql_streams {count}.0"
+            while told not in (await http.get(f"{server.operations}/metrics")).text:  # noqa: ASYNC110
+                await asyncio.sleep(0.1)  # pace: it is in another process
+
+    async with visiting(browser, server.http) as visit, asyncio.timeout(40):
+        await visit.shows("seen.charts")
+        await until_streams(1)
+        await visit.page.evaluate(hidden, True)
+        await until_streams(0)
+        await visit.page.evaluate(hidden, False)
+        await until_streams(1)
+        assert_clean(visit, server)
+
+
+async def test_who_may_not_ask_analytics_sees_the_map_without_charts(browser, tmp_path):
+    """In production a moderator's token opens the map; figures of the whole game take `analytics.read`."""
+    ada = {"email": "ada@example.org", "username": "ada", "password": "correct horse battery"}
+    async with (
+        ServerProcess(tmp_path / "data", environment={"OVERWORLD_MODE": "production"}) as server,
+        httpx.AsyncClient(base_url=server.http) as http,
+    ):
+        await http.post("/v1/auth/register", json=ada)
+        for role, sees in (("moderator", False), ("admin", True)):
+            database = await asyncpg.connect(running_dsn(tmp_path / "data"))
+            try:
+                await database.execute("UPDATE accounts.account SET role = $1 WHERE username_folded = 'ada'", role)
+            finally:
+                await database.close()
+            token = (await http.post("/v1/auth/login", json=ada)).json()["access_token"]
+            async with visiting(browser, f"{server.http}#key={token}") as visit:
+                seen = await visit.shows(f"seen.state === 'live' && (seen.charts !== null) === {str(sees).lower()}")
+                assert await visit.page.locator("#charts").is_visible() is sees
+                assert (seen["charts"] is not None) is sees
+                assert visit.complaints == []

@@ -1,5 +1,6 @@
 /** The live API of the server that this page came from. */
 
+import { EventReader } from "./events.ts";
 import type { Whom } from "./follow.ts";
 import type { Person } from "./person.ts";
 import type { Totals } from "./rates.ts";
@@ -18,6 +19,8 @@ export interface About {
   readonly demo: boolean;
   /** Whether we may ask for players one by one. */
   readonly follows: boolean;
+  /** Whether we may listen to the figures of the whole game. */
+  readonly charts: boolean;
   readonly server: { readonly version: string };
   readonly room_level: number;
   readonly home: { readonly lat: number; readonly lng: number; readonly radius_m: number } | null;
@@ -52,6 +55,15 @@ export interface Collectibles {
   };
 }
 
+/** The live figures of the whole game: the last five minutes' players, a minute's rate, an hour's counts. */
+export interface Realtime {
+  readonly at: string;
+  readonly activePlayers: number;
+  readonly eventsPerS: number;
+  readonly coinsCollected: number;
+  readonly topEvents: readonly { readonly name: string; readonly count: number }[];
+}
+
 /** The server answered, and it was no. */
 export class Refused extends Error {
   constructor(
@@ -72,6 +84,8 @@ const DEVELOPER_KEY = "owdev_";
 const KEY_ITEM = "overworld.key";
 const TIMEOUT_MS = 10_000;
 const NOT_MODIFIED = 304;
+const REALTIME = "subscription { realtime { at activePlayers eventsPerS coinsCollected topEvents { name count } } }";
+const DENIED = new Set(["http.unauthenticated", "http.forbidden"]);
 
 export class Api {
   private key = sessionStorage.getItem(KEY_ITEM);
@@ -115,6 +129,30 @@ export class Api {
     return { tag: reply.headers.get("ETag"), person: (await reply.json()) as Person };
   }
 
+  /** The live figures whenever they are told, until the server ends the stream or the signal does. */
+  async *realtime(signal: AbortSignal): AsyncGenerator<{ figures: Realtime | null; isDenied: boolean }> {
+    const reply = await fetch("graphql/stream", {
+      method: "POST",
+      headers: { "Content-Type": "application/json", Accept: "text/event-stream", ...this.credentials() },
+      body: JSON.stringify({ query: REALTIME }),
+      signal,
+      cache: "no-store",
+      credentials: "omit",
+    });
+    if (!reply.ok || !reply.body) throw new Refused(reply.status, "", {});
+    const reader = reply.body.pipeThrough(new TextDecoderStream()).getReader();
+    const events = new EventReader();
+    for (let part = await reader.read(); !part.done; part = await reader.read()) {
+      for (const { event, data } of events.take(part.value)) {
+        if (event === "next") yield toldIn(JSON.parse(data));
+      }
+    }
+  }
+
+  private credentials(): Record<string, string> {
+    return this.key === null ? {} : credentials(this.key);
+  }
+
   private async get<T>(what: string, query: Record<string, number>): Promise<T> {
     const words = new URLSearchParams(Object.entries(query).map(([name, value]) => [name, String(value)]));
     return (await (await this.ask(`${what}${words.size ? `?${words}` : ""}`)).json()) as T;
@@ -122,7 +160,7 @@ export class Api {
 
   private async ask(path: string, headers: Record<string, string> = {}): Promise<Response> {
     const reply = await fetch(`v1/live/${path}`, {
-      headers: { ...headers, ...(this.key === null ? {} : credentials(this.key)) },
+      headers: { ...headers, ...this.credentials() },
       signal: AbortSignal.timeout(TIMEOUT_MS),
       cache: "no-store",
       credentials: "omit",
@@ -131,6 +169,14 @@ export class Api {
     const problem = (await reply.json().catch(() => ({}))) as Record<string, unknown>;
     throw new Refused(reply.status, String(problem.code ?? ""), problem);
   }
+}
+
+function toldIn(answer: {
+  readonly data?: { readonly realtime: Realtime | null } | null;
+  readonly errors?: readonly { readonly extensions?: { readonly code?: string } }[];
+}): { figures: Realtime | null; isDenied: boolean } {
+  const codes = (answer.errors ?? []).map(({ extensions }) => extensions?.code ?? "");
+  return { figures: answer.data?.realtime ?? null, isDenied: codes.some((code) => DENIED.has(code)) };
 }
 
 /** A developer key has a header of its own; anything else is a token, all that a server in production takes. */

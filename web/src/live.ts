@@ -1,6 +1,7 @@
 /** The running map: asks the server, keeps what it said, and hands it to the map, the overlay and the panel. */
 
 import { Card } from "./card.ts";
+import { Charts } from "./charts.ts";
 import { type About, type Api, Refused, type World } from "./api.ts";
 import { Coins, type CoinsShown, roomsAround } from "./coins.ts";
 import { Crowd } from "./crowd.ts";
@@ -30,6 +31,7 @@ export class Live {
   private readonly overlay: Overlay;
   private readonly rates = new Rates(RATE_WINDOW_MS);
   private readonly poll: Poll;
+  private readonly charts: Charts | null;
   private world: World | null = null;
   private coinsShown: CoinsShown = "wide";
   private state: PollState = { kind: "away", retry_ms: 0 };
@@ -57,6 +59,7 @@ export class Live {
       this.overlay.mark(this.follow.id);
     });
     this.poll = new Poll(POLL_MS, () => this.ask(), (state) => this.tell(state));
+    this.charts = about.charts ? new Charts(api, document.getElementById("charts") as HTMLDetailsElement) : null;
     if (!placed && about.home) this.goHome(about.home);
   }
 
@@ -78,9 +81,9 @@ export class Live {
 
   /** Asks while somebody can see the page. */
   private watch(): void {
-    for (const asking of [this.poll, this.follow]) {
-      if (document.hidden) asking.stop();
-      else asking.start();
+    for (const asking of [this.poll, this.follow, this.charts]) {
+      if (document.hidden) asking?.stop();
+      else asking?.start();
     }
   }
 
@@ -102,6 +105,7 @@ export class Live {
       marked: this.follow.id,
       coins: Array.from(this.coins.all.keys()),
       rooms: this.rooms.size,
+      charts: this.charts?.shown ?? null,
     };
   }
 

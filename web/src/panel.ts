@@ -2,12 +2,10 @@
 
 import type { About, World } from "./api.ts";
 import type { Rates } from "./rates.ts";
+import { Sparks } from "./sparks.ts";
 import type { Theme } from "./theme.ts";
 
 const NOTHING = "–";
-const SPARK_POINTS = 120;
-const SPARK_WIDTH = 120;
-const SPARK_HEIGHT = 32;
 
 const whole = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
 const fine = new Intl.NumberFormat("en", { minimumFractionDigits: 1, maximumFractionDigits: 1 });
@@ -17,9 +15,11 @@ type State = "live" | "connecting" | "away" | "denied";
 const STATES: Record<State, string> = { live: "Live", connecting: "Connecting", away: "Away", denied: "Key needed" };
 
 export class Panel {
-  private readonly history = new Map<string, number[]>();
+  private readonly sparks: Sparks;
 
-  constructor(private readonly root: Document) {}
+  constructor(private readonly root: Document) {
+    this.sparks = new Sparks(root);
+  }
 
   about(about: About): void {
     this.element("title").textContent = about.title;
@@ -75,8 +75,8 @@ export class Panel {
     const collecting = rates.perSecond((at) => at.collected);
     this.figure("fixes", fixes === null ? NOTHING : (fixes < 100 ? fine : whole).format(fixes));
     this.figure("collecting", collecting === null ? NOTHING : fine.format(collecting));
-    this.spark("fixes", fixes);
-    this.spark("collecting", collecting);
+    this.sparks.add("fixes", fixes);
+    this.sparks.add("collecting", collecting);
     this.figure("in_view", whole.format(world.in_view));
     this.figure("players", whole.format(totals.players));
     this.figure("sockets", whole.format(totals.sockets));
@@ -101,26 +101,12 @@ export class Panel {
 
   /** Begins the curves anew. */
   restart(): void {
-    this.history.clear();
+    this.sparks.clear();
   }
 
   private figure(name: string, text: string): void {
     const output = this.root.querySelector(`[data-figure=${name}]`);
     if (output && output.textContent !== text) output.textContent = text;
-  }
-
-  private spark(name: string, value: number | null): void {
-    if (value === null) return;
-    const values = this.history.get(name) ?? [];
-    values.push(value);
-    if (values.length > SPARK_POINTS) values.shift();
-    this.history.set(name, values);
-    const most = Math.max(...values, 1e-9);
-    const points = values.map((at, i) => {
-      const x = SPARK_WIDTH - ((values.length - 1 - i) * SPARK_WIDTH) / (SPARK_POINTS - 1);
-      return `${x.toFixed(1)},${(SPARK_HEIGHT - 2 - (at / most) * (SPARK_HEIGHT - 4)).toFixed(1)}`;
-    });
-    this.root.querySelector(`[data-spark=${name}] polyline`)?.setAttribute("points", points.join(" "));
   }
 
   private element(id: string): HTMLElement {

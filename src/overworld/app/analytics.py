@@ -34,6 +34,7 @@ def build(platform: Platform, *, gameplay: Gameplay, boards: Boards, ledger: Led
         boards=GameBoards(boards, names=_world_boards(platform)),
         supply=ledger,
         room_level=platform.settings.world.room_level,
+        frame_every_s=platform.settings.graphql.frame_every_s,
     )
 
 
@@ -80,10 +81,10 @@ class GameBoards:
         """The boards that the game declares."""
         return self._names
 
-    async def board(self, name: str, *, player_id: UUID, limit: int) -> RankedBoard:
-        """The best places of a board and the player's own. Raises: NoBoard; Fault, Busy."""
+    async def board(self, name: str, *, player_id: UUID, limit: int, start: int = 0) -> RankedBoard:
+        """Places of a board from `start` (0 is the best) on, and the player's own. Raises: NoBoard; Fault, Busy."""
         try:
-            page, _ = await self._boards.page(Asked(player_id=player_id, board=name, limit=limit))
+            page, _ = await self._boards.page(Asked(player_id=player_id, board=name, start=start, limit=limit))
         except GameNoBoard as unknown:
             raise NoBoard(board=name) from unknown
         return RankedBoard(

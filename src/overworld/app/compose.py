@@ -10,7 +10,7 @@ from litestar.handlers import HTTPRouteHandler
 from msgspec import Struct
 
 from overworld import __version__
-from overworld.app import backbone, limits, measures, site, start
+from overworld.app import backbone, graphql, limits, measures, site, start
 from overworld.app.aliases import also_named
 from overworld.app.backbone import Backbone
 from overworld.app.collector import Collector
@@ -66,6 +66,8 @@ from overworld.platform.blobs import blobs_of
 from overworld.platform.columns.room import Room
 from overworld.platform.eventlog import EventLog, Handle, PostgresOutbox
 from overworld.platform.eventlog.topics import Topics
+from overworld.platform.graphql import GraphqlParts
+from overworld.platform.graphql.routes import STREAM_PATH
 from overworld.platform.http import KeyScopes
 from overworld.platform.http.build import build_http
 from overworld.platform.http.edge import Edge
@@ -95,6 +97,7 @@ class House(Struct, frozen=True, kw_only=True):
     hooks: Counted
     watch: LogWatch
     columns: Room
+    graphql: GraphqlParts
 
 
 async def compose(
@@ -132,8 +135,9 @@ async def compose(
     log, released = EventLog(database, clock=clock, settings=settings.events), Released()
     reading = backbone.build(settings, log, database=database, clock=clock, released=released)
     staff_routes = [*version_routes.routes(versions), *desk_routes.routes(_desk(platform, reading, released))]
+    graph = graphql.build(platform, domains, live.viewers)
     house = House(
-        http=_http(platform, domains, metrics, live, staff_routes),
+        http=_http(platform, domains, metrics, live, [*staff_routes, *graph.routes]),
         live=live,
         domains=domains,
         poster=platform.poster,
@@ -150,6 +154,7 @@ async def compose(
         versions=versions,
         hooks=hooks,
         columns=platform.columns,
+        graphql=graph,
         watch=_watch(database, clock, log, domains),
     )
     measures.register(metrics, house=house)
@@ -244,7 +249,7 @@ def _http(
             *live_routes(live),
             *site.routes(),
         ],
-        polled=(LIVE_PREFIX, TELEMETRY_PREFIX),
+        polled=(LIVE_PREFIX, TELEMETRY_PREFIX, STREAM_PATH),
         verifier=domains.accounts.verifier,
         csrf=domains.accounts.csrf,
         plain_cookies=settings.mode == "development",

@@ -88,6 +88,7 @@ def register(metrics: Metrics, *, house: House) -> None:
     _experiments(metrics, house)
     _mail(metrics, house)
     telemetry.measure(metrics, house)
+    house.graphql.watch(metrics)
     metrics.count(
         "overworld_loop_failures", "Times a background loop failed and ran again.", house.loops.failures.total
     )

@@ -205,7 +205,7 @@ async def _running(house: House, settings: Settings, game: Game) -> AsyncIterato
 
 @asynccontextmanager
 async def _listening(house: House, settings: Settings, tls: ServerTls | None) -> AsyncIterator[Addresses]:
-    """The three ports. Leaving drains HTTP, then the socket; operations answers until the end."""
+    """The three ports. Leaving ends streams, drains HTTP, then the socket; operations answers until the end."""
     async with AsyncExitStack() as stack:
         operations = OperationsApp(health=house.health, metrics=house.metrics)
         watched = await stack.enter_async_context(
@@ -214,6 +214,7 @@ async def _listening(house: House, settings: Settings, tls: ServerTls | None) ->
         await _listen_realtime(house, settings, tls)
         stack.push_async_callback(house.domains.gateway.drain, settings.realtime.drain_s)
         public = await stack.enter_async_context(serving(house.http, settings=settings.http))
+        stack.callback(house.graphql.streams.close)
         where = _addresses(house, settings, public=public, watched=watched)
         _write(where, settings.data)
         stack.callback(addresses.forget, settings.data)

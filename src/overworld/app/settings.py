@@ -42,6 +42,7 @@ from overworld.domains.world.types import WorldSettings
 from overworld.platform.blobs.settings import BlobSettings
 from overworld.platform.columns.settings import ColumnSettings
 from overworld.platform.eventlog.settings import EventLogSettings
+from overworld.platform.graphql.settings import GraphqlSettings
 from overworld.platform.http.settings import HttpSettings, LimitSettings
 from overworld.platform.kafka.settings import KafkaSettings
 from overworld.platform.mail.settings import MailSettings
@@ -80,6 +81,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     kafka: KafkaSettings = KafkaSettings()
     blobs: BlobSettings = BlobSettings()
     columns: ColumnSettings = ColumnSettings()
+    graphql: GraphqlSettings = GraphqlSettings()
     accounts: AccountsSettings = AccountsSettings()
     mail: MailSettings = MailSettings()
     sign_in: SignInSettings = SignInSettings()

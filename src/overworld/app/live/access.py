@@ -60,8 +60,14 @@ class Viewers(Struct, frozen=True, kw_only=True):
 
     def trusts(self, caller: Caller, headers: Headers) -> bool:
         """Whether the caller has the scope, or is a neighbour to be believed."""
-        is_neighbour = self.machine and is_loopback(caller.address) and _is_from_here(headers)
-        return Scope.WORLD_READ in caller.scopes or is_neighbour
+        return Scope.WORLD_READ in caller.scopes or self._is_neighbour(caller, headers)
+
+    def is_open_to(self, caller: Caller, headers: Headers) -> bool:
+        """Whether the caller may look without any scope."""
+        return self.everybody or self._is_neighbour(caller, headers)
+
+    def _is_neighbour(self, caller: Caller, headers: Headers) -> bool:
+        return self.machine and is_loopback(caller.address) and _is_from_here(headers)
 
     def _require(self, caller: Caller, headers: Headers) -> None:
         if self.trusts(caller, headers):

@@ -36,7 +36,8 @@ class LiveServer(Struct, frozen=True):
 class LiveAbout(Struct, frozen=True, kw_only=True):
     """What the map shows: the game and the names it uses. `demo` says that simulated players walk.
 
-    `follows` says that the caller may ask for any player in view; it is told to each caller anew.
+    `follows` says that the caller may ask for any player in view, `charts` that the caller may listen to the live
+    figures of the whole game; both are told to each caller anew.
     """
 
     title: str
@@ -48,6 +49,7 @@ class LiveAbout(Struct, frozen=True, kw_only=True):
     types: list[LiveType]
     server: LiveServer
     follows: bool = False
+    charts: bool = False
 
 
 class LiveTotals(Struct, frozen=True, kw_only=True):

@@ -143,7 +143,8 @@ def routes(live: LiveMap) -> list[HTTPRouteHandler]:
         itself.
         """
         await live.viewers.admit(caller, request.headers)
-        return replace(live.about(), follows=live.viewers.trusts(caller, request.headers))
+        charts = Scope.ANALYTICS_READ in caller.scopes or live.viewers.is_open_to(caller, request.headers)
+        return replace(live.about(), follows=live.viewers.trusts(caller, request.headers), charts=charts)
 
     @get(f"{PREFIX}world", opt=open_to_all(refusals=refused))
     async def live_world(

@@ -59,8 +59,8 @@ class Boards(Protocol):
         """The boards of the game that are asked for by a name of their own."""
         ...
 
-    async def board(self, name: str, *, player_id: UUID, limit: int) -> RankedBoard:
-        """The best places of a board and the player's own. Raises: NoBoard; Fault, Busy."""
+    async def board(self, name: str, *, player_id: UUID, limit: int, start: int = 0) -> RankedBoard:
+        """Places of a board from `start` (0 is the best) on, and the player's own. Raises: NoBoard; Fault, Busy."""
         ...
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime
 from typing import Annotated
 from uuid import UUID
 
@@ -12,6 +12,16 @@ from litestar import get
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import Parameter, QueryParameter
 
+from overworld.domains.analytics.asking import (
+    NAMES_MAX,
+    WEEK,
+    WITHIN_MAX_S,
+    box_of,
+    cursor_of,
+    instant,
+    place_in,
+    span_of,
+)
 from overworld.domains.analytics.errors import BadQuestion, NoBoard
 from overworld.domains.analytics.messages import (
     Count,
@@ -30,15 +40,10 @@ from overworld.geo.box import Box
 from overworld.kernel.clock import Clock
 from overworld.kernel.identity import Scope
 from overworld.platform.columns.errors import TooLong
-from overworld.platform.http import Caller, CursorQuery, LimitQuery, Page, decode_cursor, encode_cursor, needs
+from overworld.platform.http import Caller, CursorQuery, LimitQuery, Page, needs
 from overworld.platform.http.errors import BadCursor, BadRequest, NotFound
 from overworld.platform.http.paging import LIMIT_DEFAULT
 from overworld.platform.http.problems import fault
-
-_WEEK = timedelta(days=7)
-_NAME_LENGTH_MAX = 200
-_WITHIN_MAX_S = 7_776_000.0
-_LNG_MAX_DEG, _LAT_MAX_DEG = 180.0, 90.0
 
 SinceQuery = Annotated[
     str | None,
@@ -57,7 +62,9 @@ UntilQuery = Annotated[
 PeriodQuery = Annotated[Period, QueryParameter(description="How far back.")]
 NamesQuery = Annotated[
     list[str] | None,
-    QueryParameter(name="name", max_items=50, description="Only events of this name; may be there several times."),
+    QueryParameter(
+        name="name", max_items=NAMES_MAX, description="Only events of this name; may be there several times."
+    ),
 ]
 ByQuery = Annotated[By, QueryParameter(description="What time is divided into.")]
 DimensionQuery = Annotated[Dimension, QueryParameter(description="What else is divided by.")]
@@ -66,7 +73,7 @@ StepsQuery = Annotated[
     QueryParameter(name="step", min_items=2, max_items=STEPS_MAX, description="The names of events, in their order."),
 ]
 WithinQuery = Annotated[
-    float, QueryParameter(name="within_s", gt=0, le=_WITHIN_MAX_S, description="Longest from the first to the last.")
+    float, QueryParameter(name="within_s", gt=0, le=WITHIN_MAX_S, description="Longest from the first to the last.")
 ]
 FirstQuery = Annotated[date | None, QueryParameter(name="first", description="The first cohort; left out, a week ago.")]
 CohortsQuery = Annotated[int, QueryParameter(name="cohorts", ge=1, le=COHORTS_MAX, description="How many cohorts.")]
@@ -138,11 +145,11 @@ def _counted(answers: Answers, clock: Clock) -> list[HTTPRouteHandler]:
             by=by,
             names=names or [],
             dimension=dimension,
-            after=None if cursor is None else _place_in(cursor),
+            after=None if cursor is None else place_in(cursor),
             limit=limit + 1,
         )
         last = found[limit - 1] if len(found) > limit else None
-        more = None if last is None else encode_cursor(last.since, last.name, last.key)
+        more = None if last is None else cursor_of(last)
         return Page(found[:limit], more)
 
     @get("/v1/analytics/realtime", opt=needs(Scope.ANALYTICS_READ, refusals=(TooLong,)))
@@ -166,7 +173,7 @@ def _asked(answers: Answers, clock: Clock) -> list[HTTPRouteHandler]:
         *, first: FirstQuery = None, cohorts: CohortsQuery = 7, ages: AgesQuery = 7
     ) -> Retention:
         """Of the players who were new on a day, how many were there on the days after."""
-        return await answers.retention(first or (clock.now() - _WEEK).date(), cohorts=cohorts, ages=ages)
+        return await answers.retention(first or (clock.now() - WEEK).date(), cohorts=cohorts, ages=ages)
 
     @get("/v1/analytics/heatmap", opt=needs(Scope.ANALYTICS_READ, refusals=(BadQuestion, TooLong)))
     async def analytics_heatmap(
@@ -187,9 +194,10 @@ def _asked(answers: Answers, clock: Clock) -> list[HTTPRouteHandler]:
 
 
 def _span(since: str | None, until: str | None, clock: Clock) -> Span:
-    end = clock.now() if until is None else _instant_in("until", until)
+    begin = None if since is None else _instant_in("since", since)
+    end = None if until is None else _instant_in("until", until)
     try:
-        return Span(end - _WEEK if since is None else _instant_in("since", since), end)
+        return span_of(begin, end, now=clock.now())
     except OverflowError as error:
         raise BadRequest(errors=[fault("query", "until", "There is no week before it")]) from error
 
@@ -197,8 +205,7 @@ def _span(since: str | None, until: str | None, clock: Clock) -> Span:
 def _instant_in(field: str, text: str) -> datetime:
     """The instant that a query names, in UTC. Raises: BadRequest."""
     try:
-        instant = msgspec.convert(text, datetime)
-        return instant.astimezone(UTC) if instant.tzinfo else instant.replace(tzinfo=UTC)
+        return instant(msgspec.convert(text, datetime))
     except (msgspec.ValidationError, OverflowError) as error:
         raise BadRequest(errors=[fault("query", field, "There is no such day or time")]) from error
 
@@ -207,15 +214,5 @@ def _box_in(text: str) -> Box:
     """The box that a query names. Raises: BadRequest."""
     with suppress(ValueError):
         west, south, east, north = map(float, text.split(","))
-        is_wide = abs(west) <= _LNG_MAX_DEG and abs(east) <= _LNG_MAX_DEG  # each by itself: none is true of NaN
-        if is_wide and -_LAT_MAX_DEG <= south <= north <= _LAT_MAX_DEG:
-            return Box(west_deg=west, south_deg=south, east_deg=east, north_deg=north)
+        return box_of(west, south, east, north)
     raise BadRequest(errors=[fault("query", "bbox", "It is west,south,east,north in degrees")])
-
-
-def _place_in(cursor: str) -> tuple[datetime, str, str]:
-    """The last row that was told. Raises: BadCursor."""
-    since, name, key = decode_cursor(cursor, (datetime, str, str))
-    if since.tzinfo is None or len(name) > _NAME_LENGTH_MAX:
-        raise BadCursor
-    return since.astimezone(UTC), name, key

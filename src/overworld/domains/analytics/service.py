@@ -107,9 +107,9 @@ class Answers:
         """What is kept without asking. At most ten seconds old, session lengths a minute."""
         return await self.fresh.of(("overview", period), lambda: self._overview(period), age_max_s=_ROLLED_S)
 
-    async def realtime(self) -> Realtime:
-        """What is going on. At most two seconds old."""
-        return await self.fresh.of(("realtime",), self._realtime, age_max_s=_LIVE_S)
+    async def realtime(self, *, age_max_s: float = _LIVE_S) -> Realtime:
+        """What is going on. At most two seconds old, or so old as is said."""
+        return await self.fresh.of(("realtime",), self._realtime, age_max_s=age_max_s)
 
     async def funnel(self, span: Span, *, steps: Sequence[str], within_s: float) -> Funnel:
         """How many players came how far. At most a minute old."""
@@ -143,9 +143,9 @@ class Answers:
         key = ("player", player_id, period)
         return await self.fresh.of(key, lambda: self._player(player_id, period), age_max_s=_ROLLED_S)
 
-    async def board(self, name: str, *, player_id: UUID, limit: int) -> RankedBoard:
-        """A board of the game. Raises: NoBoard; Fault, Busy."""
-        return await self._boards.board(name, player_id=player_id, limit=limit)
+    async def board(self, name: str, *, player_id: UUID, limit: int, start: int = 0) -> RankedBoard:
+        """A board of the game, its places from `start` (0 is the best) on. Raises: NoBoard; Fault, Busy."""
+        return await self._boards.board(name, player_id=player_id, limit=limit, start=start)
 
     async def rankings(self, player_id: UUID) -> Rankings:
         """A player's place on every board of the game, with the best three."""

@@ -5,10 +5,12 @@ from __future__ import annotations
 from litestar.handlers import HTTPRouteHandler
 from msgspec import Struct
 
+from overworld.domains.analytics.graphql import catalogue_of
 from overworld.domains.analytics.ports import Boards, Columns, Levels, Pseudonyms, Supply
 from overworld.domains.analytics.routes import routes
 from overworld.domains.analytics.service import Answers
 from overworld.kernel.clock import Clock
+from overworld.platform.graphql import Catalogue
 
 
 class AnalyticsParts(Struct, frozen=True, kw_only=True):
@@ -16,6 +18,7 @@ class AnalyticsParts(Struct, frozen=True, kw_only=True):
 
     answers: Answers
     routes: list[HTTPRouteHandler]
+    catalogue: Catalogue
 
 
 def build(
@@ -27,8 +30,9 @@ def build(
     boards: Boards,
     supply: Supply,
     room_level: int,
+    frame_every_s: float,
 ) -> AnalyticsParts:
-    """Analytics over the store of events."""
+    """Analytics over the store of events; live figures are told every `frame_every_s`."""
     answers = Answers(
         columns=columns,
         clock=clock,
@@ -38,4 +42,8 @@ def build(
         supply=supply,
         room_level=room_level,
     )
-    return AnalyticsParts(answers=answers, routes=routes(answers, clock=clock))
+    return AnalyticsParts(
+        answers=answers,
+        routes=routes(answers, clock=clock),
+        catalogue=catalogue_of(answers, clock=clock, frame_every_s=frame_every_s),
+    )

@@ -19,6 +19,7 @@ class Access(Struct, frozen=True):
     body_bytes_max: int | None = None
     refusals: tuple[type[Refusal], ...] = ()
     raw_types: tuple[str, ...] = ()
+    answers_as: tuple[str, ...] = ()
     gives_session: bool = False
     renews_session: bool = False
     hot: bool = False
@@ -53,13 +54,21 @@ def needs(
 
 
 def open_to_all(
-    *, body_bytes_max: int | None = None, refusals: tuple[type[Refusal], ...] = (), gives_session: bool = False
+    *,
+    body_bytes_max: int | None = None,
+    refusals: tuple[type[Refusal], ...] = (),
+    gives_session: bool = False,
+    answers_as: tuple[str, ...] = (),
 ) -> dict[str, Any]:
     """A route's `opt`: no token is needed. One that is given is still read, and ignored when it is not valid.
 
-    `gives_session` says that it signs in: a page of ours may ask for cookies in the place of tokens.
+    `gives_session` says that it signs in: a page of ours may ask for cookies in the place of tokens. `answers_as` are
+    more media types of its answer, in which it may also say what is wrong with a request (400).
     """
-    return {OPT_KEY: Access(None, body_bytes_max=body_bytes_max, refusals=refusals, gives_session=gives_session)}
+    access = Access(
+        None, body_bytes_max=body_bytes_max, refusals=refusals, gives_session=gives_session, answers_as=answers_as
+    )
+    return {OPT_KEY: access}
 
 
 def renews_session(*, refusals: tuple[type[Refusal], ...] = ()) -> dict[str, Any]:

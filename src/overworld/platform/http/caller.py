@@ -70,13 +70,17 @@ class Caller:
             raise self._refusal or Unauthenticated()
         return self.maybe
 
+    def require_no_bad_token(self) -> None:
+        """For routes that are open to all. Raises: the verifier's refusal when a token was given and is no good."""
+        if self.maybe is None and self._refusal is not None:
+            raise self._refusal
+
     @property
     def staff(self) -> Staff:
         """The caller as the audit log names somebody of the staff; the route has to ask for a scope of staff.
 
         Raises: the verifier's refusal when a token was given and is no good.
         """
-        if self.maybe is None and self._refusal is not None:
-            raise self._refusal
+        self.require_no_bad_token()
         account_id = None if self.maybe is None else self.maybe.account_id
         return Staff(account_id=account_id, address=self.address, trace_id=self.trace_id)

@@ -121,7 +121,7 @@ class Edge:
                 await self._catch(error, exchange, outlet)
             finally:
                 self._measures.in_flight -= 1
-                self._finish(scope, exchange, span, seconds=perf_counter() - started_s)
+                self._finish(scope, exchange, span, started_s=started_s)
 
     async def _pass_on(self, scope: HTTPScope, exchange: Exchange, receive: Receive, send: Outlet) -> None:
         origin = exchange.head.get(b"origin")
@@ -186,7 +186,8 @@ class Edge:
         except Refusal as refusal:
             return None, refusal
 
-    def _finish(self, scope: Scope, exchange: Exchange, span: tracing.Span | None, *, seconds: float) -> None:
+    def _finish(self, scope: Scope, exchange: Exchange, span: tracing.Span | None, *, started_s: float) -> None:
+        seconds = perf_counter() - started_s
         route = cast("dict[str, Any]", scope).get("path_template", "unmatched")
         if span is not None:
             _end(span, exchange, route)
@@ -195,7 +196,7 @@ class Edge:
             route=route,
             status=exchange.status,
             refusal_code=exchange.refusal_code,
-            seconds=seconds,
+            seconds=seconds if exchange.answered_s is None else exchange.answered_s - started_s,
         )
         fields: dict[str, Any] = {
             "method": exchange.method,

@@ -16,11 +16,13 @@ _KEY = "overworld.exchange"
 class Exchange:
     """A request and what becomes of it. The edge owns it; `refusal_code` is set by whoever renders a refusal.
 
-    `caller` is there from the moment the request is passed on; `account` stays None without a valid token.
+    `caller` is there from the moment the request is passed on; `account` stays None without a valid token. `answered_s`
+    is when an answer began that takes its time, by `perf_counter`.
     """
 
     __slots__ = (
         "account",
+        "answered_s",
         "caller",
         "head",
         "method",
@@ -39,6 +41,7 @@ class Exchange:
         self.trace = trace
         self.account: UUID | None = None
         self.status = 0
+        self.answered_s: float | None = None
         self.reply_headers: list[tuple[bytes, bytes]] = []
         self.refusal_code: str | None = None
         self.refusal_fields: dict[str, Any] = {}

@@ -27,6 +27,7 @@ from overworld.platform.http.rates import LIMITED
 _BEARER, _COOKIE, _REFRESH, _CSRF = "bearer", "cookie", "refresh_cookie", "csrf"
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 _SUCCESS = range(200, 400)
+_BAD_REQUEST = 400
 _PROBLEM = "Problem"
 _PROBLEM_SCHEMA = {
     "type": "object",
@@ -173,9 +174,15 @@ def _complete(operation: dict[str, Any], method: str, *, path: str, access: Acce
         operation["requestBody"] = {"required": True, "content": dict.fromkeys(access.raw_types, _RAW)}
     responses = {status: reply for status, reply in operation["responses"].items() if int(status) in _SUCCESS}
     responses.get("204", {}).pop("content", None)
+    more_types: dict[str, Any] = {}
+    for reply in responses.values():
+        for content in [*reply.get("content", {}).values()][:1]:
+            more_types = dict.fromkeys(access.answers_as, content)
+            reply["content"] |= more_types
     for status, refusals in sorted(_refusals(operation, path=path, access=access).items()):
         lines = [f"`{refusal.code}`: {refusal.title()}." for refusal in refusals]
-        responses[str(status)] = {"description": "\n\n".join(lines), "content": _PROBLEM_CONTENT}
+        content = _PROBLEM_CONTENT | (more_types if status == _BAD_REQUEST else {})
+        responses[str(status)] = {"description": "\n\n".join(lines), "content": content}
     responses["default"] = {"description": "Any other refusal or failure.", "content": _PROBLEM_CONTENT}
     operation["responses"] = responses
 

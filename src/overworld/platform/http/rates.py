@@ -12,7 +12,7 @@ from overworld.platform.http.caller import Caller
 from overworld.platform.http.errors import TooManyRequests
 from overworld.platform.http.settings import LimitSettings
 
-LIMITED = "/v1/"
+LIMITED = ("/v1/", "/graphql")
 _ADMIN = "admin"
 _MINUTE_S = 60
 
@@ -28,7 +28,7 @@ _UNLIMITED = Rate(headers=[])
 
 
 class Rates:
-    """Counts requests under `/v1` against their caller's limit; those under `own_limits` see to it themselves."""
+    """Counts requests against their caller's limit, those of `LIMITED` paths; those under `own_limits` see to it."""
 
     def __init__(self, *, limiter: Limiter, settings: LimitSettings, own_limits: tuple[str, ...] = ()) -> None:
         self._limiter = limiter
