@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from overworld.app.loops import Loops
 from overworld.app.settings import Settings
-from overworld.domains.telemetry.wiring import TelemetryParts, build_processor
+from overworld.domains.telemetry.wiring import TelemetryParts, build_eraser, build_processor
 from overworld.platform.observability import Metrics
 
 if TYPE_CHECKING:
@@ -67,7 +67,11 @@ async def processing(house: House, settings: Settings) -> AsyncIterator[None]:
         settings=settings.telemetry,
         processed=house.domains.telemetry.processed,
     )
+    eraser = build_eraser(
+        database=house.database, clock=house.clock, columns=house.columns, settings=settings.telemetry
+    )
     house.loops.run("telemetry-processor", processor.run)
+    house.loops.run("telemetry-eraser", eraser.run)
     try:
         yield
     finally:

@@ -83,6 +83,14 @@ class TelemetrySettings(Struct, frozen=True, forbid_unknown_fields=True):
     retention_days: Annotated[int, Meta(ge=1, le=3650, description="Days that what came in is kept as it came.")] = 7
     late_days: Annotated[int, Meta(ge=1, le=3650, description="Oldest that an event may be when it comes in.")] = 30
     refused_days: Annotated[int, Meta(ge=1, le=3650, description="Days that refused events are kept.")] = 30
+    erased_days: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=3650,
+            description="Days for which nothing of an erased player is let in; longer than any log keeps.",
+        ),
+    ] = 60
     session_gap_s: Annotated[
         int, Meta(ge=60, le=86_400, description="Pause after which a player who names no session begins a new one.")
     ] = 1_800

@@ -7,6 +7,7 @@ import pyarrow as pa
 CLIENT = "client"
 PLATFORM = "platform"
 ID_BYTES = 16
+NOBODY = "0" * 32  # an erased player in the properties of others' events
 
 _WORD = pa.dictionary(pa.int32(), pa.string())
 _INSTANT = pa.timestamp("us", tz="UTC")

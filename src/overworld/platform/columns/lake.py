@@ -64,6 +64,10 @@ _PROPERTIES = {
     "commit.manifest.min-count-to-merge": "8",
     "write.metadata.delete-after-commit.enabled": "true",
     "write.metadata.previous-versions-max": "16",
+    # Nobody looks for a player by range, and manifests outlive an erasure.
+    "write.metadata.metrics.column.player": "counts",
+    "write.metadata.metrics.column.session": "counts",
+    "write.metadata.metrics.column.properties": "counts",
 }
 
 
@@ -93,7 +97,7 @@ class EventTable:
     def _commit(self, changes: Sequence[Change]) -> None:
         table = self.table()
         here = {file.file_path: file for file in _files(table)}
-        new = [self._where(change.path) for change in changes]
+        new = [self._where(change.path) for change in changes if change.path]
         old = [self._where(path) for change in changes for path in change.replaced]
         leaving = {path: here[path] for path in old if path in here}
         # What was made over in the same round goes straight to its heir.
@@ -125,6 +129,24 @@ class EventTable:
             return
         table.maintenance.expire_snapshots().by_ids(stale).commit()
         self._remove_orphans(self.table())
+
+    def paths(self) -> set[str]:
+        """The data files of the newest snapshot, below `PREFIX`. Raises: Fault."""
+        with _faults():
+            return {file.file_path.removeprefix(self._where("")) for file in _files(self.table())}
+
+    def forget(self) -> None:
+        """Expires every snapshot but the newest, and lets that one forget what it replaced. Raises: Fault.
+
+        A snapshot lists the files that it took out, with the least and the greatest of their values.
+        """
+        with _faults():
+            table = self.table()
+            if table.current_snapshot() is None:
+                return
+            with table.transaction() as work, work.update_snapshot().fast_append():
+                pass
+            self._tidy(datetime.now(UTC) + _ORPHAN_AGE)
 
     def table(self) -> Table:
         """The table as it is now, made when there is none."""

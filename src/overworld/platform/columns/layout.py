@@ -58,13 +58,17 @@ CREATE TABLE IF NOT EXISTS presence (
   count BIGINT NOT NULL
 );
 CREATE TABLE IF NOT EXISTS newcomer (player UUID NOT NULL, first_at TIMESTAMP NOT NULL);
+CREATE TABLE IF NOT EXISTS erasure (
+  player UUID PRIMARY KEY, asked_at TIMESTAMP NOT NULL, swept_at TIMESTAMP, done_at TIMESTAMP
+);
 """
 """`rollup_*`: one row per (`since`, `name`, `dimension`, `key`). An empty `name` stands for all events together;
 `dimension` is "" (no division, `key` is ""), "cell", "country" or "platform". `sketch` holds the smallest hashes of
 players, ascending. `presence`: one row per day and player with an event. `newcomer`: when a player was first seen, kept
 for good. `file`: sealed Parquet files that count; one that is on disk and not here does not. `doomed`: files that no
-longer count, until nobody can be reading them. `superseded`: what files were made of others; `archived`: those that the
-archive has.
+longer count, until nobody can be reading them. `superseded`: what files were made of others (an empty name: nothing of
+one was left); `archived`: those that the archive has. `erasure`: who is to be erased; `swept_at` is when nothing that
+counts had them any more, `done_at` when nothing on disk or in the archive had.
 """
 
 PLAYER_HASH = "(player::UHUGEINT >> 64)::UBIGINT"

@@ -44,6 +44,18 @@ class Room:
         """As `EventColumns` says."""
         return await (await self.store()).placed(place)
 
+    async def erase(self, players: Sequence[bytes], *, at: datetime) -> None:
+        """As `ErasableColumns` says."""
+        await (await self.store()).erase(players, at=at)
+
+    async def erased(self) -> set[bytes]:
+        """As `ErasableColumns` says."""
+        return await (await self.store()).erased()
+
+    async def forget_erased(self, *, before: datetime) -> None:
+        """As `ErasableColumns` says."""
+        await (await self.store()).forget_erased(before=before)
+
     async def rows(
         self,
         sql: str,

@@ -14,13 +14,14 @@ from datetime import datetime
 from pathlib import Path
 from threading import Timer
 from typing import TYPE_CHECKING, Any, TypeVar
+from uuid import UUID
 
 import duckdb
 import pyarrow as pa
 
 from overworld.kernel.refusals import Busy, Fault
-from overworld.platform.columns import files, layout
-from overworld.platform.columns.arriving import Arriving, arrived, data_of
+from overworld.platform.columns import erasing, files, layout
+from overworld.platform.columns.arriving import Arriving, Erased, arrived, data_of, erased_of
 from overworld.platform.columns.connection import Connection, do, one, table, transaction
 from overworld.platform.columns.errors import TooLong
 from overworld.platform.columns.seen import Seen, keys_of
@@ -43,6 +44,8 @@ class Columns:
         self.settings = settings
         self.written = 0
         self.doubled = 0
+        self.kept_out = 0
+        self._erased: Erased | None = None
         self._seen = Seen(settings.seen_max)
         self._writing = ThreadPoolExecutor(1, "columns-writer")
         self._reading = ThreadPoolExecutor(settings.readers, "columns-reader")
@@ -58,6 +61,31 @@ class Columns:
         """How far `place` is; None before its first batch."""
         rows = await self.read("SELECT position FROM place WHERE name = $place", {"place": place})
         return None if not rows.num_rows else int(rows[0][0].as_py())
+
+    async def erase(self, players: Sequence[bytes], *, at: datetime) -> None:
+        """Begins to erase players, as `ErasableColumns` says; `Keeping` goes on with it."""
+        wanted, asked_at = [UUID(bytes=player) for player in players], at.replace(tzinfo=None)
+
+        def ask(writer: Connection) -> None:
+            with transaction(writer):
+                erasing.ask(writer, wanted, at=asked_at)
+            self._erased = erased_of(erasing.known(writer))
+
+        await self.write(ask)
+
+    async def erased(self) -> set[bytes]:
+        """Of whom nothing is left."""
+        found = await self.read("SELECT player FROM erasure WHERE done_at IS NOT NULL")
+        return {player.bytes for player in found["player"].to_pylist()}
+
+    async def forget_erased(self, *, before: datetime) -> None:
+        """Lets those in again whose erasure was done before."""
+
+        def forget(writer: Connection) -> None:
+            do(writer, "DELETE FROM erasure WHERE done_at < ?", [before.replace(tzinfo=None)])
+            self._erased = erased_of(erasing.known(writer))
+
+        await self.write(forget)
 
     async def write(self, work: Callable[[Connection], T]) -> T:
         """Runs work in the writer's thread, after all that came before it. Raises: what it raises; Fault."""
@@ -105,6 +133,7 @@ class Columns:
         files.forget_strays(self._writer, self.folder)
         self.batch = int(one(self._writer, "SELECT coalesce(max(batch), 0) FROM event"))
         self.batch = max(self.batch, int(one(self._writer, "SELECT coalesce(max(value), 0) FROM counter")))
+        self._erased = erased_of(erasing.known(self._writer))
         newest = table(
             self._writer,
             "SELECT event_id FROM event ORDER BY batch DESC, received_at DESC LIMIT $ids",
@@ -119,6 +148,10 @@ class Columns:
             known = one(writer, "SELECT position FROM place WHERE name = ?", [place])
             if known is not None and known >= at:
                 return
+            came = arriving.rows.num_rows
+            if self._erased is not None and came:
+                arriving = arriving.without(self._erased)
+            kept_out = came - arriving.rows.num_rows
             fresh, doubled = self._fresh(writer, arriving)
             if fresh.num_rows:
                 writer.register("arriving", fresh)
@@ -133,6 +166,7 @@ class Columns:
         self._seen.add(arriving.keys)
         self.written += fresh.num_rows
         self.doubled += doubled
+        self.kept_out += kept_out
 
     def _fresh(self, writer: Connection, arriving: Arriving) -> tuple[pa.Table, int]:
         """What is not kept already, and how many rows were."""
