@@ -160,7 +160,7 @@ async def test_who_was_erased_does_not_come_back_until_that_is_forgotten(columns
     await columns.erase([player], at=clock.now())
     await columns.append(naming(batches, player), place="a", at=1)
     theirs = sum(batch["player"].to_pylist().count(player) for batch in naming(batches, player))
-    assert (await count(columns), columns.kept_out) == (1_000 - theirs, theirs)
+    assert (await count(columns), columns.figures.counts["kept_out"]) == (1_000 - theirs, theirs)
     named = await columns.read(
         "SELECT properties FROM {events} WHERE source = 'platform' AND contains(properties, $x)", {"x": NOBODY}
     )

@@ -26,7 +26,6 @@ class Keeping:
         self._clock = clock
         self._archive = archive
         self._settings = columns.settings
-        self.sealed = 0
 
     async def run_rolling(self) -> None:
         """Keeps the rollups current."""
@@ -88,7 +87,7 @@ class Keeping:
                 sealing.count_hour(writer, sealed, upto=upto, now=now)
 
         await columns.write(count)
-        self.sealed += 1
+        columns.figures.counts["sealed"] += 1
 
     def _drop_twins(self, writer: Connection, hour: Hour, twins: Sequence[object]) -> None:
         """Leaves the first of each id, and counts the day again."""
@@ -140,7 +139,8 @@ class Keeping:
         if players := [player for player, swept, _ in found if not swept]:
             await self._sweep(players, now=now, raw=raw)
             await self._mark("swept", players, now=now)
-        await self._mark("done", [player for player, _, ready in found if ready], now=now)
+        await self._mark("done", done := [player for player, _, ready in found if ready], now=now)
+        self._columns.figures.counts["erased"] += len(done)
         return bool(players)
 
     async def _sweep(self, players: Sequence[UUID], *, now: datetime, raw: datetime) -> None:

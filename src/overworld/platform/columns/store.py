@@ -19,11 +19,12 @@ from uuid import UUID
 import duckdb
 import pyarrow as pa
 
-from overworld.kernel.refusals import Busy, Fault
+from overworld.kernel.refusals import Fault
 from overworld.platform.columns import erasing, files, layout
 from overworld.platform.columns.arriving import Arriving, Erased, arrived, data_of, erased_of
 from overworld.platform.columns.connection import Connection, do, one, table, transaction
 from overworld.platform.columns.errors import TooLong
+from overworld.platform.columns.figures import Figures
 from overworld.platform.columns.seen import Seen, keys_of
 from overworld.platform.columns.settings import ColumnSettings
 
@@ -33,23 +34,19 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 FILE = "events.duckdb"
 SPILL = "spill"
-_WAITING_MAX = 64
 
 
 class Columns:
     """The events of a folder. Made by `opened`; give it back with `close`."""
 
-    def __init__(self, folder: Path, *, settings: ColumnSettings) -> None:
+    def __init__(self, folder: Path, *, settings: ColumnSettings, figures: Figures) -> None:
         self.folder = folder
         self.settings = settings
-        self.written = 0
-        self.doubled = 0
-        self.kept_out = 0
+        self.figures = figures
         self._erased: Erased | None = None
         self._seen = Seen(settings.seen_max)
         self._writing = ThreadPoolExecutor(1, "columns-writer")
         self._reading = ThreadPoolExecutor(settings.readers, "columns-reader")
-        self._waiting = 0
         self._writer = _connected(folder, settings)
         self.batch = 0
 
@@ -89,11 +86,11 @@ class Columns:
 
     async def write(self, work: Callable[[Connection], T]) -> T:
         """Runs work in the writer's thread, after all that came before it. Raises: what it raises; Fault."""
-        return await asyncio.get_running_loop().run_in_executor(self._writing, _guarded, work, self._writer)
+        return await self._guarded(self._writing, lambda: work(self._writer))
 
     async def beside(self, work: Callable[[Connection], T]) -> T:
         """Runs long work of the store's own beside the writer, on one snapshot, for as long as it takes."""
-        return await asyncio.get_running_loop().run_in_executor(None, self._beside, work)
+        return await self._guarded(None, lambda: self._beside(work))
 
     async def read(
         self,
@@ -107,15 +104,16 @@ class Columns:
 
         Raises: TooLong; Busy when too many wait already; Fault.
         """
-        if self._waiting >= _WAITING_MAX:
-            raise Busy("too many questions wait for the store")
-        self._waiting += 1
-        try:
-            return await asyncio.get_running_loop().run_in_executor(
-                self._reading, self._read, sql, dict(values or {}), since, until
-            )
-        finally:
-            self._waiting -= 1
+        with self.figures.questions.standing():
+            try:
+                found: pa.Table = await asyncio.get_running_loop().run_in_executor(
+                    self._reading, self._read, sql, dict(values or {}), since, until
+                )
+            except (Fault, TooLong) as error:
+                self.figures.counts["too_long" if isinstance(error, TooLong) else "failed"] += 1
+                raise
+        self.figures.counts["answered"] += 1
+        return found
 
     async def close(self) -> None:
         """Ends it, once all that was begun is done."""
@@ -164,9 +162,7 @@ class Columns:
             do(writer, "INSERT OR REPLACE INTO place VALUES (?, ?)", [place, at])
         self.batch += 1
         self._seen.add(arriving.keys)
-        self.written += fresh.num_rows
-        self.doubled += doubled
-        self.kept_out += kept_out
+        self.figures.counts.update(written=fresh.num_rows, doubled=doubled, kept_out=kept_out)
 
     def _fresh(self, writer: Connection, arriving: Arriving) -> tuple[pa.Table, int]:
         """What is not kept already, and how many rows were."""
@@ -179,7 +175,14 @@ class Columns:
     def _beside(self, work: Callable[[Connection], T]) -> T:
         with self._writer.cursor() as reader:
             reader.begin()
-            return _guarded(work, reader)
+            return work(reader)
+
+    async def _guarded(self, executor: ThreadPoolExecutor | None, work: Callable[[], T]) -> T:
+        try:
+            return await asyncio.get_running_loop().run_in_executor(executor, work)
+        except (duckdb.IOException, duckdb.OutOfMemoryException) as error:
+            self.figures.counts["failed"] += 1
+            raise Fault(f"the store of events does not take it: {error}") from error
 
     def _read(self, sql: str, values: dict[str, Any], since: datetime | None, until: datetime | None) -> pa.Table:
         with _cursor(self._writer, timeout_s=self.settings.timeout_s) as reader:
@@ -188,15 +191,15 @@ class Columns:
             return table(reader, sql, values)
 
 
-async def opened(folder: Path, *, settings: ColumnSettings) -> Columns:
+async def opened(folder: Path, *, settings: ColumnSettings, figures: Figures | None = None) -> Columns:
     """The store of a folder, made when there is none. One process at a time. Raises: Fault when it cannot be had."""
-    return await asyncio.get_running_loop().run_in_executor(None, _opened, folder, settings)
+    return await asyncio.get_running_loop().run_in_executor(None, _opened, folder, settings, figures or Figures())
 
 
-def _opened(folder: Path, settings: ColumnSettings) -> Columns:
+def _opened(folder: Path, settings: ColumnSettings, figures: Figures) -> Columns:
     folder.mkdir(parents=True, exist_ok=True)
     try:
-        columns = Columns(folder, settings=settings)
+        columns = Columns(folder, settings=settings, figures=figures)
         columns.start()
     except duckdb.Error as error:
         raise Fault(f"the store of events in {folder} cannot be opened: {error}") from error
@@ -238,13 +241,6 @@ def _cursor(connection: Connection, *, timeout_s: float) -> Iterator[Connection]
     finally:
         timer.cancel()
         reader.close()
-
-
-def _guarded(work: Callable[[Connection], T], writer: Connection) -> T:
-    try:
-        return work(writer)
-    except (duckdb.IOException, duckdb.OutOfMemoryException) as error:
-        raise Fault(f"the store of events does not take it: {error}") from error
 
 
 def _hot_among(writer: Connection, ids: pa.Array) -> pa.Array:
