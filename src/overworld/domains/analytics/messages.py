@@ -92,7 +92,11 @@ class Retention(Struct, frozen=True, kw_only=True):
 
 
 class Heat(Struct, frozen=True, kw_only=True):
-    """What was in a cell. `players` are approximate; `mean_value` is that of the events' values."""
+    """What was in a cell. `players` are approximate; `mean_value` is that of the events' values.
+
+    `mean_balance_minor` is what those of its players who have a wallet of the asked currency hold now, in its minor
+    units; null where these are fewer than five, and where no currency was asked for.
+    """
 
     cell: str
     lat: float
@@ -100,6 +104,7 @@ class Heat(Struct, frozen=True, kw_only=True):
     players: int
     events: int
     mean_value: float | None
+    mean_balance_minor: float | None
 
 
 class Heatmap(Struct, frozen=True, kw_only=True):

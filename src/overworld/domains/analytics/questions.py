@@ -83,3 +83,11 @@ def heatmap(parent_cell: str, within: str) -> str:
         f"SELECT {parent_cell} AS cell, approx_count_distinct(player) AS players, count(*) AS events, "  # noqa: S608
         f"avg(value) AS mean_value FROM {{events}} WHERE cell IS NOT NULL{within} GROUP BY 1"
     )
+
+
+def visits(parent_cell: str, within: str) -> str:
+    """Who was in which cell, each once."""
+    return (
+        f"SELECT DISTINCT {parent_cell} AS cell, (player::UHUGEINT >> 64)::UBIGINT AS who "  # noqa: S608
+        f"FROM {{events}} WHERE player IS NOT NULL AND cell IS NOT NULL{within}"
+    )

@@ -24,7 +24,7 @@ from overworld.domains.analytics.messages import (
     Retention,
     TopEvent,
 )
-from overworld.domains.analytics.ports import Boards, Columns, Levels, Pseudonyms, Supply
+from overworld.domains.analytics.ports import Boards, Columns, Levels, Pseudonyms, Supply, Wallets
 from overworld.domains.analytics.types import (
     AGES_MAX,
     COHORTS_MAX,
@@ -41,6 +41,7 @@ from overworld.domains.analytics.types import (
     Span,
 )
 from overworld.geo.box import Box
+from overworld.geo.columns import F64, U64
 from overworld.kernel.clock import FIRST_US, Clock, from_us
 
 _FIRST = from_us(FIRST_US)
@@ -62,6 +63,7 @@ class Answers:
         levels: Levels,
         boards: Boards,
         supply: Supply,
+        wallets: Wallets,
         room_level: int,
     ) -> None:
         self._columns = columns
@@ -70,6 +72,7 @@ class Answers:
         self._levels = levels
         self._boards = boards
         self._supply = supply
+        self._wallets = wallets
         self._room_level = room_level
         self.fresh = Freshness(clock)
 
@@ -128,15 +131,22 @@ class Answers:
         key = ("retention", first, cohorts, ages)
         return await self.fresh.of(key, lambda: self._retention(first, cohorts, ages), age_max_s=_COUNTED_S)
 
-    async def heatmap(self, span: Span, *, box: Box, level: int) -> Heatmap:
-        """Where players were. At most a minute old."""
+    async def heatmap(self, span: Span, *, box: Box, level: int, currency: str | None = None) -> Heatmap:
+        """Where players were, and what they hold of a currency. At most a minute old, what they hold two."""
         _check(span)
+        if currency is not None and currency not in self._wallets.currencies():
+            raise BadQuestion(field="currency", reason="the game has no such currency")
         if not 1 <= level <= self._room_level:
             raise BadQuestion(field="res", reason=f"levels are 1 to {self._room_level}")
-        key = ("heatmap", span, box, level)
-        return await self.fresh.of(
-            key, lambda: heatmap(self._columns, span, box=box, level=level), age_max_s=_COUNTED_S
-        )
+
+        async def ask() -> Heatmap:
+            held = None if currency is None else await self._held(currency)
+            return await heatmap(self._columns, span, box=box, level=level, held=held)
+
+        return await self.fresh.of(("heatmap", span, box, level, currency), ask, age_max_s=_COUNTED_S)
+
+    async def _held(self, currency: str) -> tuple[U64, F64]:
+        return await self.fresh.of(("held", currency), lambda: self._wallets.held(currency), age_max_s=_COUNTED_S)
 
     async def player(self, player_id: UUID, period: Period) -> PlayerMetrics:
         """What one player did. At most ten seconds old."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from litestar.handlers import HTTPRouteHandler
 from msgspec import Struct
 
-from overworld.domains.analytics.ports import Boards, Columns, Levels, Pseudonyms, Supply
+from overworld.domains.analytics.ports import Boards, Columns, Levels, Pseudonyms, Supply, Wallets
 from overworld.domains.analytics.routes import routes
 from overworld.domains.analytics.service import Answers
 from overworld.kernel.clock import Clock
@@ -26,6 +26,7 @@ def build(
     levels: Levels,
     boards: Boards,
     supply: Supply,
+    wallets: Wallets,
     room_level: int,
 ) -> AnalyticsParts:
     """Analytics over the store of events."""
@@ -36,6 +37,7 @@ def build(
         levels=levels,
         boards=boards,
         supply=supply,
+        wallets=wallets,
         room_level=room_level,
     )
     return AnalyticsParts(answers=answers, routes=routes(answers, clock=clock))
