@@ -22,6 +22,7 @@ from overworld.domains.gameplay.service import Gameplay
 from overworld.domains.ledger.service import Ledger
 from overworld.domains.telemetry import store as telemetry_store
 from overworld.domains.telemetry.processing.pseudonyms import Pseudonyms
+from overworld.domains.telemetry.sampling import Sampling
 from overworld.geo.columns import F64, U64
 from overworld.platform.postgres import Database
 
@@ -40,6 +41,7 @@ def build(platform: Platform, *, gameplay: Gameplay, boards: Boards, ledger: Led
         boards=GameBoards(boards, names=_world_boards(platform)),
         supply=ledger,
         room_level=platform.settings.world.room_level,
+        sampled=Sampling.of(platform.settings.telemetry.sampling).names,
     )
 
 

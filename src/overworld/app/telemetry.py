@@ -19,12 +19,14 @@ if TYPE_CHECKING:
 _INTAKE = {
     "accepted": "Events that came in and are on disk.",
     "refused": "Events that were refused when they came in.",
+    "sampled": "Events of sessions that are not among those kept (`telemetry.sampling`).",
     "put_off": "Requests told to come again, because there was no room or their player sends too much.",
 }
 _PROCESSED = {
     "kept": "Events handed to the columns.",
     "refused": "Events that the processor refused; `overworld events refused` shows them.",
     "repeated": "Events that were there already.",
+    "sampled": "Events left out because their session is not among those kept.",
     "exposed": "Events that tell of a flag's variant.",
     "corrected": "Events whose time was corrected by their client's clock.",
 }

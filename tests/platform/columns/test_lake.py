@@ -188,6 +188,15 @@ async def _asked(columns: Columns, sql: str) -> list[list[Any]]:
     return [list(row.values()) for row in found.to_pylist()]
 
 
+async def test_a_table_from_before_events_had_weights_gets_them(columns, clock, keeping_of, table):
+    with table.table().update_schema() as schema:
+        schema.delete_column("weight")
+    await columns.append(made(500), place="a", at=1)
+    clock.advance(timedelta(days=2))
+    await keeping_of(columns, table=table).keep()
+    assert {row["weight"] for row in rows_in(table, "weight")} == {1}
+
+
 async def test_an_erased_player_is_in_no_snapshot_no_file_and_no_manifest(columns, clock, keeping_of, table, tmp_path):
     """Days on this machine and days that left it; old snapshots go, and with them what only they knew."""
     batches = spread(events=12_000)

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
 
 import duckdb
@@ -165,6 +166,29 @@ async def test_it_counts_what_it_does_and_shows_who_waits(tmp_path):
         "failed": 1,
     }
     await columns.close()
+
+
+@pytest.mark.slow
+async def test_a_store_from_before_events_had_weights_is_brought_up(tmp_path, clock, keeping_of):
+    """Hot rows and files; a start that was killed between files goes on."""
+    async with reopened(tmp_path / "c") as columns:
+        await columns.append(made(1_000), place="a", at=1)
+        clock.advance(timedelta(hours=6))
+        await keeping_of(columns).keep()
+        paths = sorted((columns.folder / "events").rglob("*.parquet"))
+
+        def age(writer):
+            for path in paths[1:]:
+                writer.read_parquet(str(path)).select("* EXCLUDE weight").write_parquet(f"{path}.old")
+                Path(f"{path}.old").replace(path)
+            writer.execute("ALTER TABLE event DROP COLUMN weight").fetchall()
+
+        await columns.write(age)
+    async with reopened(tmp_path / "c") as columns:
+        found = await columns.read("SELECT sum(weight)::BIGINT AS n, count(*) AS rows FROM {events}")
+        assert found.to_pylist() == [{"n": 1_000, "rows": 1_000}]
+        await columns.append(made(500, seed=2), place="a", at=2)
+        assert await count(columns) == 1_500
 
 
 _WRITER = """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, date, datetime, timedelta
 from uuid import UUID
 
@@ -65,6 +65,7 @@ class Answers:
         supply: Supply,
         wallets: Wallets,
         room_level: int,
+        sampled: Collection[str] = (),
     ) -> None:
         self._columns = columns
         self._clock = clock
@@ -74,6 +75,7 @@ class Answers:
         self._supply = supply
         self._wallets = wallets
         self._room_level = room_level
+        self._sampled = frozenset(sampled)
         self.fresh = Freshness(clock)
 
     async def counts(
@@ -102,7 +104,10 @@ class Answers:
 
         async def ask() -> list[Count]:
             rows = await self._columns.rows(questions.counts(by), values)
-            return [Count(**{**row, "since": row["since"].replace(tzinfo=UTC)}) for row in rows]
+            return [
+                Count(**{**row, "since": row["since"].replace(tzinfo=UTC)}, sampled=self._is_sampled([row["name"]]))
+                for row in rows
+            ]
 
         return await self.fresh.of(("counts", by, repr(values)), ask, age_max_s=_ROLLED_S)
 
@@ -120,8 +125,11 @@ class Answers:
         if not 1 < len(steps) <= STEPS_MAX:
             raise BadQuestion(field="steps", reason=f"a funnel has 2 to {STEPS_MAX} steps")
         key = ("funnel", span, tuple(steps), within_s)
+        sampled = self._is_sampled(steps)
         return await self.fresh.of(
-            key, lambda: funnel(self._columns, span, steps=steps, within_s=within_s), age_max_s=_COUNTED_S
+            key,
+            lambda: funnel(self._columns, span, steps=steps, within_s=within_s, sampled=sampled),
+            age_max_s=_COUNTED_S,
         )
 
     async def retention(self, first: date, *, cohorts: int, ages: int) -> Retention:
@@ -160,6 +168,10 @@ class Answers:
     async def rankings(self, player_id: UUID) -> Rankings:
         """A player's place on every board of the game, with the best three."""
         return Rankings([await self._boards.board(name, player_id=player_id, limit=3) for name in self._boards.names()])
+
+    def _is_sampled(self, names: Sequence[str]) -> bool:
+        """Whether only some sessions are kept of one of the names; an empty one stands for all there are."""
+        return any(name in self._sampled or (not name and self._sampled) for name in names)
 
     async def _overview(self, period: Period) -> Overview:
         now = self._clock.now()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from litestar.handlers import HTTPRouteHandler
 from msgspec import Struct
 
@@ -28,8 +30,9 @@ def build(
     supply: Supply,
     wallets: Wallets,
     room_level: int,
+    sampled: Collection[str],
 ) -> AnalyticsParts:
-    """Analytics over the store of events."""
+    """Analytics over the store of events; of `sampled` names only some sessions are kept."""
     answers = Answers(
         columns=columns,
         clock=clock,
@@ -39,5 +42,6 @@ def build(
         supply=supply,
         wallets=wallets,
         room_level=room_level,
+        sampled=sampled,
     )
     return AnalyticsParts(answers=answers, routes=routes(answers, clock=clock))

@@ -122,9 +122,8 @@ def write_rest(reader: Connection, source: Path, target: Path, players: Sequence
         f"CASE WHEN source = 'platform' THEN regexp_replace(properties, '{pattern(players)}', '{NOBODY}', 'g') "
         "ELSE properties END AS properties"
     )
-    columns = ", ".join(nobody if column == "properties" else column for column in layout.COLUMNS)
     target.unlink(missing_ok=True)  # what a round left that failed
-    return write(reader, target, f"SELECT {columns} {others}", span=span)  # our own paths and ids
+    return write(reader, target, f"SELECT * REPLACE ({nobody}) {others}", span=span)  # our own paths and ids
 
 
 def next_name(path: str) -> str:

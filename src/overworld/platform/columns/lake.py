@@ -46,6 +46,7 @@ _KINDS: dict[str, Any] = {
     "player": UUIDType(),
     "cell": LongType(),
     "value": DoubleType(),
+    "weight": LongType(),
     "exposures": ListType(element_id=100, element=StringType(), element_required=False),
 }
 SCHEMA = Schema(
@@ -152,7 +153,7 @@ class EventTable:
         """The table as it is now, made when there is none."""
         catalogue = PostgresCatalogue(self._dsn, warehouse=f"{self._root}/lake", **self._properties)
         try:
-            return catalogue.load_table(TABLE)
+            return _brought_up(catalogue.load_table(TABLE))
         except NoSuchTableError:
             catalogue.create_namespace_if_not_exists(NAMESPACE)
             return catalogue.create_table(
@@ -183,6 +184,14 @@ class EventTable:
             ]
             if orphans:
                 obstore.delete(self._objects, orphans)
+
+
+def _brought_up(table: Table) -> Table:
+    """The table with every column that events have now; in older files a new one is null."""
+    if not set(COLUMNS) <= set(table.schema().column_names):
+        with table.update_schema() as schema:  # which keeps the name mapping in step
+            schema.union_by_name(SCHEMA)
+    return table
 
 
 def connected(dsn: str) -> Any:

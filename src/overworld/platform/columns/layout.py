@@ -21,6 +21,7 @@ COLUMNS = (
     "value",
     "exposures",
     "properties",
+    "weight",
 )
 """Those of an event, in the order in which they lie in DuckDB, Parquet and Iceberg: those of `events.SCHEMA`, but that
 `at`, a word of SQL, is `happened_at` here.
@@ -40,7 +41,8 @@ TABLES = f"""
 CREATE TABLE IF NOT EXISTS event (
   batch BIGINT NOT NULL, event_id UUID NOT NULL, happened_at TIMESTAMP NOT NULL, received_at TIMESTAMP NOT NULL,
   name VARCHAR NOT NULL, source VARCHAR NOT NULL, player UUID, session VARCHAR, cell BIGINT, country VARCHAR,
-  platform VARCHAR, device VARCHAR, value DOUBLE, exposures VARCHAR[] NOT NULL, properties VARCHAR NOT NULL
+  platform VARCHAR, device VARCHAR, value DOUBLE, exposures VARCHAR[] NOT NULL, properties VARCHAR NOT NULL,
+  weight BIGINT NOT NULL DEFAULT 1
 );
 CREATE TABLE IF NOT EXISTS place (name VARCHAR PRIMARY KEY, position BIGINT NOT NULL);
 CREATE TABLE IF NOT EXISTS counter (name VARCHAR PRIMARY KEY, value BIGINT NOT NULL);

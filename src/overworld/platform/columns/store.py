@@ -20,7 +20,7 @@ import duckdb
 import pyarrow as pa
 
 from overworld.kernel.refusals import Fault
-from overworld.platform.columns import erasing, files, layout
+from overworld.platform.columns import erasing, files, layout, upgrading
 from overworld.platform.columns.arriving import Arriving, Erased, arrived, data_of, erased_of
 from overworld.platform.columns.connection import Connection, do, one, table, transaction
 from overworld.platform.columns.errors import TooLong
@@ -129,6 +129,7 @@ class Columns:
         with transaction(self._writer):
             do(self._writer, layout.TABLES)
         files.forget_strays(self._writer, self.folder)
+        upgrading.bring_up(self._writer, self.folder)
         self.batch = int(one(self._writer, "SELECT coalesce(max(batch), 0) FROM event"))
         self.batch = max(self.batch, int(one(self._writer, "SELECT coalesce(max(value), 0) FROM counter")))
         self._erased = erased_of(erasing.known(self._writer))
@@ -155,7 +156,7 @@ class Columns:
                 writer.register("arriving", fresh)
                 do(
                     writer,
-                    f"INSERT INTO event SELECT $batch::BIGINT, {layout.COLUMN_LIST} FROM arriving",  # noqa: S608  # constants
+                    f"INSERT INTO event BY NAME SELECT $batch::BIGINT AS batch, {layout.COLUMN_LIST} FROM arriving",  # noqa: S608  # constants
                     {"batch": self.batch + 1},
                 )
                 writer.unregister("arriving")
