@@ -20,7 +20,7 @@ from overworld.domains.analytics.walking import Walk
 _ROWS_AT_ONCE = 1_000_000
 
 
-async def funnel(columns: Columns, span: Span, *, steps: Sequence[str], within_s: float) -> Funnel:
+async def funnel(columns: Columns, span: Span, *, steps: Sequence[str], within_s: float, sampled: bool) -> Funnel:
     """The funnel of a time, looked at in pieces that fit into memory, the earliest first."""
     walk = Walk(steps=len(steps), within_us=round(within_s * 1e6))
     names = list(dict.fromkeys(steps))
@@ -36,6 +36,7 @@ async def funnel(columns: Columns, span: Span, *, steps: Sequence[str], within_s
         since=span.since,
         until=span.until,
         within_s=within_s,
+        sampled=sampled,
         steps=[
             Step(name, players, round(players / before, 6) if before else 0.0)
             for name, players, before in zip(steps, reached, [reached[0], *reached], strict=False)
