@@ -78,6 +78,7 @@ class Made:
                 pa.array(random.exponential(10, n).round(2), mask=random.random(n) < 0.3),
                 pa.ListArray.from_arrays(pa.array(np.zeros(n + 1, np.int32)), pa.array([], pa.string())),
                 pa.array(np.full(n, "{}")),
+                pa.array(np.ones(n, np.int64)),
             ],
             schema=SCHEMA,
         )

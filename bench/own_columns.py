@@ -8,11 +8,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import UUID
 
+import numpy as np
 import pyarrow as pa
 from obstore.store import LocalStore
 
 from overworld.domains.analytics.messages import RankedBoard
 from overworld.domains.analytics.service import Answers
+from overworld.geo.columns import F64, U64
 from overworld.kernel.clock import FixedClock
 from overworld.platform.columns.archive import Archive, Objects
 from overworld.platform.columns.keeping import Keeping
@@ -24,7 +26,10 @@ ROOM_LEVEL = 15
 
 
 class AsTheyAre:
-    """Players who stand in the store under their own ids, and have no level, no board and nothing in their hands."""
+    """Players who stand in the store under their own ids, and have no level and no board; `holders` have wallets."""
+
+    def __init__(self) -> None:
+        self.holders: U64 = np.empty(0, np.uint64)
 
     async def of_id(self, player: UUID) -> bytes:
         """The pseudonym of a player."""
@@ -41,6 +46,14 @@ class AsTheyAre:
     async def board(self, name: str, *, player_id: UUID, limit: int, start: int = 0) -> RankedBoard:
         """A board."""
         raise LookupError(name)
+
+    def currencies(self) -> list[str]:
+        """The currencies of the game."""
+        return ["coin"]
+
+    async def held(self, currency: str) -> tuple[U64, F64]:
+        """What players hold: as much as the last digits of their pseudonyms say."""
+        return self.holders, (self.holders % np.uint64(1_000)).astype(np.float64)
 
     async def in_hands(self) -> float:
         """What all wallets hold."""
@@ -74,6 +87,7 @@ async def answering(folder: Path, *, days: float, settings: ColumnSettings) -> A
         levels=other,
         boards=other,
         supply=other,
+        wallets=other,
         room_level=ROOM_LEVEL,
     )
     try:

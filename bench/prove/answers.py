@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import multiprocessing
-import resource
 import tempfile
 from collections.abc import Iterator
 from datetime import timedelta
@@ -86,8 +85,13 @@ def _asked(folder: str, settings: ColumnSettings) -> tuple[dict[str, Any], int]:
         async with answering(Path(folder), days=DAYS, settings=settings) as (told, _):
             return await everything(told)
 
-    found = asyncio.run(ask())
-    return found, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+    return asyncio.run(ask()), _peak_mb()
+
+
+def _peak_mb() -> int:
+    """The most memory that this process had. `ru_maxrss` would have that of the process it was forked from in it."""
+    told = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+    return int(told["VmHWM"].split()[0]) // 1024
 
 
 async def everything(told: Answers) -> dict[str, Any]:

@@ -62,7 +62,7 @@ async def test_what_was_sent_is_answered_by_every_route(tmp_path: Path) -> None:
         assert [step["players"] for step in funnel["steps"]] == [4, 3, 2]
         retention = await ask("retention", first=(now - timedelta(days=1)).date().isoformat(), cohorts=2, days=1)
         assert sum(cohort["players"] for cohort in retention["cohorts"]) >= 4
-        heat = await ask("heatmap", bbox="14,46,15,47", res=12)
+        heat = await ask("heatmap", bbox="14,46,15,47", res=12, currency="coin")
         assert sum(cell["events"] for cell in heat["cells"]) == 9
         for wrong in ("14,46,nan,47", "14,46,15", "14,47,15,46", "14,46,181,47", "inf,46,15,47"):
             box = {"bbox": wrong}

@@ -185,7 +185,9 @@ async def test_without_a_token_a_player_is_shown_once_chosen(server, browser, jo
     player = await joins(server)
     await player.stand(*east(LJUBLJANA, 2 * WALKED_M))
     async with visiting(browser, server.http + HERE) as visit:
-        await visit.shows("seen.players.length > 0 && seen.state === 'live'")
+        middle = "document.getElementById('map').clientWidth / 2"
+        there = f"seen.players.some((p) => Math.abs(p.x - {middle} - {2 * WALKED_PX}) < 2)"
+        await visit.shows(f"seen.state === 'live' && {there}")
         card = visit.page.locator("#card")
         assert not await card.is_visible()
         await visit.page.get_by_role("button", name="Show one").press("Enter")

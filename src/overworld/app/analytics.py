@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from uuid import UUID
+
+import numpy as np
 
 from overworld.app.platform import Platform
 from overworld.domains.analytics import wiring
@@ -19,6 +22,8 @@ from overworld.domains.gameplay.service import Gameplay
 from overworld.domains.ledger.service import Ledger
 from overworld.domains.telemetry import store as telemetry_store
 from overworld.domains.telemetry.processing.pseudonyms import Pseudonyms
+from overworld.domains.telemetry.sampling import Sampling
+from overworld.geo.columns import F64, U64
 from overworld.platform.postgres import Database
 
 _SECRET_BYTES = 32
@@ -26,15 +31,18 @@ _SECRET_BYTES = 32
 
 def build(platform: Platform, *, gameplay: Gameplay, boards: Boards, ledger: Ledger) -> AnalyticsParts:
     """Analytics of this server."""
+    names = Names(platform.database)
     return wiring.build(
         columns=platform.columns,
         clock=platform.clock,
-        pseudonyms=Names(platform.database),
+        pseudonyms=names,
         levels=Levels(gameplay),
+        wallets=Wallets(ledger, names),
         boards=GameBoards(boards, names=_world_boards(platform)),
         supply=ledger,
         room_level=platform.settings.world.room_level,
         frame_every_s=platform.settings.graphql.frame_every_s,
+        sampled=Sampling.of(platform.settings.telemetry.sampling).names,
     )
 
 
@@ -52,10 +60,38 @@ class Names:
 
     async def of_id(self, player: UUID) -> bytes:
         """The pseudonym of a player."""
+        return (await self.made()).of_id(player)
+
+    async def made(self) -> Pseudonyms:
+        """What makes them."""
         if self._pseudonyms is None:
             async with self._database.transaction() as tx:
                 self._pseudonyms = Pseudonyms(await telemetry_store.secret(tx, os.urandom(_SECRET_BYTES)))
-        return self._pseudonyms.of_id(player)
+        return self._pseudonyms
+
+
+class Wallets:
+    """What players hold, as the ledger says, under the names that the store knows."""
+
+    def __init__(self, ledger: Ledger, names: Names) -> None:
+        self._ledger = ledger
+        self._names = names
+
+    def currencies(self) -> Collection[str]:
+        """The currencies of the game."""
+        return self._ledger.currencies
+
+    async def held(self, currency: str) -> tuple[U64, F64]:
+        """The first halves of all pseudonyms with a wallet, ascending, and what each holds; aligned, (n,)."""
+        wallets = await self._ledger.wallets(currency)
+        pseudonyms = await self._names.made()
+        return await asyncio.to_thread(_named, wallets, pseudonyms)
+
+
+def _named(wallets: Sequence[tuple[bytes, float]], pseudonyms: Pseudonyms) -> tuple[U64, F64]:
+    who = np.frombuffer(pseudonyms.halves(owner for owner, _ in wallets), ">u8").astype(np.uint64)
+    order = np.argsort(who)
+    return who[order], np.array([held for _, held in wallets], np.float64)[order]
 
 
 class Levels:

@@ -11,6 +11,7 @@ from overworld.app.settings import Settings
 from overworld.kernel.clock import Clock
 from overworld.platform.blobs.stores import store_of
 from overworld.platform.columns.room import Room
+from overworld.platform.observability import Metrics
 from overworld.platform.postgres import Database
 
 if TYPE_CHECKING:
@@ -38,6 +39,24 @@ def run(loops: Loops, *, room: Room, settings: Settings, database: Database, clo
     loops.run("columns-rollups", roll)
     loops.run("columns-keeping", keep)
     loops.run("columns-lending", lend)
+
+
+_COUNTS = {
+    "written": "Events that the store took.",
+    "doubled": "Events left out because they were there already.",
+    "kept_out": "Events of erased players that were not let in.",
+    "sealed": "Hours of events that became files.",
+    "erased": "Players of whom nothing is left.",
+    "answered": "Questions answered.",
+    "too_long": "Questions given up, because they took too much time or memory.",
+    "failed": "Times that the disk or the memory did not take what was asked of the store.",
+}
+
+
+def measure(metrics: Metrics, room: Room) -> None:
+    """Registers what the store counts."""
+    for name, meaning in _COUNTS.items():
+        metrics.count(f"overworld_columns_{name}", meaning, partial(room.figures.counts.__getitem__, name))
 
 
 async def keeping(room: Room, *, settings: Settings, database: Database, clock: Clock) -> Keeping:

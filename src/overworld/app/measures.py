@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
-from overworld.app import queues, telemetry
+from overworld.app import columns, queues, telemetry
 from overworld.domains.trust.types import Kind
 from overworld.domains.world.service import World
 from overworld.domains.world.types import Reason
@@ -89,6 +89,7 @@ def register(metrics: Metrics, *, house: House) -> None:
     _mail(metrics, house)
     telemetry.measure(metrics, house)
     house.graphql.watch(metrics)
+    columns.measure(metrics, house.columns)
     metrics.count(
         "overworld_loop_failures", "Times a background loop failed and ran again.", house.loops.failures.total
     )

@@ -52,6 +52,7 @@ def queues_of(house: House) -> Iterator[tuple[str, Queue]]:
     yield from accounts.lines.items()
     yield "avatars", house.domains.profiles.avatars.line
     yield "database", house.database.line
+    yield "questions", house.columns.figures.questions
     yield "fixes", world.service.tick
     yield "movement-events", world.events
     yield "fence-events", world.fences.writer

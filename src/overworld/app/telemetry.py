@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from overworld.app.loops import Loops
 from overworld.app.settings import Settings
-from overworld.domains.telemetry.wiring import TelemetryParts, build_processor
+from overworld.domains.telemetry.wiring import TelemetryParts, build_eraser, build_processor
 from overworld.platform.observability import Metrics
 
 if TYPE_CHECKING:
@@ -19,12 +19,14 @@ if TYPE_CHECKING:
 _INTAKE = {
     "accepted": "Events that came in and are on disk.",
     "refused": "Events that were refused when they came in.",
+    "sampled": "Events of sessions that are not among those kept (`telemetry.sampling`).",
     "put_off": "Requests told to come again, because there was no room or their player sends too much.",
 }
 _PROCESSED = {
     "kept": "Events handed to the columns.",
     "refused": "Events that the processor refused; `overworld events refused` shows them.",
     "repeated": "Events that were there already.",
+    "sampled": "Events left out because their session is not among those kept.",
     "exposed": "Events that tell of a flag's variant.",
     "corrected": "Events whose time was corrected by their client's clock.",
 }
@@ -67,7 +69,11 @@ async def processing(house: House, settings: Settings) -> AsyncIterator[None]:
         settings=settings.telemetry,
         processed=house.domains.telemetry.processed,
     )
+    eraser = build_eraser(
+        database=house.database, clock=house.clock, columns=house.columns, settings=settings.telemetry
+    )
     house.loops.run("telemetry-processor", processor.run)
+    house.loops.run("telemetry-eraser", eraser.run)
     try:
         yield
     finally:

@@ -61,6 +61,18 @@ class Envelope(Struct, frozen=True, kw_only=True):
         return msgspec.json.decode(self.data, type=Event.registry[self.topic])
 
 
+class Enclosed(Struct, frozen=True, kw_only=True, gc=False):
+    """An event on its way into the log: encoded it is what its `Envelope` is, in one pass for many of them."""
+
+    id: UUID
+    topic: str
+    at: datetime
+    key: str
+    game: str
+    trace: str
+    data: Event
+
+
 def enclose(event: Event, *, id: UUID, at: datetime, game: str = "", trace: str = "") -> Envelope:
     """The envelope of a new event; `game` is the digest of the game definition in force."""
     data = Raw(msgspec.json.encode(event))

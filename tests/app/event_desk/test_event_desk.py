@@ -189,3 +189,22 @@ async def test_the_tail_prints_events_as_they_happen(desk):
     [line] = ran.out.splitlines()
     event = json.loads(line)
     assert (event["topic"], event["data"]["way"]) == ("events.auth.login", "device")
+
+
+async def test_a_player_is_erased_by_a_command_and_the_list_tells_of_it(desk):
+    """The store's rounds do it within minutes; who asked stands in the audit log."""
+    player = str(uuid4())
+    ran = await desk.command("erase", player)
+    assert (ran.code, ran.err) == (0, "")
+    assert "asked for" in ran.out
+    [told] = json.loads((await desk.command("erasures", "--json")).out)
+    assert told["done_at"] is None
+    assert (await desk.command("erasures")).out.splitlines()[1].split()[0] == told["pseudonym"]
+    target = await desk.database.fetchval("SELECT target FROM accounts.audit WHERE action = 'telemetry.erase'")
+    assert target == player
+
+
+async def test_nobody_is_erased_by_an_empty_name(desk):
+    ran = await desk.command("erase", "")
+    assert ran.code != 0
+    assert "a player has a name" in ran.err

@@ -13,6 +13,7 @@ import httpx
 import pyarrow as pa
 import pytest
 from msgspec.structs import replace
+from obstore.store import LocalStore
 from prometheus_client import CollectorRegistry
 
 from overworld.domains.telemetry import SCHEMA, TelemetryParts, TelemetrySettings, build
@@ -22,6 +23,8 @@ from overworld.domains.telemetry.wiring import build_processor
 from overworld.kernel.clock import FixedClock
 from overworld.kernel.identity import Principal, Scope
 from overworld.kernel.refusals import Refusal
+from overworld.platform.columns.archive import Archive, Objects
+from overworld.platform.columns.keeping import Keeping
 from overworld.platform.columns.settings import ColumnSettings
 from overworld.platform.columns.store import Columns, opened
 from overworld.platform.eventlog import SCHEMA as LOG_SCHEMA
@@ -168,3 +171,15 @@ async def desk(open_database: Any, clock: FixedClock, tmp_path: Path) -> AsyncIt
         await made.client.aclose()
         await made.parts.intake.close()
         await columns.close()
+
+
+@pytest.fixture
+def keeping_of(desk: Desk, tmp_path: Path) -> Any:
+    """Makes the rounds of a store, with an archive in a folder."""
+
+    def made(columns: Columns) -> Keeping:
+        folder = tmp_path / "blobs"
+        objects = Objects(LocalStore(folder, mkdir=True), folder=folder)
+        return Keeping(columns, clock=desk.clock, archive=Archive(columns, objects=objects, table=None))
+
+    return made

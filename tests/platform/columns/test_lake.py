@@ -6,9 +6,11 @@ import json
 import os
 import subprocess
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import msgspec
 import pytest
@@ -17,10 +19,12 @@ from obstore.store import LocalStore
 from overworld.kernel.refusals import Fault
 from overworld.platform.columns.catalogue import SCHEMA
 from overworld.platform.columns.lake import EventTable
+from overworld.platform.columns.layout import COLUMNS
 from overworld.platform.columns.store import Columns, opened
 from overworld.platform.postgres import Database, migrate
 
 from .conftest import FAST, count, made
+from .test_erasing import Killed, finished, naming, players_of, spread, traces
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[3]
@@ -42,8 +46,8 @@ def table(dsn: str, tmp_path: Path) -> EventTable:
     return EventTable(dsn=dsn, root=f"file://{folder}", objects=LocalStore(folder, mkdir=True), properties={})
 
 
-def rows_in(table: EventTable) -> list[dict[str, Any]]:
-    found = table.table().scan(selected_fields=("event_id", "name", "value")).to_arrow()
+def rows_in(table: EventTable, *more: str) -> list[dict[str, Any]]:
+    found = table.table().scan(selected_fields=("event_id", "name", "value", *more)).to_arrow()
     return sorted(found.to_pylist(), key=str)
 
 
@@ -182,3 +186,71 @@ _QUESTIONS = {
 async def _asked(columns: Columns, sql: str) -> list[list[Any]]:
     found = await columns.read(sql)
     return [list(row.values()) for row in found.to_pylist()]
+
+
+async def test_a_table_from_before_events_had_weights_gets_them(columns, clock, keeping_of, table):
+    with table.table().update_schema() as schema:
+        schema.delete_column("weight")
+    await columns.append(made(500), place="a", at=1)
+    clock.advance(timedelta(days=2))
+    await keeping_of(columns, table=table).keep()
+    assert {row["weight"] for row in rows_in(table, "weight")} == {1}
+
+
+async def test_an_erased_player_is_in_no_snapshot_no_file_and_no_manifest(columns, clock, keeping_of, table, tmp_path):
+    """Days on this machine and days that left it; old snapshots go, and with them what only they knew."""
+    batches = spread(events=12_000)
+    player = players_of(batches)[0]
+    keeping = keeping_of(columns, table=table)
+    await columns.append(naming(batches, player), place="a", at=1)
+    clock.advance(timedelta(days=20))
+    await keeping.keep()
+    clock.advance(timedelta(days=25))
+    await keeping.keep()
+    others = [row for row in rows_in(table, "player") if row["player"] != UUID(bytes=player)]
+    assert 0 < len(others) < len(rows_in(table))
+    assert len(table.table().snapshots()) > 1
+    await columns.erase([player], at=clock.now())
+    await finished(columns, keeping, clock)
+    assert await columns.erased() == {player}
+    assert len(table.table().snapshots()) == 1
+    assert rows_in(table, "player") == others
+    assert await traces(columns, player, blobs=tmp_path / "blobs/lake/events/data") == []
+    held = sorted(path.name for path in (tmp_path / "blobs/lake/events/data").rglob("*.parquet"))
+    assert held == files_of(table)
+    snapshot = table.table().current_snapshot()
+    assert snapshot is not None
+    for manifest in snapshot.manifests(table.table().io):
+        for entry in manifest.fetch_manifest_entry(table.table().io, discard_deleted=False):
+            assert entry.data_file.file_path.rpartition("/")[2] in held
+            assert COLUMNS.index("player") + 1 not in (entry.data_file.lower_bounds or {})
+
+
+@pytest.mark.parametrize("name", ["commit", "forget", "paths"])
+@pytest.mark.parametrize("calls", [0, 1, 2])
+async def test_an_erasure_from_the_table_goes_on_where_it_was_killed(  # noqa: PLR0917  # fixtures
+    columns, clock, keeping_of, table, tmp_path, monkeypatch, name, calls
+):
+    batches = spread()
+    player = players_of(batches)[0]
+    keeping = keeping_of(columns, table=table)
+    await columns.append(batches, place="a", at=1)
+    clock.advance(timedelta(days=45))
+    await keeping.keep()
+    others = [row for row in rows_in(table, "player") if row["player"] != UUID(bytes=player)]
+    await columns.erase([player], at=clock.now())
+    left, real = [calls], getattr(EventTable, name)
+
+    def dying(*given: Any, **named: Any) -> Any:
+        left[0] -= 1
+        if left[0] < 0:
+            raise Killed
+        return real(*given, **named)
+
+    with monkeypatch.context() as patch, suppress(Killed):
+        patch.setattr(EventTable, name, dying)
+        await keeping.keep()
+    assert [row for row in rows_in(table, "player") if row["player"] != UUID(bytes=player)] == others
+    await finished(columns, keeping, clock)
+    assert rows_in(table, "player") == others
+    assert await traces(columns, player, blobs=tmp_path / "blobs/lake/events/data") == []

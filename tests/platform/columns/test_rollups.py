@@ -125,3 +125,17 @@ def test_ids_are_known_again_as_long_as_the_window_says():
 def test_an_id_that_comes_twice_at_once_is_found_the_second_time():
     twice = np.random.default_rng(4).bytes(16) * 2
     assert Seen(ids_max=100).find(keys_of(twice)).tolist() == [False, True]
+
+
+async def test_they_count_by_weight_and_players_as_they_are(columns, keeping_of):
+    [batch] = made(1_000, players=50)
+    weights = np.where(np.arange(1_000) % 2, 1, 10)
+    batch = batch.set_column(batch.schema.get_field_index("weight"), batch.schema.field("weight"), pa.array(weights))
+    await columns.append([batch], place="a", at=1)
+    await keeping_of(columns).roll()
+    [row] = (await rolled(columns, "day", named=False)).values()
+    events = frame([batch]).with_columns(pl.Series("weight", weights))
+    valued = events.drop_nulls("value").select("value", "weight").to_numpy()
+    assert row["count"] == 5_500
+    assert row["players"] == events["player"].drop_nulls().n_unique()
+    assert row["mean"] == pytest.approx(np.average(valued[:, 0], weights=valued[:, 1]))

@@ -7,14 +7,17 @@ import os
 import signal
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
 
+import duckdb
 import pyarrow as pa
 import pytest
 
-from overworld.kernel.refusals import Fault
+from overworld.kernel.refusals import Busy, Fault
 from overworld.platform.columns.errors import TooLong
 from overworld.platform.columns.events import SCHEMA
+from overworld.platform.columns.figures import QUESTIONS_MAX, Figures
 from overworld.platform.columns.store import opened
 
 from .conftest import FAST, count, made, reopened
@@ -56,7 +59,7 @@ async def test_an_event_that_came_by_another_place_is_kept_once(columns):
     await columns.append(first, place="log/0", at=1)
     await columns.append([*first, *second, *second], place="log/1", at=1)
     assert await count(columns) == 200
-    assert columns.doubled == 200
+    assert columns.figures.counts["doubled"] == 200
 
 
 async def test_an_event_is_known_again_after_a_restart(tmp_path):
@@ -133,6 +136,59 @@ async def test_a_question_that_needs_more_memory_than_there_is_is_refused_and_ha
     await columns.append(made(10), place="a", at=1)
     assert await count(columns) == 10
     await columns.close()
+
+
+async def test_it_counts_what_it_does_and_shows_who_waits(tmp_path):
+    """The line has a bound, and is empty again after answers, refusals and failures alike."""
+    figures = Figures()
+    columns = await opened(tmp_path, settings=FAST, figures=figures)
+    [batch] = made(100)
+    await columns.append([batch], place="a", at=1)
+    await columns.append([batch], place="b", at=1)
+    asked = [asyncio.ensure_future(count(columns)) for _ in range(QUESTIONS_MAX)]
+    await asyncio.sleep(0)
+    assert figures.questions.waiting == QUESTIONS_MAX
+    with pytest.raises(Busy):
+        await count(columns)
+    assert await asyncio.gather(*asked) == [100] * QUESTIONS_MAX
+
+    def fail(writer):
+        raise duckdb.IOException("no room")
+
+    with pytest.raises(Fault):
+        await columns.write(fail)
+    assert (figures.questions.waiting, figures.questions.refused) == (0, 1)
+    assert dict(figures.counts) == {
+        "written": 100,
+        "doubled": 100,
+        "kept_out": 0,
+        "answered": QUESTIONS_MAX,
+        "failed": 1,
+    }
+    await columns.close()
+
+
+@pytest.mark.slow
+async def test_a_store_from_before_events_had_weights_is_brought_up(tmp_path, clock, keeping_of):
+    """Hot rows and files; a start that was killed between files goes on."""
+    async with reopened(tmp_path / "c") as columns:
+        await columns.append(made(1_000), place="a", at=1)
+        clock.advance(timedelta(hours=6))
+        await keeping_of(columns).keep()
+        paths = sorted((columns.folder / "events").rglob("*.parquet"))
+
+        def age(writer):
+            for path in paths[1:]:
+                writer.read_parquet(str(path)).select("* EXCLUDE weight").write_parquet(f"{path}.old")
+                Path(f"{path}.old").replace(path)
+            writer.execute("ALTER TABLE event DROP COLUMN weight").fetchall()
+
+        await columns.write(age)
+    async with reopened(tmp_path / "c") as columns:
+        found = await columns.read("SELECT sum(weight)::BIGINT AS n, count(*) AS rows FROM {events}")
+        assert found.to_pylist() == [{"n": 1_000, "rows": 1_000}]
+        await columns.append(made(500, seed=2), place="a", at=2)
+        assert await count(columns) == 1_500
 
 
 _WRITER = """

@@ -8,7 +8,7 @@ import pytest
 from confluent_kafka import Consumer, TopicPartition
 
 from overworld.platform.eventlog import SCHEMA
-from overworld.platform.kafka.codec import place_in
+from overworld.platform.kafka.codec import PLACE, headers_of, place_of
 from tests.platform.eventlog.contract.conftest import kafka_settings, opened
 
 
@@ -41,5 +41,5 @@ class Lying:
         """The places in the log, by partition."""
         found: dict[int, list[Any]] = {}
         for message in self.messages:
-            found.setdefault(message.partition(), []).append(place_in(message))
+            found.setdefault(message.partition(), []).append(place_of(headers_of(message)[PLACE]))
         return found

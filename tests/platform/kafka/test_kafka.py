@@ -6,12 +6,13 @@ import asyncio
 import logging
 
 import pytest
-from confluent_kafka import Producer, TopicPartition
+from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from overworld.kernel.events import enclose
 from overworld.platform.eventlog import SCHEMA
-from overworld.platform.kafka import KafkaSettings
+from overworld.platform.kafka import KafkaSettings, membership
+from overworld.platform.kafka.membership import Membership
 from tests.platform.eventlog.conftest import Noted, Sink, eventually
 from tests.platform.eventlog.contract.conftest import Moved, Steps, opened
 
@@ -40,7 +41,7 @@ async def test_events_that_are_gone_before_they_were_read_are_told_loudly_and_th
     await ended(rig, consumer, task)
     await walk(rig, 4, first=2)
     await rig.settled()
-    ends = await rig.log._topics.ends(MOVES)
+    ends = await rig.log._topics.ends_of({f"{kafka.prefix}{Moved.topic}"})
     admin = AdminClient({"bootstrap.servers": kafka.servers})
     gone = admin.delete_records([TopicPartition(topic, number, last) for (topic, number), (_, last) in ends.items()])
     for future in gone.values():
@@ -96,6 +97,60 @@ async def test_a_consumer_that_does_not_let_go_of_its_partitions_commits_nothing
     assert set((await rig.counts()).values()) == {1}
 
 
+async def test_who_finishes_events_while_partitions_are_taken_away_stays_a_member(rig, monkeypatch, caplog):
+    """Kafka's client takes one call at a time; the one that hands partitions over waits for the loop."""
+    entered, taken, leave, done = (asyncio.Event() for _ in range(4))
+    let_go, finish = Membership._let_go, Membership.done
+    steps = Steps()
+
+    async def let_go_once_done(member, parts, *, wait_s):
+        taken.set()
+        await done.wait()
+        await let_go(member, parts, wait_s=wait_s)
+
+    def finish_and_tell(member):
+        finish(member)
+        done.set()
+
+    async def held(events):
+        entered.set()
+        await leave.wait()
+        await steps(events)
+
+    monkeypatch.setattr(Membership, "_let_go", let_go_once_done)
+    monkeypatch.setattr(Membership, "done", finish_and_tell)
+    rig.run(rig.log.consumer("c", topics=MOVES, handle=held))
+    await walk(rig, 3)
+    async with asyncio.timeout(20):
+        await entered.wait()
+        rig.run(rig.log.consumer("c", topics=MOVES, handle=steps))
+        await taken.wait()
+        leave.set()
+        await done.wait()
+    await walk(rig, 1, first=3)
+    await steps.until(4 * len(KEYS))
+    assert steps.of == {key: [0, 1, 2, 3] for key in KEYS}
+    assert not any("lost its lease" in record.getMessage() for record in caplog.records)
+
+
+async def test_a_topic_that_does_not_tell_its_offsets_yet_is_asked_again(rig, monkeypatch):
+    """As while its leader is being chosen. The client's own error, let pass by a callback, ends the polling thread."""
+    asked = []
+
+    class Blind(Consumer):
+        def get_watermark_offsets(self, partition, timeout=10.0, cached=False):
+            asked.append(partition)
+            wanted = TopicPartition(partition.topic, 99) if len(asked) == 1 else partition
+            return super().get_watermark_offsets(wanted, timeout, cached)
+
+    monkeypatch.setattr(membership, "Consumer", Blind)
+    steps = Steps()
+    rig.run(rig.log.consumer("c", topics=MOVES, handle=steps))
+    await walk(rig, 1)
+    await steps.until(len(KEYS))
+    assert len(asked) > 1
+
+
 async def test_a_slow_handler_pauses_its_partitions_and_keeps_them(rig, caplog):
     caplog.set_level(logging.INFO)
     gate = asyncio.Event()
@@ -119,11 +174,12 @@ async def has_paused(caplog):
     return any("pauses" in record.getMessage() for record in caplog.records)
 
 
-async def test_bytes_that_are_no_event_become_a_dead_letter_and_the_others_go_on(rig, kafka):
+@pytest.mark.parametrize("sent_ms", [0, -1], ids=["now", "never"])
+async def test_bytes_that_are_no_event_become_a_dead_letter_and_the_others_go_on(rig, kafka, sent_ms):
     await rig.publish(Noted(n=1))
     await rig.settled()
     stranger = Producer({"bootstrap.servers": kafka.servers})
-    stranger.produce(f"{kafka.prefix}{Noted.topic}", value=b"\xff no event")
+    stranger.produce(f"{kafka.prefix}{Noted.topic}", value=b"\xff no event", timestamp=sent_ms)
     stranger.flush(10)
     await rig.publish(Noted(n=2))
     sink = Sink()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
 from cyclopts import App, Parameter
@@ -196,6 +196,74 @@ def replay_dlq(
         return
     replays = tools.replay(settings, topic, consumer=consumer, event_ids=event)
     sys.stdout.writelines(f"{line}\n" for line in tools.replay_lines(replays))
+
+
+def _named(_: Any, player: str) -> None:
+    if not player:
+        raise ValueError("a player has a name")
+
+
+@app.command
+def erase(player: Annotated[str, Parameter(validator=_named)], *, flags: Flags = Flags()) -> None:
+    """Erase a player from what analysts can ask: hot rows, sealed files, the archive and the lake, for good.
+
+    The server that processes telemetry does it: from ten seconds on nothing of the player comes in, and within some
+    minutes what was there is gone. Counts of all players together stay. Asking again erases what has come in since.
+    That it was asked for stands in the audit log.
+
+    What came in stays in its log as it came for telemetry.retention_days, and is not shown to analysts. Accounts and
+    the ledger have erasures of their own.
+
+    For example:
+      overworld events erase 01890a5d-ac96-774b-bcce-b302099a8057
+      overworld events erasures    to see when it is done
+
+    Exit codes: 0 it is asked for, 1 there is no such database.
+
+    Parameters
+    ----------
+    player
+        The player's id, or what clients with an ingest key call him in events.
+    """
+    settings = flags.settings().tree
+
+    from overworld.app.event_desk import tools
+
+    tools.erase(settings, player)
+    sys.stdout.write("it is asked for; `overworld events erasures` tells when it is done\n")
+
+
+@app.command
+def erasures(
+    *, json: Annotated[bool, Parameter(negative="", show_default=False)] = False, flags: Flags = Flags()
+) -> None:
+    """Show who was to be erased from the columns, by pseudonym, and since when nothing is left.
+
+    It looks into the database of the running server, or the one given by --database, and changes nothing. An erasure is
+    remembered for telemetry.erased_days after it is done.
+
+    For example:
+      overworld events erasures
+      overworld events erasures --json
+
+    Exit codes: 0 done, 1 there is no such database.
+
+    Parameters
+    ----------
+    json
+        Print one JSON array.
+    """
+    settings = flags.settings().tree
+
+    import msgspec
+
+    from overworld.app.event_desk import tools
+
+    found = tools.erasures(settings)
+    if json:
+        sys.stdout.write(msgspec.json.format(msgspec.json.encode(found)).decode() + "\n")
+    else:
+        sys.stdout.writelines(f"{line}\n" for line in tools.erasure_lines(found))
 
 
 @schema.command(name="check")

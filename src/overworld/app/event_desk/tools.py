@@ -16,12 +16,13 @@ import msgspec
 from overworld.app.attached import NotAnswered, attached
 from overworld.app.event_desk.messages import TopicSeen
 from overworld.app.event_desk.service import EventDesk
-from overworld.app.on_the_machine import staff
+from overworld.app.on_the_machine import recording, staff
 from overworld.app.plain_table import aligned
 from overworld.app.settings import Settings
 from overworld.domains.accounts.audit.trail import Trail
+from overworld.domains.telemetry.erasing import Erasure, Erasures
 from overworld.domains.telemetry.refused import TOPIC, Mended, RefusedEvents
-from overworld.kernel.clock import SystemClock
+from overworld.kernel.clock import SystemClock, rfc3339
 from overworld.kernel.events import Envelope
 from overworld.kernel.ids import IdSource
 from overworld.kernel.refusals import Refusal
@@ -99,6 +100,36 @@ def put_back(settings: Settings, *, reason: str | None, mended: Path | None) -> 
             return await events.put_back(None if mended is None else _read_mended(mended), reason=reason)
 
     return asyncio.run(asked())
+
+
+def erase(settings: Settings, player: str) -> None:
+    """Has a player erased from the columns by the running server. Raises: those of `attached`."""
+
+    async def asked() -> None:
+        async with attached(settings, application="overworld events erase") as database, database.transaction() as tx:
+            await Erasures(clock=SystemClock()).ask(tx, player)
+            await recording(staff().did("telemetry.erase", player))(tx)
+
+    asyncio.run(asked())
+
+
+def erasures(settings: Settings) -> list[Erasure]:
+    """Who was to be erased, and how far that is. Raises: those of `attached`."""
+
+    async def asked() -> list[Erasure]:
+        async with attached(settings, application="overworld events erasures") as database, database.read() as tx:
+            return await Erasures(clock=SystemClock()).every(tx)
+
+    return asyncio.run(asked())
+
+
+def erasure_lines(found: list[Erasure]) -> Iterator[str]:
+    """Erasures for people."""
+    rows = [
+        (one.pseudonym, rfc3339(one.asked_at), "under way" if one.done_at is None else rfc3339(one.done_at))
+        for one in found
+    ]
+    yield from aligned([("PSEUDONYM", "ASKED", "DONE"), *rows])
 
 
 def _read_mended(path: Path) -> list[Mended]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import aclosing
+from datetime import datetime
 from itertools import pairwise
 from typing import Any
 
@@ -15,10 +17,10 @@ from overworld.domains.analytics.ports import Columns
 from overworld.domains.analytics.types import Span
 from overworld.domains.analytics.walking import Walk
 
-_ROWS_AT_ONCE = 4_000_000
+_ROWS_AT_ONCE = 1_000_000
 
 
-async def funnel(columns: Columns, span: Span, *, steps: Sequence[str], within_s: float) -> Funnel:
+async def funnel(columns: Columns, span: Span, *, steps: Sequence[str], within_s: float, sampled: bool) -> Funnel:
     """The funnel of a time, looked at in pieces that fit into memory, the earliest first."""
     walk = Walk(steps=len(steps), within_us=round(within_s * 1e6))
     names = list(dict.fromkeys(steps))
@@ -26,19 +28,38 @@ async def funnel(columns: Columns, span: Span, *, steps: Sequence[str], within_s
     [row] = await columns.rows(questions.EXPECTED, values)
     pieces = 1 + int(row["count"]) // _ROWS_AT_ONCE
     bounds = [span.since + (span.until - span.since) * number / pieces for number in range(pieces)] + [span.until]
-    for since, until in pairwise(bounds):
-        found = await columns.columns(questions.STEPS, {"names": names}, since=since, until=until)
-        await asyncio.to_thread(_tell, walk, found, names, steps)
+    async with aclosing(_pieces(columns, names, bounds)) as found:
+        async for piece in found:
+            await asyncio.to_thread(_tell, walk, piece, names, steps)
     reached = walk.reached()
     return Funnel(
         since=span.since,
         until=span.until,
         within_s=within_s,
+        sampled=sampled,
         steps=[
             Step(name, players, round(players / before, 6) if before else 0.0)
             for name, players, before in zip(steps, reached, [reached[0], *reached], strict=False)
         ],
     )
+
+
+async def _pieces(
+    columns: Columns, names: Sequence[str], bounds: Sequence[datetime]
+) -> AsyncGenerator[Mapping[str, Any], None]:
+    """What happened between each two bounds; the next piece is read while one is looked at."""
+
+    def ask(since: datetime, until: datetime) -> asyncio.Task[Mapping[str, Any]]:
+        return asyncio.create_task(columns.columns(questions.STEPS, {"names": names}, since=since, until=until))
+
+    coming = ask(bounds[0], bounds[1])
+    try:
+        for since, until in pairwise(bounds[1:]):
+            piece, coming = await coming, ask(since, until)
+            yield piece
+        yield await coming
+    finally:
+        coming.cancel()
 
 
 def _tell(walk: Walk, found: Mapping[str, Any], names: Sequence[str], steps: Sequence[str]) -> None:

@@ -119,6 +119,9 @@ class HeatmapAsked(Struct, frozen=True, kw_only=True):
     east: Degrees
     north: Degrees
     level: Annotated[int, Meta(ge=1, le=30, description="S2 level of the cells.")] = 10
+    currency: Annotated[
+        str | None, Meta(min_length=1, max_length=32, description="Tell what players hold of this one.")
+    ] = None
     since: Since = None
     until: Until = None
 
@@ -256,7 +259,8 @@ def _walked(answers: Answers, clock: Clock) -> list[Question]:
             box = box_of(asked.west, asked.south, asked.east, asked.north)
         except ValueError as error:
             raise _bad("north", str(error)) from error
-        return await answers.heatmap(_span(asked.since, asked.until, clock), box=box, level=asked.level)
+        span = _span(asked.since, asked.until, clock)
+        return await answers.heatmap(span, box=box, level=asked.level, currency=asked.currency)
 
     return [
         _staff(

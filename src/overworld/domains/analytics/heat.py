@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 
 from overworld.domains.analytics import questions
 from overworld.domains.analytics.messages import Heat, Heatmap
 from overworld.domains.analytics.ports import Columns
-from overworld.domains.analytics.types import CELLS_MAX, Span
+from overworld.domains.analytics.types import BALANCE_PLAYERS_MIN, CELLS_MAX, Span
 from overworld.geo import cells
 from overworld.geo.box import Box
-from overworld.geo.columns import F64, I64
+from overworld.geo.columns import F64, I64, U64
 from overworld.geo.compiled import threaded_kernel
 from overworld.geo.kernels import degrees_in_cell
 
@@ -19,11 +23,12 @@ _COVER_LEVELS = (12, 10, 8, 6, 4)
 _SMALL_M = 2_000_000.0
 
 
-async def heatmap(columns: Columns, span: Span, *, box: Box, level: int) -> Heatmap:
-    """The cells of a level with their centres in the box."""
-    found = await columns.columns(
-        questions.heatmap(_parent_sql(level), _within(box, level)), since=span.since, until=span.until
-    )
+async def heatmap(
+    columns: Columns, span: Span, *, box: Box, level: int, held: tuple[U64, F64] | None = None
+) -> Heatmap:
+    """The cells of a level with their centres in the box; `held` is what players hold, as `Wallets.held` tells it."""
+    parent, within = _parent_sql(level), _within(box, level)
+    found = await columns.columns(questions.heatmap(parent, within), since=span.since, until=span.until)
     bits = np.array(found["cell"], np.int64)
     lat_deg, lng_deg = np.empty(len(bits)), np.empty(len(bits))
     _fill_centres(bits, lat_deg, lng_deg)
@@ -31,6 +36,11 @@ async def heatmap(columns: Columns, span: Span, *, box: Box, level: int) -> Heat
     inside = np.flatnonzero(box.holds(lat_deg, lng_deg))
     players = np.asarray(found["players"], np.int64)
     best = inside[np.lexsort((ids[inside], -players[inside]))]
+    told = best[:CELLS_MAX]
+    balances: list[float | None] = [None] * len(told)
+    if held is not None and len(told):
+        visits = await columns.columns(questions.visits(parent, within), since=span.since, until=span.until)
+        balances = await asyncio.to_thread(mean_balances, bits[told], visits, held)
     return Heatmap(
         level=level,
         since=span.since,
@@ -44,10 +54,32 @@ async def heatmap(columns: Columns, span: Span, *, box: Box, level: int) -> Heat
                 players=int(players[i]),
                 events=int(found["events"][i]),
                 mean_value=_number(found["mean_value"][i]),
+                mean_balance_minor=balance,
             )
-            for i in best[:CELLS_MAX].tolist()
+            for i, balance in zip(told.tolist(), balances, strict=True)
         ],
     )
+
+
+def mean_balances(cell: I64, visits: Mapping[str, Any], held: tuple[U64, F64]) -> list[float | None]:
+    """What players who were in each cell hold on average, aligned with `cell`, whose cells are all different.
+
+    `visits` has the columns `cell` and `who`, each pair once. Players without a wallet do not count; None where fewer
+    than BALANCE_PLAYERS_MIN are left: it would tell what somebody has.
+    """
+    holders, amounts = held
+    if not len(holders):
+        return [None] * len(cell)
+    order = np.argsort(cell)
+    place = np.searchsorted(cell, visits["cell"], sorter=order)
+    holder = np.searchsorted(holders, visits["who"])
+    place[place == len(cell)] = 0
+    holder[holder == len(holders)] = 0
+    counts = (cell[order[place]] == visits["cell"]) & (holders[holder] == visits["who"])
+    where = order[place[counts]]
+    players = np.bincount(where, minlength=len(cell))
+    total = np.bincount(where, weights=amounts[holder[counts]], minlength=len(cell))
+    return [float(total[i]) / int(players[i]) if players[i] >= BALANCE_PLAYERS_MIN else None for i in range(len(cell))]
 
 
 def _parent_sql(level: int) -> str:

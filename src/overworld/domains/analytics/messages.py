@@ -12,6 +12,8 @@ class Count(Struct, frozen=True, kw_only=True):
     """Events of one name in one hour or day. `players` are approximate (3 % is one standard error) beyond 1,023.
 
     `mean` is that of the events' values; null when none had one. `key` is the cell's token, country or platform.
+    `sampled`: only some sessions of the name, or of one of all names, are kept. Then `count` is an estimate by weights,
+    and `players` are those of the sessions kept.
     """
 
     since: datetime
@@ -20,6 +22,7 @@ class Count(Struct, frozen=True, kw_only=True):
     count: int
     players: int
     mean: float | None
+    sampled: bool
 
 
 class Overview(Struct, frozen=True, kw_only=True):
@@ -69,12 +72,16 @@ class Step(Struct, frozen=True):
 
 
 class Funnel(Struct, frozen=True, kw_only=True):
-    """How many players did one thing after another, each strictly later, the last within `within_s` of the first."""
+    """How many players did one thing after another, each strictly later, the last within `within_s` of the first.
+
+    `sampled`: of a step only some sessions are kept, so that players are too few.
+    """
 
     since: datetime
     until: datetime
     within_s: float
     steps: list[Step]
+    sampled: bool
 
 
 class Cohort(Struct, frozen=True, kw_only=True):
@@ -92,7 +99,11 @@ class Retention(Struct, frozen=True, kw_only=True):
 
 
 class Heat(Struct, frozen=True, kw_only=True):
-    """What was in a cell. `players` are approximate; `mean_value` is that of the events' values."""
+    """What was in a cell. `players` are approximate; `mean_value` is that of the events' values.
+
+    `mean_balance_minor` is what those of its players who have a wallet of the asked currency hold now, in its minor
+    units; null where these are fewer than five, and where no currency was asked for.
+    """
 
     cell: str
     lat: float
@@ -100,6 +111,7 @@ class Heat(Struct, frozen=True, kw_only=True):
     players: int
     events: int
     mean_value: float | None
+    mean_balance_minor: float | None
 
 
 class Heatmap(Struct, frozen=True, kw_only=True):

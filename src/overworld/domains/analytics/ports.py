@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Protocol
 from uuid import UUID
 
 from overworld.domains.analytics.messages import RankedBoard
+from overworld.geo.columns import F64, U64
 
 
 class Columns(Protocol):
@@ -61,6 +62,21 @@ class Boards(Protocol):
 
     async def board(self, name: str, *, player_id: UUID, limit: int, start: int = 0) -> RankedBoard:
         """Places of a board from `start` (0 is the best) on, and the player's own. Raises: NoBoard; Fault, Busy."""
+        ...
+
+
+class Wallets(Protocol):
+    """What players hold."""
+
+    def currencies(self) -> Collection[str]:
+        """The currencies of the game."""
+        ...
+
+    async def held(self, currency: str) -> tuple[U64, F64]:
+        """First halves of all pseudonyms with a wallet, ascending, and what each holds in minor units; aligned, (n,).
+
+        Raises: Fault, Busy.
+        """
         ...
 
 

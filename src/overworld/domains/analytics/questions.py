@@ -40,12 +40,13 @@ SELECT avg(lasted_s) AS mean_s FROM (
 
 REALTIME = """
 SELECT count(DISTINCT player) FILTER (WHERE happened_at >= $five_minutes) AS active_players,
-       count(*) FILTER (WHERE happened_at >= $one_minute) AS last_minute,
+       coalesce(sum(weight) FILTER (WHERE happened_at >= $one_minute), 0)::BIGINT AS last_minute,
        count(*) FILTER (WHERE name = $collected) AS collected,
        count(*) FILTER (WHERE name = $completed) AS completed
 FROM {events}"""
 
-TOP_EVENTS = "SELECT name, count(*) AS count FROM {events} GROUP BY name ORDER BY count DESC, name LIMIT $limit"
+TOP_EVENTS = """
+SELECT name, sum(weight)::BIGINT AS count FROM {events} GROUP BY name ORDER BY count DESC, name LIMIT $limit"""
 
 RETENTION = """
 SELECT cohort, day - cohort AS age, count(*) AS players
@@ -80,6 +81,15 @@ FROM {events} WHERE player IS NOT NULL AND list_contains($names, name)"""
 def heatmap(parent_cell: str, within: str) -> str:
     """Cells by how many players were there; `within` leaves out ranges of cells that cannot matter."""
     return (
-        f"SELECT {parent_cell} AS cell, approx_count_distinct(player) AS players, count(*) AS events, "  # noqa: S608
-        f"avg(value) AS mean_value FROM {{events}} WHERE cell IS NOT NULL{within} GROUP BY 1"
+        f"SELECT {parent_cell} AS cell, approx_count_distinct(player) AS players, sum(weight)::BIGINT AS events, "  # noqa: S608
+        "sum(value * weight) / sum(weight) FILTER (WHERE value IS NOT NULL) AS mean_value "
+        f"FROM {{events}} WHERE cell IS NOT NULL{within} GROUP BY 1"
+    )
+
+
+def visits(parent_cell: str, within: str) -> str:
+    """Who was in which cell, each once."""
+    return (
+        f"SELECT DISTINCT {parent_cell} AS cell, (player::UHUGEINT >> 64)::UBIGINT AS who "  # noqa: S608
+        f"FROM {{events}} WHERE player IS NOT NULL AND cell IS NOT NULL{within}"
     )

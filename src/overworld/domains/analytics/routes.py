@@ -86,6 +86,10 @@ BoxQuery = Annotated[
         description="West, south, east, north in degrees, with commas; west above east crosses the date line.",
     ),
 ]
+CurrencyQuery = Annotated[
+    str | None,
+    QueryParameter(name="currency", min_length=1, max_length=32, description="Tell what players hold of this one."),
+]
 LevelQuery = Annotated[int, QueryParameter(name="res", ge=1, le=30, description="S2 level of the cells.")]
 BoardQuery = Annotated[
     str, QueryParameter(name="board", min_length=1, max_length=64, description="A board of the game.")
@@ -177,10 +181,18 @@ def _asked(answers: Answers, clock: Clock) -> list[HTTPRouteHandler]:
 
     @get("/v1/analytics/heatmap", opt=needs(Scope.ANALYTICS_READ, refusals=(BadQuestion, TooLong)))
     async def analytics_heatmap(
-        *, bbox: BoxQuery, level: LevelQuery = 10, since: SinceQuery = None, until: UntilQuery = None
+        *,
+        bbox: BoxQuery,
+        level: LevelQuery = 10,
+        since: SinceQuery = None,
+        until: UntilQuery = None,
+        currency: CurrencyQuery = None,
     ) -> Heatmap:
-        """How many players were in which cells, those with most first."""
-        return await answers.heatmap(_span(since, until, clock), box=_box_in(bbox), level=level)
+        """How many players were in which cells, those with most first, and what they hold of a currency on average.
+
+        What they hold is told of cells with at least five players who have a wallet of it.
+        """
+        return await answers.heatmap(_span(since, until, clock), box=_box_in(bbox), level=level, currency=currency)
 
     @get(
         "/v1/analytics/users/{player_id:uuid}/metrics",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, date, datetime, timedelta
 from uuid import UUID
 
@@ -24,7 +24,7 @@ from overworld.domains.analytics.messages import (
     Retention,
     TopEvent,
 )
-from overworld.domains.analytics.ports import Boards, Columns, Levels, Pseudonyms, Supply
+from overworld.domains.analytics.ports import Boards, Columns, Levels, Pseudonyms, Supply, Wallets
 from overworld.domains.analytics.types import (
     AGES_MAX,
     COHORTS_MAX,
@@ -41,6 +41,7 @@ from overworld.domains.analytics.types import (
     Span,
 )
 from overworld.geo.box import Box
+from overworld.geo.columns import F64, U64
 from overworld.kernel.clock import FIRST_US, Clock, from_us
 
 _FIRST = from_us(FIRST_US)
@@ -62,7 +63,9 @@ class Answers:
         levels: Levels,
         boards: Boards,
         supply: Supply,
+        wallets: Wallets,
         room_level: int,
+        sampled: Collection[str] = (),
     ) -> None:
         self._columns = columns
         self._clock = clock
@@ -70,7 +73,9 @@ class Answers:
         self._levels = levels
         self._boards = boards
         self._supply = supply
+        self._wallets = wallets
         self._room_level = room_level
+        self._sampled = frozenset(sampled)
         self.fresh = Freshness(clock)
 
     async def counts(
@@ -99,7 +104,10 @@ class Answers:
 
         async def ask() -> list[Count]:
             rows = await self._columns.rows(questions.counts(by), values)
-            return [Count(**{**row, "since": row["since"].replace(tzinfo=UTC)}) for row in rows]
+            return [
+                Count(**{**row, "since": row["since"].replace(tzinfo=UTC)}, sampled=self._is_sampled([row["name"]]))
+                for row in rows
+            ]
 
         return await self.fresh.of(("counts", by, repr(values)), ask, age_max_s=_ROLLED_S)
 
@@ -117,8 +125,11 @@ class Answers:
         if not 1 < len(steps) <= STEPS_MAX:
             raise BadQuestion(field="steps", reason=f"a funnel has 2 to {STEPS_MAX} steps")
         key = ("funnel", span, tuple(steps), within_s)
+        sampled = self._is_sampled(steps)
         return await self.fresh.of(
-            key, lambda: funnel(self._columns, span, steps=steps, within_s=within_s), age_max_s=_COUNTED_S
+            key,
+            lambda: funnel(self._columns, span, steps=steps, within_s=within_s, sampled=sampled),
+            age_max_s=_COUNTED_S,
         )
 
     async def retention(self, first: date, *, cohorts: int, ages: int) -> Retention:
@@ -128,15 +139,22 @@ class Answers:
         key = ("retention", first, cohorts, ages)
         return await self.fresh.of(key, lambda: self._retention(first, cohorts, ages), age_max_s=_COUNTED_S)
 
-    async def heatmap(self, span: Span, *, box: Box, level: int) -> Heatmap:
-        """Where players were. At most a minute old."""
+    async def heatmap(self, span: Span, *, box: Box, level: int, currency: str | None = None) -> Heatmap:
+        """Where players were, and what they hold of a currency. At most a minute old, what they hold two."""
         _check(span)
+        if currency is not None and currency not in self._wallets.currencies():
+            raise BadQuestion(field="currency", reason="the game has no such currency")
         if not 1 <= level <= self._room_level:
             raise BadQuestion(field="res", reason=f"levels are 1 to {self._room_level}")
-        key = ("heatmap", span, box, level)
-        return await self.fresh.of(
-            key, lambda: heatmap(self._columns, span, box=box, level=level), age_max_s=_COUNTED_S
-        )
+
+        async def ask() -> Heatmap:
+            held = None if currency is None else await self._held(currency)
+            return await heatmap(self._columns, span, box=box, level=level, held=held)
+
+        return await self.fresh.of(("heatmap", span, box, level, currency), ask, age_max_s=_COUNTED_S)
+
+    async def _held(self, currency: str) -> tuple[U64, F64]:
+        return await self.fresh.of(("held", currency), lambda: self._wallets.held(currency), age_max_s=_COUNTED_S)
 
     async def player(self, player_id: UUID, period: Period) -> PlayerMetrics:
         """What one player did. At most ten seconds old."""
@@ -150,6 +168,10 @@ class Answers:
     async def rankings(self, player_id: UUID) -> Rankings:
         """A player's place on every board of the game, with the best three."""
         return Rankings([await self._boards.board(name, player_id=player_id, limit=3) for name in self._boards.names()])
+
+    def _is_sampled(self, names: Sequence[str]) -> bool:
+        """Whether only some sessions are kept of one of the names; an empty one stands for all there are."""
+        return any(name in self._sampled or (not name and self._sampled) for name in names)
 
     async def _overview(self, period: Period) -> Overview:
         now = self._clock.now()

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from litestar.handlers import HTTPRouteHandler
 from msgspec import Struct
 
 from overworld.domains.analytics.graphql import catalogue_of
-from overworld.domains.analytics.ports import Boards, Columns, Levels, Pseudonyms, Supply
+from overworld.domains.analytics.ports import Boards, Columns, Levels, Pseudonyms, Supply, Wallets
 from overworld.domains.analytics.routes import routes
 from overworld.domains.analytics.service import Answers
 from overworld.kernel.clock import Clock
@@ -29,10 +31,15 @@ def build(
     levels: Levels,
     boards: Boards,
     supply: Supply,
+    wallets: Wallets,
     room_level: int,
+    sampled: Collection[str],
     frame_every_s: float,
 ) -> AnalyticsParts:
-    """Analytics over the store of events; live figures are told every `frame_every_s`."""
+    """Analytics over the store of events; of `sampled` names only some sessions are kept.
+
+    Live figures are told every `frame_every_s`.
+    """
     answers = Answers(
         columns=columns,
         clock=clock,
@@ -40,7 +47,9 @@ def build(
         levels=levels,
         boards=boards,
         supply=supply,
+        wallets=wallets,
         room_level=room_level,
+        sampled=sampled,
     )
     return AnalyticsParts(
         answers=answers,

@@ -240,6 +240,14 @@ class Ledger:
         async with self._database.read() as tx:
             return await store.in_hands(tx)
 
+    async def wallets(self, currency: str) -> list[tuple[bytes, float]]:
+        """Whose wallets of a currency are open, as the 16 bytes of their ids, and what each holds in minor units.
+
+        All of them, for statistics. One round trip.
+        """
+        async with self._database.read() as tx:
+            return await store.wallets(tx, currency)
+
     async def balances(self, owner_id: UUID, *, code: AccountCode = AccountCode.WALLET) -> list[Balance]:
         """What the owner's accounts of a code hold in every currency of the game, in the game's order; zero where none
         is open yet. One round trip.

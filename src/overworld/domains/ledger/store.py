@@ -336,6 +336,16 @@ async def in_hands(tx: Tx) -> float:
     return held
 
 
+_WALLETS = """
+SELECT uuid_send(owner_id) AS owner, (credits_posted - debits_posted)::float8 AS held FROM ledger.account
+WHERE code = $1 AND currency = $2"""
+
+
+async def wallets(tx: Tx, currency: str) -> list[tuple[bytes, float]]:
+    """Whose wallets of a currency are open, 16 bytes each, and what they hold. All of them; one round trip."""
+    return [(owner, held) for owner, held in await tx.fetch(_WALLETS, AccountCode.WALLET.value, currency)]
+
+
 _DUE = """
 SELECT promise.id, promise.amount, promise.code, promise.reference,
     payer.owner_id AS payer_id, payer.code AS payer_code, payer.currency, payee.owner_id AS payee_id,

@@ -12,7 +12,8 @@ from msgspec import Struct
 
 from overworld.domains.telemetry import store
 from overworld.domains.telemetry.errors import TelemetryBusy, TooManyEvents
-from overworld.domains.telemetry.reading import Body, Fault, read
+from overworld.domains.telemetry.reading import Body, Fault, Incoming, read
+from overworld.domains.telemetry.sampling import Sampling
 from overworld.domains.telemetry.store import NewRow
 from overworld.domains.telemetry.types import Parcel, TelemetrySettings
 from overworld.domains.telemetry.unpacking import is_packed, unpacked
@@ -60,9 +61,11 @@ class Intake:
         self.lane: GroupCommit[Waiting, None] = GroupCommit(
             name="telemetry", run=self._commit, queue_max=_REQUESTS_MAX, batch_max=_REQUESTS_AT_ONCE
         )
+        self.sampling = Sampling.of(settings.sampling)
         self.waiting_bytes = 0
         self.backlog_bytes = 0
         self.accepted = 0
+        self.sampled = 0
         self.refused = 0
         self.put_off = 0
 
@@ -79,14 +82,20 @@ class Intake:
             raise TooManyEvents(events_max=self._settings.events_max)
         return found
 
-    async def keep(self, kind: int, body: bytes, judged: Body, *, player: UUID | None, agent: str) -> None:
-        """Puts a judged body into the log, and comes back when it is on disk.
+    async def keep(self, kind: int, body: bytes, judged: Body, *, player: UUID | None, agent: str) -> Sequence[bool]:
+        """Puts a judged body into the log, and comes back when it is on disk. Nothing is put there for nothing.
 
+        Gives which events are sampled away, aligned with them; empty when none is.
         Raises: TelemetryBusy; Fault when the database does not answer.
         """
         self.require_room(len(body))
         if player is not None:
             await self._require_within_limit(player, len(judged.events))
+        dropped = self._dropped(judged.events, player) if self.sampling else ()
+        sampled = sum(dropped)
+        self.sampled += sampled
+        if sampled and sampled == len(judged.events):
+            return dropped
         parcel = Parcel(int(kind), self._clock.now_us(), player, agent, body)
         self.waiting_bytes += len(body)
         try:
@@ -98,7 +107,8 @@ class Intake:
             self.waiting_bytes -= len(body)
         bad = sum(type(event) is Fault for event in judged.events)
         self.refused += bad
-        self.accepted += len(judged.events) - bad
+        self.accepted += len(judged.events) - bad - sampled
+        return dropped
 
     async def run(self) -> NoReturn:
         """Keeps an eye on what the processor has not come to; a loop."""
@@ -113,6 +123,9 @@ class Intake:
 
     def _read(self, kind: int, body: bytes) -> Body:
         return read(kind, unpacked(body, bytes_max=self._settings.unpacked_bytes_max))
+
+    def _dropped(self, events: Sequence[Incoming | Fault], player: UUID | None) -> list[bool]:
+        return [not isinstance(event, Fault) and not self.sampling.weight_of(event, player) for event in events]
 
     def require_room(self, size: int = 0) -> None:
         """Lets a body of this size in, if there is room. Raises: TelemetryBusy."""

@@ -37,9 +37,9 @@ _WHOLE = (BadEvents, TooLargeUnpacked, TooManyEvents, TelemetryBusy, Unavailable
 
 
 class EventResult(Struct, frozen=True, kw_only=True):
-    """What became of one event: it is on disk, or it was refused and why."""
+    """What became of one event: it is on disk, it was refused and why, or its session is not among those kept."""
 
-    status: Literal["accepted", "refused"]
+    status: Literal["accepted", "refused", "sampled"]
     reason: str | UnsetType = UNSET
     found: str | UnsetType = UNSET
 
@@ -49,6 +49,7 @@ class BatchResult(Struct, frozen=True, kw_only=True):
 
     accepted: int
     refused: int
+    sampled: int
     results: list[EventResult]
 
 
@@ -59,6 +60,7 @@ class PostHogResult(Struct, frozen=True, kw_only=True):
 
 
 _ACCEPTED = EventResult(status="accepted")
+_SAMPLED = EventResult(status="sampled")
 
 
 def routes(intake: Intake, *, verifier: TokenVerifier, settings: TelemetrySettings) -> list[HTTPRouteHandler]:
@@ -79,16 +81,16 @@ def routes(intake: Intake, *, verifier: TokenVerifier, settings: TelemetrySettin
         judged = await intake.judged(Kind.ONE, body)
         if isinstance(fault := judged.events[0], Fault):
             raise EventRefused(reason=fault.reason, found=fault.detail)
-        await intake.keep(Kind.ONE, body, judged, player=_player(caller.principal), agent=caller.user_agent)
-        return _ACCEPTED
+        dropped = await intake.keep(Kind.ONE, body, judged, player=_player(caller.principal), agent=caller.user_agent)
+        return _SAMPLED if any(dropped) else _ACCEPTED
 
     @post("/v1/events/batch", opt=ours, status_code=202)
     async def event_send_batch(*, caller: Caller, reader: BodyReader) -> BatchResult:
         """Send many events at once, compressed by gzip or zstd. Each has its own result; a bad one spoils no other."""
         body = await _body(intake, reader)
         judged = await intake.judged(Kind.BATCH, body)
-        await intake.keep(Kind.BATCH, body, judged, player=_player(caller.principal), agent=caller.user_agent)
-        return _results(judged.events)
+        dropped = await intake.keep(Kind.BATCH, body, judged, player=_player(caller.principal), agent=caller.user_agent)
+        return _results(judged.events, dropped)
 
     async def event_send_posthog(
         *,
@@ -142,7 +144,7 @@ def _key_in(body: Body) -> str:
     return token if isinstance(token, str) else ""
 
 
-def _results(events: Sequence[Incoming | Fault]) -> BatchResult:
+def _results(events: Sequence[Incoming | Fault], dropped: Sequence[bool]) -> BatchResult:
     results = [
         EventResult(status="refused", reason=event.reason, found=event.detail)
         if isinstance(event, Fault)
@@ -150,4 +152,7 @@ def _results(events: Sequence[Incoming | Fault]) -> BatchResult:
         for event in events
     ]
     refused = sum(result is not _ACCEPTED for result in results)
-    return BatchResult(accepted=len(results) - refused, refused=refused, results=results)
+    if dropped:
+        results = [_SAMPLED if is_dropped else result for result, is_dropped in zip(results, dropped, strict=True)]
+    sampled = sum(dropped)
+    return BatchResult(accepted=len(results) - refused - sampled, refused=refused, sampled=sampled, results=results)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 import msgspec
 from msgspec import Struct
@@ -217,6 +218,61 @@ async def secret(tx: Tx, fresh: bytes) -> bytes:
     """The secret of this installation; `fresh` where there was none."""
     found: bytes = await tx.fetchval(_KNOWN_OR_FRESH, fresh)
     return found
+
+
+class ErasureRow(Struct, frozen=True):
+    """A player who is to be erased, or was."""
+
+    pseudonym: bytes
+    asked_at: datetime
+    done_at: datetime | None
+
+
+_ASK_ERASURE = """
+INSERT INTO telemetry.erasure (pseudonym, asked_at) VALUES ($1, $2)
+ON CONFLICT (pseudonym) DO UPDATE SET asked_at = excluded.asked_at, done_at = NULL"""
+
+
+async def ask_erasure(tx: Tx, pseudonym: bytes, *, at: datetime) -> None:
+    """Notes that a player is to be erased."""
+    await tx.execute(_ASK_ERASURE, pseudonym, at)
+
+
+_FORGET_REFUSED_OF = """
+DELETE FROM telemetry.refused WHERE player_id = $1 OR position($2::bytea IN event) > 0"""
+
+
+async def forget_refused_of(tx: Tx, account: UUID | None, *, name: bytes) -> None:
+    """Forgets refused events that came with an account's token, or have a name, as JSON writes it, in them."""
+    await tx.execute(_FORGET_REFUSED_OF, account, name)
+
+
+_ERASURES = """
+SELECT pseudonym, asked_at, done_at FROM telemetry.erasure ORDER BY asked_at, pseudonym"""
+
+
+async def erasures(tx: Tx) -> list[ErasureRow]:
+    """Every erasure that is remembered, oldest first."""
+    return [ErasureRow(row["pseudonym"], row["asked_at"], row["done_at"]) for row in await tx.fetch(_ERASURES)]
+
+
+_MARK_ERASED = """
+UPDATE telemetry.erasure SET done_at = $3 FROM unnest($1::bytea[], $2::timestamptz[]) AS done (pseudonym, asked_at)
+WHERE erasure.pseudonym = done.pseudonym AND erasure.asked_at = done.asked_at"""
+
+
+async def mark_erased(tx: Tx, done: Sequence[ErasureRow], *, at: datetime) -> None:
+    """Says that nothing is left of players, unless somebody has asked again meanwhile."""
+    await tx.execute(_MARK_ERASED, [one.pseudonym for one in done], [one.asked_at for one in done], at)
+
+
+_FORGET_ERASURES = """
+DELETE FROM telemetry.erasure WHERE done_at < $1"""
+
+
+async def forget_erasures(tx: Tx, *, before: datetime) -> None:
+    """Forgets who was erased before."""
+    await tx.execute(_FORGET_ERASURES, before)
 
 
 _FORGET_REFUSED = """

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from msgspec import Meta, Struct
 
+from overworld.domains.telemetry.sampling import Sampling
 from overworld.platform.eventlog.types import Position
 
 PREFIX = "/v1/events"
@@ -83,9 +84,21 @@ class TelemetrySettings(Struct, frozen=True, forbid_unknown_fields=True):
     retention_days: Annotated[int, Meta(ge=1, le=3650, description="Days that what came in is kept as it came.")] = 7
     late_days: Annotated[int, Meta(ge=1, le=3650, description="Oldest that an event may be when it comes in.")] = 30
     refused_days: Annotated[int, Meta(ge=1, le=3650, description="Days that refused events are kept.")] = 30
+    erased_days: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=3650,
+            description="Days for which nothing of an erased player is let in; longer than any log keeps.",
+        ),
+    ] = 60
     session_gap_s: Annotated[
         int, Meta(ge=60, le=86_400, description="Pause after which a player who names no session begins a new one.")
     ] = 1_800
+    sampling: Annotated[
+        tuple[str, ...],
+        Meta(description="Names of which only some sessions are kept, as NAME=COUNT: one session in COUNT."),
+    ] = ()
     schemas: Annotated[
         str, Meta(description="Folder of JSON Schemas, NAME/VERSION.json, that properties of events have to fit.")
     ] = ""
@@ -97,3 +110,6 @@ class TelemetrySettings(Struct, frozen=True, forbid_unknown_fields=True):
     ids_kept: Annotated[
         int, Meta(ge=1_000, le=10**8, description="Ids of events kept in memory, so that a second one is known.")
     ] = 2_000_000
+
+    def __post_init__(self) -> None:
+        Sampling.of(self.sampling)

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from overworld.kernel.door import door
 
 if TYPE_CHECKING:
-    from overworld.platform.columns.ports import EventColumns
+    from overworld.platform.columns.ports import ErasableColumns, EventColumns
 else:
-    __getattr__ = door(__name__, ports=["EventColumns"])
+    __getattr__ = door(__name__, ports=["ErasableColumns", "EventColumns"])
 
-__all__ = ["EventColumns"]
+__all__ = ["ErasableColumns", "EventColumns"]

@@ -9,16 +9,21 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Protocol
+from uuid import UUID
 
+import duckdb
 import obstore
 from msgspec import Struct
 from obstore.exceptions import BaseError
 
 from overworld.kernel.refusals import Fault
+from overworld.platform.columns import erasing
 from overworld.platform.columns.connection import Connection, do, rows, transaction
 from overworld.platform.columns.store import Columns
 
@@ -32,7 +37,10 @@ ORDER BY since, path"""
 
 
 class Change(Struct, frozen=True):
-    """A file that the archive is to hold, in the place of those it was made of (none, for one of an hour)."""
+    """A file that the archive is to hold, in the place of those it was made of (none, for one of an hour).
+
+    Without a name nothing takes their place.
+    """
 
     path: str
     replaced: tuple[str, ...]
@@ -47,6 +55,14 @@ class Table(Protocol):
 
     def tidy(self, *, before: datetime) -> None:
         """Lets go of snapshots made before, and of files that no snapshot knows."""
+        ...
+
+    def paths(self) -> set[str]:
+        """The files that the newest snapshot has, below `PREFIX`."""
+        ...
+
+    def forget(self) -> None:
+        """Lets go of every snapshot but the newest, and of its memory of what was replaced."""
         ...
 
 
@@ -67,6 +83,30 @@ class Objects:
                 _link(source, self._folder / key)
         except (OSError, BaseError) as error:
             raise Fault(f"object storage does not take {key}: {error}") from error
+
+    def paths(self) -> list[str]:
+        """Every file there, also what a crash left half written."""
+        with _answers():
+            pages = obstore.list(self._store, prefix=f"{PREFIX}/")
+            return sorted(found["path"].removeprefix(f"{PREFIX}/") for page in pages for found in page)
+
+    @contextmanager
+    def fetched(self, path: str, *, into: Path) -> Iterator[Path]:
+        """A file on this machine while the block runs: in `into`, where it lies elsewhere. Raises: Fault."""
+        if self._folder is not None:
+            yield self._folder / PREFIX / path
+            return
+        copy = into / "fetched.parquet"
+        with _answers(), copy.open("wb") as sink:
+            for part in obstore.get(self._store, f"{PREFIX}/{path}").stream():
+                sink.write(part)
+        yield copy
+        copy.unlink()
+
+    def delete(self, path: str) -> None:
+        """Forgets a file, if it is there. Raises: Fault."""
+        with _answers(), suppress(FileNotFoundError):
+            obstore.delete(self._store, f"{PREFIX}/{path}")
 
 
 class Archive:
@@ -96,6 +136,21 @@ class Archive:
 
         await self._columns.write(note)
 
+    async def erase(self, players: Sequence[UUID]) -> None:
+        """Takes players out of what is archived, once they are out of the store and it has kept up.
+
+        A table is changed by commits, and every older snapshot goes; else a file is replaced by one of the same name.
+        Raises: Fault, when some of it is not done yet.
+        """
+        local, replaced = await self._columns.beside(
+            lambda reader: (
+                {path for (path,) in rows(reader, "SELECT path FROM file")},
+                {path for (path,) in rows(reader, "SELECT path FROM superseded")},
+            )
+        )
+        erasure = Erasure(self._objects, table=self._table, players=players)
+        await asyncio.to_thread(erasure.run, local=local, replaced=replaced)
+
     async def tidy(self, *, before: datetime) -> None:
         """Lets go of what nobody needs any more."""
         if self._table is not None:
@@ -107,6 +162,50 @@ class Archive:
             self._objects.put(self._columns.folder / change.path, change.path)
         if self._table is not None:
             self._table.commit(changes)
+
+
+class Erasure:
+    """Players on their way out of an archive. Whatever was done already is passed over."""
+
+    def __init__(self, objects: Objects, *, table: Table | None, players: Sequence[UUID]) -> None:
+        self._objects = objects
+        self._table = table
+        self._players = players
+
+    def run(self, *, local: set[str], replaced: set[str]) -> None:
+        """Erases; `local` are files whose likes the store has looked through, `replaced` those that count no more."""
+        live: set[str] = set()
+        if self._table is not None:
+            self._table.commit([Change("", tuple(sorted(replaced)))])
+            self._table.forget()
+            live = self._table.paths()
+        with TemporaryDirectory(prefix="overworld-erase-") as folder, duckdb.connect() as reader:
+            for path in self._objects.paths():
+                if path in replaced or not path.endswith(".parquet"):
+                    self._objects.delete(path)
+                elif path not in local:
+                    self._erase(reader, path, Path(folder), is_live=path in live)
+
+    def _erase(self, reader: Connection, path: str, folder: Path, *, is_live: bool) -> None:
+        with self._objects.fetched(path, into=folder) as source:
+            if not erasing.holding(reader, [source], self._players):
+                return
+            rest = folder / "rest.parquet"
+            left = erasing.write_rest(reader, source, rest, self._players, span="day")
+        if self._table is None:
+            self._put(rest, path if left else "")
+        elif is_live:
+            new = erasing.next_name(path) if left else ""
+            self._put(rest, new)
+            self._table.commit([Change(new, (path,))])
+            self._table.forget()
+        if self._table is not None or not left:
+            self._objects.delete(path)
+
+    def _put(self, rest: Path, path: str) -> None:
+        if path:
+            self._objects.put(rest, path)
+            rest.unlink()
 
 
 def _changes(reader: Connection, *, before: datetime, whole: bool) -> list[Change]:
@@ -124,6 +223,14 @@ def _origins(path: str, made_of: dict[str, list[str]]) -> tuple[str, ...]:
     for old in made_of.get(path, ()):
         found += [old, *_origins(old, made_of)]
     return tuple(found)
+
+
+@contextmanager
+def _answers() -> Iterator[None]:
+    try:
+        yield
+    except (OSError, BaseError) as error:
+        raise Fault(f"object storage does not answer: {error}") from error
 
 
 def _link(source: Path, target: Path) -> None:

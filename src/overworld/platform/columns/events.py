@@ -7,6 +7,7 @@ import pyarrow as pa
 CLIENT = "client"
 PLATFORM = "platform"
 ID_BYTES = 16
+NOBODY = "0" * 32  # an erased player in the properties of others' events
 
 _WORD = pa.dictionary(pa.int32(), pa.string())
 _INSTANT = pa.timestamp("us", tz="UTC")
@@ -27,6 +28,7 @@ SCHEMA = pa.schema(
         pa.field("value", pa.float64()),
         pa.field("exposures", pa.list_(pa.string()), nullable=False),
         pa.field("properties", pa.string(), nullable=False),
+        pa.field("weight", pa.int64(), nullable=False),
     ]
 )
 """What a batch of events looks like.
@@ -36,5 +38,6 @@ SCHEMA = pa.schema(
 `CLIENT` or `PLATFORM`. `player` is a keyed pseudonym: BLAKE2b-128 of the player id under a secret of the installation.
 `cell` is an S2 cell at the level `world.room_level`, `country` an ISO 3166-1 alpha-2 code, `device` a class (phone,
 tablet, desktop, headset, server, other). `value` is the property `value`, or the amount. `exposures` are written
-`flag=variant`; `properties` is a JSON object.
+`flag=variant`; `properties` is a JSON object. `weight` is how many events this one stands for: more than 1 where only
+some sessions are kept.
 """

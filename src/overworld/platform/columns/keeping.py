@@ -5,15 +5,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from uuid import UUID
 
 from overworld.kernel.clock import Clock
-from overworld.platform.columns import files, rollups, sealing
+from overworld.platform.columns import erasing, files, rollups, sealing
 from overworld.platform.columns.archive import Archive
 from overworld.platform.columns.connection import Connection, do, transaction
 from overworld.platform.columns.sealing import DAY, Hour, Sealed
 from overworld.platform.columns.store import Columns
 
 _GRACE_S = 300.0
+_ERASED_AT_ONCE = 500
 
 
 class Keeping:
@@ -24,7 +26,6 @@ class Keeping:
         self._clock = clock
         self._archive = archive
         self._settings = columns.settings
-        self.sealed = 0
 
     async def run_rolling(self) -> None:
         """Keeps the rollups current."""
@@ -54,6 +55,8 @@ class Keeping:
         await self._archive.keep_up(before=raw)
         await self._let_go(now, raw=raw)
         await self._archive.tidy(before=self._clock.now() - timedelta(days=self._settings.snapshots_days))
+        while await self._erase(now, raw=raw):
+            pass
 
     def _roll(self, writer: Connection, *, upto: int) -> bool:
         with transaction(writer):
@@ -84,7 +87,7 @@ class Keeping:
                 sealing.count_hour(writer, sealed, upto=upto, now=now)
 
         await columns.write(count)
-        self.sealed += 1
+        columns.figures.counts["sealed"] += 1
 
     def _drop_twins(self, writer: Connection, hour: Hour, twins: Sequence[object]) -> None:
         """Leaves the first of each id, and counts the day again."""
@@ -125,6 +128,49 @@ class Keeping:
 
         for path in await columns.write(forget):
             (columns.folder / path).unlink(missing_ok=True)
+
+    async def _erase(self, now: datetime, *, raw: datetime) -> bool:
+        """Takes some players out of everything, and notes of whom nothing is left; whether more are to be swept out.
+
+        Each step leaves what was before or what is after, and does nothing where it was done: so a round that ends
+        halfway is gone through again by the next one, before a restart or after it.
+        """
+        found = await self._columns.beside(lambda reader: erasing.pending(reader, limit=_ERASED_AT_ONCE))
+        if players := [player for player, swept, _ in found if not swept]:
+            await self._sweep(players, now=now, raw=raw)
+            await self._mark("swept", players, now=now)
+        await self._mark("done", done := [player for player, _, ready in found if ready], now=now)
+        self._columns.figures.counts["erased"] += len(done)
+        return bool(players)
+
+    async def _sweep(self, players: Sequence[UUID], *, now: datetime, raw: datetime) -> None:
+        await self.roll()
+        await self._columns.write(lambda writer: self._erase_tables(writer, players))
+        await self._erase_files(players, now=now)
+        await self._archive.keep_up(before=raw)
+        await self._archive.erase(players)
+
+    def _erase_tables(self, writer: Connection, players: Sequence[UUID]) -> None:
+        with transaction(writer):
+            rollups.roll(writer, upto=self._columns.batch, cell_level=self._settings.rollup_cell_level)
+            erasing.from_tables(writer, players)
+
+    async def _erase_files(self, players: Sequence[UUID], *, now: datetime) -> None:
+        columns = self._columns
+        for sealed in await columns.beside(lambda reader: erasing.files_with(reader, columns.folder, players)):
+            rest = await columns.beside(
+                lambda reader, sealed=sealed: erasing.rest_of(reader, columns.folder, sealed, players)  # type: ignore[misc]
+            )
+
+            def count(writer: Connection, path: str = sealed.path, rest: Sealed | None = rest) -> None:
+                with transaction(writer):
+                    sealing.count_rest(writer, path, rest, now=now)
+
+            await columns.write(count)
+
+    async def _mark(self, step: str, players: Sequence[UUID], *, now: datetime) -> None:
+        if players:
+            await self._columns.write(lambda writer: erasing.mark(writer, step, players, at=now))
 
     def _now(self) -> datetime:
         return self._clock.now().replace(tzinfo=None)

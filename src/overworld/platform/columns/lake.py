@@ -46,6 +46,7 @@ _KINDS: dict[str, Any] = {
     "player": UUIDType(),
     "cell": LongType(),
     "value": DoubleType(),
+    "weight": LongType(),
     "exposures": ListType(element_id=100, element=StringType(), element_required=False),
 }
 SCHEMA = Schema(
@@ -64,6 +65,10 @@ _PROPERTIES = {
     "commit.manifest.min-count-to-merge": "8",
     "write.metadata.delete-after-commit.enabled": "true",
     "write.metadata.previous-versions-max": "16",
+    # Nobody looks for a player by range, and manifests outlive an erasure.
+    "write.metadata.metrics.column.player": "counts",
+    "write.metadata.metrics.column.session": "counts",
+    "write.metadata.metrics.column.properties": "counts",
 }
 
 
@@ -93,7 +98,7 @@ class EventTable:
     def _commit(self, changes: Sequence[Change]) -> None:
         table = self.table()
         here = {file.file_path: file for file in _files(table)}
-        new = [self._where(change.path) for change in changes]
+        new = [self._where(change.path) for change in changes if change.path]
         old = [self._where(path) for change in changes for path in change.replaced]
         leaving = {path: here[path] for path in old if path in here}
         # What was made over in the same round goes straight to its heir.
@@ -126,11 +131,29 @@ class EventTable:
         table.maintenance.expire_snapshots().by_ids(stale).commit()
         self._remove_orphans(self.table())
 
+    def paths(self) -> set[str]:
+        """The data files of the newest snapshot, below `PREFIX`. Raises: Fault."""
+        with _faults():
+            return {file.file_path.removeprefix(self._where("")) for file in _files(self.table())}
+
+    def forget(self) -> None:
+        """Expires every snapshot but the newest, and lets that one forget what it replaced. Raises: Fault.
+
+        A snapshot lists the files that it took out, with the least and the greatest of their values.
+        """
+        with _faults():
+            table = self.table()
+            if table.current_snapshot() is None:
+                return
+            with table.transaction() as work, work.update_snapshot().fast_append():
+                pass
+            self._tidy(datetime.now(UTC) + _ORPHAN_AGE)
+
     def table(self) -> Table:
         """The table as it is now, made when there is none."""
         catalogue = PostgresCatalogue(self._dsn, warehouse=f"{self._root}/lake", **self._properties)
         try:
-            return catalogue.load_table(TABLE)
+            return _brought_up(catalogue.load_table(TABLE))
         except NoSuchTableError:
             catalogue.create_namespace_if_not_exists(NAMESPACE)
             return catalogue.create_table(
@@ -161,6 +184,14 @@ class EventTable:
             ]
             if orphans:
                 obstore.delete(self._objects, orphans)
+
+
+def _brought_up(table: Table) -> Table:
+    """The table with every column that events have now; in older files a new one is null."""
+    if not set(COLUMNS) <= set(table.schema().column_names):
+        with table.update_schema() as schema:  # which keeps the name mapping in step
+            schema.union_by_name(SCHEMA)
+    return table
 
 
 def connected(dsn: str) -> Any:

@@ -21,6 +21,7 @@ COLUMNS = (
     "value",
     "exposures",
     "properties",
+    "weight",
 )
 """Those of an event, in the order in which they lie in DuckDB, Parquet and Iceberg: those of `events.SCHEMA`, but that
 `at`, a word of SQL, is `happened_at` here.
@@ -40,7 +41,8 @@ TABLES = f"""
 CREATE TABLE IF NOT EXISTS event (
   batch BIGINT NOT NULL, event_id UUID NOT NULL, happened_at TIMESTAMP NOT NULL, received_at TIMESTAMP NOT NULL,
   name VARCHAR NOT NULL, source VARCHAR NOT NULL, player UUID, session VARCHAR, cell BIGINT, country VARCHAR,
-  platform VARCHAR, device VARCHAR, value DOUBLE, exposures VARCHAR[] NOT NULL, properties VARCHAR NOT NULL
+  platform VARCHAR, device VARCHAR, value DOUBLE, exposures VARCHAR[] NOT NULL, properties VARCHAR NOT NULL,
+  weight BIGINT NOT NULL DEFAULT 1
 );
 CREATE TABLE IF NOT EXISTS place (name VARCHAR PRIMARY KEY, position BIGINT NOT NULL);
 CREATE TABLE IF NOT EXISTS counter (name VARCHAR PRIMARY KEY, value BIGINT NOT NULL);
@@ -58,13 +60,17 @@ CREATE TABLE IF NOT EXISTS presence (
   count BIGINT NOT NULL
 );
 CREATE TABLE IF NOT EXISTS newcomer (player UUID NOT NULL, first_at TIMESTAMP NOT NULL);
+CREATE TABLE IF NOT EXISTS erasure (
+  player UUID PRIMARY KEY, asked_at TIMESTAMP NOT NULL, swept_at TIMESTAMP, done_at TIMESTAMP
+);
 """
 """`rollup_*`: one row per (`since`, `name`, `dimension`, `key`). An empty `name` stands for all events together;
 `dimension` is "" (no division, `key` is ""), "cell", "country" or "platform". `sketch` holds the smallest hashes of
 players, ascending. `presence`: one row per day and player with an event. `newcomer`: when a player was first seen, kept
 for good. `file`: sealed Parquet files that count; one that is on disk and not here does not. `doomed`: files that no
-longer count, until nobody can be reading them. `superseded`: what files were made of others; `archived`: those that the
-archive has.
+longer count, until nobody can be reading them. `superseded`: what files were made of others (an empty name: nothing of
+one was left); `archived`: those that the archive has. `erasure`: who is to be erased; `swept_at` is when nothing that
+counts had them any more, `done_at` when nothing on disk or in the archive had.
 """
 
 PLAYER_HASH = "(player::UHUGEINT >> 64)::UBIGINT"

@@ -32,16 +32,17 @@ _FEW = 4 * layout.SKETCH_SIZE
 _GATHERED = """
 CREATE OR REPLACE TEMP TABLE gathered AS
 SELECT date_trunc('hour', happened_at) AS since, name, {cell} AS cell, coalesce(country, '') AS country,
-       coalesce(platform, '') AS platform, {player} AS who, value
+       coalesce(platform, '') AS platform, {player} AS who, value, weight
 FROM {events}"""
 
 _SUMS = """
 CREATE OR REPLACE TEMP TABLE sums AS
-SELECT since, coalesce(name, '') AS name, key, count(*) AS count, count(value) AS valued,
-       coalesce(sum(value), 0)::DOUBLE AS total,
+SELECT since, coalesce(name, '') AS name, key, sum(weight)::BIGINT AS count,
+       coalesce(sum(weight) FILTER (WHERE value IS NOT NULL), 0)::BIGINT AS valued,
+       coalesce(sum(value * weight), 0)::DOUBLE AS total,
        CASE WHEN approx_count_distinct(who) <= {few} THEN {hash_max}
             ELSE ({few} / approx_count_distinct(who)::DOUBLE * {hash_max}::DOUBLE * 0.999)::UBIGINT END AS hash_max
-FROM (SELECT since, name, {key} AS key, who, value FROM gathered {where})
+FROM (SELECT since, name, {key} AS key, who, value, weight FROM gathered {where})
 GROUP BY GROUPING SETS ((since, name, key), (since, key))"""
 
 _SKETCHED = """
@@ -73,7 +74,8 @@ WHERE old.since = delta.since AND old.name = delta.name AND old.dimension = delt
 
 _PRESENT = """
 CREATE OR REPLACE TEMP TABLE delta_presence AS
-SELECT happened_at::DATE AS day, player, min(happened_at) AS first_at, max(happened_at) AS last_at, count(*) AS count
+SELECT happened_at::DATE AS day, player, min(happened_at) AS first_at, max(happened_at) AS last_at,
+       sum(weight)::BIGINT AS count
 FROM {events} WHERE player IS NOT NULL GROUP BY ALL"""
 
 _PRESENT_MERGED = """

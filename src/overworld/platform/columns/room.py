@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from overworld.kernel.refusals import Fault
+from overworld.platform.columns.figures import Figures
 from overworld.platform.columns.settings import ColumnSettings
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ class Room:
     def __init__(self, data: Path, *, settings: ColumnSettings) -> None:
         self.folder = data / FOLDER
         self.settings = settings
+        self.figures = Figures()
         self._opening: asyncio.Task[Columns] | None = None
         self._closed = False
 
@@ -33,7 +35,7 @@ class Room:
         if self._closed:
             raise Fault("the store of events is closed")
         if self._opening is None or (self._opening.done() and self._opening.exception() is not None):
-            self._opening = asyncio.ensure_future(_opened(self.folder, self.settings))
+            self._opening = asyncio.ensure_future(_opened(self.folder, self.settings, self.figures))
         return await asyncio.shield(self._opening)
 
     async def append(self, batches: Sequence[RecordBatch], *, place: str, at: int) -> None:
@@ -43,6 +45,18 @@ class Room:
     async def placed(self, place: str) -> int | None:
         """As `EventColumns` says."""
         return await (await self.store()).placed(place)
+
+    async def erase(self, players: Sequence[bytes], *, at: datetime) -> None:
+        """As `ErasableColumns` says."""
+        await (await self.store()).erase(players, at=at)
+
+    async def erased(self) -> set[bytes]:
+        """As `ErasableColumns` says."""
+        return await (await self.store()).erased()
+
+    async def forget_erased(self, *, before: datetime) -> None:
+        """As `ErasableColumns` says."""
+        await (await self.store()).forget_erased(before=before)
 
     async def rows(
         self,
@@ -78,9 +92,9 @@ class Room:
                 await opened.close()
 
 
-async def _opened(folder: Path, settings: ColumnSettings) -> Columns:
+async def _opened(folder: Path, settings: ColumnSettings, figures: Figures) -> Columns:
     opened = await asyncio.to_thread(_imported)
-    store: Columns = await opened(folder, settings=settings)
+    store: Columns = await opened(folder, settings=settings, figures=figures)
     return store
 
 

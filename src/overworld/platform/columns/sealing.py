@@ -107,13 +107,21 @@ def _written(
     since: datetime,
     until: datetime,
 ) -> Sealed:
-    """Sorted by name and time, so that a question for one name reads little; on disk for good when this returns."""
-    target = folder / path
+    count = write(reader, folder / path, source, span=span)
+    size = (folder / path).stat().st_size
+    return Sealed(path=path, span=span, since=since, until=until, rows=count, bytes=size)
+
+
+def write(reader: Connection, target: Path, source: str, *, span: str) -> int:
+    """Writes what a SELECT gives to a new file that does not count yet, on disk for good; how many rows.
+
+    It is sorted by name and time, so that a question for one name reads little.
+    """
     target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_suffix(".parquet.part")
     if target.exists():
         raise FileExistsError(target)
-    count = one(
+    count: int = one(
         reader,
         f"COPY ({source} ORDER BY name, happened_at) TO {files.quoted(str(part))} (FORMAT parquet, {_SPANS[span]})",
     )
@@ -121,7 +129,7 @@ def _written(
     part.rename(target)
     _flush(target.parent)
     _flush(target.parent.parent)
-    return Sealed(path=path, span=span, since=since, until=until, rows=count, bytes=target.stat().st_size)
+    return count
 
 
 def _flush(path: Path) -> None:
@@ -155,6 +163,14 @@ def doom(writer: Connection, paths: Sequence[str], *, now: datetime) -> None:
     for path in paths:
         do(writer, "DELETE FROM file WHERE path = ?", [path])
         do(writer, "INSERT OR REPLACE INTO doomed VALUES (?, ?)", [path, now])
+
+
+def count_rest(writer: Connection, path: str, rest: Sealed | None, *, now: datetime) -> None:
+    """Lets what is left of a file count in its place; None when nothing is. To be called in a transaction."""
+    do(writer, "INSERT INTO superseded VALUES (?, ?)", [path, "" if rest is None else rest.path])
+    doom(writer, [path], now=now)
+    if rest is not None:
+        _count(writer, rest, now=now)
 
 
 def _count(writer: Connection, sealed: Sealed, *, now: datetime) -> None:

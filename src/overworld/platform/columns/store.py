@@ -14,15 +14,17 @@ from datetime import datetime
 from pathlib import Path
 from threading import Timer
 from typing import TYPE_CHECKING, Any, TypeVar
+from uuid import UUID
 
 import duckdb
 import pyarrow as pa
 
-from overworld.kernel.refusals import Busy, Fault
-from overworld.platform.columns import files, layout
-from overworld.platform.columns.arriving import Arriving, arrived, data_of
+from overworld.kernel.refusals import Fault
+from overworld.platform.columns import erasing, files, layout, upgrading
+from overworld.platform.columns.arriving import Arriving, Erased, arrived, data_of, erased_of
 from overworld.platform.columns.connection import Connection, do, one, table, transaction
 from overworld.platform.columns.errors import TooLong
+from overworld.platform.columns.figures import Figures
 from overworld.platform.columns.seen import Seen, keys_of
 from overworld.platform.columns.settings import ColumnSettings
 
@@ -32,21 +34,19 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 FILE = "events.duckdb"
 SPILL = "spill"
-_WAITING_MAX = 64
 
 
 class Columns:
     """The events of a folder. Made by `opened`; give it back with `close`."""
 
-    def __init__(self, folder: Path, *, settings: ColumnSettings) -> None:
+    def __init__(self, folder: Path, *, settings: ColumnSettings, figures: Figures) -> None:
         self.folder = folder
         self.settings = settings
-        self.written = 0
-        self.doubled = 0
+        self.figures = figures
+        self._erased: Erased | None = None
         self._seen = Seen(settings.seen_max)
         self._writing = ThreadPoolExecutor(1, "columns-writer")
         self._reading = ThreadPoolExecutor(settings.readers, "columns-reader")
-        self._waiting = 0
         self._writer = _connected(folder, settings)
         self.batch = 0
 
@@ -59,13 +59,38 @@ class Columns:
         rows = await self.read("SELECT position FROM place WHERE name = $place", {"place": place})
         return None if not rows.num_rows else int(rows[0][0].as_py())
 
+    async def erase(self, players: Sequence[bytes], *, at: datetime) -> None:
+        """Begins to erase players, as `ErasableColumns` says; `Keeping` goes on with it."""
+        wanted, asked_at = [UUID(bytes=player) for player in players], at.replace(tzinfo=None)
+
+        def ask(writer: Connection) -> None:
+            with transaction(writer):
+                erasing.ask(writer, wanted, at=asked_at)
+            self._erased = erased_of(erasing.known(writer))
+
+        await self.write(ask)
+
+    async def erased(self) -> set[bytes]:
+        """Of whom nothing is left."""
+        found = await self.read("SELECT player FROM erasure WHERE done_at IS NOT NULL")
+        return {player.bytes for player in found["player"].to_pylist()}
+
+    async def forget_erased(self, *, before: datetime) -> None:
+        """Lets those in again whose erasure was done before."""
+
+        def forget(writer: Connection) -> None:
+            do(writer, "DELETE FROM erasure WHERE done_at < ?", [before.replace(tzinfo=None)])
+            self._erased = erased_of(erasing.known(writer))
+
+        await self.write(forget)
+
     async def write(self, work: Callable[[Connection], T]) -> T:
         """Runs work in the writer's thread, after all that came before it. Raises: what it raises; Fault."""
-        return await asyncio.get_running_loop().run_in_executor(self._writing, _guarded, work, self._writer)
+        return await self._guarded(self._writing, lambda: work(self._writer))
 
     async def beside(self, work: Callable[[Connection], T]) -> T:
         """Runs long work of the store's own beside the writer, on one snapshot, for as long as it takes."""
-        return await asyncio.get_running_loop().run_in_executor(None, self._beside, work)
+        return await self._guarded(None, lambda: self._beside(work))
 
     async def read(
         self,
@@ -79,15 +104,16 @@ class Columns:
 
         Raises: TooLong; Busy when too many wait already; Fault.
         """
-        if self._waiting >= _WAITING_MAX:
-            raise Busy("too many questions wait for the store")
-        self._waiting += 1
-        try:
-            return await asyncio.get_running_loop().run_in_executor(
-                self._reading, self._read, sql, dict(values or {}), since, until
-            )
-        finally:
-            self._waiting -= 1
+        with self.figures.questions.standing():
+            try:
+                found: pa.Table = await asyncio.get_running_loop().run_in_executor(
+                    self._reading, self._read, sql, dict(values or {}), since, until
+                )
+            except (Fault, TooLong) as error:
+                self.figures.counts["too_long" if isinstance(error, TooLong) else "failed"] += 1
+                raise
+        self.figures.counts["answered"] += 1
+        return found
 
     async def close(self) -> None:
         """Ends it, once all that was begun is done."""
@@ -103,8 +129,10 @@ class Columns:
         with transaction(self._writer):
             do(self._writer, layout.TABLES)
         files.forget_strays(self._writer, self.folder)
+        upgrading.bring_up(self._writer, self.folder)
         self.batch = int(one(self._writer, "SELECT coalesce(max(batch), 0) FROM event"))
         self.batch = max(self.batch, int(one(self._writer, "SELECT coalesce(max(value), 0) FROM counter")))
+        self._erased = erased_of(erasing.known(self._writer))
         newest = table(
             self._writer,
             "SELECT event_id FROM event ORDER BY batch DESC, received_at DESC LIMIT $ids",
@@ -119,20 +147,23 @@ class Columns:
             known = one(writer, "SELECT position FROM place WHERE name = ?", [place])
             if known is not None and known >= at:
                 return
+            came = arriving.rows.num_rows
+            if self._erased is not None and came:
+                arriving = arriving.without(self._erased)
+            kept_out = came - arriving.rows.num_rows
             fresh, doubled = self._fresh(writer, arriving)
             if fresh.num_rows:
                 writer.register("arriving", fresh)
                 do(
                     writer,
-                    f"INSERT INTO event SELECT $batch::BIGINT, {layout.COLUMN_LIST} FROM arriving",  # noqa: S608  # constants
+                    f"INSERT INTO event BY NAME SELECT $batch::BIGINT AS batch, {layout.COLUMN_LIST} FROM arriving",  # noqa: S608  # constants
                     {"batch": self.batch + 1},
                 )
                 writer.unregister("arriving")
             do(writer, "INSERT OR REPLACE INTO place VALUES (?, ?)", [place, at])
         self.batch += 1
         self._seen.add(arriving.keys)
-        self.written += fresh.num_rows
-        self.doubled += doubled
+        self.figures.counts.update(written=fresh.num_rows, doubled=doubled, kept_out=kept_out)
 
     def _fresh(self, writer: Connection, arriving: Arriving) -> tuple[pa.Table, int]:
         """What is not kept already, and how many rows were."""
@@ -145,7 +176,14 @@ class Columns:
     def _beside(self, work: Callable[[Connection], T]) -> T:
         with self._writer.cursor() as reader:
             reader.begin()
-            return _guarded(work, reader)
+            return work(reader)
+
+    async def _guarded(self, executor: ThreadPoolExecutor | None, work: Callable[[], T]) -> T:
+        try:
+            return await asyncio.get_running_loop().run_in_executor(executor, work)
+        except (duckdb.IOException, duckdb.OutOfMemoryException) as error:
+            self.figures.counts["failed"] += 1
+            raise Fault(f"the store of events does not take it: {error}") from error
 
     def _read(self, sql: str, values: dict[str, Any], since: datetime | None, until: datetime | None) -> pa.Table:
         with _cursor(self._writer, timeout_s=self.settings.timeout_s) as reader:
@@ -154,15 +192,15 @@ class Columns:
             return table(reader, sql, values)
 
 
-async def opened(folder: Path, *, settings: ColumnSettings) -> Columns:
+async def opened(folder: Path, *, settings: ColumnSettings, figures: Figures | None = None) -> Columns:
     """The store of a folder, made when there is none. One process at a time. Raises: Fault when it cannot be had."""
-    return await asyncio.get_running_loop().run_in_executor(None, _opened, folder, settings)
+    return await asyncio.get_running_loop().run_in_executor(None, _opened, folder, settings, figures or Figures())
 
 
-def _opened(folder: Path, settings: ColumnSettings) -> Columns:
+def _opened(folder: Path, settings: ColumnSettings, figures: Figures) -> Columns:
     folder.mkdir(parents=True, exist_ok=True)
     try:
-        columns = Columns(folder, settings=settings)
+        columns = Columns(folder, settings=settings, figures=figures)
         columns.start()
     except duckdb.Error as error:
         raise Fault(f"the store of events in {folder} cannot be opened: {error}") from error
@@ -204,13 +242,6 @@ def _cursor(connection: Connection, *, timeout_s: float) -> Iterator[Connection]
     finally:
         timer.cancel()
         reader.close()
-
-
-def _guarded(work: Callable[[Connection], T], writer: Connection) -> T:
-    try:
-        return work(writer)
-    except (duckdb.IOException, duckdb.OutOfMemoryException) as error:
-        raise Fault(f"the store of events does not take it: {error}") from error
 
 
 def _hot_among(writer: Connection, ids: pa.Array) -> pa.Array:

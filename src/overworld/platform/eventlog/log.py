@@ -12,7 +12,6 @@ from overworld.platform.eventlog import retention, store
 from overworld.platform.eventlog.consumer import Consumer
 from overworld.platform.eventlog.desk import Desk, PostgresDesk
 from overworld.platform.eventlog.fold import Fold
-from overworld.platform.eventlog.ports import Reader
 from overworld.platform.eventlog.pulse import Pulse
 from overworld.platform.eventlog.settings import EventLogSettings
 from overworld.platform.eventlog.source import PostgresSource
@@ -26,8 +25,8 @@ _log = logging.getLogger(__name__)
 class EventLog:
     """Reads the log of one database. `start` it before its readers, `close` it after them.
 
-    `pulse` is this process's look at it; `consumers` and `tails` are those that were made in this process, here or on
-    Kafka, for who measures them.
+    `pulse` is this process's look at it; `consumers`, here or on Kafka, and `tails` are those that were made in this
+    process, for who measures them.
     """
 
     def __init__(self, database: Database, *, clock: Clock, settings: EventLogSettings | None = None) -> None:
@@ -38,7 +37,7 @@ class EventLog:
         self.pulse = Pulse(database, settings=self._settings)
         self._task: asyncio.Task[None] | None = None
         self.consumers: list[Consumer] = []
-        self.tails: list[Reader] = []
+        self.tails: list[Tail] = []
 
     @property
     def looks(self) -> int:

@@ -5,31 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
-from uuid import UUID
 
 import msgspec
-from msgspec import Struct
 
 from overworld.kernel import tracing
-from overworld.kernel.events import Event, enclose
+from overworld.kernel.events import Enclosed, Event
 from overworld.kernel.ids import IdSource
 from overworld.kernel.ports import Tx
 from overworld.platform.eventlog import store
 
 EVENTS_MAX = 10_000
 _encode = msgspec.json.Encoder().encode
-
-
-class _Enclosed(Struct, frozen=True, kw_only=True, gc=False):
-    """As an `Envelope`, and encoded to the same, with the event in it that is not encoded yet."""
-
-    id: UUID
-    topic: str
-    at: datetime
-    key: str
-    game: str
-    trace: str
-    data: Event
 
 
 class PostgresOutbox:
@@ -48,31 +34,28 @@ class PostgresOutbox:
             return
         if len(events) > EVENTS_MAX:
             raise ValueError(f"{len(events)} events in one batch, at most {EVENTS_MAX}")
-        game = self._game()
         with _appending(events):
-            enclosed = [
-                enclose(event, id=self._ids(), at=at, game=game, trace=_trace_of(event.key)) for event in events
-            ]
-            await store.append(tx, enclosed, at=at)
+            await store.append(tx, self._enclosed(events, at=at), at=at)
 
     def encoded(self, events: Sequence[Event], *, at: datetime) -> list[bytes]:
         """Each event as the log keeps it, (n,), for who appends in SQL: `eventlog.append` of a JSON array of them."""
-        game = self._game()
         with _appending(events):
-            return [
-                _encode(
-                    _Enclosed(
-                        id=event_id,
-                        topic=event.topic,
-                        at=at,
-                        key=(key := event.key),
-                        game=game,
-                        trace=_trace_of(key),
-                        data=event,
-                    )
-                )
-                for event, event_id in zip(events, self._ids.many(len(events)), strict=True)
-            ]
+            return [_encode(enclosed) for enclosed in self._enclosed(events, at=at)]
+
+    def _enclosed(self, events: Sequence[Event], *, at: datetime) -> list[Enclosed]:
+        game = self._game()
+        return [
+            Enclosed(
+                id=event_id,
+                topic=event.topic,
+                at=at,
+                key=(key := event.key),
+                game=game,
+                trace=_trace_of(key),
+                data=event,
+            )
+            for event, event_id in zip(events, self._ids.many(len(events)), strict=True)
+        ]
 
 
 def _appending(events: Sequence[Event]) -> AbstractContextManager[tracing.Span | None]:

@@ -11,16 +11,6 @@ from overworld.platform.eventlog.fold import Fold
 from overworld.platform.eventlog.types import Apply, DeadLetter, Handle, Lag
 
 
-class Reader(Protocol):
-    """What runs until it is cancelled, and hands events to its handler."""
-
-    failed: int
-
-    async def run(self) -> None:
-        """Reads on."""
-        ...
-
-
 class Log(Protocol):
     """What `EventLog` and `KafkaLog` both are. `tests/platform/eventlog/contract` says what every log keeps.
 
@@ -38,10 +28,6 @@ class Log(Protocol):
 
     def fold(self, name: str, *, topics: Sequence[str], apply: Apply) -> Fold:
         """As `consumer`, for a handler that writes in the transaction which moves its place."""
-        ...
-
-    async def tail(self, *, topics: Sequence[str], handle: Handle, name: str = "tail") -> Reader:
-        """A reader of what comes from now on, for this process only; the caller runs it. Traces tell its name."""
         ...
 
     async def lag(self) -> list[Lag]:

@@ -10,7 +10,7 @@ from uuid import UUID
 
 import msgspec
 
-from overworld.kernel.events import Envelope
+from overworld.kernel.events import Enclosed, Envelope
 from overworld.kernel.ports import Tx
 from overworld.platform.eventlog.types import BATCHES_COUNTED_MAX, START, Batch, DeadLetter, Head, Lag, Position
 from overworld.platform.postgres.migrations import Schema
@@ -24,7 +24,7 @@ _decode = msgspec.json.Decoder(list[Envelope]).decode
 _APPEND = "SELECT eventlog.append($1, $2, $3)"
 
 
-async def append(tx: Tx, events: Sequence[Envelope], *, at: datetime) -> None:
+async def append(tx: Tx, events: Sequence[Enclosed | Envelope], *, at: datetime) -> None:
     """Writes one batch, in the order given; readers get a hint when the transaction commits."""
     await tx.execute(_APPEND, at, sorted({event.topic for event in events}), _encode(events))
 

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
+
+from confluent_kafka import KafkaException
 
 from overworld.kernel.refusals import Fault, Refusal
 from overworld.platform.kafka.settings import KafkaSettings
@@ -28,6 +32,19 @@ class EventTooLarge(Refusal):
 
 class KafkaLost(ConnectionError):
     """This process is no longer what it was in a group: others may have its partitions."""
+
+
+@contextmanager
+def failing_as_lost() -> Iterator[None]:
+    """What Kafka's client fails with inside is raised as KafkaLost, by which a consumer asks for a new lease.
+
+    A callback of the client needs it: an error of the client's own that a callback lets pass comes out of the poll as
+    what no `except` catches (confluent-kafka 2.16 on Python 3.11), and ends the polling thread without a word.
+    """
+    try:
+        yield
+    except KafkaException as error:
+        raise KafkaLost(f"Kafka: {error}") from error
 
 
 def common(settings: KafkaSettings) -> dict[str, Any]:
@@ -65,6 +82,7 @@ def producing(settings: KafkaSettings) -> dict[str, Any]:
         "enable.idempotence": True,
         "enable.gapless.guarantee": True,
         "message.timeout.ms": 0,
+        "delivery.report.only.error": True,
         "log_level": _ERRORS,  # and not, at every start, that the guarantee above is experimental
         "linger.ms": 2,
         "compression.type": settings.compression,

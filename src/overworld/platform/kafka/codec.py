@@ -122,20 +122,21 @@ def place_of(text: str) -> Place:
     return Place(*parts)
 
 
-def place_in(message: Message) -> Place | None:
-    """The place that a message says it comes from; None for one that the relay has not sent. Raises: ValueError."""
-    found = _header(message, PLACE)
-    return None if found is None else place_of(found)
+def event_and_place(message: Message, codec: Codec) -> tuple[Envelope, Place | None]:
+    """The event of a message with the trace that stands beside it, and its place; none when the relay did not send it.
 
-
-def event_in(message: Message, codec: Codec) -> Envelope:
-    """The event of a message, with the trace that stands beside it. Raises: those of `Codec.decode`."""
+    Raises: those of `Codec.decode`; ValueError.
+    """
     event = codec.decode(message.value() or b"")
-    trace = _header(message, TRACE)
-    return msgspec.structs.replace(event, trace=trace) if trace and trace != event.trace else event
+    beside = headers_of(message)
+    trace, place = beside.get(TRACE), beside.get(PLACE)
+    if trace and trace != event.trace:
+        event = msgspec.structs.replace(event, trace=trace)
+    return event, place_of(place) if place else None
 
 
-def _header(message: Message, wanted: str) -> str | None:
-    headers = message.headers() or []
-    found = next((value for name, value in headers if name == wanted), None) if isinstance(headers, list) else None
-    return found.decode() if isinstance(found, bytes) else found
+def headers_of(message: Message) -> dict[str, str]:
+    """What stands beside a message, the last of each name. Raises: UnicodeDecodeError."""
+    found = message.headers() or ()
+    pairs = found.items() if isinstance(found, dict) else found
+    return {name: value.decode() if isinstance(value, bytes) else value for name, value in pairs if value is not None}

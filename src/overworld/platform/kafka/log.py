@@ -21,7 +21,6 @@ from overworld.platform.kafka.relay import Relay
 from overworld.platform.kafka.sender import Sender
 from overworld.platform.kafka.settings import KafkaSettings
 from overworld.platform.kafka.source import KafkaSource
-from overworld.platform.kafka.tail import KafkaTail
 from overworld.platform.kafka.topics import Declared, Plans, Topics
 from overworld.platform.postgres import Database
 
@@ -29,7 +28,7 @@ _log = logging.getLogger(__name__)
 
 
 class KafkaLog:
-    """The log as it lies in Kafka: what `EventLog` offers, on topics that the relay fills from it.
+    """The log as it lies in Kafka: what `EventLog` offers durable readers, on topics that the relay fills from it.
 
     Order is kept for each key within a topic, not between topics. Places and dead letters are kept in PostgreSQL.
     """
@@ -108,17 +107,6 @@ class KafkaLog:
             settings=self._settings,
         )
         self._log.consumers.append(made)
-        return made
-
-    async def tail(self, *, topics: Sequence[str], handle: Handle, name: str = "tail") -> KafkaTail:
-        """A reader of what comes from now on, for this process only; the caller runs it. Traces tell its name.
-
-        Raises: KafkaUnavailable.
-        """
-        await self._topics.ensure(topics)
-        starts = {part: last for part, (_, last) in (await self._topics.ends(topics)).items()}
-        made = KafkaTail(name, topics=topics, handle=handle, starts=starts, codec=self._codec, settings=self._kafka)
-        self._log.tails.append(made)
         return made
 
     async def lag(self) -> list[Lag]:

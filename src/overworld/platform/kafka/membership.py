@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
@@ -14,7 +15,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 
 from overworld.kernel.clock import Clock
 from overworld.platform.kafka import places
-from overworld.platform.kafka.client import KafkaLost
+from overworld.platform.kafka.client import KafkaLost, failing_as_lost
 from overworld.platform.kafka.places import Part, Read
 from overworld.platform.kafka.thread import Thread, back_on
 from overworld.platform.postgres import Database
@@ -38,6 +39,9 @@ class Membership:
     When more than `waiting_max` messages wait, it stops fetching until half of them are taken; a partition whose reader
     is slow is paused, not lost. Partitions that go to another process are first finished with, for `hand_over_s`; after
     that the session is cut, so that nothing of what is in hand can be committed.
+
+    Kafka's client is called in one thread alone. It takes a call at a time, and its callbacks wait for the loop: a call
+    from there, while partitions change hands, would wait for what waits for it.
     """
 
     def __init__(
@@ -70,6 +74,7 @@ class Membership:
         self._waiting: deque[Message] = deque()
         self._in_hand: frozenset[Part] = frozenset()
         self._read: dict[Part, Read] = {}
+        self._untold: dict[Part, int] = {}
         self._arrived = asyncio.Event()
         self._taken = asyncio.Event()
         self._finished = asyncio.Event()
@@ -101,7 +106,8 @@ class Membership:
                 await self._thread.call(self._consumer.close)
         except TimeoutError:
             _log.warning("consumer %s leaves its group without a word: the group does not answer", self._name)
-        self._thread.close()
+        finally:
+            self._thread.close()
 
     async def subscribe(self, topics: frozenset[str]) -> None:
         """Chooses the topics, by Kafka's names."""
@@ -122,7 +128,7 @@ class Membership:
     async def take(self, count_max: int, *, until: asyncio.Event) -> list[Message]:
         """Messages in the order of each partition, once there are any; they are in hand until `done`.
 
-        None when `until` is set. Raises: what ended the polling.
+        Maybe none once `until` is set. Raises: what ended the polling.
         """
         await self._until_some(until)
         taken: list[Message] = []
@@ -149,15 +155,10 @@ class Membership:
         self._read[part] = read
 
     def done(self) -> None:
-        """What was in hand is handled and kept. Now and then Kafka is told, for its own tools; we never ask it."""
-        parts, self._in_hand = self._in_hand, frozenset()
+        """What was in hand is handled and kept."""
+        self._untold.update((part, self._read[part].offset) for part in self._in_hand if part in self._read)
+        self._in_hand = frozenset()
         self._finished.set()
-        now_s = self._loop.time()
-        if parts and now_s - self._told_s > _TOLD_EVERY_S:
-            self._told_s = now_s
-            offsets = [TopicPartition(*part, self._read[part].offset) for part in parts if part in self._read]
-            with suppress(KafkaException):  # such as in the middle of a rebalance
-                self._consumer.commit(offsets=offsets, asynchronous=True)
 
     async def _until_some(self, until: asyncio.Event) -> None:
         leaving = asyncio.ensure_future(until.wait())
@@ -178,22 +179,32 @@ class Membership:
             arrived.cancel()
 
     async def _poll_on(self) -> None:
-        try:
+        with failing_as_lost():
             while True:
-                await self._thread.call(self._fetch)
+                await self._thread.call(self._fetch, self._to_tell())
                 if self._waiting:
                     self._arrived.set()
                 if len(self._waiting) >= self._waiting_max:
                     await self._until_room()
-        except KafkaException as error:
-            raise KafkaLost(f"Kafka: {error}") from error
 
-    def _fetch(self) -> None:
+    def _to_tell(self) -> list[TopicPartition]:
+        """What Kafka is told now and then about how far we are, for its own tools; we never ask it."""
+        now_s = self._loop.time()
+        if now_s - self._told_s < _TOLD_EVERY_S:
+            return []
+        self._told_s = now_s
+        untold, self._untold = self._untold, {}
+        return [TopicPartition(*part, offset) for part, offset in untold.items()]
+
+    def _fetch(self, told: list[TopicPartition]) -> None:
         """Everything that is there, after a short wait for the first.
 
         Two calls, because one for many waits until it has as many. What came is put down before the next call: that one
         may take partitions away, with what waits of them.
         """
+        if told:
+            with suppress(KafkaException):  # such as in the middle of a rebalance
+                self._consumer.commit(offsets=told, asynchronous=True)
         first = self._consumer.consume(1, _POLL_S)
         self._put(first)
         if first:
@@ -214,18 +225,23 @@ class Membership:
     async def _until_room(self) -> None:
         """Waits until half of what waits is taken; when that takes long, keeps polling with all partitions paused."""
         paused = False
-        while len(self._waiting) > self._waiting_max // 2:
-            self._taken.clear()
-            with suppress(TimeoutError):
-                async with asyncio.timeout(_WAIT_BEFORE_PAUSE_S):
-                    await self._taken.wait()
-                continue
+        while not await self._has_room(wait_s=_WAIT_BEFORE_PAUSE_S):
             if not paused:
                 _log.info("consumer %s pauses: %d messages wait to be handled", self._name, len(self._waiting))
                 paused = True
             await self._thread.call(self._poll_paused)
         if paused:
             await self._thread.call(lambda: self._consumer.resume(self._consumer.assignment()))
+
+    async def _has_room(self, *, wait_s: float) -> bool:
+        """However often some is taken meanwhile, it waits no longer than that."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(wait_s):
+                while len(self._waiting) > self._waiting_max // 2:
+                    self._taken.clear()
+                    await self._taken.wait()
+                return True
+        return False
 
     def _poll_paused(self) -> None:
         """What was given to us meanwhile is paused too."""
@@ -234,23 +250,27 @@ class Membership:
 
     def _on_assign(self, consumer: Consumer, given: list[TopicPartition]) -> None:
         """In the polling thread: partitions are ours from where we stopped reading them, or somebody else did."""
-        kept = {(one.topic, one.partition): consumer.get_watermark_offsets(one, timeout=_WATERMARK_S) for one in given}
-        starts = back_on(self._loop, self._open(kept), timeout_s=_CALLBACK_S)
-        consumer.incremental_assign([TopicPartition(*part, offset) for part, offset in starts.items()])
+        with failing_as_lost():
+            kept = {_part(one): consumer.get_watermark_offsets(one, timeout=_WATERMARK_S) for one in given}
+            starts = back_on(self._loop, self._open(kept), timeout_s=_CALLBACK_S)
+            consumer.incremental_assign([TopicPartition(*part, offset) for part, offset in starts.items()])
 
     def _on_revoke(self, consumer: Consumer, taken: list[TopicPartition]) -> None:
-        parts = frozenset((one.topic, one.partition) for one in taken)
-        back_on(self._loop, self._let_go(parts, wait_s=self._hand_over_s), timeout_s=_CALLBACK_S + self._hand_over_s)
-        consumer.incremental_unassign(taken)
+        self._give_up(consumer, taken, wait_s=self._hand_over_s)
 
     def _on_lost(self, consumer: Consumer, taken: list[TopicPartition]) -> None:
         """The group has given them to others already."""
-        parts = frozenset((one.topic, one.partition) for one in taken)
-        back_on(self._loop, self._let_go(parts, wait_s=0), timeout_s=_CALLBACK_S)
-        consumer.incremental_unassign(taken)
+        self._give_up(consumer, taken, wait_s=0)
+
+    def _give_up(self, consumer: Consumer, taken: list[TopicPartition], *, wait_s: float) -> None:
+        parts = frozenset(map(_part, taken))
+        with failing_as_lost():
+            back_on(self._loop, self._let_go(parts, wait_s=wait_s), timeout_s=_CALLBACK_S + wait_s)
+            consumer.incremental_unassign(taken)
 
     async def _open(self, kept: dict[Part, tuple[int, int]]) -> dict[Part, int]:
         """Where to begin in each partition. What is gone, because it was not read in time, is told loudly."""
+        self._drop_waiting(kept.keys())
         at = self._clock.now()
         firsts = {part: first for part, (first, _) in kept.items()}
         async with self._database.read() as tx:
@@ -266,10 +286,7 @@ class Membership:
 
     async def _let_go(self, parts: frozenset[Part], *, wait_s: float) -> None:
         """Forgets what waits of some partitions, and waits for what is in hand of them; then the session is cut."""
-        staying = [message for message in self._waiting if part_of(message) not in parts]
-        self._waiting.clear()
-        self._waiting.extend(staying)
-        self._taken.set()
+        self._drop_waiting(parts)
         if self._in_hand & parts:
             with suppress(TimeoutError):
                 async with asyncio.timeout(wait_s):
@@ -279,6 +296,18 @@ class Membership:
             self._session.terminate()
         for part in parts:
             self._read.pop(part, None)
+            self._untold.pop(part, None)
+
+    def _drop_waiting(self, parts: AbstractSet[Part]) -> None:
+        """In a callback: the polling thread adds nothing meanwhile."""
+        staying = [message for message in self._waiting if part_of(message) not in parts]
+        self._waiting.clear()
+        self._waiting.extend(staying)
+        self._taken.set()
+
+
+def _part(one: TopicPartition) -> Part:
+    return one.topic, one.partition
 
 
 def part_of(message: Message) -> Part:

@@ -38,7 +38,7 @@ class Sender:
         self._producer: Producer | None = None
         self._under_way: Sequence[Outgoing] = ()
         self._rest: deque[Outgoing] = deque()
-        self._pending = 0
+        self._pending = 0  # of those under way, how many are not acknowledged yet
         self._refused: KafkaError | None = None
 
     async def send(self, messages: Sequence[Outgoing]) -> None:
@@ -81,7 +81,7 @@ class Sender:
                     key=message.key,
                     value=message.value,
                     headers=list(message.headers),
-                    on_delivery=self._delivered,
+                    on_delivery=self._refuse,
                 )
             except BufferError:
                 return
@@ -94,23 +94,21 @@ class Sender:
         """How many are not acknowledged after a short wait."""
         assert self._producer is not None  # noqa: S101 - for the type checker; `send` has begun
         self._fill(self._producer)
-        self._producer.flush(_SLICE_S)
+        self._pending = self._producer.flush(_SLICE_S) + len(self._rest)
         if self._refused is not None:
             refused = self._refused
             self._drop()
             raise KafkaUnavailable(f"Kafka refuses a message: {refused}")
         return self._pending
 
-    def _delivered(self, error: KafkaError | None, _message: Message) -> None:
-        if error is None:
-            self._pending -= 1
-        elif self._refused is None:
-            self._refused = error
+    def _refuse(self, error: KafkaError | None, _message: Message) -> None:
+        """Hears of what is not delivered alone: of what is, the producer only holds less."""
+        self._refused = self._refused or error
 
     def _hear(self, error: KafkaError) -> None:
         """Of what may pass nothing is to be done. Left to itself, the client raises what is fatal from any call."""
-        if error.fatal() and self._refused is None:
-            self._refused = error
+        if error.fatal():
+            self._refused = self._refused or error
 
     def _drop(self) -> None:
         """What the producer holds is thrown away; the errors that tells of are none."""

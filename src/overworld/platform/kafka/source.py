@@ -25,12 +25,15 @@ from overworld.platform.eventlog.stopping import Stop
 from overworld.platform.eventlog.types import Batch
 from overworld.platform.kafka import places
 from overworld.platform.kafka.client import KafkaLost, consuming
-from overworld.platform.kafka.codec import Codec, event_in, place_in
+from overworld.platform.kafka.codec import Codec, Place, event_and_place
 from overworld.platform.kafka.membership import Lost, Membership, part_of
 from overworld.platform.kafka.places import Part, Read, Step
 from overworld.platform.kafka.settings import KafkaSettings
 from overworld.platform.kafka.topics import Topics
 from overworld.platform.postgres import Database
+
+_UNREADABLE = (UnknownSchema, ValueError, LookupError, msgspec.MsgspecError)
+_YEAR_9999_MS = 253_370_764_800_000
 
 
 class Spot(Struct, frozen=True):
@@ -108,10 +111,8 @@ class KafkaSource:
         member = self._here()
         await self._topics.ensure(names)
         await member.subscribe(frozenset(map(self._topics.name_of, names)))
-        return [
-            await self._batch(session, member, message)
-            for message in await member.take(self._settings.events_max, until=until)
-        ]
+        messages = await member.take(self._settings.events_max, until=until)
+        return [await self._batch(session, member, message) for message in messages]
 
     async def move(self, tx: Tx, batches: Sequence[Batch[Spot]]) -> None:
         """Raises: KafkaLost when another process has read one of the partitions."""
@@ -128,35 +129,40 @@ class KafkaSource:
         return self._member
 
     async def _batch(self, session: asyncpg.Connection, member: Membership, message: Message) -> Batch[Spot]:
+        found: tuple[Envelope | None, Place | None]
+        try:
+            found = event_and_place(message, self._codec)
+        except _UNREADABLE as error:
+            found = await self._learned_or_buried(session, message, error)
+        event, place = found
         part, offset = part_of(message), int(message.offset() or 0)
         before = member.read_of(part)
-        events: list[Envelope] = []
-        seen = before.seen
-        try:
-            event, place = await self._event(message), place_in(message)
-        except UnknownSchema as error:
-            raise KafkaLost(f"{part[0]}/{part[1]}: written by a build that is newer than this: {error}") from error
-        except (ValueError, LookupError, msgspec.MsgspecError) as error:
-            await self._bury(session, message, error)
-        else:
-            if place is None or place > before.seen:
-                events, seen = [event], place or before.seen
-        after = Read(offset + 1, seen)
+        is_news = event is not None and (place is None or place > before.seen)
+        after = Read(offset + 1, (is_news and place) or before.seen)
         member.know(part, after)
-        return Batch(Spot(part, before.offset, after), events)
+        return Batch(Spot(part, before.offset, after), [event] if event and is_news else [])
 
-    async def _event(self, message: Message) -> Envelope:
+    async def _learned_or_buried(
+        self, session: asyncpg.Connection, message: Message, error: Exception
+    ) -> tuple[Envelope | None, Place | None]:
+        """A second look at what could not be read, when it names a schema that can be learnt."""
         try:
-            return event_in(message, self._codec)
+            if isinstance(error, UnknownSchema):
+                await self._codec.learn(error)
+                return event_and_place(message, self._codec)
         except UnknownSchema as unknown:
-            await self._codec.learn(unknown)
-            return event_in(message, self._codec)
+            where = "/".join(map(str, part_of(message)))
+            raise KafkaLost(f"{where}: written by a build that is newer than this: {unknown}") from unknown
+        except _UNREADABLE as second:
+            error = second
+        await self._bury(session, message, error)
+        return None, None
 
     async def _bury(self, session: asyncpg.Connection, message: Message, error: Exception) -> None:
         """Keeps what cannot be read as it came, under an id made of where it lies."""
         at = self._clock.now()
         (topic, number), offset = part_of(message), message.offset()
-        sent_ms = message.timestamp()[1]
+        sent_ms = min(max(0, message.timestamp()[1]), _YEAR_9999_MS)  # of a stranger's clock, which may be any number
         found = Envelope(
             id=derived_id(UUID(int=sent_ms << 80), topic, str(number), str(offset)),
             topic=topic,

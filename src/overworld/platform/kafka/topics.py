@@ -84,15 +84,11 @@ class Topics:
             await self._thread.call(self._make, missing)
             self._there.update(missing)
 
-    async def ends(self, topics: Iterable[str]) -> dict[tuple[str, int], tuple[int, int]]:
+    async def ends_of(self, names: AbstractSet[str]) -> dict[tuple[str, int], tuple[int, int]]:
         """By Kafka's name of a topic and partition, the first offset kept and the one after the last.
 
         Topics that are missing are left out. Raises: KafkaUnavailable.
         """
-        return await self.ends_of({self.name_of(topic) for topic in topics})
-
-    async def ends_of(self, names: AbstractSet[str]) -> dict[tuple[str, int], tuple[int, int]]:
-        """As `ends`, of topics by Kafka's names."""
         return await self._thread.call(self._ends, names)
 
     def _make(self, missing: list[str]) -> None:

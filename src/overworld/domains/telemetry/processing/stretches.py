@@ -42,6 +42,7 @@ class ToldStretches:
                 "repeated": made.repeated,
                 "exposed": made.exposed,
                 "corrected": made.corrected,
+                "sampled": made.sampled,
             },
         )
 

@@ -23,6 +23,7 @@ from overworld.domains.telemetry.processing.schemas import Schemas
 from overworld.domains.telemetry.processing.seen import SeenIds
 from overworld.domains.telemetry.processing.sessions import Sessions
 from overworld.domains.telemetry.reading import TEXT_LENGTH_MAX, Body, Fault, Incoming, read
+from overworld.domains.telemetry.sampling import Sampling
 from overworld.domains.telemetry.types import Parcel, Refused, Row, TelemetrySettings
 from overworld.domains.telemetry.unpacking import unpacked
 from overworld.geo.columns import I64, Bools
@@ -36,6 +37,7 @@ _DAY_US = 86_400_000_000
 _CLOCK_TOLERANCE_US = 2_000_000
 _NOT_TOLD_US = 0
 _NO_EXPOSURES: list[str] = []
+_SAMPLED = Fault("sampled", "")
 
 
 class Made(Struct, frozen=True, kw_only=True):
@@ -46,6 +48,7 @@ class Made(Struct, frozen=True, kw_only=True):
     exposed: int
     repeated: int
     corrected: int
+    sampled: int
 
 
 class _Parcel(Struct, frozen=True):
@@ -67,6 +70,7 @@ class _Gathered(Struct):
     parcel: list[int]
     numbers: list[int]
     refused: list[Refused]
+    sampled: int = 0
 
 
 class Told:
@@ -86,6 +90,7 @@ class Told:
         self._countries = countries
         self._room_level = room_level
         self._settings = settings
+        self._sampling = Sampling.of(settings.sampling) or None
         self._sessions = Sessions(pseudonyms, gap_s=settings.session_gap_s)
         self._shapes = shaping.Shapes()
         self._seen = SeenIds(kept_max=settings.ids_kept)
@@ -113,6 +118,7 @@ class Told:
             exposed=sum(1 for i in kept.tolist() if columns.exposures[i]),
             repeated=int(np.count_nonzero(~fresh & ~is_late)),
             corrected=int(np.count_nonzero(is_corrected & fresh)),
+            sampled=gathered.sampled,
         )
 
     def _gather(self, into: _Gathered, place: Position, parcel: Parcel, first: int) -> int:
@@ -135,7 +141,9 @@ class Told:
         before = len(into.numbers)
         for number, event in enumerate(body.events, first):
             found = event if isinstance(event, Fault) else self._tried(into.columns, event, of, number)
-            if found is None:
+            if found is _SAMPLED:
+                into.sampled += 1
+            elif found is None:
                 into.numbers.append(number)
             else:
                 faults.append((number, found))
@@ -157,7 +165,13 @@ class Told:
             return Fault("unreadable", repr(error)[:TEXT_LENGTH_MAX])
 
     def _add(self, columns: Columns, event: Incoming, of: _Parcel, number: int) -> Fault | None:
-        """Adds one event to every column, or gives why not and adds nothing. It spends the event's properties."""
+        """Adds one event to every column, or gives why not and adds nothing. It spends the event's properties.
+
+        What is sampled away is `_SAMPLED`, no fault of anybody.
+        """
+        weight = 1 if self._sampling is None else self._sampling.weight_of(event, of.parcel.player)
+        if not weight:
+            return _SAMPLED
         if fault := self._schemas.fault_of(event):
             return fault
         properties = event.properties or {}
@@ -193,6 +207,7 @@ class Told:
         columns.values.append(value)
         columns.exposures.append(exposures)
         columns.properties.append(shown)
+        columns.weights.append(weight)
         return None
 
     def _fault_of(self, event: Incoming, properties: bytes) -> Fault | None:
