@@ -176,7 +176,7 @@ async def test_counts_are_the_pages_of_the_route_and_share_its_cursors(served: S
     values = {"by": "day", "name": ["shop.opened", "shop.seen", "shop.bought", "shop.left"], "limit": 2}
     query = """query ($after: String) {
       events(by: day, names: ["shop.opened", "shop.seen", "shop.bought", "shop.left"], first: 2, after: $after) {
-        edges { cursor node { since name key count players mean } } pageInfo { hasNextPage endCursor } } }"""
+        edges { cursor node { since name key count players mean sampled } } pageInfo { hasNextPage endCursor } } }"""
     after, pages = None, 0
     while True:
         told = (await served.graphql(query, after=after))["events"]

@@ -193,6 +193,7 @@ class _Shapes:
     def _arguments(self, asked: type[Struct] | None) -> dict[str, GraphQLArgument]:
         if asked is None:
             return {}
+        msgspec.json.Decoder(asked)  # raises here for bounds that msgspec would refuse with the first question
         hints = get_type_hints(asked, include_extras=True)
         return {_camel(field.name): self._argument(field, hints[field.name]) for field in msgspec.structs.fields(asked)}
 
