@@ -144,9 +144,9 @@ SAME: dict[str, tuple[str, str, dict[str, Any]]] = {
     ),
     "retention": ("retention(cohorts: 3, days: 2)", "retention", {"cohorts": 3, "days": 2}),
     "heatmap": (
-        'heatmap(west: 14, south: 46, east: 15, north: 47, level: 12, currency: "coins")',
+        'heatmap(west: 14, south: 46, east: 15, north: 47, level: 12, currency: "coin")',
         "heatmap",
-        {"bbox": "14,46,15,47", "res": 12, "currency": "coins"},
+        {"bbox": "14,46,15,47", "res": 12, "currency": "coin"},
     ),
     "a funnel of old": (
         f'funnel(steps: ["a", "b"], since: "{SPAN["since"]}", until: "{SPAN["until"]}")',
@@ -176,7 +176,7 @@ async def test_counts_are_the_pages_of_the_route_and_share_its_cursors(served: S
     values = {"by": "day", "name": ["shop.opened", "shop.seen", "shop.bought", "shop.left"], "limit": 2}
     query = """query ($after: String) {
       events(by: day, names: ["shop.opened", "shop.seen", "shop.bought", "shop.left"], first: 2, after: $after) {
-        edges { cursor node { since name key count players mean } } pageInfo { hasNextPage endCursor } } }"""
+        edges { cursor node { since name key count players mean sampled } } pageInfo { hasNextPage endCursor } } }"""
     after, pages = None, 0
     while True:
         told = (await served.graphql(query, after=after))["events"]
