@@ -22,7 +22,7 @@ from overworld.platform.graphql.settings import GraphqlSettings
 from overworld.platform.graphql.streams import EventsAtOnce, EventStream, Streams
 from overworld.platform.http import Caller, open_to_all
 from overworld.platform.http.addresses import limited_as
-from overworld.platform.http.errors import BadRequest, TooManyRequests, Unauthenticated
+from overworld.platform.http.errors import BadRequest, TooManyRequests, Unauthenticated, UrlTooLong
 from overworld.platform.http.exchange import exchange_of
 from overworld.platform.http.problems import fault
 
@@ -56,14 +56,21 @@ class GraphqlAnswer(Struct, frozen=True, kw_only=True, omit_defaults=True):
     errors: list[dict[str, Any]] | None = None
 
 
-DocumentQuery = Annotated[str, QueryParameter(name="query", max_length=_TEXT_MAX, description="The document.")]
+class GraphqlEvent(Struct, frozen=True):
+    """An event of a stream: `next` with an answer as JSON, at the end `complete` with nothing."""
+
+    event: str
+    data: str
+
+
+DocumentQuery = Annotated[str, QueryParameter(name="query", max_length=2_000, description="The document.")]
 NameQuery = Annotated[
     str | None, QueryParameter(name="operationName", max_length=255, description="Which of its operations.")
 ]
 VariablesQuery = Annotated[
-    str | None, QueryParameter(max_length=_TEXT_MAX, description="The values of its variables, an object as JSON.")
+    str | None, QueryParameter(max_length=500, description="The values of its variables, an object as JSON.")
 ]
-ExtensionsQuery = Annotated[str | None, QueryParameter(max_length=_TEXT_MAX, description="Taken, and not looked at.")]
+ExtensionsQuery = Annotated[str | None, QueryParameter(max_length=100, description="Taken, and not looked at.")]
 
 
 class Desk:
@@ -165,9 +172,11 @@ def routes(desk: Desk) -> list[HTTPRouteHandler]:
         errors.TooManyFields,
         errors.TooCostly,
     )
-    opt = open_to_all(refusals=(*document_refusals, Unauthenticated), answers_as=(RESPONSE_JSON,))
 
-    @post(PATH, opt=opt, status_code=_OK)
+    def opt(*more: type[Refusal]) -> dict[str, Any]:
+        return open_to_all(refusals=(*document_refusals, Unauthenticated, *more), answers_as=(RESPONSE_JSON,))
+
+    @post(PATH, opt=opt(), status_code=_OK)
     async def graphql(
         *, data: GraphqlRequest, caller: Caller, request: Request[Any, Any, Any]
     ) -> Response[GraphqlAnswer]:
@@ -178,7 +187,7 @@ def routes(desk: Desk) -> list[HTTPRouteHandler]:
         """
         return await desk.answer(data, caller, request)  # type: ignore[return-value]
 
-    @get(PATH, opt=opt)
+    @get(PATH, opt=opt(UrlTooLong))
     async def graphql_by_query(
         *,
         caller: Caller,
@@ -201,13 +210,13 @@ def routes(desk: Desk) -> list[HTTPRouteHandler]:
     )
     async def graphql_stream(
         *, data: GraphqlRequest, caller: Caller, request: Request[Any, Any, Any]
-    ) -> Response[bytes]:
+    ) -> Response[GraphqlEvent]:
         """Tells live figures by a GraphQL subscription, as server-sent events.
 
         Events are `next`, with an answer, and at the end `complete`: GraphQL over SSE, distinct connections mode. A
         document that is not in order is told why in the stream.
         """
-        return await desk.stream(data, caller, request)
+        return await desk.stream(data, caller, request)  # type: ignore[return-value]
 
     return [graphql, graphql_by_query, graphql_stream]
 
