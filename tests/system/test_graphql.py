@@ -144,9 +144,9 @@ SAME: dict[str, tuple[str, str, dict[str, Any]]] = {
     ),
     "retention": ("retention(cohorts: 3, days: 2)", "retention", {"cohorts": 3, "days": 2}),
     "heatmap": (
-        'heatmap(west: 14, south: 46, east: 15, north: 47, level: 12, currency: "coins")',
+        'heatmap(west: 14, south: 46, east: 15, north: 47, level: 12, currency: "coin")',
         "heatmap",
-        {"bbox": "14,46,15,47", "res": 12, "currency": "coins"},
+        {"bbox": "14,46,15,47", "res": 12, "currency": "coin"},
     ),
     "a funnel of old": (
         f'funnel(steps: ["a", "b"], since: "{SPAN["since"]}", until: "{SPAN["until"]}")',

@@ -119,9 +119,9 @@ class HeatmapAsked(Struct, frozen=True, kw_only=True):
     east: Degrees
     north: Degrees
     level: Annotated[int, Meta(ge=1, le=30, description="S2 level of the cells.")] = 10
-    currency: (
-        Annotated[str, Meta(min_length=1, max_length=32, description="Tell what players hold of this one.")] | None
-    ) = None
+    currency: Annotated[str, Meta(min_length=1, max_length=32, description="Tell what players hold of it.")] | None = (
+        None
+    )
     since: Since = None
     until: Until = None
 
