@@ -226,8 +226,7 @@ async def test_an_erased_player_is_in_no_snapshot_no_file_and_no_manifest(column
             assert COLUMNS.index("player") + 1 not in (entry.data_file.lower_bounds or {})
 
 
-@pytest.mark.parametrize("name", ["commit", "forget", "paths"])
-@pytest.mark.parametrize("calls", [0, 1, 2])
+@pytest.mark.parametrize(("name", "calls"), [("commit", 0), ("commit", 2), ("forget", 0), ("paths", 1)])
 async def test_an_erasure_from_the_table_goes_on_where_it_was_killed(  # noqa: PLR0917  # fixtures
     columns, clock, keeping_of, table, tmp_path, monkeypatch, name, calls
 ):

@@ -205,24 +205,26 @@ class Changes:
         is_right = await self._passwords.verify(password, known.password_hash)
         try:
             await self._lockout.check(name, origin.address)
-        except LockedOut:
-            await self._refused(known, name, origin=origin, reason="locked_out")
-            raise
+        except LockedOut as locked:
+            raise await self._refusal(known, name, origin=origin, refusal=locked) from None
         if not is_right:
-            await self._refused(known, name, origin=origin, reason="wrong_password")
-            raise WrongPassword
+            raise await self._refusal(known, name, origin=origin, refusal=WrongPassword())
 
-    async def _refused(self, known: Credentials, name: str, *, origin: Origin, reason: str) -> None:
-        await self._lockout.count_failure(name, origin.address)
+    async def _refusal(
+        self, known: Credentials, name: str, *, origin: Origin, refusal: LockedOut | WrongPassword
+    ) -> LockedOut | WrongPassword:
+        """Counts and notes a failure; gives what is told of it."""
+        refusal = await self._lockout.count_failure(name, origin.address) or refusal
         event = SignInRefused(
             account_id=known.account.id,
             way=Way.PASSWORD,
-            reason=reason,
+            reason="locked_out" if isinstance(refusal, LockedOut) else "wrong_password",
             address=origin.address,
             user_agent=origin.user_agent,
         )
         async with self._database.transaction() as tx:
             await self._outbox.append(tx, [event], at=self._clock.now())
+        return refusal
 
     def _require_strong(self, password: str, account: Account | None) -> None:
         names = (account.username, account.email) if account else ()

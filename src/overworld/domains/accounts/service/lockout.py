@@ -39,11 +39,14 @@ class Lockout:
             if taken.remaining < 1:
                 raise LockedOut(retry_after_s=rules.wait_s(taken, limit))
 
-    async def count_failure(self, email: str, address: str) -> None:
-        """One more failure of the account and of the address."""
+    async def count_failure(self, email: str, address: str) -> LockedOut | None:
+        """One more failure of the account and of the address; the refusal, when others have used them up meanwhile."""
         if not self._enabled:
-            return
-        await asyncio.gather(*(self._limiter.take(key, limit) for key, limit in self._buckets(email, address)))
+            return None
+        buckets = self._buckets(email, address)
+        counted = await asyncio.gather(*(self._limiter.take(key, limit) for key, limit in buckets))
+        waits_s = [taken.retry_after_s for taken in counted if not taken.allowed]
+        return LockedOut(retry_after_s=max(waits_s)) if waits_s else None
 
     async def count_registration(self, address: str) -> None:
         """One more try to register from an address. Raises: TooManyRegistrations."""

@@ -106,8 +106,10 @@ class SignIn:
     async def log_in(self, command: LogIn, *, origin: Origin) -> Grant:
         """Signs in by e-mail address and password; unknown and wrong take the same time and get the same answer.
 
-        Failures are counted before anybody is told, and looked at again after the password was checked, so guesses
-        sent all at once count like guesses sent one by one. Raises: LockedOut, BadCredentials, AccountSuspended, Busy.
+        Failures are counted before anybody is told, and who comes after the last that counts is told nothing of the
+        password, so guesses sent all at once count like guesses sent one by one.
+
+        Raises: LockedOut, BadCredentials, AccountSuspended, Busy.
         """
         await self._lockout.check(command.email, origin.address)
         async with self._turns.turn(), self._database.read() as tx:
@@ -115,12 +117,10 @@ class SignIn:
         is_right = await self._passwords.verify(command.password, known.password_hash if known else None)
         try:
             await self._lockout.check(command.email, origin.address)
-        except LockedOut:
-            await self._refuse(command, known, origin=origin, reason="locked_out")
-            raise
+        except LockedOut as locked:
+            raise await self._refusal(command, known, origin=origin, refusal=locked) from None
         if known is None or not is_right:
-            await self._refuse(command, known, origin=origin, reason="bad_credentials")
-            raise BadCredentials
+            raise await self._refusal(command, known, origin=origin, refusal=BadCredentials())
         renewed = await self._renewed(command, known)
         async with self._turns.turn(), self._database.transaction() as tx:
             account_id, at = known.account.id, self._clock.now()
@@ -192,14 +192,18 @@ class SignIn:
         for _ in range(_NAMES_TRIED_MAX):
             yield rules.with_ending(wished or rules.DEFAULT_NAME, self._random(rules.ENDING_BYTES))
 
-    async def _refuse(self, command: LogIn, known: Credentials | None, *, origin: Origin, reason: str) -> None:
-        await self._lockout.count_failure(command.email, origin.address)
+    async def _refusal(
+        self, command: LogIn, known: Credentials | None, *, origin: Origin, refusal: LockedOut | BadCredentials
+    ) -> LockedOut | BadCredentials:
+        """Counts and notes a failure; gives what is told of it."""
+        refusal = await self._lockout.count_failure(command.email, origin.address) or refusal
         refused = SignInRefused(
             account_id=known.account.id if known else None,
             way=Way.PASSWORD,
-            reason=reason,
+            reason="locked_out" if isinstance(refusal, LockedOut) else "bad_credentials",
             address=origin.address,
             user_agent=origin.user_agent,
         )
         async with self._turns.turn(), self._database.transaction() as tx:
             await self._outbox.append(tx, [refused], at=self._clock.now())
+        return refusal
