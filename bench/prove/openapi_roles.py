@@ -37,6 +37,8 @@ NOBODY, PLAYER, KEY = "nobody", "player", "key"
 EVERYBODY = (NOBODY, PLAYER, *STAFF, KEY)
 CHAINS_BY = ("player", "admin")
 CHAIN_STEPS = 12
+# The others are of who comes with a cookie that chance has made, and from no page of ours.
+_FORBIDDEN = frozenset({"http.forbidden", "http.not_our_page", "http.bad_csrf_token"})
 _CHECKS = [
     not_a_server_error,
     status_code_conformance,
@@ -146,7 +148,7 @@ class Examiner:
         if scope is None or case.method.upper() != case.operation.method.upper():
             return
         is_refused = reply.status_code == httpx.codes.UNAUTHORIZED or (
-            reply.status_code == httpx.codes.FORBIDDEN and reply.json()["code"] == "http.forbidden"
+            reply.status_code == httpx.codes.FORBIDDEN and reply.json()["code"] in _FORBIDDEN
         )
         is_elsewhere = reply.status_code == httpx.codes.NOT_FOUND and reply.json()["code"] == "http.not_found"
         if scope not in somebody.scopes and not (is_refused or is_elsewhere):
