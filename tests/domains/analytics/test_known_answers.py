@@ -8,12 +8,15 @@ from statistics import fmean
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from bench.made_events import Made
 from bench.own_columns import SINCE, answering, fill
-from bench.prove.answers import _WORLD, DAYS, LEVEL, compared, everything
+from bench.prove.answers import _WORLD, DAYS, FUNNELS, LEVEL, compared, everything
 from bench.prove.answers_in_polars import frame_of
+from bench.prove.answers_in_polars import funnel as polars_funnel
+from overworld.domains.analytics import funnels
 from overworld.domains.analytics.errors import BadQuestion
 from overworld.domains.analytics.types import BALANCE_PLAYERS_MIN, Span
 from overworld.geo import cells
@@ -24,7 +27,8 @@ pytestmark = pytest.mark.slow
 SETTINGS = ColumnSettings(memory_mb=256, threads=1)
 
 
-async def test_counts_funnels_cohorts_and_heat_are_those_of_polars(tmp_path):
+async def test_counts_funnels_cohorts_and_heat_are_those_of_polars(tmp_path, monkeypatch):
+    monkeypatch.setattr(funnels, "_ROWS_AT_ONCE", 2_000)  # so that players go from piece to piece
     batches = list(Made(seed=5, events=60_000, players=3_000, days=DAYS, since_us=to_us(SINCE)).batches(20_000))
     await fill(tmp_path, batches, days=DAYS, settings=SETTINGS)
     async with answering(tmp_path, days=DAYS, settings=SETTINGS) as (answers, _):
@@ -33,6 +37,28 @@ async def test_counts_funnels_cohorts_and_heat_are_those_of_polars(tmp_path):
     assert outcome.faults == []
     assert outcome.figures["cells"] > 10
     assert all(step.players for step in found["funnels"][0].steps)
+
+
+async def test_a_funnel_is_looked_at_in_pieces_of_rows_whatever_each_stands_for(tmp_path, monkeypatch):
+    monkeypatch.setattr(funnels, "_ROWS_AT_ONCE", 2_000)
+    [batch] = Made(seed=5, events=10_000, players=600, days=DAYS, since_us=to_us(SINCE)).batches(10_000)
+    place = batch.schema.get_field_index("weight")
+    heavy = batch.set_column(place, batch.schema.field(place), pa.array(np.full(len(batch), 1_000_000)))
+    await fill(tmp_path, [heavy], days=DAYS, settings=SETTINGS)
+    async with answering(tmp_path, days=DAYS, settings=SETTINGS) as (answers, room):
+        asked = []
+        real = room.columns
+
+        async def columns(*given: Any, **named: Any) -> Any:
+            asked.append(given)
+            return await real(*given, **named)
+
+        monkeypatch.setattr(room, "columns", columns)
+        span = Span(SINCE, SINCE + timedelta(days=DAYS))
+        steps, within = FUNNELS[0]
+        found = await answers.funnel(span, steps=steps, within_s=within.total_seconds())
+    assert 1 < len(asked) <= 6
+    assert [step.players for step in found.steps] == polars_funnel(frame_of([batch]), steps, within)
 
 
 async def test_what_players_hold_by_cell_is_that_of_polars_and_told_of_five_at_least(tmp_path):

@@ -107,6 +107,7 @@ async def test_an_empty_store_gets_everything_that_the_log_still_has(desk: Desk,
     old, desk.columns = desk.columns, await opened(tmp_path / "new", settings=ColumnSettings())
     await desk.send(event(n=3))
     await desk.process(until=3)
+    assert len(await desk.rows()) == 3
     await desk.columns.close()
     desk.columns = old
 

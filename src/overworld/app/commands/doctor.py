@@ -9,6 +9,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from overworld.app.commands.flags import Flags
+from overworld.app.plain_json import print_json
 
 
 def doctor(*, json: Annotated[bool, Parameter(negative="", show_default=False)] = False, flags: Flags = Flags()) -> int:
@@ -30,8 +31,6 @@ def doctor(*, json: Annotated[bool, Parameter(negative="", show_default=False)] 
     json
         Print one JSON object.
     """
-    import msgspec
-
     from overworld import __version__
     from overworld.app.doctor import findings
     from overworld.app.doctor.run import findings as find
@@ -41,7 +40,7 @@ def doctor(*, json: Annotated[bool, Parameter(negative="", show_default=False)] 
         found = list(find(flags.settings, environment=os.environ))
     if json:
         told = findings.as_json(found, version=__version__)
-        sys.stdout.write(msgspec.json.format(msgspec.json.encode(told)).decode() + "\n")
+        print_json(told)
     else:
         sys.stdout.writelines(f"{line}\n" for line in [*findings.lines(found), "", findings.summary(found)])
     return findings.code_of(found)

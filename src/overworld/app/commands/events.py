@@ -11,6 +11,7 @@ from cyclopts import App, Parameter
 from cyclopts.validators import Number
 
 from overworld.app.commands.flags import Flags
+from overworld.app.plain_json import print_json
 
 app = App(name="events", help="Look into the event log: who reads it, what failed, and what its topics hold.")
 schema = App(name="schema", help="Keep the Avro schemas of events.")
@@ -48,13 +49,11 @@ def lag(
     """
     settings = flags.settings().tree
 
-    import msgspec
-
     from overworld.app import events_lag
 
     looked = events_lag.look(settings)
     if json:
-        sys.stdout.write(msgspec.json.format(msgspec.json.encode(events_lag.as_json(looked))).decode() + "\n")
+        print_json(events_lag.as_json(looked))
     else:
         sys.stdout.writelines(f"{line}\n" for line in events_lag.lines(looked))
     late = events_lag.warnings(looked.log, events_max=warn_events, behind_max_s=warn_s)
@@ -83,13 +82,11 @@ def topics(
     """
     settings = flags.settings().tree
 
-    import msgspec
-
     from overworld.app.event_desk import tools
 
     seen = tools.topics(settings)
     if json:
-        sys.stdout.write(msgspec.json.format(msgspec.json.encode(seen)).decode() + "\n")
+        print_json(seen)
     else:
         sys.stdout.writelines(f"{line}\n" for line in tools.topic_lines(seen))
 
@@ -255,13 +252,11 @@ def erasures(
     """
     settings = flags.settings().tree
 
-    import msgspec
-
     from overworld.app.event_desk import tools
 
     found = tools.erasures(settings)
     if json:
-        sys.stdout.write(msgspec.json.format(msgspec.json.encode(found)).decode() + "\n")
+        print_json(found)
     else:
         sys.stdout.writelines(f"{line}\n" for line in tools.erasure_lines(found))
 

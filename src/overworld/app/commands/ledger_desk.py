@@ -9,6 +9,7 @@ from uuid import UUID
 from cyclopts import Parameter
 
 from overworld.app.commands.flags import Flags
+from overworld.app.plain_json import print_json
 
 if TYPE_CHECKING:
     from overworld.app.ledger_desk import Moved
@@ -46,13 +47,11 @@ def show(
     """
     settings = flags.settings().tree
 
-    import msgspec
-
     from overworld.app import ledger_desk
 
     shown = ledger_desk.show(settings, player)
     if json:
-        sys.stdout.write(msgspec.json.format(msgspec.json.encode(ledger_desk.as_json(shown))).decode() + "\n")
+        print_json(ledger_desk.as_json(shown))
     else:
         sys.stdout.writelines(f"{line}\n" for line in ledger_desk.lines(shown))
 

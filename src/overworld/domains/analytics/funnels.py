@@ -26,7 +26,7 @@ async def funnel(columns: Columns, span: Span, *, steps: Sequence[str], within_s
     names = list(dict.fromkeys(steps))
     values = {"names": names, "since": span.since.replace(tzinfo=None), "until": span.until.replace(tzinfo=None)}
     [row] = await columns.rows(questions.EXPECTED, values)
-    pieces = 1 + int(row["count"]) // _ROWS_AT_ONCE
+    pieces = 1 + int(row["rows"]) // _ROWS_AT_ONCE
     bounds = [span.since + (span.until - span.since) * number / pieces for number in range(pieces)] + [span.until]
     async with aclosing(_pieces(columns, names, bounds)) as found:
         async for piece in found:
