@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import os
 import re
+import struct
 import threading
 from collections.abc import Callable
 from hashlib import blake2b
-from uuid import UUID
+from uuid import UUID, SafeUUID
+
+import msgspec
 
 _RANDOM_BITS = 62
+_VARIANT = 0b10 << _RANDOM_BITS
+_new, _set, _UNKNOWN = object.__new__, object.__setattr__, SafeUUID.unknown
 _UUID7_TIME = re.compile(r"([0-9a-f]{8})-([0-9a-f]{4})-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}", re.ASCII)
 
 
@@ -36,17 +41,25 @@ class IdSource:
         with self._lock:
             first = max(stamp, self._last + 1)
             self._last = first + count - 1
-        random = self._random(8 * count)
+        random = struct.unpack(f">{count}Q", self._random(8 * count))
         return [
-            UUID(
-                int=(stamp >> 12) << 80
-                | 0x7 << 76
-                | (stamp & 0xFFF) << 64
-                | 0b10 << 62
-                | int.from_bytes(random[8 * i : 8 * i + 8], "big") >> 2
-            )
-            for i, stamp in enumerate(range(first, first + count))
+            uuid_of((stamp >> 12) << 80 | 0x7 << 76 | (stamp & 0xFFF) << 64 | _VARIANT | drawn >> 2)
+            for stamp, drawn in zip(range(first, first + count), random, strict=True)
         ]
+
+
+def uuid_of(number: int) -> UUID:
+    """The UUID that is a number of 128 bits: as `UUID(int=number)`, which looks first at all that it could be given."""
+    made = _new(UUID)
+    _set(made, "int", number)
+    _set(made, "is_safe", _UNKNOWN)
+    return made
+
+
+def text_of(value: UUID) -> str:
+    """The same as `str(value)`, in a quarter of the time."""
+    text: str = msgspec.to_builtins(value)
+    return text
 
 
 def derived_id(parent: UUID, *names: str) -> UUID:
@@ -59,7 +72,7 @@ def derived_id(parent: UUID, *names: str) -> UUID:
     digest = blake2b(parent.bytes + b"".join(parts), digest_size=16).digest()
     tail = int.from_bytes(digest[:8], "big") >> 2
     middle = int.from_bytes(digest[8:10], "big") >> 4
-    return UUID(int=(parent.int >> 80) << 80 | 0x7 << 76 | middle << 64 | 0b10 << _RANDOM_BITS | tail)
+    return uuid_of((parent.int >> 80) << 80 | 0x7 << 76 | middle << 64 | _VARIANT | tail)
 
 
 def keyed_id(secret: bytes, owner_id: UUID, key: str) -> UUID:
@@ -70,12 +83,12 @@ def keyed_id(secret: bytes, owner_id: UUID, key: str) -> UUID:
     UUIDv8.
     """
     digest = blake2b(owner_id.bytes + key.encode("utf-8", "surrogatepass"), key=secret, digest_size=16).digest()
-    number = int.from_bytes(digest, "big") & ~(0xF << 76 | 0b11 << 62) | 0b10 << 62
+    number = int.from_bytes(digest, "big") & ~(0xF << 76 | 0b11 << 62) | _VARIANT
     time = _UUID7_TIME.fullmatch(key)
     if time is None:
-        return UUID(int=number | 0x8 << 76)
+        return uuid_of(number | 0x8 << 76)
     ms = int(time[1] + time[2], 16)
-    return UUID(int=ms << 80 | 0x7 << 76 | number & ((1 << 76) - 1))
+    return uuid_of(ms << 80 | 0x7 << 76 | number & ((1 << 76) - 1))
 
 
 def uuid7_ms(value: UUID) -> int:

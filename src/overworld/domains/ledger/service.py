@@ -30,6 +30,7 @@ from overworld.platform.postgres import Database, run_again
 TRANSFERS_MAX = 4096
 _ATTEMPTS_MAX = 8
 EXPIRED_AT_ONCE = 256
+_Name = tuple[int, str, AccountCode]
 _NEWEST = (datetime(9999, 1, 1, tzinfo=UTC), UUID(int=2**128 - 1))
 
 
@@ -44,7 +45,7 @@ class Ledger:
         self.currencies: Mapping[str, Currency] = self._in_force
         self._numbers_max = (settings or LedgerSettings()).account_ids_cached_max
         self._id_secret: bytes | None = None
-        self._numbers: dict[AccountRef, tuple[int, ...]] = {}
+        self._numbers: dict[_Name, tuple[int, ...]] = {}
 
     def put_in_force(self, currencies: Iterable[Currency]) -> None:
         """Knows these currencies from now on, in this order; those known before come after them, for they may be owed.
@@ -110,7 +111,7 @@ class Ledger:
                 return None
             if transfer.memo is not None:  # whose balance is kept with it
                 return None
-            debit, credit = self._numbers.get(transfer.debit), self._numbers.get(transfer.credit)
+            debit, credit = self._numbers.get(_name(transfer.debit)), self._numbers.get(_name(transfer.credit))
             if not debit or not credit or len(credit) > 1:  # only the exact way knows the whole of a striped balance
                 return None
             pair = debit[stripe % len(debit)], credit[0]
@@ -135,7 +136,7 @@ class Ledger:
         Of an open transaction's they must not be kept: when PostgreSQL is killed, its sequence may give them again, to
         the accounts of others.
         """
-        self._numbers.update((ref, known) for ref, known in numbers.items() if known)
+        self._numbers.update((_name(ref), known) for ref, known in numbers.items() if known)
         while len(self._numbers) > self._numbers_max:
             del self._numbers[next(iter(self._numbers))]
 
@@ -144,7 +145,7 @@ class Ledger:
 
         What is missing is opened, in a transaction of its own. No round trip when all are known.
         """
-        known = [self._numbers.get(ref) for ref in accounts]
+        known = [self._numbers.get((ref.owner_id.int, ref.currency, ref.code)) for ref in accounts]
         missing = {ref for ref, numbers in zip(accounts, known, strict=True) if numbers is None}
         opened: dict[AccountRef, tuple[int, ...]] = {}
         if missing:
@@ -288,6 +289,11 @@ class Ledger:
         zero; a transfer stays within one currency; a promise is open or settled, once.
         """
         return await store.broken_invariants(tx)
+
+
+def _name(account: AccountRef) -> _Name:
+    """The account as it is looked up: a UUID takes its time to be hashed and compared, its number does not."""
+    return account.owner_id.int, account.currency, account.code
 
 
 def _funds(stripes: Sequence[Held]) -> Funds:

@@ -24,6 +24,7 @@ from overworld.domains.ledger.types import (
 )
 from overworld.kernel.money import EXCLUSIVE_CODES, HOUSE, AccountCode, AccountRef, Transfer, TransferCode, TransferKind
 from overworld.kernel.ports import Tx
+from overworld.platform.postgres.arrays import numbers
 
 _TAKE = """
 SELECT * FROM ledger.take($1::uuid[], $2::text[], $3::text[], $4::smallint[], $5::bool[], $6::bool[], $7::uuid[],
@@ -136,8 +137,9 @@ class Plain(Struct, frozen=True, kw_only=True):
 
 
 _POST_ALL = """
-SELECT ledger.post_all($1::bigint[], $2::bigint[], $3::bigint[], $4::integer[], $5::integer[], $6::bigint[],
-    $7::uuid[], $8::smallint[], $9::uuid[], $10::bigint[], $11::timestamptz)"""
+SELECT ledger.post_all($1::text::bigint[], $2::text::bigint[], $3::text::bigint[], $4::text::integer[],
+    $5::text::integer[], $6::text::bigint[], $7::uuid[], $8::text::smallint[], $9::uuid[], $10::text::bigint[],
+    $11::timestamptz)"""
 
 
 async def post_all(tx: Tx, plain: Plain, transfers: Sequence[Transfer], at: datetime) -> list[int] | None:
@@ -147,16 +149,16 @@ async def post_all(tx: Tx, plain: Plain, transfers: Sequence[Transfer], at: date
     """
     held: list[int] | None = await tx.fetchval(
         _POST_ALL,
-        plain.accounts,
-        plain.paid_minor,
-        plain.received_minor,
-        plain.debits,
-        plain.credits,
-        [transfer.amount_minor for transfer in transfers],
+        numbers(plain.accounts),
+        numbers(plain.paid_minor),
+        numbers(plain.received_minor),
+        numbers(plain.debits),
+        numbers(plain.credits),
+        numbers([transfer.amount_minor for transfer in transfers]),
         [transfer.id for transfer in transfers],
-        [transfer.code for transfer in transfers],
+        numbers([transfer.code for transfer in transfers]),
         [transfer.reference for transfer in transfers],
-        [transfer.memo for transfer in transfers],
+        numbers([transfer.memo for transfer in transfers]),
         at,
     )
     return held
