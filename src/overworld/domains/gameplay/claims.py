@@ -310,7 +310,7 @@ class Claims:
 
 
 class _Moved(NamedTuple):
-    """What the accounts of a batch pay and receive in all, ascending; the `_at` of a claim are places in them, from 1."""
+    """What the accounts of a batch pay and receive, ascending; the `_at` of a claim are places in them, from 1."""
 
     accounts: list[int]
     paid_minor: list[int]
@@ -370,7 +370,7 @@ def _of(claim: Claim, first: Claim, outcomes: Mapping[tuple[UUID, UUID], Outcome
 
 
 def _out_of_the_way(claims: Sequence[Claim], slow: Set[UUID]) -> list[Claim]:
-    """The claims of all who are not slow; none where one of these wants what a slow one wants, and may have come first."""
+    """The claims of all who are not slow; none where one of these wants what somebody slow wants, perhaps before."""
     wanted = {claim.reference.int for claim in claims if claim.player_id in slow}
     fast = [claim for claim in claims if claim.player_id not in slow]
     return fast if wanted.isdisjoint(claim.reference.int for claim in fast) else []
