@@ -144,7 +144,12 @@ def _bound_parameters(operation: dict[str, Any], handler: HTTPRouteHandler) -> N
         field = fields.get(parameter["name"])
         kwarg = field.kwarg_definition if field is not None else None
         if isinstance(kwarg, ParameterKwarg):
-            bounds = {"minimum": kwarg.ge, "maximum": kwarg.le, "exclusiveMinimum": kwarg.gt, "exclusiveMaximum": kwarg.lt}
+            bounds = {
+                "minimum": kwarg.ge,
+                "maximum": kwarg.le,
+                "exclusiveMinimum": kwarg.gt,
+                "exclusiveMaximum": kwarg.lt,
+            }
             parameter["schema"] |= {name: bound for name, bound in bounds.items() if bound == 0}
 
 
