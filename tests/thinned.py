@@ -6,9 +6,13 @@ import os
 from collections.abc import Iterable
 from typing import TypeVar
 
+import pytest
+
 Case = TypeVar("Case")
 
 WHOLE = bool(os.environ.get("OVERWORLD_TESTS_WHOLE"))
+
+whole_only = pytest.mark.skipif(not WHOLE, reason="one of many alike, tried by script/test --whole")
 
 
 def thinned(cases: Iterable[Case], *, one_in: int) -> list[Case]:

@@ -18,7 +18,6 @@ from tests.thinned import rounds
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.asyncio(loop_scope="module"),
-    pytest.mark.usefixtures("untraced_servers"),
     pytest.mark.no_cover,
 ]
 
