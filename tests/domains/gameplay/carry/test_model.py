@@ -199,8 +199,8 @@ async def test_changes_are_answered_as_if_they_came_one_by_one(camp, turns):
         else:
             camp.clock.advance(timedelta(seconds=turn[1]))
             model.now_s += turn[1]
-        for player in players:
-            await compared(camp, model, player)
+    for player in players:
+        await compared(camp, model, player)
 
 
 async def given_to(camp: Camp, player: One, prize: str, golden: dict[UUID, UUID], expected: str) -> None:
