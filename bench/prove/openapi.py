@@ -226,6 +226,8 @@ class Examination:
             truths |= {"player": self._player.id, "from": "2026-01-01T00:00:00Z", "to": "2100-01-01T00:00:00Z"}
         if path == "/v1/location/home":
             self._player.live_somewhere()
+        if path == "/v1/live/players/{id}":
+            truths["id"] = self._player.in_view()
         if path == "/v1/users/{id}":
             truths["id"] = self._player.id
         if path == "/avatars/{name}":
