@@ -94,7 +94,7 @@ def kafka(
     codec: Form = "avro",
     rate: Rate = 5_000,
     writers: Writers = 2,
-    batch: BatchSize = 5_000,
+    batch: BatchSize = 2_000,
     seconds: Seconds = 20,
     rounds: RoundCount = 5,
     json: Json = False,

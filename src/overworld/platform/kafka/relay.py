@@ -23,7 +23,7 @@ from overworld.platform.kafka.topics import Topics
 
 NAME = "kafka-relay"
 BATCHES_MAX = 1_000
-EVENTS_MAX = 5_000
+EVENTS_MAX = 2_000
 _HEAD_BYTES = 1_000
 
 
