@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import random
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
-from datetime import datetime
+from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Literal
-from uuid import UUID
+from typing import Annotated, Any, Literal
 
+import psutil
 import uvloop
 from cyclopts import Parameter
 from cyclopts.validators import Number
 from msgspec import Struct
 
 from bench import own_kafka, report
+from bench.fillers import EVENT_BYTES, Filler, Form, Pen, Write, Writing
+from bench.load.sending import Sending, SendingPlan, codec_of
 from bench.machine import CpuUse, Meter, machine, rss_mb
 from bench.own_kafka import KafkaProcess
 from bench.own_postgres import Inside, own_postgres
@@ -27,41 +27,19 @@ from bench.prove.outcome import Steps, percentile, say
 from bench.report import Report
 from bench.rounds import Json, RoundCount, Seconds
 from overworld.kernel.clock import SystemClock
-from overworld.kernel.events import Envelope, Event, enclose
+from overworld.kernel.events import Envelope
 from overworld.kernel.ids import IdSource
 from overworld.platform.avro import Released
 from overworld.platform.eventlog import EventLog, Log, PostgresOutbox
-from overworld.platform.kafka import JsonCodec, KafkaLog, KafkaSettings
-from overworld.platform.kafka.codec import EVENT_ID, AvroCodec, Codec
-from overworld.platform.kafka.sender import Outgoing, Sender
+from overworld.platform.kafka import KafkaLog, KafkaSettings
 
-EVENT_BYTES = 200
-_PADS = {"json": "." * 17, "avro": "." * 127}
-_KEYS = [f"{number:03}" for number in range(1_000)]
-_TICK_S = 0.01
 _WRITERS_MAX = 64
 _SETTLE_S = 60.0
 
 Rate = Annotated[float, Parameter(validator=Number(gte=100, lte=1_000_000))]
 Way = Literal["sent", "relayed"]
-Form = Literal["avro", "json"]
 Writers = Annotated[int, Parameter(validator=Number(gte=1, lte=_WRITERS_MAX))]
 BatchSize = Annotated[int, Parameter(validator=Number(gte=1, lte=10_000))]
-Write = Callable[[Sequence["Filler"]], Awaitable[None]]
-
-
-class Filler(Event):
-    """An event that says when it was due, and is as long as was asked for."""
-
-    topic = "bench.filler.made"
-    whose: str
-    due_s: float
-    pad: str
-
-    @property
-    def key(self) -> str:
-        """Whose it is."""
-        return self.whose
 
 
 class _Wanted(Struct, frozen=True, kw_only=True):
@@ -115,6 +93,7 @@ def kafka(
     way: Way = "sent",
     codec: Form = "avro",
     rate: Rate = 5_000,
+    writers: Writers = 2,
     batch: BatchSize = 2_000,
     seconds: Seconds = 20,
     rounds: RoundCount = 5,
@@ -123,7 +102,9 @@ def kafka(
     """Events a second through Kafka: acknowledged by all replicas of a real broker, then handed to a durable consumer.
 
     As `log`, on one broker of the Apache distribution, so with one replica. The consumer keeps its place in PostgreSQL.
-    Writer, consumer, broker and PostgreSQL share this machine. Without a broker it is skipped.
+    What is sent straight there is written in a process of its own, as in a cluster, where one server relays and all
+    consume. Writer, consumer, broker and PostgreSQL share this machine; `..._us` is what each takes of its processors
+    for an event, flat out. Without a broker it is skipped.
 
     Parameters
     ----------
@@ -133,8 +114,10 @@ def kafka(
         What they are written as.
     rate
         Events a second while latencies are measured.
+    writers
+        Who write at once flat out: the events of one are encoded while another's are on their way.
     batch
-        Events that are sent together flat out.
+        Events that are sent together then.
     seconds
         Measured time, all rounds together: half of it at that rate, half flat out.
     rounds
@@ -144,35 +127,54 @@ def kafka(
     """
     if not own_kafka.is_there():
         return 0
-    wanted = _Wanted(rate=rate, seconds=seconds, rounds=rounds, writers=1, batch=batch, codec=codec, way=way)
+    wanted = _Wanted(rate=rate, seconds=seconds, rounds=rounds, writers=writers, batch=batch, codec=codec, way=way)
     return report.run(partial(_measure_kafka, wanted), json=json, loop_factory=uvloop.new_event_loop)
 
 
 async def _measure_log(wanted: _Wanted, folder: Path) -> Report:
     async with own_postgres(folder) as inside, _log_of(inside) as log:
-        return await _measure("log", wanted, inside, log, _committing(inside), settings={})
+        return await _measure("log", wanted, inside, log, _pen(wanted, inside), settings={})
 
 
 async def _measure_kafka(wanted: _Wanted, folder: Path) -> Report:
     say("starting a broker")
+    schemas = folder / "schemas"
+    Released(schemas).add(Filler)
+    codec = codec_of(wanted.codec, schemas)
     with KafkaProcess(folder / "kafka", jars=own_kafka.jars()) as broker:
-        settings = KafkaSettings(servers=broker.servers)
-        async with own_postgres(folder) as inside, _log_of(inside) as log:
-            codec = _codec(wanted.codec, folder / "schemas")
-            there = KafkaLog(log, database=inside.database, clock=SystemClock(), kafka=settings, codec=codec)
-            sender = Sender(settings)
-            write = _sending(sender, codec) if wanted.way == "sent" else _committing(inside)
-            relaying = asyncio.create_task(there.relay().run()) if wanted.way == "relayed" else None
-            try:
-                return await _measure(
-                    "kafka", wanted, inside, there, write, settings={"way": wanted.way, "replicas": 1}
+        async with AsyncExitStack() as stack:
+            inside = await stack.enter_async_context(own_postgres(folder))
+            log = await stack.enter_async_context(_log_of(inside))
+            kafka = KafkaSettings(servers=broker.servers)
+            there = KafkaLog(log, database=inside.database, clock=SystemClock(), kafka=kafka, codec=codec)
+            stack.push_async_callback(there.close)
+            processes = {"consumer": [psutil.Process()], "broker": broker.family}
+            writing: Writing = _pen(wanted, inside)
+            if wanted.way == "sent":
+                plan = SendingPlan(
+                    servers=broker.servers,
+                    schemas=str(schemas),
+                    form=wanted.codec,
+                    rate=wanted.rate,
+                    writers=wanted.writers,
+                    batch=wanted.batch,
                 )
-            finally:
-                if relaying is not None:
-                    relaying.cancel()
-                    await asyncio.wait([relaying])
-                await sender.close()
-                await there.close()
+                writing = sending = await stack.enter_async_context(Sending(plan))
+                processes["writer"] = [sending.process]
+            else:
+                await stack.enter_async_context(_running(there.relay().run()))
+            settings: dict[str, object] = {"way": wanted.way, "replicas": 1}
+            return await _measure("kafka", wanted, inside, there, writing, settings=settings, processes=processes)
+
+
+@asynccontextmanager
+async def _running(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    task = asyncio.create_task(work)
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
 
 
 @asynccontextmanager
@@ -185,6 +187,16 @@ async def _log_of(inside: Inside) -> AsyncIterator[EventLog]:
         await log.close()
 
 
+def _pen(wanted: _Wanted, inside: Inside) -> Pen:
+    return Pen(
+        write=_committing(inside),
+        form=wanted.codec,
+        rate=wanted.rate,
+        writers=wanted.writers,
+        batch=wanted.batch,
+    )
+
+
 def _committing(inside: Inside) -> Write:
     clock = SystemClock()
     outbox = PostgresOutbox(ids=IdSource(clock.now_us))
@@ -192,29 +204,6 @@ def _committing(inside: Inside) -> Write:
     async def write(events: Sequence[Filler]) -> None:
         async with inside.database.transaction() as tx:
             await outbox.append(tx, events, at=clock.now())
-
-    return write
-
-
-def _codec(form: Form, folder: Path) -> Codec:
-    if form == "json":
-        return JsonCodec()
-    released = Released(folder)
-    released.add(Filler)
-    return AvroCodec(released, None)
-
-
-def _sending(sender: Sender, codec: Codec) -> Write:
-    clock = SystemClock()
-    ids = IdSource(clock.now_us)
-
-    def message(event: Filler, event_id: UUID, at: datetime) -> Outgoing:
-        value = codec.encode(enclose(event, id=event_id, at=at))
-        return Outgoing(event.topic, event.key.encode(), value, ((EVENT_ID, str(event_id).encode()),))
-
-    async def write(events: Sequence[Filler]) -> None:
-        at = clock.now()
-        await sender.send([message(event, one, at) for event, one in zip(events, ids.many(len(events)), strict=True)])
 
     return write
 
@@ -246,7 +235,14 @@ class _Counted:
 
 
 async def _measure(
-    name: str, wanted: _Wanted, inside: Inside, log: Log, write: Write, *, settings: dict[str, object]
+    name: str,
+    wanted: _Wanted,
+    inside: Inside,
+    log: Log,
+    writing: Writing,
+    *,
+    settings: dict[str, object],
+    processes: Mapping[str, Sequence[psutil.Process]] | None = None,
 ) -> Report:
     counted = _Counted()
     consumer = log.consumer("bench", topics=[Filler.topic], handle=counted)
@@ -256,14 +252,14 @@ async def _measure(
     cpu: list[CpuUse] = []
     faults: list[str] = []
     try:
-        await _paced(write, counted, wanted, seconds=min(1.0, each_s))
+        await _paced(writing, counted, seconds=min(1.0, each_s))
         counted.take()
         gc.freeze()
         gc.disable()  # as in the server, which collects when it is idle
         with Steps("rounds", wanted.rounds) as steps:
             for _ in range(wanted.rounds):
                 meter = Meter(inside)
-                told = await _round(write, counted, wanted, seconds=each_s)
+                told = await _round(writing, counted, seconds=each_s, processes=processes or {})
                 cpu.append(meter.stop())
                 for figure, value in told.items():
                     spans.setdefault(figure, []).append(value)
@@ -295,52 +291,38 @@ async def _measure(
     )
 
 
-async def _round(write: Write, counted: _Counted, wanted: _Wanted, *, seconds: float) -> dict[str, float]:
-    paced = await _paced(write, counted, wanted, seconds=seconds)
+async def _round(
+    writing: Writing, counted: _Counted, *, seconds: float, processes: Mapping[str, Sequence[psutil.Process]]
+) -> dict[str, float]:
+    paced_per_s = await _paced(writing, counted, seconds=seconds)
     latencies_s = counted.take()
-    flat_out = await _flat_out(write, counted, wanted, seconds=seconds)
+    before_s = {name: _cpu_s(*running) for name, running in processes.items()}
+    began_s = time.perf_counter()
+    written = await writing.flat_out(seconds)
+    await counted.until(written)
+    flat_out_per_s = written / (time.perf_counter() - began_s)
     behind_s = counted.take()
     return {
-        "events_per_s": round(flat_out, 1),
+        "events_per_s": round(flat_out_per_s, 1),
         "p50_ms": round(1e3 * percentile(latencies_s, 0.50), 3),
         "p99_ms": round(1e3 * percentile(latencies_s, 0.99), 3),
-        "paced_per_s": round(paced, 1),
+        "paced_per_s": round(paced_per_s, 1),
         "flat_out_p99_ms": round(1e3 * percentile(behind_s, 0.99), 3),
+        **{
+            f"{name}_us": round(1e6 * (_cpu_s(*running) - before_s[name]) / written, 2)
+            for name, running in processes.items()
+        },
     }
 
 
-async def _paced(write: Write, counted: _Counted, wanted: _Wanted, *, seconds: float) -> float:
-    """Writes at a rate, and gives what was consumed a second. What is written late was due all the same."""
-    rate = wanted.rate
-    began_s, written = time.perf_counter(), 0
-    each = max(1, round(rate * _TICK_S))
-    total = max(each, round(rate * seconds))
-    while written < total:
-        due_s = began_s + written / rate
-        await asyncio.sleep(max(0.0, due_s - time.perf_counter()))
-        await write(_fillers(min(each, total - written), due_s=due_s, form=wanted.codec))
-        written += each
+async def _paced(writing: Writing, counted: _Counted, *, seconds: float) -> float:
+    """The events consumed a second at the writers' rate."""
+    began_s = time.perf_counter()
+    total = await writing.paced(seconds)
     await counted.until(total)
     return total / (time.perf_counter() - began_s)
 
 
-async def _flat_out(write: Write, counted: _Counted, wanted: _Wanted, *, seconds: float) -> float:
-    """Each of some writers writes one batch after the other; gives the events consumed a second."""
-    began_s = time.perf_counter()
-
-    async def goes_on() -> int:
-        written = 0
-        while (now_s := time.perf_counter()) - began_s < seconds:
-            await write(_fillers(wanted.batch, due_s=now_s, form=wanted.codec))
-            written += wanted.batch
-        return written
-
-    written = sum(await asyncio.gather(*(goes_on() for _ in range(wanted.writers))))
-    await counted.until(written)
-    return written / (time.perf_counter() - began_s)
-
-
-def _fillers(count: int, *, due_s: float, form: Form) -> list[Filler]:
-    """Events whose envelopes are about `EVENT_BYTES` long in that form."""
-    due_s, pad = round(due_s, 6), _PADS[form]
-    return [Filler(whose=whose, due_s=due_s, pad=pad) for whose in random.choices(_KEYS, k=count)]
+def _cpu_s(*running: psutil.Process) -> float:
+    times = [process.cpu_times() for process in running]
+    return float(sum(one.user + one.system for one in times))

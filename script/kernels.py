@@ -14,10 +14,11 @@ from overworld.app.bots.wire import Plan
 from overworld.app.demo.city import City
 from overworld.domains.world import warming
 from overworld.domains.world.types import WorldSettings
+from overworld.platform import avro
 
 
 def compile_all() -> None:
-    """The kernels of a server first, which are needed first."""
+    """The kernels of a server first, which are needed first; those of a server with a Kafka last."""
     warming.warm(WorldSettings())
     city = City(46.05, 14.5, 500.0)
     nobody = Plan(
@@ -25,6 +26,7 @@ def compile_all() -> None:
     )
     fleet.warm(nobody)
     asyncio.run(_packed_load())
+    avro.warm(avro.Released())
 
 
 async def _packed_load() -> None:

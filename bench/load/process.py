@@ -10,6 +10,7 @@ from multiprocessing.connection import Connection
 from types import TracebackType
 from typing import Any, Protocol, Self
 
+import psutil
 import uvloop
 from msgspec import Struct, field
 
@@ -46,17 +47,21 @@ class Measured(Protocol):
         """What came of the last round; what takes time to read is read here."""
 
 
-class Load(Measured, Protocol):
-    """Many clients of a server, connected."""
+class Closable(Protocol):
+    """What holds connections."""
 
     async def close(self) -> None:
         """Ends the connections."""
 
 
+class Load(Measured, Closable, Protocol):
+    """Many clients of a server, connected."""
+
+
 class Generator:
     """Runs the load that `make(plan)` gives in another process; both are sent there, so they must be picklable."""
 
-    def __init__(self, make: Callable[[Any], Awaitable[Load]], plan: Any) -> None:
+    def __init__(self, make: Callable[[Any], Awaitable[Closable]], plan: Any) -> None:
         context = get_context("spawn")
         self._line, theirs = context.Pipe()
         self._process = context.Process(target=_serve, args=(make, plan, theirs), daemon=True)
@@ -93,6 +98,16 @@ class Generator:
         tally: Tally = await self._answer()
         return tally
 
+    async def ask(self, name: str, *arguments: Any) -> Any:
+        """What another method of the load gives."""
+        self._line.send((name, arguments))
+        return await self._answer()
+
+    @property
+    def process(self) -> psutil.Process:
+        """The process that it runs in."""
+        return psutil.Process(self._process.pid)
+
     async def _answer(self) -> Any:
         try:
             answer = await asyncio.to_thread(self._line.recv)
@@ -101,11 +116,11 @@ class Generator:
         return answer
 
 
-def _serve(make: Callable[[Any], Awaitable[Load]], plan: Any, line: Connection) -> None:
+def _serve(make: Callable[[Any], Awaitable[Closable]], plan: Any, line: Connection) -> None:
     uvloop.run(_serve_load(make, plan, line))
 
 
-async def _serve_load(make: Callable[[Any], Awaitable[Load]], plan: Any, line: Connection) -> None:
+async def _serve_load(make: Callable[[Any], Awaitable[Closable]], plan: Any, line: Connection) -> None:
     load = await make(plan)
     line.send(None)
     while True:

@@ -88,12 +88,14 @@ class Backbone(Struct, frozen=True, kw_only=True):
 
 
 def build(settings: Settings, log: EventLog, *, database: Database, clock: Clock, released: Released) -> Backbone:
-    """The backbone that the settings ask for."""
+    """The backbone that the settings ask for, with what it needs of kernels compiled."""
     if settings.events.log == "postgres":
         return Backbone(log=log)
     # Its client takes a while to import, which a server without Kafka need not spend.
+    from overworld.platform.avro import warm  # noqa: PLC0415
     from overworld.platform.kafka import AvroCodec, KafkaLog  # noqa: PLC0415
 
+    warm(released)
     codec = AvroCodec(released, registry_of(settings.events))
     kafka = KafkaLog(log, database=database, clock=clock, kafka=settings.kafka, settings=settings.events, codec=codec)
     return Backbone(log=kafka, kafka=kafka, relay=kafka.relay())

@@ -36,6 +36,15 @@ def inner_kernel(function: Callable[P, R]) -> Callable[P, R]:
     return cast(Callable[P, R], _Inner(function, targetoptions=_OPTIONS | {"no_cpython_wrapper": True}))
 
 
+def inlined_kernel(function: Callable[P, R]) -> Callable[P, R]:
+    """The same, written into each kernel that calls it: for what is short and called for every byte or value.
+
+    A column is seven numbers, which a call hands over one by one.
+    """
+    options = _OPTIONS | {"no_cpython_wrapper": True, "forceinline": True}
+    return cast(Callable[P, R], _Inner(function, targetoptions=options))
+
+
 def making_kernel(function: Callable[P, R]) -> Callable[P, R]:
     """The same for what makes arrays of its own. A call of it counts the references of every column up and down."""
     return _compiled(function, _nrt=True)

@@ -6,12 +6,16 @@ only by fields with defaults, and a field never changes its type.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
+from functools import cache
 from typing import Any, ClassVar, dataclass_transform
 from uuid import UUID
 
 import msgspec
 from msgspec import Raw, Struct
+
+_encode = msgspec.json.Encoder().encode
 
 
 @dataclass_transform(frozen_default=True, kw_only_default=True)
@@ -58,7 +62,12 @@ class Envelope(Struct, frozen=True, kw_only=True):
 
         Raises: KeyError for a topic that this build does not know; msgspec.ValidationError for a damaged event.
         """
-        return msgspec.json.decode(self.data, type=Event.registry[self.topic])
+        return _reader_of(Event.registry[self.topic])(self.data)
+
+
+@cache
+def _reader_of(kind: type[Event]) -> Callable[[Raw], Event]:
+    return msgspec.json.Decoder(kind).decode
 
 
 class Enclosed(Struct, frozen=True, kw_only=True, gc=False):
@@ -75,5 +84,5 @@ class Enclosed(Struct, frozen=True, kw_only=True, gc=False):
 
 def enclose(event: Event, *, id: UUID, at: datetime, game: str = "", trace: str = "") -> Envelope:
     """The envelope of a new event; `game` is the digest of the game definition in force."""
-    data = Raw(msgspec.json.encode(event))
+    data = Raw(_encode(event))
     return Envelope(id=id, topic=event.topic, at=at, key=event.key, game=game, trace=trace, data=data)

@@ -198,7 +198,8 @@ async def test_an_event_that_another_sends_without_a_place_is_handled_too(rig, k
     await sink.until(1)
     stranger = Producer({"bootstrap.servers": kafka.servers})
     stranger.produce(
-        f"{kafka.prefix}{Noted.topic}", value=rig.log._codec.encode(enclose(Noted(n=2), id=ids(), at=clock.now()))
+        f"{kafka.prefix}{Noted.topic}",
+        value=rig.log._codec.encode_many([enclose(Noted(n=2), id=ids(), at=clock.now())])[0],
     )
     stranger.flush(10)
     assert await sink.until(2) == [1, 2]

@@ -13,7 +13,7 @@ from confluent_kafka import Message, TopicPartition
 
 from overworld.platform.eventlog import SCHEMA
 from overworld.platform.kafka import membership
-from overworld.platform.kafka.membership import Membership, part_of
+from overworld.platform.kafka.membership import Membership
 from overworld.platform.kafka.places import Read
 
 TOPIC = "steps"
@@ -106,10 +106,9 @@ async def take(member: Membership, count: int, *, at_once: int = 1000) -> list[i
     offsets: list[int] = []
     async with asyncio.timeout(10):
         while len(offsets) < count:
-            for message in await member.take(at_once, until=asyncio.Event()):
-                offset = int(message.offset() or 0)
-                member.know(part_of(message), Read(offset + 1, member.read_of(part_of(message)).seen))
-                offsets.append(offset)
+            for run in await member.take(at_once, until=asyncio.Event()):
+                offsets += [int(message.offset() or 0) for message in run.messages]
+                member.know(run.part, Read(offsets[-1] + 1, member.read_of(run.part).seen))
             member.done()
     return offsets
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from overworld.kernel.door import door
 
 if TYPE_CHECKING:
-    from overworld.platform.avro.codec import Codec
+    from overworld.platform.avro.codec import Codec, warm
     from overworld.platform.avro.errors import (
         BadFrame,
         NotReleased,
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 else:
     __getattr__ = door(
         __name__,
-        codec=["Codec"],
+        codec=["Codec", "warm"],
         errors=["BadFrame", "NotReleased", "RegistryRefused", "RegistryUnavailable", "UnknownSchema"],
         framing=["Confluent", "Framing", "SingleObject"],
         released=["Finding", "Released", "Version", "findings"],
@@ -45,4 +45,5 @@ __all__ = [
     "Version",
     "findings",
     "schema_of",
+    "warm",
 ]

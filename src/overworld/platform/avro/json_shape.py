@@ -1,17 +1,23 @@
-"""The fields of an event as JSON holds them, in the types that Avro writes: ids stay text, times are read."""
+"""The fields of an event as JSON holds them, in types that msgspec reads, and writes in order: ids stay text."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
-from typing import Any, NotRequired, TypedDict
+from functools import partial
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import NODEFAULT, Meta
 
 from overworld.platform.avro.schema import INSTANT, Schema
 
 _PLAIN: dict[str, Any] = {"null": None, "boolean": bool, "long": int, "double": float, "string": str}
+_INSTANT = Annotated[datetime, Meta(tz=True)]
 
 
 def shape_of(schema: Schema) -> Any:
-    """The type that msgspec decodes JSON to, of a schema that `schema_of` made."""
+    """The type that msgspec decodes JSON to, of a schema that `schema_of` made; what JSON lacks has its default."""
     return _shape(schema, {})
 
 
@@ -22,23 +28,35 @@ def _shape(schema: Schema, named: dict[str, Any]) -> Any:
         case [one, other]:
             return _shape(other, named) | None if one == "null" else _shape(one, named) | None
         case {"type": "string" | "long" as plain}:
-            return datetime if schema.get("logicalType") == INSTANT else _PLAIN[plain]
+            return _INSTANT if schema.get("logicalType") == INSTANT else _PLAIN[plain]
         case {"type": "array", "items": items}:
             return list[_shape(items, named)]  # type: ignore[misc]
         case {"type": "map", "values": values}:
             return dict[str, _shape(values, named)]  # type: ignore[misc]
-        case {"type": "enum", "name": name}:
-            named[name] = str
+        case {"type": "enum", "name": name, "symbols": symbols}:
+            named[name] = Literal[tuple(symbols)]
         case {"type": "record", "name": name, "fields": fields}:
-            shapes = {field["name"]: _shape(field["type"], named) for field in fields}
-            optional = {field["name"] for field in fields if "default" in field}
-            made = TypedDict(  # type: ignore[misc]
-                name, {key: NotRequired[shape] if key in optional else shape for key, shape in shapes.items()}
-            )
-            named[name] = made
+            named[name] = _record(name, fields, named)
         case _:
             raise TypeError(f"no schema of ours: {schema}")
     return named[schema["name"]]
+
+
+def _record(name: str, fields: list[Any], named: dict[str, Any]) -> Any:
+    """A struct whose attributes have names of their own, as a field of JSON may be called what Python has a use for."""
+    attributes = [
+        (f"field_{number}", shape := _shape(field["type"], named), _default(field, shape))
+        for number, field in enumerate(fields)
+    ]
+    names = {f"field_{number}": field["name"] for number, field in enumerate(fields)}
+    return msgspec.defstruct(name, attributes, rename=names, kw_only=True, gc=False)
+
+
+def _default(field: Any, shape: Any) -> Any:
+    if "default" not in field:
+        return NODEFAULT
+    made: Callable[[], Any] = partial(msgspec.convert, field["default"], shape)
+    return msgspec.field(default_factory=made)
 
 
 def without_uuids(schema: Schema) -> Schema:

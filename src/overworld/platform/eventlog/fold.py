@@ -52,11 +52,12 @@ class Fold(Consumer):
         error = await self._try_to_fold(session, batches, tries=tries)
         if error is None:
             return
-        if len(batches) == 1:
-            await self._one_by_one(session, batches[0])
+        parts = [part for batch in batches for part in self._source.parts(batch)]
+        if len(parts) == 1:
+            await self._one_by_one(session, parts[0])
             return
-        middle = len(batches) // 2
-        for half in (batches[:middle], batches[middle:]):
+        middle = len(parts) // 2
+        for half in (parts[:middle], parts[middle:]):
             await self._fold_or_split(session, half, tries=1 if len(half) > 1 else self._settings.tries)
 
     async def _try_to_fold(

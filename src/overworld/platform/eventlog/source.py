@@ -43,6 +43,10 @@ class Source(Protocol[P]):
         """
         ...
 
+    def parts(self, batch: Batch[P]) -> Sequence[Batch[P]]:
+        """A batch in the smallest ones that the place can be moved past, in order."""
+        ...
+
     async def move(self, tx: Tx, batches: Sequence[Batch[P]]) -> None:
         """Moves the place past some batches in the transaction of what they brought about."""
         ...
@@ -99,6 +103,10 @@ class PostgresSource:
         )
         self._position = batches[-1].position if batches else head
         return batches
+
+    def parts(self, batch: Batch[Position]) -> Sequence[Batch[Position]]:
+        """A row is one place."""
+        return [batch]
 
     async def move(self, tx: Tx, batches: Sequence[Batch[Position]]) -> None:
         """Locks the cursor's row too: who rebuilds what was folded locks it, and finds both in step."""

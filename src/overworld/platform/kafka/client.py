@@ -84,7 +84,7 @@ def producing(settings: KafkaSettings) -> dict[str, Any]:
         "message.timeout.ms": 0,
         "delivery.report.only.error": True,
         "log_level": _ERRORS,  # and not, at every start, that the guarantee above is experimental
-        "linger.ms": 2,
+        "linger.ms": 100,  # a flush does not wait for it, and follows whatever is handed over: so batches are full
         "compression.type": settings.compression,
         "message.max.bytes": settings.message_max_bytes,
         "queue.buffering.max.kbytes": 65_536,

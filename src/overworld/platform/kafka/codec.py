@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Protocol
+from uuid import UUID
 
 import msgspec
 from confluent_kafka import Message
@@ -20,6 +21,7 @@ PLACE = "place"
 EVENT_ID = "event-id"
 TRACE = "traceparent"
 _PARTS = 4
+_encode_json = msgspec.json.Encoder().encode
 
 
 class Codec(Protocol):
@@ -30,15 +32,15 @@ class Codec(Protocol):
         ...
 
     async def learn(self, unknown: UnknownSchema) -> None:
-        """Looks up a schema that `decode` did not know. Raises: UnknownSchema when nobody here knows it; Fault."""
+        """Looks up a schema that `decode_many` did not know. Raises: UnknownSchema when nobody here knows it; Fault."""
         ...
 
-    def encode(self, envelope: Envelope) -> bytes:
-        """The bytes of an event."""
+    def encode_many(self, envelopes: Sequence[Envelope]) -> list[bytes]:
+        """The bytes of each event, (n,)."""
         ...
 
-    def decode(self, frame: bytes) -> Envelope:
-        """The event of some bytes. Raises: UnknownSchema; ValueError, LookupError when they are none."""
+    def decode_many(self, frames: Sequence[bytes]) -> Sequence[Envelope | Exception]:
+        """The event of each, (n,), or why it is none: UnknownSchema, ValueError, LookupError."""
         ...
 
 
@@ -46,8 +48,8 @@ class JsonCodec:
     """Events as the log in PostgreSQL has them."""
 
     def __init__(self) -> None:
-        self.encode = msgspec.json.Encoder().encode
-        self.decode = msgspec.json.Decoder(Envelope).decode
+        self._encode = _encode_json
+        self._decode = msgspec.json.Decoder(Envelope).decode
 
     async def prepare(self) -> None:
         """Is always ready."""
@@ -55,6 +57,20 @@ class JsonCodec:
     async def learn(self, unknown: UnknownSchema) -> None:
         """Knows no schemas."""
         raise unknown
+
+    def encode_many(self, envelopes: Sequence[Envelope]) -> list[bytes]:
+        """The bytes of each event, (n,)."""
+        return list(map(self._encode, envelopes))
+
+    def decode_many(self, frames: Sequence[bytes]) -> list[Envelope | Exception]:
+        """The event of each, (n,), or why it is none."""
+        return list(map(self._event, frames))
+
+    def _event(self, frame: bytes) -> Envelope | Exception:
+        try:
+            return self._decode(frame)
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            return error
 
 
 class AvroCodec:
@@ -66,8 +82,8 @@ class AvroCodec:
         self._numbers = Confluent(released, {})
         self._codec = avro.Codec(released, self._numbers if registry else SingleObject(released))
         self._is_ready = registry is None
-        self.encode = self._codec.encode
-        self.decode = self._codec.decode
+        self.encode_many = self._codec.encode_many
+        self.decode_many = self._codec.decode_many
 
     async def prepare(self) -> None:
         """Asks the registry for the numbers, once. Raises: RegistryUnavailable, RegistryRefused."""
@@ -122,17 +138,9 @@ def place_of(text: str) -> Place:
     return Place(*parts)
 
 
-def event_and_place(message: Message, codec: Codec) -> tuple[Envelope, Place | None]:
-    """The event of a message with the trace that stands beside it, and its place; none when the relay did not send it.
-
-    Raises: those of `Codec.decode`; ValueError.
-    """
-    event = codec.decode(message.value() or b"")
-    beside = headers_of(message)
-    trace, place = beside.get(TRACE), beside.get(PLACE)
-    if trace and trace != event.trace:
-        event = msgspec.structs.replace(event, trace=trace)
-    return event, place_of(place) if place else None
+def id_text(event_id: UUID) -> bytes:
+    """An id as it stands in a header; msgspec writes it in a tenth of the time that Python takes."""
+    return _encode_json(event_id)[1:-1]
 
 
 def headers_of(message: Message) -> dict[str, str]:

@@ -15,6 +15,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 
 from overworld.kernel.clock import Clock
 from overworld.platform.kafka import places
+from overworld.platform.kafka.arriving import Run, beyond, part_of, runs_of
 from overworld.platform.kafka.client import KafkaLost, failing_as_lost
 from overworld.platform.kafka.places import Part, Read
 from overworld.platform.kafka.thread import Thread, back_on
@@ -25,7 +26,7 @@ _WATERMARK_S = 10.0
 _CALLBACK_S = 60.0
 _WAIT_BEFORE_PAUSE_S = 1.0
 _TOLD_EVERY_S = 1.0
-_FETCH_MAX = 1_000
+_FETCH_MAX = 2_000
 
 Lost = Callable[[str, Part, int, int, int], None]
 """Hears of offsets that are gone: consumer, partition, the offset that came next, the first and the last there is."""
@@ -71,7 +72,7 @@ class Membership:
         self._thread = Thread(f"kafka-{name}")
         self._consumer = Consumer(config)
         self._subscribed: frozenset[str] = frozenset()
-        self._waiting: deque[Message] = deque()
+        self._waiting: deque[Run] = deque()
         self._in_hand: frozenset[Part] = frozenset()
         self._read: dict[Part, Read] = {}
         self._untold: dict[Part, int] = {}
@@ -125,20 +126,25 @@ class Membership:
         else:
             await self._thread.call(self._consumer.unsubscribe)
 
-    async def take(self, count_max: int, *, until: asyncio.Event) -> list[Message]:
+    async def take(self, count_max: int, *, until: asyncio.Event) -> list[Run]:
         """Messages in the order of each partition, once there are any; they are in hand until `done`.
 
         Maybe none once `until` is set. Raises: what ended the polling.
         """
         await self._until_some(until)
-        taken: list[Message] = []
-        while self._waiting and len(taken) < count_max:
-            message = self._waiting.popleft()
-            part, offset = part_of(message), message.offset()
-            if part in self._read and offset is not None and offset >= self._read[part].offset:
-                taken.append(message)
+        taken: list[Run] = []
+        while self._waiting and count_max > 0:
+            run = self._waiting.popleft()
+            read = self._read.get(run.part)
+            messages = beyond(run.messages, read.offset) if read is not None else []
+            if len(messages) > count_max:
+                self._waiting.appendleft(Run(run.part, messages[count_max:]))
+                messages = messages[:count_max]
+            if messages:
+                taken.append(Run(run.part, messages))
+                count_max -= len(messages)
         self._taken.set()
-        self._in_hand = frozenset(map(part_of, taken))
+        self._in_hand = frozenset(run.part for run in taken)
         if taken:
             self._finished.clear()
         return taken
@@ -184,8 +190,12 @@ class Membership:
                 await self._thread.call(self._fetch, self._to_tell())
                 if self._waiting:
                     self._arrived.set()
-                if len(self._waiting) >= self._waiting_max:
+                if self._waiting_count() >= self._waiting_max:
                     await self._until_room()
+
+    def _waiting_count(self) -> int:
+        """How many messages wait; asked between two polls, as those add to them."""
+        return sum(len(run.messages) for run in self._waiting)
 
     def _to_tell(self) -> list[TopicPartition]:
         """What Kafka is told now and then about how far we are, for its own tools; we never ask it."""
@@ -211,23 +221,27 @@ class Membership:
             self._put(self._consumer.consume(_FETCH_MAX, 0))
 
     def _put(self, messages: Sequence[Message]) -> None:
-        for message in messages:
-            error = message.error()
-            if error is None:
-                self._waiting.append(message)
-            elif error.code() == KafkaError._AUTO_OFFSET_RESET:
-                raise KafkaLost(f"what came next in {part_of(message)} is gone: {error}")
-            elif error.fatal():
-                raise KafkaException(error)
-            else:
-                _log.warning("consumer %s hears from Kafka: %s", self._name, error)
+        self._waiting += runs_of(message for message in messages if self._is_sound(message))
+
+    def _is_sound(self, message: Message) -> bool:
+        error = message.error()
+        if error is not None:
+            self._hear(message, error)
+        return error is None
+
+    def _hear(self, message: Message, error: KafkaError) -> None:
+        if error.code() == KafkaError._AUTO_OFFSET_RESET:
+            raise KafkaLost(f"what came next in {part_of(message)} is gone: {error}")
+        if error.fatal():
+            raise KafkaException(error)
+        _log.warning("consumer %s hears from Kafka: %s", self._name, error)
 
     async def _until_room(self) -> None:
         """Waits until half of what waits is taken; when that takes long, keeps polling with all partitions paused."""
         paused = False
         while not await self._has_room(wait_s=_WAIT_BEFORE_PAUSE_S):
             if not paused:
-                _log.info("consumer %s pauses: %d messages wait to be handled", self._name, len(self._waiting))
+                _log.info("consumer %s pauses: %d messages wait to be handled", self._name, self._waiting_count())
                 paused = True
             await self._thread.call(self._poll_paused)
         if paused:
@@ -237,7 +251,7 @@ class Membership:
         """However often some is taken meanwhile, it waits no longer than that."""
         with suppress(TimeoutError):
             async with asyncio.timeout(wait_s):
-                while len(self._waiting) > self._waiting_max // 2:
+                while self._waiting_count() > self._waiting_max // 2:
                     self._taken.clear()
                     await self._taken.wait()
                 return True
@@ -300,7 +314,7 @@ class Membership:
 
     def _drop_waiting(self, parts: AbstractSet[Part]) -> None:
         """In a callback: the polling thread adds nothing meanwhile."""
-        staying = [message for message in self._waiting if part_of(message) not in parts]
+        staying = [run for run in self._waiting if run.part not in parts]
         self._waiting.clear()
         self._waiting.extend(staying)
         self._taken.set()
@@ -308,8 +322,3 @@ class Membership:
 
 def _part(one: TopicPartition) -> Part:
     return one.topic, one.partition
-
-
-def part_of(message: Message) -> Part:
-    """The partition that a message lies in."""
-    return str(message.topic()), int(message.partition() or 0)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
-from uuid import UUID
 
 import asyncpg
 import msgspec
@@ -16,14 +15,15 @@ from overworld.platform.eventlog.log import EventLog
 from overworld.platform.eventlog.settings import EventLogSettings
 from overworld.platform.eventlog.types import Batch
 from overworld.platform.kafka.client import EventTooLarge
-from overworld.platform.kafka.codec import EVENT_ID, PLACE, TRACE, Codec, Place
+from overworld.platform.kafka.codec import EVENT_ID, PLACE, TRACE, Codec, Place, id_text
 from overworld.platform.kafka.places import era
-from overworld.platform.kafka.sender import Outgoing, Sender
+from overworld.platform.kafka.sender import Headers, Outgoing, Sender
 from overworld.platform.kafka.settings import KafkaSettings
 from overworld.platform.kafka.topics import Topics
 
 NAME = "kafka-relay"
 BATCHES_MAX = 1_000
+EVENTS_MAX = 2_000
 _HEAD_BYTES = 1_000
 
 
@@ -49,6 +49,7 @@ class Relay(Consumer):
         settings = msgspec.structs.replace(
             settings,
             batches_max=max(settings.batches_max, BATCHES_MAX),
+            events_max=max(settings.events_max, EVENTS_MAX),
             handle_timeout_s=settings.handle_timeout_s + kafka.acknowledge_s,
         )
         source = log.source(NAME, settings=settings)
@@ -59,7 +60,8 @@ class Relay(Consumer):
         self._topics = topics
         self._codec = codec
         self._event_bytes_max = kafka.message_max_bytes - _HEAD_BYTES
-        self._places: dict[UUID, Place] = {}
+        self._in_hand: Sequence[Batch[Any]] = ()
+        self._places: dict[int, bytes] = {}  # of the events in hand, by their identity in memory
 
     async def _consume(self, session: asyncpg.Connection) -> None:
         """Begins with a producer that holds nothing of an earlier lease."""
@@ -68,16 +70,19 @@ class Relay(Consumer):
 
     async def _deliver(self, session: asyncpg.Connection, batches: Sequence[Batch[Any]]) -> None:
         now = await era(session)
+        self._in_hand = batches
         self._places = {
-            event.id: Place(now, batch.position.stamp, batch.position.id, number)
+            id(event): f"{before}{number}".encode()
             for batch in batches
+            for before in (str(Place(now, batch.position.stamp, batch.position.id, 0))[:-1],)
             for number, event in enumerate(batch.events)
         }
         await super()._deliver(session, batches)
 
     async def _relay(self, events: Sequence[Envelope]) -> None:
         await self._codec.prepare()
-        messages = [self._message(event) for event in events]
+        values = self._codec.encode_many(events)
+        messages = [self._message(event, value) for event, value in zip(events, values, strict=True)]
         await self._topics.ensure({event.topic for event in events})
         try:
             await self._sender.send(messages)
@@ -85,17 +90,16 @@ class Relay(Consumer):
             self._topics.forget()
             raise
 
-    def _message(self, event: Envelope) -> Outgoing:
+    def _message(self, event: Envelope, value: bytes) -> Outgoing:
         """An event of nobody's goes under its id, so that it comes to the same partition whenever it is sent."""
-        value = self._codec.encode(event)
         if len(value) > self._event_bytes_max:
             raise EventTooLarge(f"{len(value)} bytes, at most {self._event_bytes_max}")
-        headers = [(PLACE, str(self._places[event.id]).encode()), (EVENT_ID, str(event.id).encode())]
+        headers: Headers = [(PLACE, self._places[id(event)]), (EVENT_ID, id_text(event.id))]
         if event.trace:
             headers.append((TRACE, event.trace.encode()))
         return Outgoing(
             topic=self._topics.name_of(event.topic),
             key=event.key.encode() if event.key else event.id.bytes,
             value=value,
-            headers=tuple(headers),
+            headers=headers,
         )

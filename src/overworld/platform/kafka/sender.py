@@ -15,13 +15,17 @@ from overworld.platform.kafka.thread import Thread
 _SLICE_S = 0.25
 
 
+Headers = list[tuple[str, str | bytes | None]]
+"""What stands beside a message, as the client takes it."""
+
+
 class Outgoing(Struct, frozen=True):
     """A message as it goes out; `topic` is Kafka's name."""
 
     topic: str
     key: bytes
     value: bytes
-    headers: tuple[tuple[str, bytes], ...]
+    headers: Headers
 
 
 class Sender:
@@ -73,22 +77,16 @@ class Sender:
 
     def _fill(self, producer: Producer) -> None:
         """Hands over what the producer has room for."""
-        while self._rest and self._refused is None:
-            message = self._rest[0]
-            try:
-                producer.produce(
-                    message.topic,
-                    key=message.key,
-                    value=message.value,
-                    headers=list(message.headers),
-                    on_delivery=self._refuse,
-                )
-            except BufferError:
-                return
-            except KafkaException as error:
-                self._refused = error.args[0]
-            else:
-                self._rest.popleft()
+        rest, produce, refuse = self._rest, producer.produce, self._refuse
+        try:
+            while rest and self._refused is None:
+                one = rest[0]
+                produce(one.topic, one.value, one.key, headers=one.headers, on_delivery=refuse)
+                rest.popleft()
+        except BufferError:
+            return
+        except KafkaException as error:
+            self._refused = error.args[0]
 
     def _settle(self) -> int:
         """How many are not acknowledged after a short wait."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from uuid import UUID
@@ -24,9 +24,10 @@ from overworld.platform.eventlog.source import Wanted
 from overworld.platform.eventlog.stopping import Stop
 from overworld.platform.eventlog.types import Batch
 from overworld.platform.kafka import places
+from overworld.platform.kafka.arriving import UNREAD, Arrived, Beside, Run, news, part_of
 from overworld.platform.kafka.client import KafkaLost, consuming
-from overworld.platform.kafka.codec import Codec, Place, event_and_place
-from overworld.platform.kafka.membership import Lost, Membership, part_of
+from overworld.platform.kafka.codec import Codec
+from overworld.platform.kafka.membership import Lost, Membership
 from overworld.platform.kafka.places import Part, Read, Step
 from overworld.platform.kafka.settings import KafkaSettings
 from overworld.platform.kafka.topics import Topics
@@ -37,11 +38,13 @@ _YEAR_9999_MS = 253_370_764_800_000
 
 
 class Spot(Struct, frozen=True):
-    """Where a message lies: its partition, the offset that came next before it, and how far is read with it."""
+    """Where messages of a partition lie: how far was read before them, how far with them, and what arrived in each."""
 
     part: Part
-    before: int
+    before: Read
     after: Read
+    messages: Sequence[Message]
+    found: Sequence[Arrived]
 
 
 class KafkaSource:
@@ -100,7 +103,8 @@ class KafkaSource:
             session.terminate()
 
     async def next(self, session: asyncpg.Connection, *, topics: Wanted, until: asyncio.Event) -> Sequence[Batch[Spot]]:
-        """One message a batch; one that the relay sent twice comes without an event, as does one that cannot be read.
+        """A batch is up to `RUN_MAX` messages of a partition; what the relay sent twice is left out of it, as is what
+        cannot be read.
 
         One of a newer build is left to who knows its schema: here it ends the lease.
         Raises: ValueError without topics; KafkaUnavailable; KafkaLost.
@@ -111,8 +115,10 @@ class KafkaSource:
         member = self._here()
         await self._topics.ensure(names)
         await member.subscribe(frozenset(map(self._topics.name_of, names)))
-        messages = await member.take(self._settings.events_max, until=until)
-        return [await self._batch(session, member, message) for message in messages]
+        runs = await member.take(self._settings.events_max, until=until)
+        messages = [message for run in runs for message in run.messages]
+        found = await self._arrived(session, messages)
+        return list(_batches(member, runs, found))
 
     async def move(self, tx: Tx, batches: Sequence[Batch[Spot]]) -> None:
         """Raises: KafkaLost when another process has read one of the partitions."""
@@ -123,40 +129,54 @@ class KafkaSource:
         await places.keep(session, self._name, _steps(batches), at=self._clock.now())
         self._here().done()
 
+    def parts(self, batch: Batch[Spot]) -> Sequence[Batch[Spot]]:
+        """A batch for each message."""
+        spot = batch.position
+        if len(spot.messages) == 1:
+            return [batch]
+        made: list[Batch[Spot]] = []
+        before = spot.before
+        for message, one in zip(spot.messages, spot.found, strict=True):
+            made.append(_batch(spot.part, before, [message], [one]))
+            before = made[-1].position.after
+        return made
+
     def _here(self) -> Membership:
         if self._member is None:
             raise KafkaLost("the membership has ended")
         return self._member
 
-    async def _batch(self, session: asyncpg.Connection, member: Membership, message: Message) -> Batch[Spot]:
-        found: tuple[Envelope | None, Place | None]
-        try:
-            found = event_and_place(message, self._codec)
-        except _UNREADABLE as error:
-            found = await self._learned_or_buried(session, message, error)
-        event, place = found
-        part, offset = part_of(message), int(message.offset() or 0)
-        before = member.read_of(part)
-        is_news = event is not None and (place is None or place > before.seen)
-        after = Read(offset + 1, (is_news and place) or before.seen)
-        member.know(part, after)
-        return Batch(Spot(part, before.offset, after), [event] if event and is_news else [])
+    async def _arrived(self, session: asyncpg.Connection, messages: Sequence[Message]) -> list[Arrived]:
+        """The events of messages, (n,)."""
+        beside = Beside()
+        found: list[Arrived] = []
+        decoded = self._codec.decode_many([message.value() or b"" for message in messages])
+        for message, event in zip(messages, decoded, strict=True):
+            try:
+                found.append(beside.arrived(_event(event), message))
+            except _UNREADABLE as error:
+                found.append(await self._learned_or_buried(session, message, error))
+        return found
 
-    async def _learned_or_buried(
-        self, session: asyncpg.Connection, message: Message, error: Exception
-    ) -> tuple[Envelope | None, Place | None]:
-        """A second look at what could not be read, when it names a schema that can be learnt."""
+    async def _learned_or_buried(self, session: asyncpg.Connection, message: Message, error: Exception) -> Arrived:
+        """A second look at what could not be read, when it names a schema that can be learnt or by now was."""
         try:
             if isinstance(error, UnknownSchema):
-                await self._codec.learn(error)
-                return event_and_place(message, self._codec)
+                return await self._learned(message)
         except UnknownSchema as unknown:
             where = "/".join(map(str, part_of(message)))
             raise KafkaLost(f"{where}: written by a build that is newer than this: {unknown}") from unknown
         except _UNREADABLE as second:
             error = second
         await self._bury(session, message, error)
-        return None, None
+        return UNREAD
+
+    async def _learned(self, message: Message) -> Arrived:
+        (found,) = self._codec.decode_many([message.value() or b""])
+        if isinstance(found, UnknownSchema):
+            await self._codec.learn(found)
+            (found,) = self._codec.decode_many([message.value() or b""])
+        return Beside().arrived(_event(found), message)
 
     async def _bury(self, session: asyncpg.Connection, message: Message, error: Exception) -> None:
         """Keeps what cannot be read as it came, under an id made of where it lies."""
@@ -173,11 +193,34 @@ class KafkaSource:
         await failing.bury(session, found, consumer=self._name, error=error, attempts=1, at=at)
 
 
+def _event(found: Envelope | Exception) -> Envelope:
+    if isinstance(found, Exception):
+        raise found
+    return found
+
+
+def _batches(member: Membership, runs: Sequence[Run], found: Sequence[Arrived]) -> Iterator[Batch[Spot]]:
+    """The news of each run. Raises: KafkaLost when one of them was taken away meanwhile."""
+    start = 0
+    for run in runs:
+        stop = start + len(run.messages)
+        batch = _batch(run.part, member.read_of(run.part), run.messages, found[start:stop])
+        member.know(run.part, batch.position.after)
+        yield batch
+        start = stop
+
+
+def _batch(part: Part, before: Read, messages: Sequence[Message], found: Sequence[Arrived]) -> Batch[Spot]:
+    events, seen = news(found, seen=before.seen)
+    after = Read(int(messages[-1].offset() or 0) + 1, seen)
+    return Batch(Spot(part, before, after, messages, found), events)
+
+
 def _steps(batches: Sequence[Batch[Spot]]) -> list[Step]:
     """From where to where each partition is read, over all the batches."""
     found: dict[Part, Step] = {}
     for batch in batches:
         spot = batch.position
         begun = found.get(spot.part)
-        found[spot.part] = Step(spot.part, begun.before if begun else spot.before, spot.after)
+        found[spot.part] = Step(spot.part, begun.before if begun else spot.before.offset, spot.after)
     return list(found.values())

@@ -224,6 +224,30 @@ async def test_a_poison_event_of_a_fold_is_given_up_and_all_others_count_once(ri
     assert await rig.counts() == Counter({(key, n): 1 for key in KEYS for n in range(5)} | {("c", 2): 0}) - Counter()
 
 
+async def test_what_stands_beside_a_poison_event_of_a_fold_has_all_its_tries(rig):
+    """Events that were published apart are told apart in the end, however many of them came together."""
+    await rig.make_totals()
+    failed: Counter[int] = Counter()
+
+    async def apply(tx, events):
+        numbers = [event.decode().n for event in events]
+        if 7 in numbers or (len(numbers) == 1 and failed[numbers[0]] < 2):
+            failed[numbers[0]] += 1
+            raise ValueError("poison, or a bad moment")
+        await rig.add(tx, events)
+
+    for n in range(12):
+        await rig.publish(Moved(whose="a", n=n))
+    await rig.settled()
+    fold = rig.log.fold("f", topics=[Moved.topic], apply=apply)
+    rig.run(fold)
+    assert await rig.totalled(at_least=11) == 11
+    await eventually(lambda: rig.is_caught_up("f"))
+    assert fold.buried == 1
+    [letter] = await rig.log.dead_letters("f")
+    assert letter.envelope.decode().n == 7
+
+
 @pytest.mark.slow
 async def test_a_log_that_goes_away_and_comes_back_goes_on_without_a_loss(rig):
     steps = Steps()
