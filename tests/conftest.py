@@ -30,7 +30,6 @@ from overworld.platform.redis.buckets import Buckets
 from overworld.platform.redis.limiter import RedisLimiter
 from overworld.platform.redis.settings import RedisSettings
 from tests.certificates import make_pair
-from tests.untraced import TRACES
 
 os.environ.setdefault("NUMBA_CACHE_DIR", str(kernel_cache(Path("data"))))
 
@@ -170,26 +169,6 @@ type_of_open = Callable[..., AbstractAsyncContextManager[Database]]
 def open_database(databases: Databases) -> type_of_open:
     """Opens a fresh database with the given schemas migrated: `async with open_database(SCHEMA, ...) as database`."""
     return databases.opened
-
-
-@pytest.fixture
-def untraced(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Leaves the processes that a test starts out of the coverage: tracing costs a busy server a third of its time.
-
-    For measurements, and for proofs and tours of what other tests reach too.
-    """
-    monkeypatch.delenv(TRACES, raising=False)
-
-
-@pytest.fixture(scope="module")
-def untraced_servers() -> Iterator[None]:
-    """The same for the servers that the tests of a file share.
-
-    With the mark `no_cover`, which leaves out the client's side: what such files attack has tests of its own.
-    """
-    with pytest.MonkeyPatch.context() as patched:
-        patched.delenv(TRACES, raising=False)
-        yield
 
 
 @pytest.fixture

@@ -47,6 +47,8 @@ RELATED = re.compile(
 )
 # To a schema 2.0 is an integer; bodies are decoded strictly, and a client that writes 2.0 does not mean a count.
 INTEGRAL = re.compile(r"Expected `int( \| null)?`, got `float`")
+# They refuse what is wrong too.
+_TOO_LONG = frozenset({httpx.codes.REQUEST_ENTITY_TOO_LARGE, httpx.codes.REQUEST_URI_TOO_LONG})
 _TEXT_MAX = 300
 
 Count = Annotated[int, Parameter(validator=Number(gte=1, lte=100_000))]
@@ -85,7 +87,7 @@ async def prove(folder: Path, *, examples: int, role_examples: int, chains: int,
     game = str(sample_game(folder, club_is_free=True))
     async with (
         ServerProcess(folder / "data", game=game, environment=ENVIRONMENT) as server,
-        httpx.AsyncClient() as client,
+        httpx.AsyncClient(timeout=60) as client,
     ):
         document = (await client.get(f"{server.http}/openapi.json")).json()
         asked = await asyncio.to_thread(question, server, deepcopy(document), examples=examples, seed=seed)
@@ -95,8 +97,13 @@ async def prove(folder: Path, *, examples: int, role_examples: int, chains: int,
         return Outcome(asked.figures | by_role.figures, [*asked.faults, *by_role.faults])
 
 
-def question(server: ServerProcess, document: dict[str, Any], *, examples: int, seed: int) -> Outcome:
-    """Sends requests to every operation in a description of a server that runs with `ENVIRONMENT`."""
+def question(
+    server: ServerProcess, document: dict[str, Any], *, examples: int, seed: int, thorough_one_in: int = 1
+) -> Outcome:
+    """Sends requests to every operation in a description of a server that runs with `ENVIRONMENT`.
+
+    All get what is asked every day; one in `thorough_one_in` also what lies at its bounds, and what is made at random.
+    """
     faults: list[str] = []
     statuses: Counter[int] = Counter()
     never_succeeded: list[str] = []
@@ -105,12 +112,13 @@ def question(server: ServerProcess, document: dict[str, Any], *, examples: int, 
         schema = described(document)
         operations = [each.ok() for each in schema.get_all_operations() if isinstance(each, Ok)]
         with Steps("operations", len(operations)) as steps:
-            for operation in operations:
+            for i, operation in enumerate(operations):
                 started_s = perf_counter()
                 examined = Examination(operation, player, http=server.http, session=session)
                 examined.usual()
-                examined.bounds()
-                examined.random(examples, seed=seed)
+                if i % thorough_one_in == 0:
+                    examined.bounds()
+                    examined.random(examples, seed=seed)
                 faults += examined.faults
                 statuses += examined.statuses
                 if not examined.succeeded:
@@ -218,6 +226,8 @@ class Examination:
             truths |= {"player": self._player.id, "from": "2026-01-01T00:00:00Z", "to": "2100-01-01T00:00:00Z"}
         if path == "/v1/location/home":
             self._player.live_somewhere()
+        if path == "/v1/live/players/{id}":
+            truths["id"] = self._player.in_view()
         if path == "/v1/users/{id}":
             truths["id"] = self._player.id
         if path == "/avatars/{name}":
@@ -263,14 +273,14 @@ class Examination:
         headers = self._player.headers_for(self._operation.path)
         reply = case.call(base_url=self._http, session=self._session, headers=headers)
         self.statuses[reply.status_code] += 1
-        is_long = reply.status_code == httpx.codes.REQUEST_ENTITY_TOO_LARGE  # which refuses a wrong body too
+        is_other = reply.status_code in _TOO_LONG or _is_right_when_sent(case)
         sent_with = {"session": self._session, "base_url": self._http, "headers": headers}
         try:
             case.validate_response(
                 reply,
                 headers=headers,
                 transport_kwargs=sent_with,
-                excluded_checks=[positive_data_acceptance, *[negative_data_rejection] * is_long],
+                excluded_checks=[positive_data_acceptance, *[negative_data_rejection] * is_other],
             )
         except FailureGroup as group:
             for failure in group.exceptions:
@@ -289,6 +299,11 @@ class Examination:
             self._told.add(kind)
             asked = f"{self._operation.label}: {' '.join(what.split())}"
             self.faults.append(f"{asked}: {reply.status_code} for {repr(case)[:_TEXT_MAX]}: {reply.text[:_TEXT_MAX]}")
+
+
+def _is_right_when_sent(case: Case[Any]) -> bool:
+    """Whether a list of one stands where one text is asked for: in an address they are the same."""
+    return any(isinstance(given, list) and len(given) == 1 for given in (case.query or {}).values())
 
 
 def _is_right(case: Case[Any]) -> bool:

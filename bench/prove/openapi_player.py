@@ -302,6 +302,11 @@ class Player:
         )
         return str(sent.raise_for_status().json()["urls"]["64"]).rpartition("/")[2]
 
+    def in_view(self) -> int:
+        """What the live map calls somebody who stands in the city."""
+        view = self._client.get("/v1/live/world", params=VIEW, headers=self.headers | {"Overworld-Key": self._key})
+        return int(view.raise_for_status().json()["players"]["id"][0])
+
     def live_somewhere(self) -> None:
         """Tells a home."""
         path = "/v1/location/home"

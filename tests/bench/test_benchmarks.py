@@ -14,12 +14,12 @@ import psutil
 import pytest
 
 from bench import connections
+from tests.thinned import whole_only
 
 ROOT = Path(__file__).parents[2]
 NO_WRK = shutil.which("wrk") is None and os.environ.get("CI") != "true"
 NO_REDIS = shutil.which("redis-server") is None and os.environ.get("CI") != "true"
 
-pytestmark = pytest.mark.usefixtures("untraced")
 slow = pytest.mark.slow
 needs_wrk = pytest.mark.skipif(NO_WRK, reason="wrk is not installed: script/need wrk")
 
@@ -61,7 +61,7 @@ def test_events_are_counted_when_they_are_consumed():
 
 
 @slow
-@pytest.mark.parametrize("over", ["socket", "http"])
+@pytest.mark.parametrize("over", ["socket", pytest.param("http", marks=whole_only)])
 def test_every_claim_is_counted_once(over: str):
     line = told("claims-socket", "--over", over, "--players", "8", "--contested", "0.5", "--seconds", "0.3")
     holds(line, "claims_per_s")
@@ -83,6 +83,7 @@ def test_claims_are_measured_in_batches_and_row_by_row_on_the_same_books():
 
 
 @slow
+@whole_only
 def test_one_sponsor_pays_for_all_claims_and_nothing_is_paid_twice():
     line = told("claims-hot", "--players", "200", "--in-flight", "16", "--seconds", "0.3", "--rounds", "3")
     assert line["ratio_vs_row_by_row"] > 0
@@ -99,6 +100,7 @@ def test_gifts_are_posted_in_batches_and_every_wallet_holds_what_was_answered():
 
 
 @slow
+@whole_only
 def test_what_players_carry_after_changes_is_what_they_were_told():
     line = told("inventory", "--players", "100", "--in-flight", "16", "--seconds", "0.6", "--rounds", "3")
     assert line["min"]["changes_per_s"] > 0
@@ -107,6 +109,7 @@ def test_what_players_carry_after_changes_is_what_they_were_told():
 
 
 @slow
+@whole_only
 def test_progress_of_quests_is_measured_beside_one_event_at_a_time_and_every_count_holds():
     line = told("quests", "--players", "50", "--seconds", "1", "--rounds", "3")
     assert line["min"]["events_per_s"] > 0
@@ -125,8 +128,9 @@ def test_queues_of_actions_are_measured_and_row_by_row_on_the_same_books():
 
 
 @slow
+@whole_only
 def test_collections_come_into_ranks_and_the_first_places_are_those_of_the_table():
-    line = told("leaderboard", "--players", "1000", "--seconds", "1", "--rounds", "3")
+    line = told("leaderboard", "--players", "1000", "--seconds", "3", "--rounds", "3")
     assert 0 < line["min"]["updates_per_s"] <= line["updates_per_s"]
     assert line["ratio_vs_row_by_row"] > 0
     assert line["row_by_row"]["updates_per_s"] > 0
@@ -136,6 +140,7 @@ def test_collections_come_into_ranks_and_the_first_places_are_those_of_the_table
 
 
 @slow
+@whole_only
 def test_the_curve_of_claims_is_drawn(tmp_path: Path):
     ran = bench(
         "claims-curve",
@@ -166,6 +171,7 @@ def test_fixes_are_sent_as_fast_as_they_are_answered():
 
 
 @slow
+@whole_only
 def test_fixes_are_sent_at_the_rate_asked_for():
     line = told("location-json", "--connections", "4", "--rate", "200", "--seconds", "3")
     holds(line, "updates_per_s")
@@ -174,7 +180,7 @@ def test_fixes_are_sent_at_the_rate_asked_for():
 
 
 @slow
-@pytest.mark.parametrize("records", [1, 8])
+@pytest.mark.parametrize("records", [pytest.param(1, marks=whole_only), 8])
 def test_packed_fixes_are_all_judged_and_players_are_told_of_each_other(records: int):
     of = ["location-single"] if records == 1 else ["location", "--ack-share", "0.1", "--city-km", "0.3"]
     seconds = "3" if records == 1 else "9"
@@ -205,6 +211,7 @@ def test_what_is_said_in_a_room_is_delivered_to_everybody_there_while_others_rep
 
 
 @slow
+@whole_only
 @needs_wrk
 def test_fixes_over_http_are_accepted():
     line = told("location-json", "--over", "http", "--connections", "2", "--seconds", "1")
@@ -213,6 +220,7 @@ def test_fixes_over_http_are_accepted():
 
 
 @slow
+@whole_only
 @needs_wrk
 def test_nearby_is_measured_for_each_kind_and_all_of_them():
     line = told("nearby", "--players", "20", "--connections", "2", "--seconds", "1", "--rounds", "3")
@@ -295,7 +303,7 @@ def test_every_fix_is_kept_and_pages_of_tracks_come_in_order():
 
 
 @slow
-@pytest.mark.parametrize("entities", ["1000", "3000"])
+@pytest.mark.parametrize("entities", ["1000", pytest.param("3000", marks=whole_only)])
 def test_a_period_is_timed_stage_by_stage_and_everybody_is_told(entities: str):
     sizes = ("--entities", entities, "--updates", "500", "--watchers", "100", "--rounds", "3")
     ran = bench("tick", *sizes, "--json")
@@ -309,6 +317,7 @@ def test_a_period_is_timed_stage_by_stage_and_everybody_is_told(entities: str):
 
 
 @slow
+@whole_only
 def test_the_bytes_of_a_crowd_are_counted_and_telling_less_costs_less():
     lines = []
     for error_m in ("0", "2"):
@@ -360,6 +369,7 @@ def test_a_dense_city_is_asked_at_a_rate_and_inside_the_process():
 
 
 @slow
+@whole_only
 @pytest.mark.skipif(NO_REDIS, reason="redis-server is not installed: script/need redis-server")
 def test_redis_does_the_same_work_in_the_same_run():
     line = told("peers", "--entities", "1000", "--connections", "4", "--rate", "50", "--seconds", "3", "--rounds", "3")

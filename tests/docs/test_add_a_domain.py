@@ -21,11 +21,9 @@ from tests.docs.pages import ROOT, Block, read
 
 PAGE = "docs/add-a-domain.md"
 COPIED = (
-    "src", "bench", "script", "docs", "pyproject.toml",
-    "tests/certificates.py", "tests/conftest.py", "tests/untraced.py",
+    "src", "bench", "script", "docs", "pyproject.toml", "tests/certificates.py", "tests/conftest.py",
 )  # fmt: skip
 NEW = ("python", "sql")
-pytestmark = pytest.mark.usefixtures("untraced")  # the copy is no part of the coverage
 COMPILING_S = 300.0  # where the checkout's own kernels are not compiled yet
 
 

@@ -12,7 +12,6 @@ from bench.servers import ServerProcess
 from tests.docs import tours
 from tests.docs.pages import read
 from tests.docs.tours import Step
-from tests.untraced import UNTRACED
 
 PAGE = "docs/client.md"
 RUNS_S = 60.0
@@ -21,7 +20,7 @@ RUNS_S = 60.0
 @pytest.mark.slow
 async def test_the_program_prints_what_the_page_shows(tmp_path: Path):
     program, shown = [block.text for block in read(PAGE).blocks if block.language in ("python", "text")]
-    async with ServerProcess(tmp_path / "data", environment=UNTRACED) as server:
+    async with ServerProcess(tmp_path / "data") as server:
         given = program.replace("http://127.0.0.1:7400", server.http)
         assert given != program
         process = await asyncio.create_subprocess_exec(

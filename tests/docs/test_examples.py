@@ -18,7 +18,6 @@ from script.reference.examples import Call
 from script.reference.house import described
 from script.reference.http import routes_of
 from tests.docs.calm import calm_game
-from tests.untraced import UNTRACED
 
 
 def test_every_route_has_an_example():
@@ -29,7 +28,7 @@ def test_every_route_has_an_example():
 @pytest.mark.slow
 async def test_a_server_answers_each_example_as_it_is_shown(tmp_path):
     game = str(calm_game(tmp_path))
-    quick = {"OVERWORLD_LEDGER__SEAL_INTERVAL_S": "0.01"} | ways_in.ENVIRONMENT | UNTRACED
+    quick = {"OVERWORLD_LEDGER__SEAL_INTERVAL_S": "0.01"} | ways_in.ENVIRONMENT
     server = ServerProcess(tmp_path / "data", game=game, environment=quick)
     async with server, httpx.AsyncClient(base_url=server.http) as http:
         kept: dict[str, Any] = {"developer_key": server.key}

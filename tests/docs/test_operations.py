@@ -14,7 +14,6 @@ import pytest
 from bench.servers import ServerProcess
 from overworld.platform.postgres import DatabaseSettings, EmbeddedPostgres
 from tests.docs.pages import read
-from tests.untraced import UNTRACED
 
 PAGE = read("docs/operations.md")
 HOST = re.compile(r"--(?:host|dbname)=\S+")
@@ -40,7 +39,7 @@ def run_as_shown(program: str, *where: str, folder: Path) -> None:
 async def test_a_dump_made_while_it_serves_restores_into_another_database(tmp_path):
     device = {"device_id": f"device-{uuid4()}"}
     async with (
-        ServerProcess(tmp_path / "data", environment=UNTRACED) as server,
+        ServerProcess(tmp_path / "data") as server,
         httpx.AsyncClient(base_url=server.http) as http,
     ):
         before = (await http.post("/v1/auth/device", json=device)).json()

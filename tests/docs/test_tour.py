@@ -13,7 +13,6 @@ from tests.docs.tours import Step
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("untraced")
 @pytest.mark.parametrize("file", ["README.md", "docs/tour.md"])
 async def test_a_tour_does_what_it_says(file: str, tmp_path: Path):
     _, serving = parts(file)
@@ -21,7 +20,6 @@ async def test_a_tour_does_what_it_says(file: str, tmp_path: Path):
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("untraced")
 async def test_a_game_is_made_as_the_page_says(tmp_path: Path):
     """From nothing to the first coin, and a change while it runs; but its shells lie all day, so that none vanishes."""
     making, serving = parts("docs/make-a-game.md")

@@ -24,7 +24,7 @@ from bench.ingest import ingest_key
 from bench.servers import ServerProcess
 from tests.system.test_telemetry import send
 
-pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module"), pytest.mark.usefixtures("untraced_servers")]
+pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
 
 _PLAYERS = [str(uuid4()) for _ in range(3)]
 _REALTIME = "subscription { realtime { at activePlayers eventsPerS coinsCollected topEvents { name count } } }"

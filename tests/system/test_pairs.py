@@ -71,6 +71,7 @@ from overworld.platform.postgres import Database, idempotency, migrate
 from overworld.platform.postgres.idempotency import KeyReused
 from tests.audited import staff
 from tests.system.player import LJUBLJANA
+from tests.thinned import rounds
 
 pytestmark = [
     pytest.mark.slow,
@@ -82,7 +83,7 @@ pytestmark = [
 PASSWORD = "a long enough password"
 SESSIONS_MAX = 3
 AT_ONCE = 6
-ROUNDS = 3
+ROUNDS = rounds(1, whole=3)
 EVERYWHERE = frozenset({"world.read"})
 EXPECTED = (
     AccountFrozen,

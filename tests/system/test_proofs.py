@@ -19,7 +19,6 @@ from tests.system.player import LJUBLJANA
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.asyncio(loop_scope="module"),
-    pytest.mark.usefixtures("untraced_servers"),
     pytest.mark.no_cover,
 ]
 

@@ -17,7 +17,6 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.asyncio(loop_scope="module"),
     pytest.mark.xdist_group("security: limits"),
-    pytest.mark.usefixtures("untraced_servers"),
     pytest.mark.no_cover,
 ]
 

@@ -27,7 +27,6 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.asyncio(loop_scope="module"),
     pytest.mark.xdist_group("security: tokens"),
-    pytest.mark.usefixtures("untraced_servers"),
     pytest.mark.no_cover,
 ]
 

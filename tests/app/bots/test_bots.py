@@ -13,7 +13,6 @@ import pytest_asyncio
 from bench.servers import Ran, ServerProcess, overworld
 from overworld.app.bots import recording
 from overworld.app.bots.kinds import KINDS
-from tests.untraced import UNTRACED
 
 pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
 
@@ -23,7 +22,7 @@ FEW = ("--players", "50", "--seconds", "3", "--cheaters", "20%", "--seed", "7")
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def server(tmp_path_factory) -> AsyncIterator[ServerProcess]:
     """A server with a PostgreSQL of its own; its limits are off."""
-    async with ServerProcess(tmp_path_factory.mktemp("bots") / "data", environment=UNTRACED) as started:
+    async with ServerProcess(tmp_path_factory.mktemp("bots") / "data") as started:
         yield started
 
 

@@ -12,7 +12,6 @@ import pytest_asyncio
 
 from bench.servers import Ran, ServerProcess, overworld
 from tests.app.replay.test_gpx import GOOD, TRACKS, gpx, point
-from tests.untraced import UNTRACED
 
 pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
 
@@ -39,7 +38,7 @@ LENGTH_M = {"around-visnjan-with-car.gpx": 2733, LAKE: 4575, "korita-zbevnica.gp
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def server(tmp_path_factory) -> AsyncIterator[ServerProcess]:
     """A server with a PostgreSQL of its own."""
-    async with ServerProcess(tmp_path_factory.mktemp("replay") / "data", environment=UNTRACED) as started:
+    async with ServerProcess(tmp_path_factory.mktemp("replay") / "data") as started:
         yield started
 
 

@@ -78,13 +78,19 @@ async def test_a_page_is_named_after_its_items(document):
 
 async def test_parameters_that_may_be_left_out_carry_their_bounds(make_edge):
     @get("/v1/since", opt=open_to_all())
-    async def since(*, after: Annotated[int | None, Parameter(ge=0, le=9)] = None) -> None: ...
+    async def since(
+        *,
+        after: Annotated[int | None, Parameter(ge=0, le=9)] = None,
+        within: Annotated[float | None, Parameter(gt=0, lt=9)] = None,
+    ) -> None: ...
 
     async with make_edge(extra=[since]).client() as client:
         document = (await client.get("/openapi.json")).json()
         assert (await client.get("/v1/since?after=-1")).status_code == 400
-    (parameter,) = document["paths"]["/v1/since"]["get"]["parameters"]
-    assert (parameter["schema"]["minimum"], parameter["schema"]["maximum"]) == (0, 9)
+        assert (await client.get("/v1/since?within=0")).status_code == 400
+    after, within = (each["schema"] for each in document["paths"]["/v1/since"]["get"]["parameters"])
+    assert (after["minimum"], after["maximum"]) == (0, 9)
+    assert (within["exclusiveMinimum"], within["exclusiveMaximum"]) == (0, 9)
 
 
 async def test_bodies_carry_their_bounds(document):

@@ -7,7 +7,7 @@ import pytest
 from bench.prove.backbone import prove_on
 from overworld.platform.eventlog import SCHEMA
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("untraced")]
+pytestmark = [pytest.mark.slow]
 
 
 async def test_every_event_has_its_effect_once_whoever_dies(open_database, broker):

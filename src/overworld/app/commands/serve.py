@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from pathlib import Path
 
@@ -27,6 +28,7 @@ def serve(*, flags: Flags = Flags()) -> None:
     """
     data = data_folder(flags=flags.source(), environment=os.environ, folder=Path.cwd())
     os.environ.setdefault("NUMBA_CACHE_DIR", str(kernel_cache(data)))
+    gc.disable()  # until app/collector.py takes over: what is loaded stays, and looking it through costs a tenth
 
     from overworld.app.game import GameErrors
     from overworld.app.serve import serve as run

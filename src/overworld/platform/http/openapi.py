@@ -143,8 +143,14 @@ def _bound_parameters(operation: dict[str, Any], handler: HTTPRouteHandler) -> N
     for parameter in operation.get("parameters", []):
         field = fields.get(parameter["name"])
         kwarg = field.kwarg_definition if field is not None else None
-        bounds = (("minimum", kwarg.ge), ("maximum", kwarg.le)) if isinstance(kwarg, ParameterKwarg) else ()
-        parameter["schema"] |= {name: bound for name, bound in bounds if bound == 0}
+        if isinstance(kwarg, ParameterKwarg):
+            bounds = {
+                "minimum": kwarg.ge,
+                "maximum": kwarg.le,
+                "exclusiveMinimum": kwarg.gt,
+                "exclusiveMaximum": kwarg.lt,
+            }
+            parameter["schema"] |= {name: bound for name, bound in bounds.items() if bound == 0}
 
 
 def _describe_body(operation: dict[str, Any], data: FieldDefinition) -> dict[str, Any]:
