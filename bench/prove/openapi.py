@@ -54,7 +54,7 @@ _TEXT_MAX = 300
 Count = Annotated[int, Parameter(validator=Number(gte=1, lte=100_000))]
 
 
-def openapi(*, examples: Count = 200, role_examples: Count = 5, chains: Count = 50, seed: int = 1) -> int:
+def openapi(*, examples: Count = 20, role_examples: Count = 2, chains: Count = 20, seed: int = 1) -> int:
     """Each operation of /openapi.json answers what it is sent, right or wrong, in a way that it declares.
 
     A server of this run's own gets, from a player who is signed in: a request that should succeed, twice; every bound

@@ -113,12 +113,18 @@ class Examiner:
         self._told: set[tuple[str, str, str, int]] = set()
 
     def examine(
-        self, operation: APIOperation[Any, Any, Any, Any], somebody: Somebody, *, examples: int, seed: int
+        self, operation: APIOperation[Any, Any, Any, Any], anew: Callable[[], Somebody], *, examples: int, seed: int
     ) -> None:
-        """Requests of the right shape and of the wrong one, as somebody."""
+        """Requests of the right shape and of the wrong one, as somebody: `anew`, again when one has signed them out."""
+        somebody = anew()
 
         def ask(case: Case[Any]) -> None:
-            self.judge(case, self.send(case, somebody), somebody)
+            nonlocal somebody
+            reply = self.send(case, somebody)
+            if reply.status_code == httpx.codes.UNAUTHORIZED and reply.json()["code"] == "accounts.token_revoked":
+                somebody = anew()
+                reply = self.send(case, somebody)
+            self.judge(case, reply, somebody)
 
         for mode in GenerationMode:
             given = hypothesis.given(case=operation.as_strategy(generation_mode=mode))
@@ -191,7 +197,7 @@ def question_by_role(
             for each in who:
                 started_s = perf_counter()
                 for operation in operations:
-                    examiner.examine(operation, people.new(each), examples=examples, seed=seed)
+                    examiner.examine(operation, partial(people.new, each), examples=examples, seed=seed)
                 steps.done(f"{each} {perf_counter() - started_s:.1f} s")
         links = 0
         for each in CHAINS_BY if chains else ():
