@@ -42,6 +42,24 @@ async def test_an_hour_that_ended_leaves_the_hot_rows_and_answers_as_before(colu
     assert await summed(columns) == before
 
 
+async def test_a_span_may_cut_files_or_have_them_whole(columns, clock, keeping_of):
+    """Rows of files that lie in the span are not looked at for their time, others are."""
+    await columns.append(made(5_000), place="a", at=1)
+    spans_h = [(0.5, 2.25), (1.0, 3.0), (1.0, 2.5), (1.25, 1.5), (3.0, 30.0)]
+    asked = [(SINCE + timedelta(hours=first), SINCE + timedelta(hours=last)) for first, last in spans_h]
+
+    async def counts() -> list[int]:
+        sql = "SELECT count(*) AS n FROM {events}"
+        return [(await columns.read(sql, since=since, until=until))["n"][0].as_py() for since, until in asked]
+
+    before = await counts()
+    clock.advance(timedelta(hours=5, minutes=11))
+    await keeping_of(columns).keep()
+    assert await spans(columns) == ["hour"] * 5
+    assert await counts() == before
+    assert min(before) > 0
+
+
 async def test_an_hour_waits_for_what_comes_late(columns, clock, keeping_of):
     await columns.append(made(1_000), place="a", at=1)
     clock.advance(timedelta(hours=1, minutes=9))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -100,14 +100,23 @@ def _within(box: Box, level: int) -> str:
             covering = cells.cover_cap(lat_deg, lng_deg, radius_m, cover_level, _COVER_MAX)
         except ValueError:  # more cells than that
             continue
-        return f" AND ({' OR '.join(_range(cell) for cell in covering)})"
+        return f" AND ({' OR '.join(f'cell BETWEEN {first} AND {last}' for first, last in _ranges(covering))})"
     return ""
 
 
-def _range(cell: int) -> str:
-    """All cells within one lie between its first leaf and its last."""
-    bit = cell & -cell
-    return f"cell BETWEEN {_signed(cell - bit + 1)} AND {_signed(cell + bit - 1)}"
+def _ranges(covering: Sequence[int]) -> list[tuple[int, int]]:
+    """All cells within one lie between its first leaf and its last, as the store writes it; neighbours share a range.
+
+    Between the last leaf of a cell and the first of the next lies one number, which is no leaf.
+    """
+    ranges: list[tuple[int, int]] = []
+    for cell in sorted(map(_signed, covering)):
+        bit = cell & -cell
+        first, last = cell - bit + 1, cell + bit - 1
+        if ranges and ranges[-1][1] + 2 == first:
+            first = ranges.pop()[0]
+        ranges.append((first, last))
+    return ranges
 
 
 def _signed(cell: int) -> int:

@@ -79,7 +79,7 @@ SELECT least(
 STEPS = """
 SELECT (player::UHUGEINT >> 64)::UBIGINT AS who, epoch_us(happened_at) AS us,
        (list_position($names, name) - 1)::UTINYINT AS name
-FROM {events} WHERE player IS NOT NULL AND list_contains($names, name)"""
+FROM {events} WHERE player IS NOT NULL AND list_position($names, name) > 0"""
 
 
 def heatmap(parent_cell: str, within: str) -> str:

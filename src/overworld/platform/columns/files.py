@@ -12,14 +12,14 @@ from overworld.platform.columns.layout import COLUMN_LIST
 EVENTS = "events"
 
 _OVERLAPPING = """
-SELECT path FROM file
+SELECT path, ($since IS NULL OR since >= $since) AND ($until IS NULL OR until <= $until) AS whole FROM file
 WHERE ($since IS NULL OR until > $since) AND ($until IS NULL OR since < $until) ORDER BY since, path"""
 
 
 def events_between(reader: Connection, folder: Path, since: datetime | None, until: datetime | None) -> str:
     """SQL for the events of `[since, until)`, in brackets; to be read in the same transaction."""
     bounds = {"since": _plain(since), "until": _plain(until)}
-    paths = [row[0] for row in rows(reader, _OVERLAPPING, bounds)]
+    found = rows(reader, _OVERLAPPING, bounds)
     within = " AND ".join(
         f"happened_at {sign} TIMESTAMP '{bound}'"
         for sign, bound in ((">=", bounds["since"]), ("<", bounds["until"]))
@@ -27,9 +27,14 @@ def events_between(reader: Connection, folder: Path, since: datetime | None, unt
     )
     where = f" WHERE {within}" if within else ""
     parts = [f"SELECT {COLUMN_LIST} FROM event{where}"]  # noqa: S608  # constants and instants
-    if paths:
-        listed = ", ".join(quoted(str(folder / path)) for path in paths)
-        parts.append(f"SELECT {COLUMN_LIST} FROM read_parquet([{listed}]){where}")  # noqa: S608
+    # Of files that lie in the span nobody has to look at the time of every row.
+    for paths, condition in (
+        ([path for path, is_whole in found if is_whole], ""),
+        ([path for path, is_whole in found if not is_whole], where),
+    ):
+        if paths:
+            listed = ", ".join(quoted(str(folder / path)) for path in paths)
+            parts.append(f"SELECT {COLUMN_LIST} FROM read_parquet([{listed}]){condition}")  # noqa: S608
     return f"({' UNION ALL '.join(parts)})"
 
 
