@@ -54,11 +54,12 @@ async def post_all(tx: Tx, plain: Plain, transfers: Sequence[Transfer], at: date
     return held
 
 
+# What this transaction wrote, in savepoints too, is no older than itself, which is where `age` counts from.
 _COMMITTED = """
 SELECT coalesce((
     SELECT id FROM ledger.account
     WHERE account.owner_id = named.owner_id AND account.currency = named.currency AND account.code = named.code
-        AND account.stripe = named.stripe AND account.xmin IS DISTINCT FROM pg_current_xact_id_if_assigned()::xid
+        AND account.stripe = named.stripe AND (pg_current_xact_id_if_assigned() IS NULL OR age(account.xmin) > 0)
 ), 0)
 FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text::smallint[]) WITH ORDINALITY
     AS named (owner_id, currency, code, stripe, place)
