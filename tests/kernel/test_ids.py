@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 import random
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
@@ -10,7 +12,7 @@ from uuid import RFC_4122, UUID
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from overworld.kernel.ids import IdSource, derived_id, uuid7_ms
+from overworld.kernel.ids import IdSource, derived_id, text_of, uuid7_ms, uuid_of
 
 NOON_US = 1_780_315_200_000_000
 names = st.lists(st.text(max_size=5), max_size=4)
@@ -88,3 +90,11 @@ def test_other_names_give_other_ids(parent, some, others):
 @given(st.uuids(), st.uuids())
 def test_other_parents_give_other_ids(parent, other):
     assert (derived_id(parent, "claim") == derived_id(other, "claim")) == (parent == other)
+
+
+@given(number=st.integers(0, 2**128 - 1))
+def test_the_uuid_of_a_number_is_what_python_makes_of_it(number):
+    made, python = uuid_of(number), UUID(int=number)
+    assert (made, hash(made), made.is_safe, repr(made)) == (python, hash(python), python.is_safe, repr(python))
+    assert pickle.loads(pickle.dumps(made)) == copy.deepcopy(made) == python  # noqa: S301 - our own
+    assert text_of(made) == str(python)

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import os
 import re
+import struct
 import threading
 from collections.abc import Callable
 from hashlib import blake2b
-from uuid import UUID
+from uuid import UUID, SafeUUID
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
 
 _RANDOM_BITS = 62
+_VARIANT = 0b10 << _RANDOM_BITS
+_new, _set, _UNKNOWN = object.__new__, object.__setattr__, SafeUUID.unknown
 _COLUMNS_FROM = 32
 _PACKED_ID = np.dtype([("head", "V2"), ("high", ">u8"), ("low", ">u8")])
 _PACKED_HEAD = np.void(b"\xc4\x10")  # 16 bytes follow, in MessagePack
@@ -48,15 +51,23 @@ class IdSource:
         if count >= _COLUMNS_FROM:
             return _many(first, np.frombuffer(random, dtype=">u8"))
         return [
-            UUID(
-                int=(stamp >> 12) << 80
-                | 0x7 << 76
-                | (stamp & 0xFFF) << 64
-                | 0b10 << 62
-                | int.from_bytes(random[8 * i : 8 * i + 8], "big") >> 2
-            )
-            for i, stamp in enumerate(range(first, first + count))
+            uuid_of((stamp >> 12) << 80 | 0x7 << 76 | (stamp & 0xFFF) << 64 | _VARIANT | drawn >> 2)
+            for stamp, drawn in zip(range(first, first + count), struct.unpack(f">{count}Q", random), strict=True)
         ]
+
+
+def uuid_of(number: int) -> UUID:
+    """The UUID that is a number of 128 bits: as `UUID(int=number)`, which looks first at all that it could be given."""
+    made = _new(UUID)
+    _set(made, "int", number)
+    _set(made, "is_safe", _UNKNOWN)
+    return made
+
+
+def text_of(value: UUID) -> str:
+    """The same as `str(value)`, in a quarter of the time."""
+    text: str = msgspec.to_builtins(value)
+    return text
 
 
 def _many(first: int, random: npt.NDArray[np.uint64]) -> list[UUID]:
@@ -79,7 +90,7 @@ def derived_id(parent: UUID, *names: str) -> UUID:
     digest = blake2b(parent.bytes + b"".join(parts), digest_size=16).digest()
     tail = int.from_bytes(digest[:8], "big") >> 2
     middle = int.from_bytes(digest[8:10], "big") >> 4
-    return UUID(int=(parent.int >> 80) << 80 | 0x7 << 76 | middle << 64 | 0b10 << _RANDOM_BITS | tail)
+    return uuid_of((parent.int >> 80) << 80 | 0x7 << 76 | middle << 64 | _VARIANT | tail)
 
 
 def keyed_id(secret: bytes, owner_id: UUID, key: str) -> UUID:
@@ -90,12 +101,12 @@ def keyed_id(secret: bytes, owner_id: UUID, key: str) -> UUID:
     UUIDv8.
     """
     digest = blake2b(owner_id.bytes + key.encode("utf-8", "surrogatepass"), key=secret, digest_size=16).digest()
-    number = int.from_bytes(digest, "big") & ~(0xF << 76 | 0b11 << 62) | 0b10 << 62
+    number = int.from_bytes(digest, "big") & ~(0xF << 76 | 0b11 << 62) | _VARIANT
     time = _UUID7_TIME.fullmatch(key)
     if time is None:
-        return UUID(int=number | 0x8 << 76)
+        return uuid_of(number | 0x8 << 76)
     ms = int(time[1] + time[2], 16)
-    return UUID(int=ms << 80 | 0x7 << 76 | number & ((1 << 76) - 1))
+    return uuid_of(ms << 80 | 0x7 << 76 | number & ((1 << 76) - 1))
 
 
 def uuid7_ms(value: UUID) -> int:

@@ -50,6 +50,8 @@ class AccountCode(StrEnum):
     waits to be shared out. Only `issuance` may go below zero: its debt is the supply.
     """
 
+    __hash__ = str.__hash__  # the enum's own asks for the name, which costs more than all else in a look-up
+
     WALLET = "wallet"
     ISSUANCE = "issuance"
     BUDGET = "budget"
@@ -87,6 +89,8 @@ class TransferCode(IntEnum):
     is made for a player; UPGRADE, REPAIR and MEMBERSHIP are what players pay for such things.
     """
 
+    __hash__ = int.__hash__  # as above
+
     COLLECT = 1
     RESTRIPE = 2
     FUND = 3
@@ -110,6 +114,8 @@ EXCLUSIVE_CODES = frozenset({TransferCode.COLLECT})
 
 class TransferKind(IntEnum):
     """Whether value moves now, is promised, or what becomes of a promise. The numbers are kept; never changed."""
+
+    __hash__ = int.__hash__  # as above
 
     POSTED = 0
     PENDING = 1
@@ -151,6 +157,8 @@ class TransferStatus(IntEnum):
     The numbers never change. LINKED_FAILED says that another of the chain was refused; CHAIN_OPEN, that the batch ended
     within the chain.
     """
+
+    __hash__ = int.__hash__  # as above
 
     CREATED = 0
     EXISTS = 1

@@ -182,6 +182,12 @@ async def test_a_frozen_wallet_gets_it_once_it_is_thawed(field, kept):
     assert (await states(field), await field.balance(ANN)) == (["released"], 3)
 
 
+async def test_who_came_first_has_it_also_when_what_it_pays_is_held(field):
+    field.trust.gates[ANN] = Gate.REVIEW
+    claims = [field.claim(player, field.shared()[0]) for player in (ANN, BEN)]
+    assert [code_of(outcome) for outcome in await field.claims().run(claims)] == ["ok", "already_collected"]
+
+
 async def test_a_full_wallet_holds_up_neither_the_others_nor_its_own_later_release(field, kept):
     wallet = AccountRef(ANN, "coin")
     await move(field, ISSUANCE, wallet, AMOUNT_MINOR_MAX - 2)

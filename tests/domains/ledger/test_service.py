@@ -15,7 +15,7 @@ from overworld.kernel.money import (
     TransferResult,
     TransferStatus,
 )
-from tests.domains.ledger.bank import ISSUANCE, A, B, Bank, C, mint, transfer, wallet
+from tests.domains.ledger.bank import AT, ISSUANCE, A, B, Bank, C, mint, transfer, wallet
 
 CREATED = TransferStatus.CREATED
 EXISTS = TransferStatus.EXISTS
@@ -136,6 +136,48 @@ async def test_a_batch_that_something_speaks_against_takes_two_more_round_trips(
     poor = transfer(wallet(A), wallet(B), 6)
     assert await bank.statuses(poor, mint(A, 1)) == [TransferStatus.EXCEEDS_CREDITS, CREATED]
     assert bank.round_trips == 3
+
+
+async def known_and(bank, *others):
+    """Posts to three wallets that are known here and to others; gives the results of the others and the round trips."""
+    owners = [UUID(int=100 + n) for n in range(3)]
+    while bank.round_trips != 1:
+        await bank.post(*(mint(owner, 5) for owner in owners))
+    results = await bank.post(*(mint(owner, 5) for owner in owners), *others)
+    return results[3:], bank.round_trips
+
+
+async def test_where_most_accounts_are_known_here_the_others_are_looked_up_first(bank):
+    for elsewhere in (A, B):
+        await Bank(bank.database).post(mint(elsewhere, 5))
+    [first], round_trips = await known_and(bank, mint(A, 7))
+    assert (first.credit_balance_minor, round_trips) == (12, 2)
+    [second], round_trips = await known_and(bank, transfer(wallet(A), wallet(B), 7))
+    assert (second.credit_balance_minor, round_trips) == (12, 2)
+    assert await bank.statuses(transfer(wallet(B), wallet(A), 12)) == [CREATED]
+    assert (await bank.held(A), bank.round_trips, await bank.broken()) == (17, 1, [])
+
+
+async def test_an_account_that_is_nowhere_yet_is_opened_by_who_looked_for_it(bank):
+    [new], round_trips = await known_and(bank, mint(A, 7))
+    assert (new.credit_balance_minor, round_trips) == (7, 3)
+
+
+@pytest.mark.parametrize("around", [("SELECT 1", "SELECT 2"), ("SAVEPOINT one", "RELEASE SAVEPOINT one")])
+async def test_the_number_of_an_account_is_not_kept_before_it_is_committed(bank, around):
+    """What a transaction opened and then posts to again is looked up in the same transaction."""
+    await known_and(bank)
+    owners = [UUID(int=100 + n) for n in range(3)]
+    with pytest.raises(ZeroDivisionError):
+        async with bank.database.transaction() as tx:
+            await tx.execute(around[0])
+            await bank.ledger.post(tx, [mint(A, 7)], at=AT)
+            await tx.execute(around[1])
+            await bank.ledger.post(tx, [*(mint(owner, 5) for owner in owners), mint(A, 7)], at=AT)
+            raise ZeroDivisionError
+    [[number]] = await bank.ledger.open([wallet(A)])
+    async with bank.database.read() as tx:
+        assert await tx.fetchval("SELECT owner_id FROM ledger.account WHERE id = $1", number) == A
 
 
 async def test_posting_nothing_new_takes_at_most_two_round_trips_and_nothing_at_all_none(bank):

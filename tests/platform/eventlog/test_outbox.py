@@ -26,3 +26,10 @@ def test_an_encoded_event_is_the_envelope_of_it():
     envelopes = [enclose(event, id=ids(), at=AT, game="abc") for event in events]
     encoded = PostgresOutbox(ids=source(), game=lambda: "abc").encoded(events, at=AT)
     assert encoded == [msgspec.json.encode(envelope) for envelope in envelopes]
+
+
+def test_lines_are_the_encoded_events():
+    events = [Noted(n=n) for n in range(3)]
+    first, second = (PostgresOutbox(ids=source(), game=lambda: "a\nb") for _ in range(2))
+    assert first.lines(events, at=AT).split("\n") == [one.decode() for one in second.encoded(events, at=AT)]
+    assert first.lines([], at=AT) == ""

@@ -6,9 +6,10 @@ decide item by item, it changes nothing and the batch goes the exact way (`exact
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence, Set
 from datetime import date, datetime, timedelta
 from functools import partial
+from typing import NamedTuple
 from uuid import UUID
 
 from overworld.domains.gameplay import store
@@ -37,10 +38,13 @@ from overworld.kernel.money import AMOUNT_MINOR_MAX
 from overworld.kernel.ports import LastFix, Ledger
 from overworld.kernel.refusals import Refusal
 from overworld.platform.postgres import CheckViolation, Database, UniqueViolation, run_again
+from overworld.platform.postgres.arrays import numbers
 from overworld.platform.postgres.idempotency import KeyReused, encoded, recalled, repeated
 
 _TRIES_MAX = 4
 _PLAYERS_KNOWN_MAX = 200_000
+_EPOCH_DAY = date(1970, 1, 1).toordinal()
+_NO_DAY = date.min.toordinal() - _EPOCH_DAY
 
 
 class Claims:
@@ -73,7 +77,7 @@ class Claims:
         self._spawns = spawns
         self._fix_age_max_s = fix_age_max_s
         self._gear = gear
-        self._players_known: dict[UUID, None] = {}
+        self._players_known: dict[int, None] = {}
         self._worn_known: dict[UUID, Worn] = {}
         self._exact = ExactClaims(database=database, outbox=outbox, ledger=ledger, gear=gear)
         self.exact_batches = 0
@@ -82,7 +86,7 @@ class Claims:
     def put_in_force(self, rules: CollectibleRules, *, levels: Sequence[int], rule: ClaimRule | None) -> None:
         """Judges by these from now on; a batch under way ends by what it began with or by these."""
         self._daily_cap = rules.daily_cap
-        self._levels = list(levels)
+        self._levels_told = numbers(levels)
         self._terms = terms_of(rules, age_max_s=self._fix_age_max_s)
         self._rule = rule
         self._worn_known.clear()  # a tool may multiply by something else now
@@ -98,7 +102,7 @@ class Claims:
         claims = await self._judged(commands, at_us=at_us)
         found = [claim for claim in claims if isinstance(claim, Claim)]
         carry_out = partial(self._carried_out, at=from_us(at_us), stripe=stripe)
-        once = len({claim.id for claim in found}) == len(found)
+        once = len({claim.id.int for claim in found}) == len(found)
         outcomes = iter(await (carry_out(found) if once else _by_turns(found, carry_out)))
         return [claim if isinstance(claim, Refusal) else next(outcomes) for claim in claims]
 
@@ -147,7 +151,7 @@ class Claims:
             for claim in claims
             if isinstance(claim.attempt, Attempt) and (claim.attempt.is_held or claim.spawn.kind.cooldown_s)
         } | _on_several_days(claims)
-        fast = [claim for claim in claims if claim.player_id not in slow] if slow else claims
+        fast = _out_of_the_way(claims, slow) if slow else claims
         outcomes = await self._at_once(fast, at=at, stripe=stripe) if fast else []
         if outcomes is not None and not slow:
             return outcomes
@@ -183,53 +187,45 @@ class Claims:
         """The batch as columns; None where a sum runs over. Players and wallets that are new here are made first."""
         wins = [(claim, claim.attempt) for claim in claims if isinstance(claim.attempt, Attempt)]
         lost = [(claim, claim.attempt) for claim in claims if isinstance(claim.attempt, Refusal)]
-        players = sorted({claim.player_id for claim in claims}, key=_as_int)
+        players = [player_id for _, player_id in sorted({one.player_id.int: one.player_id for one in claims}.items())]
         await self._make(players)
-        player_at = {player_id: place for place, player_id in enumerate(players)}
-        days = [date.min] * len(players)  # a claim that is refused begins no day
+        player_at = {player_id.int: place for place, player_id in enumerate(players)}
+        days = [_NO_DAY] * len(players)  # a claim that is refused begins no day
         gained, claimed = [0] * len(players), [0] * len(players)
         worn = [BARE] * len(players)
+        player_of: list[int] = []
         for claim, attempt in wins:
-            place = player_at[claim.player_id]
+            place = player_at[claim.player_id.int]
             gained[place] += claim.spawn.kind.experience
             claimed[place] += 1
             worn[place] = attempt.worn
-            days[place] = attempt.day
-        wallets, payers = (
-            [wallet_of(claim.player_id, claim.spawn) for claim, _ in wins],
-            [payer_of(claim.spawn) for claim, _ in wins],
-        )
-        numbers = await self._ledger.open(wallets + payers)
-        sides = zip(numbers[: len(wins)], numbers[len(wins) :], strict=True)
-        legs = [(wallet[0], payer[stripe % len(payer)]) for wallet, payer in sides]
-        accounts = sorted({number for leg in legs for number in leg})
-        account_at = {number: place for place, number in enumerate(accounts)}
-        paid, received = [0] * len(accounts), [0] * len(accounts)
+            days[place] = attempt.day.toordinal() - _EPOCH_DAY
+            player_of.append(place + 1)
         amounts_minor = [attempt.amount_minor for _, attempt in wins]
-        for (wallet, payer), amount_minor in zip(legs, amounts_minor, strict=True):
-            received[account_at[wallet]] += amount_minor
-            paid[account_at[payer]] += amount_minor
-        if max((*gained, *paid, *received), default=0) > AMOUNT_MINOR_MAX:
+        moved = _moved(await self._legs(wins, stripe), amounts_minor)
+        if max((*gained, *moved.paid_minor, *moved.received_minor), default=0) > AMOUNT_MINOR_MAX:
             return None
         events = [
             collection_event(claim.player_id, claim.spawn, amount_minor)
             for (claim, _), amount_minor in zip(wins, amounts_minor, strict=True)
         ]
+        references = [claim.reference for claim, _ in wins]
         return Batch(
             ids=[claim.id for claim, _ in wins],
-            references=[claim.reference for claim, _ in wins],
+            references=references,
             collectible_ids=[claim.spawn.id for claim, _ in wins],
-            player_at=[player_at[claim.player_id] + 1 for claim, _ in wins],
-            wallet_at=[account_at[wallet] + 1 for wallet, _ in legs],
-            payer_at=[account_at[payer] + 1 for _, payer in legs],
+            player_at=player_of,
+            wallet_at=moved.wallet_at,
+            payer_at=moved.payer_at,
             amounts_minor=amounts_minor,
             gains=[claim.spawn.kind.experience for claim, _ in wins],
             reduced=[attempt.is_reduced for _, attempt in wins],
-            events=self._outbox.encoded(events, at=at),
-            placed_keys=[claim.spawn.key for claim, _ in wins if is_placed(claim.spawn.key)],
+            events=self._outbox.lines(events, at=at),
+            placed=b"".join([claim.spawn.key for claim, _ in wins if is_placed(claim.spawn.key)]),
+            alone=max(claimed, default=0) <= 1 and len({one.int for one in references}) == len(references),
             refused_ids=[claim.id for claim, _ in lost],
             refused_references=[claim.reference for claim, _ in lost],
-            refused_player_at=[player_at[claim.player_id] + 1 for claim, _ in lost],
+            refused_player_at=[player_at[claim.player_id.int] + 1 for claim, _ in lost],
             refused_codes=[None if isinstance(refusal, NOT_KEPT) else refusal.code for _, refusal in lost],
             refused_bodies=[encoded(refusal) for _, refusal in lost],
             players=players,
@@ -238,15 +234,22 @@ class Claims:
             claimed=claimed,
             gears=[one.version for one in worn],
             worn_at=[one.worn_at for one in worn],
-            accounts=accounts,
-            paid_minor=paid,
-            received_minor=received,
-            levels=self._levels,
+            accounts=moved.accounts,
+            paid_minor=moved.paid_minor,
+            received_minor=moved.received_minor,
+            levels=self._levels_told,
             daily_cap=self._daily_cap,
             level_event=store.level_event(self._outbox, at=at),
             event_id=self._ids(),
             at=at,
         )
+
+    async def _legs(self, wins: Sequence[tuple[Claim, Attempt]], stripe: int) -> list[tuple[int, int]]:
+        """The row numbers of the wallet and of what pays into it, (n,)."""
+        wallets = [wallet_of(claim.player_id, claim.spawn) for claim, _ in wins]
+        found = await self._ledger.open(wallets + [payer_of(claim.spawn) for claim, _ in wins])
+        sides = zip(found[: len(wins)], found[len(wins) :], strict=True)
+        return [(wallet[0], payer[stripe % len(payer)]) for wallet, payer in sides]
 
     async def _worn(self, player_ids: Sequence[UUID], *, now_us: int) -> list[Worn]:
         """What each carries, (n,), as far as is known here; the database refuses a batch that knows too little.
@@ -268,12 +271,12 @@ class Claims:
 
     async def _make(self, players: Iterable[UUID]) -> None:
         """Makes the rows of players who are new here; one round trip, none when all are known."""
-        new = [player_id for player_id in players if player_id not in self._players_known]
+        new = [player_id for player_id in players if player_id.int not in self._players_known]
         if not new:
             return
         async with self._database.read() as tx:
             await store.make_players(tx, new)
-        self._players_known.update(dict.fromkeys(new))
+        self._players_known.update(dict.fromkeys(player_id.int for player_id in new))
         while len(self._players_known) > _PLAYERS_KNOWN_MAX:
             del self._players_known[next(iter(self._players_known))]
 
@@ -304,6 +307,29 @@ class Claims:
             else:
                 answers.append(_earlier(claim, judged))
         return answers
+
+
+class _Moved(NamedTuple):
+    """What the accounts of a batch pay and receive, ascending; the `_at` of a claim are places in them, from 1."""
+
+    accounts: list[int]
+    paid_minor: list[int]
+    received_minor: list[int]
+    wallet_at: list[int]
+    payer_at: list[int]
+
+
+def _moved(legs: Sequence[tuple[int, int]], amounts_minor: Sequence[int]) -> _Moved:
+    accounts = sorted({number for leg in legs for number in leg})
+    at = {number: place for place, number in enumerate(accounts)}
+    moved = _Moved(accounts, [0] * len(accounts), [0] * len(accounts), [], [])
+    for (wallet, payer), amount_minor in zip(legs, amounts_minor, strict=True):
+        to, of = at[wallet], at[payer]
+        moved.received_minor[to] += amount_minor
+        moved.paid_minor[of] += amount_minor
+        moved.wallet_at.append(to + 1)
+        moved.payer_at.append(of + 1)
+    return moved
 
 
 async def _by_turns(
@@ -343,6 +369,13 @@ def _of(claim: Claim, first: Claim, outcomes: Mapping[tuple[UUID, UUID], Outcome
     return earlier if isinstance(earlier, Refusal) else Answer(earlier.value, replayed=True)
 
 
+def _out_of_the_way(claims: Sequence[Claim], slow: Set[UUID]) -> list[Claim]:
+    """The claims of all who are not slow; none where one of these wants what somebody slow wants, perhaps before."""
+    wanted = {claim.reference.int for claim in claims if claim.player_id in slow}
+    fast = [claim for claim in claims if claim.player_id not in slow]
+    return fast if wanted.isdisjoint(claim.reference.int for claim in fast) else []
+
+
 def _on_several_days(claims: Sequence[Claim]) -> set[UUID]:
     """Whose claims count on more than one day, as some that were made without a network may."""
     made_earlier = {
@@ -357,7 +390,3 @@ def _on_several_days(claims: Sequence[Claim]) -> set[UUID]:
 
 def _has_ended(worn: Worn, now_us: int) -> bool:
     return worn.boost_until_us is not None and worn.boost_until_us <= now_us
-
-
-def _as_int(id: UUID) -> int:
-    return id.int

@@ -11,6 +11,7 @@ from msgspec import Meta, Struct
 from overworld.domains.gameplay.types import EXPERIENCE_MAX
 from overworld.kernel.audit import Staff
 from overworld.kernel.events import Event
+from overworld.kernel.ids import text_of
 
 
 class AsOf(Struct, frozen=True, gc=False):
@@ -190,7 +191,7 @@ class CollectibleCollected(Event, frozen=True, kw_only=True):
 
     @property
     def key(self) -> str:
-        return str(self.player_id)
+        return text_of(self.player_id)
 
 
 class LevelReached(Event, frozen=True, kw_only=True):
@@ -205,4 +206,4 @@ class LevelReached(Event, frozen=True, kw_only=True):
 
     @property
     def key(self) -> str:
-        return str(self.player_id)
+        return text_of(self.player_id)

@@ -22,6 +22,10 @@ class EncodingOutbox(Outbox, Protocol):
         """Each event as the log keeps it, (n,); a row of the log is a JSON array of them."""
         ...
 
+    def lines(self, events: Sequence[Event], *, at: datetime) -> str:
+        """The same in one piece: each event in a line of its own. No event holds a line feed."""
+        ...
+
 
 class Gear(Protocol):
     """What players carry that changes what their claims pay."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -20,6 +20,7 @@ from overworld.domains.gameplay.types import Mode, Placement, Player, Progress
 from overworld.kernel.clock import from_us, to_us
 from overworld.kernel.money import TransferCode
 from overworld.kernel.ports import Tx
+from overworld.platform.postgres.arrays import numbers
 from overworld.platform.postgres.idempotency import Kept
 
 _LOCK_PLAYERS = "SELECT id, experience, level, day, collected_on_day, collected FROM gameplay.lock_players($1::uuid[])"
@@ -73,8 +74,9 @@ class Batch(Struct, frozen=True, kw_only=True):
     """Claims as columns, for `gameplay.claim`: those that may win, (n,), and those refused already, (m,).
 
     `players` and `accounts` are ascending and distinct, with the sums of the batch beside them; the `_at` of a claim
-    are places in them, from 1. No id comes twice. A refusal with the code None is not kept. What is `reduced`
-    pays a share alone.
+    are places in them, from 1. No id comes twice; `alone`, when no player and no reference does either. A refusal with
+    the code None is not kept. What is `reduced` pays a share alone. `events` are lines, one for each that may win,
+    `placed` the keys of those that were placed, end to end; `days` count from 1970; `levels` are an array as text.
     """
 
     ids: list[UUID]
@@ -86,15 +88,16 @@ class Batch(Struct, frozen=True, kw_only=True):
     amounts_minor: list[int]
     gains: list[int]
     reduced: list[bool]
-    events: list[bytes]
-    placed_keys: list[bytes]
+    events: str
+    placed: bytes
+    alone: bool
     refused_ids: list[UUID]
     refused_references: list[UUID]
     refused_player_at: list[int]
     refused_codes: list[str | None]
     refused_bodies: list[bytes]
     players: list[UUID]
-    days: list[date]
+    days: list[int]
     gained: list[int]
     claimed: list[int]
     gears: list[int]
@@ -102,7 +105,7 @@ class Batch(Struct, frozen=True, kw_only=True):
     accounts: list[int]
     paid_minor: list[int]
     received_minor: list[int]
-    levels: list[int]
+    levels: str
     daily_cap: int
     level_event: str
     event_id: UUID
@@ -126,8 +129,10 @@ class Judged(Struct, frozen=True, kw_only=True):
 
 
 _JUDGED = """
-SELECT * FROM gameplay.claim($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20,
-    $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31)"""
+SELECT * FROM gameplay.claim($1, $2, $3, $4::text::integer[], $5::text::integer[], $6::text::integer[],
+    $7::text::bigint[], $8::text::bigint[], $9::text, $10, $11::boolean, $12, $13, $14::text::integer[], $15, $16, $17,
+    $18::text::integer[], $19::text::bigint[], $20::text::integer[], $21::text::bigint[], $22::text::bigint[],
+    $23::text::bigint[], $24::text::bigint[], $25::text::bigint[], $26::text::bigint[], $27, $28, $29, $30, $31, $32)"""
 _WITH_REDUCED = """
 SELECT *, CASE WHEN known_ids <> '{}' THEN gameplay.reduced_among(known_ids) ELSE '{}' END AS reduced_ids FROM judged"""
 
@@ -136,7 +141,7 @@ _CLAIM = f"WITH judged AS MATERIALIZED ({_JUDGED}) {_WITH_REDUCED}"
 _CLAIM_REDUCED = f"""
 WITH judged AS MATERIALIZED ({_JUDGED}), marked AS (
     INSERT INTO gameplay.reduced (transfer_id)
-    SELECT claim.id FROM judged, unnest($1::uuid[], judged.statuses, $32::bool[]) AS claim (id, status, is_reduced)
+    SELECT claim.id FROM judged, unnest($1::uuid[], judged.statuses, $33::bool[]) AS claim (id, status, is_reduced)
     WHERE claim.status = 0 AND claim.is_reduced
 ) {_WITH_REDUCED}"""  # noqa: S608
 
@@ -152,28 +157,29 @@ async def claim(tx: Tx, batch: Batch) -> Judged:
         _CLAIM_REDUCED if marks else _CLAIM,
         batch.ids,
         batch.references,
-        batch.collectible_ids,
-        batch.player_at,
-        batch.wallet_at,
-        batch.payer_at,
-        batch.amounts_minor,
-        batch.gains,
+        ",".join(batch.collectible_ids),
+        numbers(batch.player_at),
+        numbers(batch.wallet_at),
+        numbers(batch.payer_at),
+        numbers(batch.amounts_minor),
+        numbers(batch.gains),
         batch.events,
-        batch.placed_keys,
+        batch.placed,
+        batch.alone,
         batch.refused_ids,
         batch.refused_references,
-        batch.refused_player_at,
+        numbers(batch.refused_player_at),
         batch.refused_codes,
         batch.refused_bodies,
         batch.players,
-        batch.days,
-        batch.gained,
-        batch.claimed,
-        batch.gears,
-        batch.worn_at,
-        batch.accounts,
-        batch.paid_minor,
-        batch.received_minor,
+        numbers(batch.days),
+        numbers(batch.gained),
+        numbers(batch.claimed),
+        numbers(batch.gears),
+        numbers(batch.worn_at),
+        numbers(batch.accounts),
+        numbers(batch.paid_minor),
+        numbers(batch.received_minor),
         batch.levels,
         batch.daily_cap,
         TransferCode.COLLECT,

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from uuid import UUID
 
-from overworld.domains.ledger import store
+from overworld.domains.ledger import plain_store, store
 from overworld.domains.ledger.errors import UnknownCurrency
 from overworld.domains.ledger.ports import Beside, nothing
-from overworld.domains.ledger.rules import accounts_named, decide, fault_in, settling_code, spread
+from overworld.domains.ledger.rules import accounts_named, decide, is_plain, settling_code, spread
 from overworld.domains.ledger.types import Balance, Held, Holding, LedgerSettings, Movement
 from overworld.kernel.ids import derived_id, keyed_id
 from overworld.kernel.money import (
@@ -30,6 +30,8 @@ from overworld.platform.postgres import Database, run_again
 TRANSFERS_MAX = 4096
 _ATTEMPTS_MAX = 8
 EXPIRED_AT_ONCE = 256
+_CREATED = TransferStatus.CREATED  # asking the enum for each transfer takes its time
+_Name = tuple[int, str, AccountCode]
 _NEWEST = (datetime(9999, 1, 1, tzinfo=UTC), UUID(int=2**128 - 1))
 
 
@@ -44,7 +46,7 @@ class Ledger:
         self.currencies: Mapping[str, Currency] = self._in_force
         self._numbers_max = (settings or LedgerSettings()).account_ids_cached_max
         self._id_secret: bytes | None = None
-        self._numbers: dict[AccountRef, tuple[int, ...]] = {}
+        self._numbers: dict[_Name, tuple[int, ...]] = {}
 
     def put_in_force(self, currencies: Iterable[Currency]) -> None:
         """Knows these currencies from now on, in this order; those known before come after them, for they may be owed.
@@ -73,8 +75,8 @@ class Ledger:
         use different stripes of hot accounts when each gives another number for `stripe`.
 
         One round trip when nothing can speak against any of them and their accounts are known here from earlier
-        batches; else three, two when nothing is to be written, and two more for each time that another transaction
-        commits one of the same ids in between. None for an empty batch.
+        batches, two where most are; else two more, one when nothing is to be written, and two more for each time that
+        another transaction commits one of the same ids in between. None for an empty batch.
         Call it once in a transaction, last before the outbox, at the isolation READ COMMITTED: the accounts stay
         locked, in the order of their ids, until the transaction ends.
 
@@ -84,9 +86,9 @@ class Ledger:
             raise ValueError(f"{len(transfers)} transfers in one batch; at most {TRANSFERS_MAX}")
         if not transfers:
             return []
-        plain = self._plain(transfers, stripe)
+        plain = await self._plain(tx, transfers, stripe)
         if plain is not None:
-            held = await store.post_all(tx, plain, transfers, at)
+            held = await plain_store.post_all(tx, plain, transfers, at)
             if held is not None:
                 return _results(transfers, plain, held)
         accounts = accounts_named(transfers)
@@ -100,34 +102,34 @@ class Ledger:
                 return decision.results
         raise Fault("the same transfer ids are being posted by others; try again")
 
-    def _plain(self, transfers: Sequence[Transfer], stripe: int) -> store.Plain | None:
-        """The batch as columns, or None when it holds more than plain, sound transfers between known accounts."""
-        paid: dict[int, int] = {}
-        received: dict[int, int] = {}
-        pairs: list[tuple[int, int]] = []
-        for transfer in transfers:
-            if transfer.kind is not TransferKind.POSTED or transfer.linked or fault_in(transfer) is not None:
-                return None
-            if transfer.memo is not None:  # whose balance is kept with it
-                return None
-            debit, credit = self._numbers.get(transfer.debit), self._numbers.get(transfer.credit)
-            if not debit or not credit or len(credit) > 1:  # only the exact way knows the whole of a striped balance
-                return None
-            pair = debit[stripe % len(debit)], credit[0]
-            paid[pair[0]] = paid.get(pair[0], 0) + transfer.amount_minor
-            received[pair[1]] = received.get(pair[1], 0) + transfer.amount_minor
-            pairs.append(pair)
-        if max(*paid.values(), *received.values()) > AMOUNT_MINOR_MAX:
+    async def _plain(self, tx: Tx, transfers: Sequence[Transfer], stripe: int) -> plain_store.Plain | None:
+        """The batch as columns, or None when it holds more than plain, sound transfers between accounts that there are.
+
+        No round trip when all accounts are known here, or less than half; else one, for the others.
+        """
+        if not all(map(is_plain, transfers)):
             return None
-        accounts = sorted(paid.keys() | received.keys())
-        place = {number: i for i, number in enumerate(accounts, 1)}
-        return store.Plain(
-            accounts=accounts,
-            paid_minor=[paid.get(number, 0) for number in accounts],
-            received_minor=[received.get(number, 0) for number in accounts],
-            debits=[place[debit] for debit, _ in pairs],
-            credits=[place[credit] for _, credit in pairs],
-        )
+        sides = [(_name(transfer.debit), _name(transfer.credit)) for transfer in transfers]
+        known = {name: self._numbers.get(name) for side in sides for name in side}
+        missing = {
+            ref
+            for transfer, (debit, credit) in zip(transfers, sides, strict=True)
+            for ref, name in ((transfer.debit, debit), (transfer.credit, credit))
+            if not known[name]
+        }
+        if 2 * len(missing) >= len(known):
+            return None  # the exact way costs one round trip more and opens what is new
+        if missing:
+            found = await plain_store.committed(tx, list(missing))
+            self._remember(found)
+            known |= {_name(ref): numbers for ref, numbers in found.items()}
+        pairs: list[tuple[int, int]] = []
+        for debit, credit in sides:
+            payers, payees = known[debit], known[credit]
+            if not payers or not payees or len(payees) > 1:  # the exact way opens, and knows the whole of stripes
+                return None
+            pairs.append((payers[stripe % len(payers)], payees[0]))
+        return _columns(pairs, [transfer.amount_minor for transfer in transfers])
 
     def _remember(self, numbers: Mapping[AccountRef, tuple[int, ...]]) -> None:
         """Keeps row numbers of accounts that are committed, which hold for ever.
@@ -135,7 +137,7 @@ class Ledger:
         Of an open transaction's they must not be kept: when PostgreSQL is killed, its sequence may give them again, to
         the accounts of others.
         """
-        self._numbers.update((ref, known) for ref, known in numbers.items() if known)
+        self._numbers.update((_name(ref), known) for ref, known in numbers.items() if known)
         while len(self._numbers) > self._numbers_max:
             del self._numbers[next(iter(self._numbers))]
 
@@ -144,7 +146,7 @@ class Ledger:
 
         What is missing is opened, in a transaction of its own. No round trip when all are known.
         """
-        known = [self._numbers.get(ref) for ref in accounts]
+        known = [self._numbers.get((ref.owner_id.int, ref.currency, ref.code)) for ref in accounts]
         missing = {ref for ref, numbers in zip(accounts, known, strict=True) if numbers is None}
         opened: dict[AccountRef, tuple[int, ...]] = {}
         if missing:
@@ -290,13 +292,38 @@ class Ledger:
         return await store.broken_invariants(tx)
 
 
+def _name(account: AccountRef) -> _Name:
+    """The account as it is looked up: a UUID takes its time to be hashed and compared, its number does not."""
+    return account.owner_id.int, account.currency, account.code
+
+
+def _columns(pairs: Sequence[tuple[int, int]], amounts_minor: Sequence[int]) -> plain_store.Plain | None:
+    """Amounts between accounts, from one to another, as columns; None where a sum runs over."""
+    accounts = sorted({number for pair in pairs for number in pair})
+    at = {number: place for place, number in enumerate(accounts)}
+    paid, received = [0] * len(accounts), [0] * len(accounts)
+    payer_at: list[int] = []
+    payee_at: list[int] = []
+    for (debit, credit), amount_minor in zip(pairs, amounts_minor, strict=True):
+        of, to = at[debit], at[credit]
+        paid[of] += amount_minor
+        received[to] += amount_minor
+        payer_at.append(of + 1)
+        payee_at.append(to + 1)
+    if max(*paid, *received) > AMOUNT_MINOR_MAX:
+        return None
+    return plain_store.Plain(
+        accounts=accounts, paid_minor=paid, received_minor=received, debits=payer_at, credits=payee_at
+    )
+
+
 def _funds(stripes: Sequence[Held]) -> Funds:
     posted_minor = sum(one.posted_minor for one in stripes)
     free_minor = posted_minor - sum(one.promised_minor for one in stripes)
     return Funds(posted_minor, free_minor, any(one.frozen for one in stripes))
 
 
-def _results(transfers: Sequence[Transfer], plain: store.Plain, held: Sequence[int]) -> list[TransferResult]:
+def _results(transfers: Sequence[Transfer], plain: plain_store.Plain, held: Sequence[int]) -> list[TransferResult]:
     """Results of a batch that was posted whole, from what its accounts hold after all of it."""
     balance = [0]
     for after, paid, received in zip(held, plain.paid_minor, plain.received_minor, strict=True):
@@ -305,5 +332,5 @@ def _results(transfers: Sequence[Transfer], plain: store.Plain, held: Sequence[i
     for transfer, debit, credit in zip(transfers, plain.debits, plain.credits, strict=True):
         balance[debit] -= transfer.amount_minor
         balance[credit] += transfer.amount_minor
-        results.append(TransferResult(TransferStatus.CREATED, balance[credit]))
+        results.append(TransferResult(_CREATED, balance[credit]))
     return results

@@ -7,8 +7,6 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from msgspec import Struct
-
 from overworld.domains.ledger.rules import floored
 from overworld.domains.ledger.types import (
     STRIPES,
@@ -46,7 +44,7 @@ async def take(tx: Tx, accounts: Mapping[AccountRef, bool], transfers: Sequence[
 
     `accounts` says of each whether to open it when it is missing. One round trip; safe against any other batch.
     """
-    refs = _striped(accounts)
+    refs = striped(accounts)
     row = await tx.fetchrow(
         _TAKE,
         [ref.owner_id for ref, _ in refs],
@@ -61,7 +59,7 @@ async def take(tx: Tx, accounts: Mapping[AccountRef, bool], transfers: Sequence[
     )
     found = [_row(*fields) for fields in zip(*(row[column] for column in _FOUND), strict=True)]
     return Books(
-        account_ids=_numbers(refs, row["account_ids"]),
+        account_ids=numbers_of(refs, row["account_ids"]),
         held={
             number: Held(int(posted), int(promised), frozen)
             for number, posted, promised, frozen in zip(
@@ -76,11 +74,13 @@ async def take(tx: Tx, accounts: Mapping[AccountRef, bool], transfers: Sequence[
     )
 
 
-def _striped(accounts: Iterable[AccountRef]) -> list[tuple[AccountRef, int]]:
+def striped(accounts: Iterable[AccountRef]) -> list[tuple[AccountRef, int]]:
+    """Accounts and the stripes that each has, by number."""
     return [(ref, stripe) for ref in accounts for stripe in range(STRIPES.get(ref.code, 1))]
 
 
-def _numbers(refs: Sequence[tuple[AccountRef, int]], numbers: Sequence[int]) -> dict[AccountRef, tuple[int, ...]]:
+def numbers_of(refs: Sequence[tuple[AccountRef, int]], numbers: Sequence[int]) -> dict[AccountRef, tuple[int, ...]]:
+    """Row numbers by account, given beside its stripes; 0 is none."""
     by_account: dict[AccountRef, tuple[int, ...]] = {}
     for (ref, _), number in zip(refs, numbers, strict=True):
         by_account[ref] = by_account.get(ref, ()) + ((number,) if number else ())
@@ -123,51 +123,12 @@ async def write(tx: Tx, decision: Decision, at: datetime) -> bool:
     return written
 
 
-class Plain(Struct, frozen=True, kw_only=True):
-    """A batch of plain transfers as columns. `accounts` are row numbers, ascending and distinct, aligned with what each
-    pays and receives in all; `debits` and `credits` are places in them, from 1, aligned with the transfers, (n,).
-    """
-
-    accounts: list[int]
-    paid_minor: list[int]
-    received_minor: list[int]
-    debits: list[int]
-    credits: list[int]
-
-
-_POST_ALL = """
-SELECT ledger.post_all($1::bigint[], $2::bigint[], $3::bigint[], $4::integer[], $5::integer[], $6::bigint[],
-    $7::uuid[], $8::smallint[], $9::uuid[], $10::bigint[], $11::timestamptz)"""
-
-
-async def post_all(tx: Tx, plain: Plain, transfers: Sequence[Transfer], at: datetime) -> list[int] | None:
-    """Posts the whole batch if nothing can speak against any of it; gives what each account holds afterwards.
-
-    None, with nothing changed and no lock kept, when something might. One round trip.
-    """
-    held: list[int] | None = await tx.fetchval(
-        _POST_ALL,
-        plain.accounts,
-        plain.paid_minor,
-        plain.received_minor,
-        plain.debits,
-        plain.credits,
-        [transfer.amount_minor for transfer in transfers],
-        [transfer.id for transfer in transfers],
-        [transfer.code for transfer in transfers],
-        [transfer.reference for transfer in transfers],
-        [transfer.memo for transfer in transfers],
-        at,
-    )
-    return held
-
-
 _OPEN = "SELECT ledger.open($1::uuid[], $2::text[], $3::text[], $4::smallint[], $5::bool[], $6::bool[])"
 
 
 async def open_accounts(tx: Tx, accounts: Sequence[AccountRef]) -> dict[AccountRef, tuple[int, ...]]:
     """The row numbers of accounts, all their stripes, opened where they are missing. One round trip."""
-    refs = _striped(accounts)
+    refs = striped(accounts)
     numbers = await tx.fetchval(
         _OPEN,
         [ref.owner_id for ref, _ in refs],
@@ -177,7 +138,7 @@ async def open_accounts(tx: Tx, accounts: Sequence[AccountRef]) -> dict[AccountR
         [True] * len(refs),
         [floored(ref) for ref, _ in refs],
     )
-    return _numbers(refs, numbers)
+    return numbers_of(refs, numbers)
 
 
 _TAKEN = "SELECT ledger.taken($1::uuid[])"

@@ -15,7 +15,7 @@ from overworld.kernel.ports import Tx
 from overworld.platform.eventlog import store
 
 EVENTS_MAX = 10_000
-_encode = msgspec.json.Encoder().encode
+_encoder = msgspec.json.Encoder()
 
 
 class PostgresOutbox:
@@ -40,7 +40,12 @@ class PostgresOutbox:
     def encoded(self, events: Sequence[Event], *, at: datetime) -> list[bytes]:
         """Each event as the log keeps it, (n,), for who appends in SQL: `eventlog.append` of a JSON array of them."""
         with _appending(events):
-            return [_encode(enclosed) for enclosed in self._enclosed(events, at=at)]
+            return [_encoder.encode(enclosed) for enclosed in self._enclosed(events, at=at)]
+
+    def lines(self, events: Sequence[Event], *, at: datetime) -> str:
+        """The same in one piece: each event in a line of its own. No event holds a line feed."""
+        with _appending(events):
+            return _encoder.encode_lines(self._enclosed(events, at=at))[:-1].decode()
 
     def _enclosed(self, events: Sequence[Event], *, at: datetime) -> list[Enclosed]:
         game = self._game()
