@@ -33,13 +33,13 @@ def players_of(batches: Sequence[pa.RecordBatch]) -> list[bytes]:
 
 
 def spread(*, events: int = 3_000) -> list[pa.RecordBatch]:
-    """Events of 45 days, in two hours of each."""
+    """Events of every third of 45 days, in two hours of each."""
     hour = pa.scalar(3_600_000_000)
     found = []
     for batch in made(events, days=45, players=300):
         hours = pc.divide(pc.cast(batch["at"], pa.int64()), hour)
-        rest = pc.subtract(hours, pc.multiply(pc.divide(hours, 12), 12))
-        found.append(batch.filter(pc.equal(rest, 0)))
+        rest = pc.subtract(hours, pc.multiply(pc.divide(hours, 72), 72))
+        found.append(batch.filter(pc.or_(pc.equal(rest, 0), pc.equal(rest, 12))))
     return [batch for batch in found if batch.num_rows]
 
 
