@@ -47,7 +47,7 @@ _AMOUNT_MINOR_MAX = 20
 _FUNDED_AT_ONCE = 4_000
 _LANES = 2
 _GUESS_PER_S = 20_000
-_SPARE = 1.5
+_SPARE = 3.0
 _GIFTS_MIN = 5_000
 _COUNT = "SELECT count(*) FROM ledger.transfer WHERE code = $1"
 _HELD = "SELECT owner_id, (credits_posted - debits_posted)::bigint AS held FROM ledger.account WHERE code = $1"
