@@ -52,14 +52,18 @@ def test_places_are_read_as_they_were_written_whatever_stood_before(places):
     assert found == places
 
 
-@pytest.mark.parametrize("text", [b"1.2.3", b"1.2.3.x", b"x.2.3.4", b"1.2.3.4.5", b"...", b"\xff.1.2.3", b"1.2.3."])
-@pytest.mark.parametrize("before", [b"1.2.3.4", b"1.2.9.4"])
+@pytest.mark.parametrize(
+    "text", [b"5", b"1.2.3", b"1.2.3.x", b"x.2.3.4", b"1.2.3.4.5", b"...", b"\xff.1.2.3", b"1.2.3."]
+)
+@pytest.mark.parametrize("before", [None, b"1.2.3.4", b"1.2.9.4"])
 def test_a_place_that_is_none_is_damage(text, before):
     beside = Beside()
-    arrived(beside, [(PLACE, before)])
+    told = [(PLACE, before)] if before else []
+    place = Place(*map(int, before.split(b"."))) if before else None
+    arrived(beside, told)
     with pytest.raises(ValueError):
         arrived(beside, [(PLACE, text)])
-    assert arrived(beside, [(PLACE, before)])[1] == Place(*map(int, before.split(b".")))
+    assert arrived(beside, told)[1] == place
 
 
 def test_an_event_has_the_trace_that_stands_beside_it():

@@ -25,7 +25,6 @@ from overworld.kernel.money import (
     TransferStatus,
 )
 
-_POSTED = TransferKind.POSTED
 _SETTLES = (TransferKind.POST_PENDING, TransferKind.VOID_PENDING)
 _MOVES = (TransferKind.POSTED, TransferKind.POST_PENDING)
 _DONE = (TransferStatus.CREATED, TransferStatus.EXISTS)
@@ -70,16 +69,11 @@ def fault_in(transfer: Transfer) -> TransferStatus | None:
 
 def is_plain(transfer: Transfer) -> bool:
     """Whether a transfer is posted now, alone, with nothing kept beside it, and has no fault."""
-    debit, credit = transfer.debit, transfer.credit
     return (
-        transfer.kind is _POSTED
+        transfer.kind is TransferKind.POSTED
         and not transfer.linked
         and transfer.memo is None
-        and transfer.pending_id is None
-        and transfer.expires_at is None
-        and transfer.amount_minor > 0
-        and debit.currency == credit.currency
-        and (debit.owner_id.int != credit.owner_id.int or debit.code is not credit.code)
+        and fault_in(transfer) is None
     )
 
 

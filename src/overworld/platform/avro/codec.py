@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 
 from msgspec import Struct
 
@@ -110,9 +111,12 @@ class Codec:
 
 def warm(released: Released) -> None:
     """Compiles what codecs need, or loads it from the folder of compiled kernels, before anybody waits for it."""
-    version = released.newest(min(released.topics))
-    Reader(version.topic, version.schema).read([b""], start=0)
-    Writer(version.schema, head=b"").write([])
+    for topic in sorted(released.topics):
+        version = released.newest(topic)
+        with suppress(Unsteady):
+            Reader(topic, version.schema).read([b""], start=0)
+            Writer(version.schema, head=b"").write([])
+            return
 
 
 class _Run(Struct):

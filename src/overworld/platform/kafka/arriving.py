@@ -57,7 +57,7 @@ class Beside:
     """Reads what stands beside messages. Neighbours have most of their places in common, which is looked at once."""
 
     def __init__(self) -> None:
-        self._known = b""
+        self._known: bytes | None = None
         self._place = NOWHERE
 
     def arrived(self, event: Envelope, message: Message) -> Arrived:
