@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 
-import httpx
 import pytest
 import pytest_asyncio
 
-from bench.servers import ServerProcess
+from overworld.client import Fix, Refused
 from tests.system.commands import ANY_PORTS, REFUSED, lines
+from tests.system.player import LJUBLJANA
 from tests.system.target import Target, code_of, under_attack
 
 pytestmark = [
@@ -71,30 +71,19 @@ async def production(tmp_path_factory) -> AsyncIterator[Target]:
         yield target
 
 
-async def test_a_production_server_honours_no_developer_key(production):
+async def test_a_production_server_honours_no_developer_key(production, joins):
     intruder = await production.player()
     intruder.headers["Overworld-Key"] = production.server.key
     reply = await intruder.get("/v1/game/coins/nearby", lat=46.0, lng=14.5)
     assert code_of(reply) == (403, "world.out_of_sight")
     async with await production.socket(intruder.token, key=production.server.key) as socket:
         assert {"world.read", "world.replay"}.isdisjoint(socket.auth.scopes or ())
-
-
-@pytest.mark.parametrize("name", ["http", "realtime", "operations"])
-async def test_a_port_in_use_is_told_with_the_flag_that_helps(run, production, tmp_path, name):
-    server: ServerProcess = production.server
-    taken = {"http": server.http, "realtime": server.realtime, "operations": server.operations}[name]
-    port = httpx.URL(taken).port
-    flags = [f"--{each}-port={port if each == name else 0}" for each in ("http", "realtime", "operations")]
-    ran = await run("serve", *flags, "--data", tmp_path / "data")
-    assert ran.code == REFUSED
-    assert re.search(rf"Port {port} for {name} .* is taken .*--{name}-port", lines(ran)[-1]), ran.err
-
-
-async def test_a_second_server_on_a_data_folder_is_refused(run, production):
-    ran = await run("serve", *ANY_PORTS, "--data", production.server.data)
-    assert ran.code == REFUSED
-    assert "is in use by process" in lines(ran)[-1]
+    player = await joins(production.server)
+    old = Fix(lat=46.0, lng=14.5, accuracy_m=5.0, timestamp=datetime(2020, 1, 1, tzinfo=UTC))
+    assert (await player.socket.report(old)).reason == "time_stale"
+    assert (await player.api.update_location(old)).reason == "time_stale"
+    with pytest.raises(Refused, match="out_of_sight"):
+        await player.around(*LJUBLJANA)
 
 
 async def test_a_damaged_data_folder_is_told_and_not_touched(run, tmp_path):

@@ -34,7 +34,7 @@ from overworld.domains.realtime.types import RealtimeSettings
 from overworld.kernel.clock import SystemClock
 from overworld.kernel.refusals import Refusal
 from overworld.platform.http import KeyScopes
-from overworld.platform.http.server import CannotListen, Serving, serving
+from overworld.platform.http.server import CannotListen, Serving, look_at, serving
 from overworld.platform.http.settings import HttpSettings
 from overworld.platform.observability import Metrics, OperationsApp, configure_logs
 from overworld.platform.postgres import Database, EmbeddedPostgres
@@ -85,6 +85,7 @@ async def _serve(resolved: Resolved[Settings], game: Game, *, read: Callable[[],
     allow_open_files(connections_max=settings.realtime.connections_max)
     async with AsyncExitStack() as stack:
         keys = _prepare(settings)
+        _look_ahead(settings)
         database = await stack.enter_async_context(_database(settings))
         clock, metrics = SystemClock(), Metrics(CollectorRegistry())
         await stack.enter_async_context(traced(settings.tracing, metrics=metrics))
@@ -128,6 +129,18 @@ def _prepare(settings: Settings) -> KeyScopes:
         return NoKeys() if settings.mode == "production" else DeveloperKey.ensure(settings.data)
     except OSError as error:
         raise DataFolderUnusable(f"cannot use the data folder {settings.data.absolute()}: {error.strerror}") from error
+
+
+def _look_ahead(settings: Settings) -> None:
+    """Refuses addresses that are taken or not ours before a database is started, which takes seconds.
+
+    That another server has the folder says more than that it has the ports, so the folder's lock comes first.
+    """
+    http, realtime, operations = settings.http, settings.realtime, settings.operations
+    with _locked(settings.data.absolute()):
+        look_at(http.host, http.port, name="http", shared=http.reuse_port)
+        look_at(realtime.host, realtime.port, name="realtime")
+        look_at(operations.host, operations.port, name="operations")
 
 
 @asynccontextmanager

@@ -77,7 +77,23 @@ def _config(app: Any, settings: HttpSettings) -> uvicorn.Config:
     )
 
 
+def look_at(host: str, port: int, *, name: str, shared: bool = False) -> None:
+    """Finds out whether an address could be listened on now; nobody can connect meanwhile. Raises: CannotListen."""
+    _bound(host, port, name=name, shared=shared).close()
+
+
 def _listen(host: str, port: int, *, name: str, shared: bool) -> socket.socket:
+    listener = _bound(host, port, name=name, shared=shared)
+    try:
+        listener.listen(_BACKLOG)
+        listener.setblocking(False)
+    except OSError as error:
+        listener.close()
+        raise CannotListen(_reason(error, host, port, name=name)) from error
+    return listener
+
+
+def _bound(host: str, port: int, *, name: str, shared: bool) -> socket.socket:
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
@@ -91,8 +107,6 @@ def _listen(host: str, port: int, *, name: str, shared: bool) -> socket.socket:
         if shared:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         listener.bind(address)
-        listener.listen(_BACKLOG)
-        listener.setblocking(False)
     except OSError as error:
         listener.close()
         raise CannotListen(_reason(error, host, port, name=name)) from error
