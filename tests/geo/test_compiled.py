@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from typing import Any
 
 import numpy as np
@@ -37,3 +39,19 @@ def test_an_inner_kernel_is_compiled_once_for_whole_numbers_of_all_lengths():
     for number in (types.uint8, types.int32, types.uint32, types.int64, types.literal(3)):
         dispatcher.get_call_template((number,), {})
     assert compiled_count([doubled]) == 1
+
+
+LEAN = """
+import sys
+from overworld.geo import cells
+cells.cell_of(46.0, 14.5, 15)
+print("scipy.linalg" in sys.modules, "coverage" in sys.modules)
+import coverage, scipy.linalg.cython_blas
+print(scipy.linalg.cython_blas is not None)
+"""
+
+
+@pytest.mark.slow
+def test_kernels_run_without_what_numba_imports_for_others_and_who_wants_it_still_gets_it():
+    done = subprocess.run([sys.executable, "-c", LEAN], capture_output=True, text=True, timeout=60, check=True)  # noqa: S603 - our own words
+    assert done.stdout.split() == ["False", "False", "True"]

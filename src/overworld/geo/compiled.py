@@ -6,8 +6,12 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Any, ParamSpec, TypeVar, cast
 
-from numba import types
-from numba.core.registry import CPUDispatcher
+from overworld.geo.lean_numba import import_numba
+
+import_numba()  # before the first import of Numba
+
+from numba import types  # noqa: E402
+from numba.core.registry import CPUDispatcher  # noqa: E402
 
 P = ParamSpec("P")
 R = TypeVar("R")

@@ -33,6 +33,8 @@ def serve(*, flags: Flags = Flags()) -> None:
     from overworld.app.game import GameErrors
     from overworld.app.serve import serve as run
 
+    gc.freeze()  # of what was imported nothing is garbage, so the collection at the end of the start passes it over
+
     try:
         run(flags.settings)
     except GameErrors as wrong:
