@@ -48,6 +48,7 @@ SHARING_SERVERS = (
 )
 SHARING_A_BROKER = ("tests/platform/eventlog/contract/", "tests/platform/kafka/")
 SHARING_ONE_SERVER = "tests/security/"
+OF_OTHER_PROCESSES = ("tests/bench/", "tests/security/", "tests/system/", "tests/web/")
 
 
 class _ByServers(LoadScopeScheduling):  # type: ignore[misc]  # it has no types
@@ -67,6 +68,13 @@ class _ByServers(LoadScopeScheduling):  # type: ignore[misc]  # it has no types
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
     return _ByServers(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Lines are not counted where other processes are tried: for those who try them it would cost two fifths more."""
+    for item in items:
+        if item.nodeid.startswith(OF_OTHER_PROCESSES):
+            item.add_marker(pytest.mark.no_cover)
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,6 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.asyncio(loop_scope="module"),
     pytest.mark.xdist_group("bad input: database"),
-    pytest.mark.no_cover,
 ]
 
 

@@ -23,7 +23,6 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.asyncio(loop_scope="module"),
     pytest.mark.xdist_group("bad input: socket"),
-    pytest.mark.no_cover,
 ]
 
 WAIT_S = 10

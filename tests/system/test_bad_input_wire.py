@@ -19,7 +19,6 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.asyncio(loop_scope="module"),
     pytest.mark.xdist_group("bad input: wire"),
-    pytest.mark.no_cover,
 ]
 
 BODY_TIMEOUT_S = 1

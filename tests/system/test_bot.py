@@ -21,7 +21,6 @@ from tests.system.player import LJUBLJANA
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.asyncio,
-    pytest.mark.no_cover,
 ]
 
 ORE = Path(overworld.__file__).parent / "games" / "ore"

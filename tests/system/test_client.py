@@ -19,7 +19,6 @@ from tests.system.player import LJUBLJANA, ROOM_LEVEL
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.asyncio(loop_scope="module"),
-    pytest.mark.no_cover,
 ]
 
 WAIT_S = 30.0

@@ -20,7 +20,6 @@ MISSED_STILL = {"joystick_jitter", "clock"}
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.asyncio(loop_scope="module"),
-    pytest.mark.no_cover,
 ]
 
 

@@ -18,7 +18,7 @@ from overworld.geo.sphere import destination_deg
 from overworld.kernel.events import Envelope
 from tests.system.player import LJUBLJANA
 
-pytestmark = [pytest.mark.slow, pytest.mark.no_cover]
+pytestmark = [pytest.mark.slow]
 
 PLAYERS, FENCES, STEPS = 6, 12, 12
 FIRST = datetime(2026, 1, 1, tzinfo=UTC)

@@ -18,7 +18,6 @@ from tests.thinned import rounds
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.asyncio(loop_scope="module"),
-    pytest.mark.no_cover,
 ]
 
 # They need Steam itself, a browser's cookies, an authenticator or an app of codes, or say where the socket really is;

@@ -22,7 +22,6 @@ from tests.system.player import LJUBLJANA
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.asyncio(loop_scope="module"),
-    pytest.mark.no_cover,
 ]
 
 WAIT_S = 10

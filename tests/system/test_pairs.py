@@ -77,7 +77,6 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.asyncio(loop_scope="module"),
     pytest.mark.xdist_group("pairs"),
-    pytest.mark.no_cover,  # each command has tests of its own; here tracing would double the time
 ]
 
 PASSWORD = "a long enough password"

@@ -19,7 +19,6 @@ from tests.system.player import LJUBLJANA
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.asyncio(loop_scope="module"),
-    pytest.mark.no_cover,
 ]
 
 # Each is added to those before, and what the audit then says besides.

@@ -20,7 +20,6 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.asyncio(loop_scope="module"),
     pytest.mark.xdist_group("security: crowds"),
-    pytest.mark.no_cover,
 ]
 
 CROWD = 2_000

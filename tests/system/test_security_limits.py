@@ -17,7 +17,6 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.asyncio(loop_scope="module"),
     pytest.mark.xdist_group("security: limits"),
-    pytest.mark.no_cover,
 ]
 
 ADDRESS_PER_MIN, ACCOUNT_PER_MIN, NEW_DEVICES_MAX = 20, 40, 15

@@ -29,7 +29,6 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.asyncio(loop_scope="module"),
     pytest.mark.xdist_group("security: players"),
-    pytest.mark.no_cover,
 ]
 
 SPAWN_KEY = secrets.token_urlsafe(24)

@@ -27,7 +27,6 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.asyncio(loop_scope="module"),
     pytest.mark.xdist_group("security: tokens"),
-    pytest.mark.no_cover,
 ]
 
 REVOKED_WITHIN_S = 1

@@ -21,7 +21,6 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.asyncio(loop_scope="module"),
     pytest.mark.xdist_group("surroundings"),
-    pytest.mark.no_cover,
 ]
 
 WAIT_S = 30.0

@@ -25,7 +25,6 @@ from tests.system.player import LJUBLJANA, Player
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.asyncio(loop_scope="module"),
-    pytest.mark.no_cover,
 ]
 
 Joins = Callable[[ServerProcess], Awaitable[Player]]
