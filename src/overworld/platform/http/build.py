@@ -9,6 +9,8 @@ from typing import Any
 from litestar import Litestar
 from litestar.di import Provide
 from litestar.exceptions import LitestarDeprecationWarning
+from litestar.plugins import PluginProtocol
+from litestar.plugins.core import MsgspecDIPlugin
 from litestar.types import ControllerRouterHandler, Scope
 
 from overworld.kernel.ports import Limiter, TokenVerifier
@@ -85,8 +87,16 @@ def _litestar(routes: Sequence[ControllerRouterHandler], **options: Any) -> Lite
         return _application(routes, **options)
 
 
+class _Application(Litestar):
+    """Litestar for messages of msgspec alone: looking for models of other libraries imports those, where installed."""
+
+    @staticmethod
+    def _get_default_plugins(plugins: list[PluginProtocol]) -> list[PluginProtocol]:
+        return [*plugins, MsgspecDIPlugin()]
+
+
 def _application(routes: Sequence[ControllerRouterHandler], **options: Any) -> Litestar:
-    return Litestar(
+    return _Application(
         route_handlers=[*options_of(routes), *routes],
         dependencies={
             "caller": Provide(_caller, sync_to_thread=False),
