@@ -133,11 +133,7 @@ async def test_told_to_stop_it_answers_what_was_begun_and_leaves_nothing_behind(
     async with server:
         back = await joins(server, device_id=player.device_id)
         assert await back.balance() == sum(int(answer.value.amount) for answer in answers if isinstance(answer, Acted))
-
-
-async def test_interrupted_at_the_keyboard_it_ends_as_well(migrated, tmp_path):
-    async with ServerProcess(tmp_path, dsn=migrated) as server:
-        assert await server.stop(signal.SIGINT) == 0
+        assert await server.stop(signal.SIGINT) == 0, "interrupted at the keyboard it ends as well"
 
 
 async def query(dsn: str, statement: str):
