@@ -11,7 +11,6 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]
     ConfigEntry,
     ConfigResource,
 )
-
 from msgspec.structs import replace
 
 from overworld.platform.eventlog import SCHEMA
@@ -114,7 +113,11 @@ async def test_a_dead_letter_that_is_sent_after_all_counts_once_though_the_relay
         await rig.stop_relay()
 
         wide = KafkaLog(
-            rig.source, database=database, clock=clock, kafka=replace(narrow, message_max_bytes=1_000_000), settings=FAST
+            rig.source,
+            database=database,
+            clock=clock,
+            kafka=replace(narrow, message_max_bytes=1_000_000),
+            settings=FAST,
         )
         async with database.transaction() as tx:
             [asked] = await rig.log.desk.replay(tx, Which(event_ids=(letter.event_id,)), at=clock.now())

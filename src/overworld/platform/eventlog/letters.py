@@ -99,7 +99,8 @@ WITH gone AS (
     RETURNING event_id, envelope
 )
 SELECT count(*) AS letters, eventlog.append(
-    $3, ARRAY['@' || $1], convert_to('[' || string_agg(convert_from(envelope, 'UTF8'), ',' ORDER BY event_id) || ']', 'UTF8'))
+    $3, ARRAY['@' || $1],
+    convert_to('[' || string_agg(convert_from(envelope, 'UTF8'), ',' ORDER BY event_id) || ']', 'UTF8'))
 FROM gone
 HAVING count(*) > 0"""
 
