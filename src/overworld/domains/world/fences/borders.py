@@ -54,7 +54,7 @@ def clear_of(
         at = cell.parent
     edge = min(column * off_edge(i, size), row * off_edge(j, size))
     first, last = here, here
-    low = high = first_entry(index, index.begun[here])
+    low = high = int(index.begun[here])
     near_low, near_high = (low, high) if edge > step else (NOTHING, NOTHING)
     while edge < min(enough, max(best, step)):
         span, size = (span << 2) | 3, size << 1
@@ -65,8 +65,8 @@ def clear_of(
             last += 1
         if span > _FACE_SPAN or last - first == _RANGES_MAX:
             break
-        lower = first_entry(index, index.begun[first] if start[first] < begin else index.begun[first - 1])
-        higher = first_entry(index, index.begun[last])
+        lower = int(index.begun[first] if start[first] < begin else index.begun[first - 1])
+        higher = int(index.begun[last])
         nearest, left = nearest_border(x, y, z, i, j, column, row, lower, low, best, left, index)
         nearest, left = nearest_border(x, y, z, i, j, column, row, high, higher, nearest, left, index)
         if left <= 0:
@@ -76,12 +76,6 @@ def clear_of(
         if near_low < 0 and edge > step:
             near_low, near_high = low, high
     return max(0.0, min(best, edge) - _CLEAR_SLACK), near_low, near_high
-
-
-@inner_kernel
-def first_entry(index: Columns, node: int) -> int:
-    """Where the entries of a cell begin; behind the last one for the number behind the last cell."""
-    return int(index.cell[node].entry) if node < index.cell.size else int(index.entry.size)
 
 
 @inner_kernel
@@ -225,6 +219,6 @@ def leads_through(entry: Any, x: float, y: float, z: float, own: Any, index: Col
 
 
 ALL = (
-    clear_of, first_entry, nearest_border, leaf_width, off_edge, off_box, border_of, is_inside, do_cross, lie_in_one,
+    clear_of, nearest_border, leaf_width, off_edge, off_box, border_of, is_inside, do_cross, lie_in_one,
     leads_through,
 )  # fmt: skip

@@ -49,7 +49,7 @@ NODE = np.dtype([("parent", "<i4"), ("entry", "<i4"), ("entries", "<i4")])
 
 class Columns(NamedTuple):
     """The index as the kernels take it. `start` has the first key of each range, and the end; `node` the cell there,
-    and `begun` how many cells, in their order, begin there or before. `box` is aligned with `entry`.
+    and `begun` how many entries, in their order, are of cells that begin there or before. `box` lies beside `entry`.
     """
 
     start: I64
@@ -112,7 +112,8 @@ def built(fences: Sequence[Listed], *, before: Index | None = None) -> Index:
     start = np.empty(2 * first.size + 2, np.int64)
     at, begun = np.empty(start.size, np.int32), np.empty(start.size, np.int32)
     count = fill_ranges(cell[first], nodes, start, at, begun)
-    ranges = start[: count + 1].copy(), at[:count].copy(), begun[:count].copy()
+    ends = np.append(first, cell.size).astype(np.int32)
+    ranges = start[: count + 1].copy(), at[:count].copy(), ends[begun[:count]]
     box = np.empty(entry.size, BOX)
     fill_boxes(cell, entry, box)
     columns = Columns(*ranges, nodes, entry, box, edge, _fences(listed))
@@ -168,7 +169,9 @@ def _fences(listed: Sequence[Listed | None]) -> NDArray[Any]:
 
 @threaded_kernel
 def fill_ranges(cell: I64, nodes: NDArray[Any], start: I64, at: I32, begun: I32) -> int:
-    """Writes the ranges that cells in order cut the curve into, and the parents of the cells; gives how many ranges."""
+    """Writes the ranges that cells in order cut the curve into, how many cells have begun by then, and the parents of
+    the cells; gives how many ranges.
+    """
     stack = np.empty(32, np.int64)
     depth = 0
     start[0], at[0], begun[0] = _FIRST, NOTHING, 0
