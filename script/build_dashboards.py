@@ -238,9 +238,24 @@ def board(name: str) -> dict[str, Any]:
         "editable": True,
         "refresh": "30s",
         "time": {"from": "now-6h", "to": "now"},
-        "links": [{"type": "dashboards", "tags": ["overworld"], "asDropdown": True, "title": "Overworld"}],
+        "links": [_others()],
         "templating": {"list": [_source(), _choice("job", "up"), _choice("instance", 'up{job="$job"}', multi=True)]},
         "panels": [_panel(i, panel) for i, panel in enumerate(panels)],
+    }
+
+
+def _others() -> dict[str, Any]:
+    """A menu of our other dashboards, which keeps the time and what was chosen."""
+    return {
+        "type": "dashboards",
+        "tags": ["overworld"],
+        "asDropdown": True,
+        "title": "Overworld",
+        "icon": "external link",
+        "tooltip": "",
+        "targetBlank": False,
+        "keepTime": True,
+        "includeVars": True,
     }
 
 
@@ -257,8 +272,8 @@ def _choice(name: str, metric: str, *, multi: bool = False) -> dict[str, Any]:
         "refresh": 2,
         "multi": multi,
         "includeAll": multi,
-        "allValue": ".*" if multi else None,
         "current": {"text": "All", "value": "$__all"} if multi else {"text": "overworld", "value": "overworld"},
+        **({"allValue": ".*"} if multi else {}),
     }
 
 
@@ -271,7 +286,10 @@ def _panel(i: int, panel: Panel) -> dict[str, Any]:
         "datasource": source,
         "gridPos": {"x": i % _COLUMNS * _WIDTH, "y": i // _COLUMNS * _HEIGHT, "w": _WIDTH, "h": _HEIGHT},
         "fieldConfig": {"defaults": {"unit": panel.unit, "min": 0}, "overrides": []},
-        "options": {"legend": {"displayMode": "list", "placement": "bottom"}, "tooltip": {"mode": "multi"}},
+        "options": {
+            "legend": {"displayMode": "list", "placement": "bottom", "showLegend": True, "calcs": []},
+            "tooltip": {"mode": "multi", "sort": "desc"},
+        },
         "targets": [
             {"refId": chr(ord("A") + j), "datasource": source, "expr": expression(line), "legendFormat": legend}
             for j, (line, legend) in enumerate(panel.lines)

@@ -12,10 +12,14 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]
     ConfigResource,
 )
 
+from msgspec.structs import replace
+
 from overworld.platform.eventlog import SCHEMA
+from overworld.platform.eventlog.types import Which
+from overworld.platform.kafka import KafkaLog
 from overworld.platform.kafka.codec import EVENT_ID
 from overworld.platform.kafka.relay import NAME
-from tests.platform.eventlog.conftest import Noted, eventually
+from tests.platform.eventlog.conftest import FAST, Noted, eventually
 from tests.platform.eventlog.contract.conftest import Moved, Steps, kafka_settings, opened
 
 from .conftest import Lying
@@ -94,6 +98,39 @@ async def test_an_event_that_kafka_would_not_take_becomes_a_dead_letter_and_the_
     assert steps.of == {"a": [0, 2]}
     [letter] = await rig.log.dead_letters(NAME)
     assert (letter.topic, "EventTooLarge" in letter.error) == (Moved.topic, True)
+
+
+async def test_a_dead_letter_that_is_sent_after_all_counts_once_though_the_relay_sends_it_twice(
+    open_database, clock, ids, broker
+):
+    narrow = kafka_settings(broker, message_max_bytes=20_000)
+    async with open_database(SCHEMA) as database, opened(database, clock, ids, broker=broker, kafka=narrow) as rig:
+        await rig.make_totals()
+        rig.run(rig.log.fold("f", topics=[Moved.topic], apply=rig.add))
+        long = "a" * 120_000
+        await rig.publish(Moved(whose="b", n=0), Moved(whose=long, n=1), Moved(whose="b", n=2))
+        await rig.totalled(at_least=2)
+        [letter] = await rig.log.dead_letters(NAME)
+        await rig.stop_relay()
+
+        wide = KafkaLog(
+            rig.source, database=database, clock=clock, kafka=replace(narrow, message_max_bytes=1_000_000), settings=FAST
+        )
+        async with database.transaction() as tx:
+            [asked] = await rig.log.desk.replay(tx, Which(event_ids=(letter.event_id,)), at=clock.now())
+        assert (asked.consumer, asked.letters, asked.reads) == (NAME, 1, True)
+        rig.relaying = rig.run(wide.relay())
+        assert await rig.totalled(at_least=3) == 3
+        assert await rig.log.dead_letters(NAME) == []
+
+        await rig.stop_relay()
+        await back_to_the_beginning(rig)
+        rig.run(wide.relay())
+        await rig.publish(Moved(whose=long, n=3))
+        await rig.totalled(at_least=4)
+        assert await rig.counts() == {("b", 0): 1, (long, 1): 1, ("b", 2): 1, (long, 3): 1}
+        await rig.close()
+        await wide.close()
 
 
 async def test_a_kafka_that_is_away_is_waited_for_and_nothing_is_given_up(open_database, clock, ids, broker):

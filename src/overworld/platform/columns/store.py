@@ -208,7 +208,7 @@ def _opened(folder: Path, settings: ColumnSettings, figures: Figures) -> Columns
 
 
 def _connected(folder: Path, settings: ColumnSettings) -> Connection:
-    return duckdb.connect(
+    connection = duckdb.connect(
         folder / FILE,
         config={
             "memory_limit": f"{settings.memory_mb}MB",
@@ -221,6 +221,8 @@ def _connected(folder: Path, settings: ColumnSettings) -> Connection:
             "autoload_known_extensions": False,
         },
     )
+    do(connection, "SET GLOBAL parquet_metadata_cache = true")  # a file under its name never changes
+    return connection
 
 
 @contextmanager

@@ -87,6 +87,32 @@ async def wanted(tx: Tx, consumer: str, *, count_max: int) -> list[DeadLetter]:
     return [letter_of(row) for row in await tx.fetch(_WANTED, consumer, count_max)]
 
 
+_PUT_BACK = """
+WITH gone AS (
+    DELETE FROM eventlog.dead_letter
+    WHERE consumer = $1 AND event_id IN (
+        SELECT event_id FROM eventlog.dead_letter
+        WHERE consumer = $1 AND replay_wanted_at IS NOT NULL
+        ORDER BY event_id
+        LIMIT $2
+    )
+    RETURNING event_id, envelope
+)
+SELECT count(*) AS letters, eventlog.append(
+    $3, ARRAY['@' || $1], convert_to('[' || string_agg(convert_from(envelope, 'UTF8'), ',' ORDER BY event_id) || ']', 'UTF8'))
+FROM gone
+HAVING count(*) > 0"""
+
+
+async def put_back(tx: Tx, consumer: str, *, count_max: int, at: datetime) -> int:
+    """Makes dead letters that are wanted a new batch of the log, the oldest event first; how many.
+
+    Its only topic is the consumer's name after an @: of the log's readers only those of all topics come across it.
+    """
+    row = await tx.fetchrow(_PUT_BACK, consumer, count_max, at)
+    return 0 if row is None else int(row["letters"])
+
+
 @asynccontextmanager
 async def turn(session: asyncpg.Connection, consumer: str) -> AsyncIterator[bool]:
     """Whether it is this session's turn to handle a consumer's letters: where many read at once, one does so.

@@ -10,6 +10,7 @@ import msgspec
 
 from overworld.kernel.clock import Clock
 from overworld.kernel.events import Envelope
+from overworld.platform.eventlog import letters
 from overworld.platform.eventlog.consumer import Consumer
 from overworld.platform.eventlog.log import EventLog
 from overworld.platform.eventlog.settings import EventLogSettings
@@ -25,6 +26,7 @@ NAME = "kafka-relay"
 BATCHES_MAX = 1_000
 EVENTS_MAX = 2_000
 _HEAD_BYTES = 1_000
+_LETTERS_AT_ONCE = 20
 
 
 class Relay(Consumer):
@@ -32,7 +34,8 @@ class Relay(Consumer):
 
     After a crash it goes on at the cursor, so events may come twice, each with the same id and the same place in the
     header. One process relays at a time. What Kafka refuses or does not acknowledge is tried until it does; only an
-    event that cannot be encoded, or is too long for Kafka, becomes a dead letter.
+    event that cannot be encoded, or is too long for Kafka, becomes a dead letter. One that staff want sent after all
+    goes back into the log.
     """
 
     def __init__(
@@ -67,6 +70,12 @@ class Relay(Consumer):
         """Begins with a producer that holds nothing of an earlier lease."""
         await self._sender.renew()
         await super()._consume(session)
+
+    async def _replay(self, session: asyncpg.Connection) -> None:
+        """An event that comes after others needs a place beyond theirs, and the same one however often it is sent."""
+        while await letters.put_back(session, self.name, count_max=_LETTERS_AT_ONCE, at=self._clock.now()):
+            if self._stop.is_set():
+                return
 
     async def _deliver(self, session: asyncpg.Connection, batches: Sequence[Batch[Any]]) -> None:
         now = await era(session)
