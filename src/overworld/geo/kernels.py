@@ -290,22 +290,6 @@ def chord2_to_cell(cell: int, x: float, y: float, z: float) -> float:
     return max(best, 0.0)
 
 
-@inner_kernel
-def depth_in_cell(cell: int, x: float, y: float, z: float) -> float:
-    """How far the planes of a cell's edges are from a unit vector in it: nothing nearer lies outside the cell."""
-    face, i, j, size = corner_ij(cell)
-    across = x * _ACROSS[face, 0] + y * _ACROSS[face, 1] + z * _ACROSS[face, 2]
-    along = x * _ALONG[face, 0] + y * _ALONG[face, 1] + z * _ALONG[face, 2]
-    depth = x * _DEPTH[face, 0] + y * _DEPTH[face, 1] + z * _DEPTH[face, 2]
-    best = 1.0
-    for side in (0, size):
-        at = uv_of_st((i + side) / SIZE_MAX)
-        best = min(best, abs(across - at * depth) / math.sqrt(1.0 + at * at))
-        at = uv_of_st((j + side) / SIZE_MAX)
-        best = min(best, abs(along - at * depth) / math.sqrt(1.0 + at * at))
-    return best
-
-
 @making_kernel
 def fill_roots(x: float, y: float, z: float, radius_m: float, level: int, waiting: I64) -> int:
     """Writes cells that hold the whole cap around a unit vector, the last on the curve first; gives how many.
@@ -372,6 +356,6 @@ def fill_cover(x: float, y: float, z: float, radius_m: float, level: int, cell: 
 ALL = (
     unit_xyz, degrees_of, metres_of_chord2, chord2_of_metres, face_uv, xyz_of_face_uv, st_of_uv, uv_of_st, leaf_ij,
     leaf_of_ij, ij_of, level_of_cell, ancestor, cell_at_xyz, cell_at, fill_cells, corner_ij, xyz_in_cell,
-    centre_xyz, degrees_in_cell, leaf_beside, fill_neighbours, chord2_to_edge, chord2_to_cell, depth_in_cell,
+    centre_xyz, degrees_in_cell, leaf_beside, fill_neighbours, chord2_to_edge, chord2_to_cell,
     fill_roots, fill_cover,
 )  # fmt: skip

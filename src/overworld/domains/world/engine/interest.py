@@ -34,6 +34,7 @@ from overworld.domains.world.engine.watching import (
 )
 from overworld.domains.world.types import InterestRules, WorldSettings
 from overworld.geo.columns import I32, I64, U16
+from overworld.geo.compiled import entry_of
 from overworld.kernel.packed import offset_unit_m
 
 CELLS_MAX = 4_096
@@ -85,6 +86,7 @@ class Interest:
         self._period = 0
         self._frames = _frames(_FRAME_WORDS_FIRST, _WATCHERS_FIRST)
         self._done: I64 = np.zeros(5, np.int64)
+        self._gather: Callable[..., int] | None = None
 
     @property
     def entities(self) -> int:
@@ -181,11 +183,14 @@ class Interest:
         self._done[:N_SHARED] = 0
         first = part
         while first < self._used:
-            first = watching.gather(
+            asked = (
                 self._index.cells, self._columns, self._ready_words, self._watcher, self._watched, self._group,
                 self._used, first, self._slices, self._visible_max, self._period, self._now_ms, self._frames,
                 self._done,
             )  # fmt: skip
+            if self._gather is None:
+                self._gather = entry_of(watching.gather, *asked)
+            first = self._gather(*asked)
             if first < self._used:
                 self._frames = _longer(self._frames, self._done)
         count, sections, words, *_ = self._done.tolist()

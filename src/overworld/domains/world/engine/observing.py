@@ -130,10 +130,13 @@ class Closed:
         self.window: NDArray[np.void] = np.zeros(CLOSED_MAX + 1, WINDOW)
         self.slot: I32 = np.zeros(CLOSED_MAX, np.int32)
         self.used: I64 = np.zeros(2, np.int64)
+        self._nothing = Observed(self.slot[:0], self.window[:0])
 
     def take(self) -> Observed:
         """What was closed since the last call, the caller's own."""
         count, lost = self.used.tolist()
+        if count == lost == 0:
+            return self._nothing
         self.used[:] = 0
         return Observed(self.slot[:count].copy(), self.window[:count].copy(), lost)
 

@@ -256,29 +256,31 @@ def gather(
         sections, ready_words, watcher, watched, group, used, first, step, visible_max, period, now_ms, frames, done
     ):
         return first
-    done[N_END] = max(done[N_END], done[N_SHARED])
-    for number in range(first, used, step):
+    at = max(done[N_END], done[N_SHARED])
+    told, sections_told, words_told = done[N_FRAMES], done[N_SECTIONS], done[N_TOLD_WORDS]
+    number = first
+    while number < used:
         one = watcher[number]
-        if one.state != OPEN:
-            continue
-        at = done[N_END]
-        if words.size - at < HEADER_WORDS + (one.active + one.gone) * longest or done[N_FRAMES] == frames.watcher.size:
-            return number
-        mine = group[one.group]
-        if one.plain != 0 and mine.fits != 0:
-            start, end, count = mine.start, mine.start + mine.words, mine.count
-        else:
-            end, count = write_frame(cells, sections, ready_words, one, watched, visible_max, words, at + HEADER_WORDS)
-            write_header(words, at, count, now_ms)
-            one.plain = is_plain(one, watched)
-            start, done[N_END] = at, end
-        if count > 0:
-            frames.watcher[done[N_FRAMES]] = number
-            frames.start[done[N_FRAMES]], frames.end[done[N_FRAMES]] = 2 * start, 2 * end
-            done[N_FRAMES] += 1
-            done[N_SECTIONS] += count
-            done[N_TOLD_WORDS] += end - start
-    return used
+        if one.state == OPEN:
+            if words.size - at < HEADER_WORDS + (one.active + one.gone) * longest or told == frames.watcher.size:
+                break
+            mine = group[one.group]
+            if one.plain != 0 and mine.fits != 0:
+                start, end, count = mine.start, mine.start + mine.words, mine.count
+            else:
+                end, count = write_frame(
+                    cells, sections, ready_words, one, watched, visible_max, words, at + HEADER_WORDS
+                )  # fmt: skip
+                write_header(words, at, count, now_ms)
+                one.plain = is_plain(one, watched)
+                start, at = at, end
+            if count > 0:
+                frames.watcher[told], frames.start[told], frames.end[told] = number, 2 * start, 2 * end
+                told, sections_told, words_told = told + 1, sections_told + count, words_told + end - start
+        number += step
+    done[N_END] = at
+    done[N_FRAMES], done[N_SECTIONS], done[N_TOLD_WORDS] = told, sections_told, words_told
+    return min(number, used)
 
 
 ALL = (

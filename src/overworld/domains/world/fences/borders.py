@@ -7,30 +7,44 @@ import math
 from typing import Any
 
 from overworld.domains.world.fences.covering import INSIDE
-from overworld.domains.world.fences.index import SIGN, Columns, leaf_key, range_of
+from overworld.domains.world.fences.index import NOTHING, SIGN, Columns, range_of
 from overworld.geo.columns import I64
 from overworld.geo.compiled import inner_kernel
-from overworld.geo.kernels import depth_in_cell
+from overworld.geo.kernels import SIZE_MAX, face_uv, leaf_ij, leaf_of_ij, st_of_uv
 
 _CLEAR_MAX = 1e-4  # 637 m; over that little a fence's plane is as good as flat
 _CLEAR_SLACK = 1e-10  # more than rounding can move anything
 _FLAT = 0.99
+_BORDERS_MAX = 40  # entries, and twice so many borders near by, that a comparison may look at beyond the range
+_RANGES_MAX = 48
 _FACE_SPAN = (1 << 61) - 1
 
 
 @inner_kernel
-def clear_of(x: float, y: float, z: float, here: int, index: Columns) -> float:
-    """How far a place may move, as a chord of the unit sphere, without leaving the largest cell around it that lies in
-    its range, or meeting a border of a fence that is tested there.
+def clear_of(
+    x: float, y: float, z: float, here: int, step: float, enough: float, index: Columns
+) -> tuple[float, int, int]:  # fmt: skip
+    """How far a place may move, as a chord of the unit sphere, without leaving a cell around it, or meeting a border of
+    a fence that lies there; and the first of the entries, and the one behind the last, of a cell that holds all that is
+    not farther than a `step`, but for those of larger cells. -1 when there are too many.
+
+    The cell is the largest in the place's range, or a larger one: for as long as its edge is nearer than every border,
+    nearer than what is enough, and not too many borders are in it.
     """
     start = index.start
-    key, span = leaf_key(x, y, z), 1
+    face, u, v = face_uv(x, y, z)
+    s, t = st_of_uv(u), st_of_uv(v)
+    i, j = leaf_ij(s), leaf_ij(t)
+    key = leaf_of_ij(face, i, j) ^ SIGN
+    depth = max(abs(x), abs(y), abs(z))
+    column, row = depth * leaf_width(s, u), depth * leaf_width(t, v)
+    span, size = 1, 1
     while True:
         wider = (span << 2) | 3
         if wider > _FACE_SPAN or (key & ~wider) + 1 < start[here] or key | wider >= start[here + 1]:
             break
-        span = wider
-    best = min(_CLEAR_MAX, depth_in_cell(((key ^ SIGN) & ~span) | ((span + 1) >> 1), x, y, z))
+        span, size = wider, size << 1
+    best, left = _CLEAR_MAX, _BORDERS_MAX
     at = index.node[here]
     while at >= 0:
         cell = index.cell[at]
@@ -38,7 +52,71 @@ def clear_of(x: float, y: float, z: float, here: int, index: Columns) -> float:
             if index.entry[k].kind != INSIDE:
                 best = min(best, border_of(index.entry[k], x, y, z, index))
         at = cell.parent
-    return max(0.0, best - _CLEAR_SLACK)
+    edge = min(column * off_edge(i, size), row * off_edge(j, size))
+    first, last = here, here
+    low = high = int(index.begun[here])
+    near_low, near_high = (low, high) if edge > step else (NOTHING, NOTHING)
+    while edge < min(enough, max(best, step)):
+        span, size = (span << 2) | 3, size << 1
+        begin, end = (key & ~span) + 1, key | span
+        while start[first] > begin and last - first < _RANGES_MAX:
+            first -= 1
+        while start[last + 1] <= end and last - first < _RANGES_MAX:
+            last += 1
+        if span > _FACE_SPAN or last - first == _RANGES_MAX:
+            break
+        lower = int(index.begun[first] if start[first] < begin else index.begun[first - 1])
+        higher = int(index.begun[last])
+        nearest, left = nearest_border(x, y, z, i, j, column, row, lower, low, best, left, index)
+        nearest, left = nearest_border(x, y, z, i, j, column, row, high, higher, nearest, left, index)
+        if left <= 0:
+            break
+        low, high, best = lower, higher, nearest
+        edge = min(column * off_edge(i, size), row * off_edge(j, size))
+        if near_low < 0 and edge > step:
+            near_low, near_high = low, high
+    return max(0.0, min(best, edge) - _CLEAR_SLACK), near_low, near_high
+
+
+@inner_kernel
+def nearest_border(
+    x: float, y: float, z: float, i: int, j: int, column: float, row: float, first: int, end: int, best: float,
+    left: int, index: Columns,
+) -> tuple[float, int]:  # fmt: skip
+    """The least of a distance and those to the borders of some entries, and how many more may be looked at: with none
+    `left` it is not the least. An entry whose cell is farther than the least has none nearer.
+    """
+    left -= end - first
+    for k in range(first, end):
+        box = index.box[k]
+        if left <= 0:
+            break
+        if box.edges == NOTHING:
+            continue
+        across, along = off_box(i, box.i, box.size), off_box(j, box.j, box.size)
+        if max(column * across, row * along) < best:
+            left -= 2 + box.edges
+            best = min(best, border_of(index.entry[k], x, y, z, index))
+    return best, left
+
+
+@inner_kernel
+def leaf_width(s: float, u: float) -> float:
+    """How wide a leaf cell is at a coordinate of a face, over the depth there; not more than any near by."""
+    return _FLAT * (8.0 / 3.0) * max(s, 1.0 - s) / (SIZE_MAX * math.sqrt(1.0 + u * u))
+
+
+@inner_kernel
+def off_edge(i: int, size: int) -> int:
+    """How many whole leaf cells lie between one and the nearer edge of the cell of so many that holds it."""
+    inside = i & (size - 1)
+    return min(inside, size - 1 - inside)
+
+
+@inner_kernel
+def off_box(i: int, first: int, size: int) -> int:
+    """How many whole leaf cells lie between one and a cell of so many; 0 in it."""
+    return max(0, first - i - 1, i - first - size)
 
 
 @inner_kernel
@@ -140,4 +218,7 @@ def leads_through(entry: Any, x: float, y: float, z: float, own: Any, index: Col
     return False
 
 
-ALL = (clear_of, border_of, is_inside, do_cross, lie_in_one, leads_through)
+ALL = (
+    clear_of, nearest_border, leaf_width, off_edge, off_box, border_of, is_inside, do_cross, lie_in_one,
+    leads_through,
+)  # fmt: skip

@@ -5,6 +5,7 @@ cut it into ranges; each range knows the smallest cell around it, each cell the 
 cell. Nothing is copied from large cells into small ones, so nested fences cost no more than they are.
 Source: the layout is that of S2CellIndex in s2geometry.
 """
+# ruff: noqa: PLR0917 - kernels call each other by position
 
 from __future__ import annotations
 
@@ -16,11 +17,11 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from overworld.domains.world.fences.covering import Covering
+from overworld.domains.world.fences.covering import INSIDE, Covering
 from overworld.domains.world.fences.shapes import Drawn
 from overworld.geo.columns import F64, I32, I64
 from overworld.geo.compiled import inner_kernel, threaded_kernel
-from overworld.geo.kernels import cell_at_xyz
+from overworld.geo.kernels import cell_at_xyz, corner_ij
 
 SIGN = -(2**63)
 """Turned in a cell's bits, it makes signed numbers compare as the ids do."""
@@ -39,17 +40,24 @@ ENTRY = np.dtype(
     [("u", "<f8"), ("v", "<f8"), ("edge", "<i4"), ("edges", "<i4"), ("fence", "<i4"), ("kind", "u1"), ("inside", "u1"),
      ("spare", "<u2")]
 )  # fmt: skip
+# The same cell as columns and rows of leaf cells of its face, from the first on, `size` each way; and how many edges
+# run through it, or `NOTHING` for one that needs no test.
+BOX = np.dtype([(name, "<i4") for name in ("i", "j", "size", "edges")])
 # One cell of any: the next larger one, and its entries.
 NODE = np.dtype([("parent", "<i4"), ("entry", "<i4"), ("entries", "<i4")])
 
 
 class Columns(NamedTuple):
-    """The index as the kernels take it. `start` has the first key of each range, and the end; `node` the cell there."""
+    """The index as the kernels take it. `start` has the first key of each range, and the end; `node` the cell there,
+    and `begun` how many entries, in their order, are of cells that begin there or before. `box` lies beside `entry`.
+    """
 
     start: I64
     node: I32
+    begun: I32
     cell: NDArray[Any]
     entry: NDArray[Any]
+    box: NDArray[Any]
     edge: F64
     fence: NDArray[Any]
 
@@ -101,9 +109,14 @@ def built(fences: Sequence[Listed], *, before: Index | None = None) -> Index:
     first = np.flatnonzero(is_first)
     nodes = np.zeros(first.size, NODE)
     nodes["entry"], nodes["entries"] = first, np.diff(np.append(first, cell.size))
-    start, at = np.empty(2 * first.size + 2, np.int64), np.empty(2 * first.size + 2, np.int32)
-    count = fill_ranges(cell[first], nodes, start, at)
-    columns = Columns(start[: count + 1].copy(), at[:count].copy(), nodes, entry, edge, _fences(listed))
+    start = np.empty(2 * first.size + 2, np.int64)
+    at, begun = np.empty(start.size, np.int32), np.empty(start.size, np.int32)
+    count = fill_ranges(cell[first], nodes, start, at, begun)
+    ends = np.append(first, cell.size).astype(np.int32)
+    ranges = start[: count + 1].copy(), at[:count].copy(), ends[begun[:count]]
+    box = np.empty(entry.size, BOX)
+    fill_boxes(cell, entry, box)
+    columns = Columns(*ranges, nodes, entry, box, edge, _fences(listed))
     return Index(tuple(listed), row, columns)
 
 
@@ -155,11 +168,13 @@ def _fences(listed: Sequence[Listed | None]) -> NDArray[Any]:
 
 
 @threaded_kernel
-def fill_ranges(cell: I64, nodes: NDArray[Any], start: I64, at: I32) -> int:
-    """Writes the ranges that cells in order cut the curve into, and the parents of the cells; gives how many ranges."""
+def fill_ranges(cell: I64, nodes: NDArray[Any], start: I64, at: I32, begun: I32) -> int:
+    """Writes the ranges that cells in order cut the curve into, how many cells have begun by then, and the parents of
+    the cells; gives how many ranges.
+    """
     stack = np.empty(32, np.int64)
     depth = 0
-    start[0], at[0] = _FIRST, NOTHING
+    start[0], at[0], begun[0] = _FIRST, NOTHING, 0
     count = 1
     for k in range(cell.size + 1):
         low = _LAST
@@ -171,24 +186,31 @@ def fill_ranges(cell: I64, nodes: NDArray[Any], start: I64, at: I32) -> int:
             if end >= low:
                 break
             depth -= 1
-            count = begin(start, at, count, end + 1, stack[depth - 1] if depth > 0 else NOTHING)
+            count = begin(start, at, begun, count, end + 1, stack[depth - 1] if depth > 0 else NOTHING, k)
         if k < cell.size:
             nodes[k].parent = stack[depth - 1] if depth > 0 else NOTHING
             stack[depth] = k
             depth += 1
-            count = begin(start, at, count, low, k)
+            count = begin(start, at, begun, count, low, k, k + 1)
     start[count] = _LAST
     return count
 
 
 @inner_kernel
-def begin(start: I64, at: I32, count: int, key: int, node: int) -> int:
-    """Begins a range; one that begins where the last one did takes its place."""
+def begin(start: I64, at: I32, begun: I32, count: int, key: int, node: int, cells: int) -> int:
+    """Begins a range, after so many cells; one that begins where the last one did takes its place."""
     if start[count - 1] == key:
-        at[count - 1] = node
-        return count
-    start[count], at[count] = key, node
+        count -= 1
+    start[count], at[count], begun[count] = key, node, cells
     return count + 1
+
+
+@threaded_kernel
+def fill_boxes(cell: I64, entry: NDArray[Any], box: NDArray[Any]) -> None:
+    """Writes the boxes of entries, whose cells are aligned with them."""
+    for k in range(cell.size):
+        _, box[k].i, box[k].j, box[k].size = corner_ij(cell[k])
+        box[k].edges = entry[k].edges if entry[k].kind != INSIDE else NOTHING
 
 
 @inner_kernel
@@ -200,7 +222,25 @@ def leaf_key(x: float, y: float, z: float) -> int:
 @inner_kernel
 def range_of(start: I64, key: int) -> int:
     """The range that holds a key."""
-    low, high = 0, start.size - 2
+    return range_between(start, key, 0, start.size - 2)
+
+
+@inner_kernel
+def range_near(start: I64, key: int, near: int) -> int:
+    """The same, found soonest where it is near another range, or -1 for none."""
+    if near < 0:
+        return range_of(start, key)
+    low, high, step = near, near, 1
+    while start[low] > key:
+        high, low, step = low - 1, max(0, low - step), 2 * step
+    while high < start.size - 2 and start[high + 1] <= key:
+        low, high, step = high + 1, min(start.size - 2, high + step), 2 * step
+    return range_between(start, key, low, high)
+
+
+@inner_kernel
+def range_between(start: I64, key: int, low: int, high: int) -> int:
+    """The range that holds a key, if it is one of these."""
     while low < high:
         middle = (low + high + 1) >> 1
         if start[middle] <= key:
@@ -210,4 +250,4 @@ def range_of(start: I64, key: int) -> int:
     return low
 
 
-ALL = (fill_ranges, begin, leaf_key, range_of)
+ALL = (fill_ranges, fill_boxes, begin, leaf_key, range_of, range_near, range_between)

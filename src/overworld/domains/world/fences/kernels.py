@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from overworld.domains.world.fences.borders import clear_of, is_inside, leads_through, lie_in_one
 from overworld.domains.world.fences.covering import INSIDE, PAD_M
-from overworld.domains.world.fences.index import NOTHING, SIGN, Columns, leaf_key, range_of
+from overworld.domains.world.fences.index import NOTHING, SIGN, Columns, leaf_key, range_near, range_of
 from overworld.geo.columns import I32, I64, U8
 from overworld.geo.compiled import inner_kernel, kernel, making_kernel
 from overworld.geo.kernels import EARTH_RADIUS_M
@@ -29,10 +29,12 @@ CROSS_SPAN_MAX_US = 120_000_000
 # What the stage knows of a player, by slot: the last accepted fix it looked at, the range that it lies in (-1 unknown),
 # its room cell, the first of the memberships (-1 none), and how far it may go on before anything can change, as a
 # chord: up to the nearest border of a fence, or of the cell that was looked at (`LOOK`: the memberships are to be
-# compared anew). 64 bytes, all in one line of the cache.
+# compared anew). `waits` says that one of its fences may have something to tell of dwelling. 64 bytes, all in one line
+# of the cache.
 TRAIL = np.dtype(
     [("x", "<f8"), ("y", "<f8"), ("z", "<f8"), ("time_us", "<i8"), ("cell", "<i8"), ("clear", "<f8"), ("range", "<i4"),
-     ("member", "<i4"), ("generation", "<u4"), ("known", "u1"), ("placed", "u1"), ("spare", "<u2")]
+     ("member", "<i4"), ("generation", "<u4"), ("known", "u1"), ("placed", "u1"), ("waits", "u1"),
+     ("spare", "u1")]
 )  # fmt: skip
 # A player in a fence since a time; `next` is another membership of the player, or of the free ones.
 MEMBER = np.dtype(
@@ -49,6 +51,7 @@ COUNTERS = 5
 _PIECE_CHORD2 = (0.5 * PAD_M / EARTH_RADIUS_M) ** 2
 _PIECES_MAX = 64
 LOOK = -1.0
+_STEPS = 6.0  # so many steps like the last one it is worth to be clear for
 
 
 @kernel
@@ -88,18 +91,20 @@ def trigger_batch(
         if here < 0 or low < start[here] or high >= start[here + 1]:
             key = leaf_key(x, y, z)
             if here < 0 or key < start[here] or key >= start[here + 1]:
-                here = range_of(start, key)
+                here = range_near(start, key, here)
         came = own.placed != 0 and judged[i].begins == 0 and fix[i].time_us - own.time_us <= CROSS_SPAN_MAX_US
         # Within a cell that lies in one range there is nothing else; a range alone has gaps.
         is_clear = own.cell == cell and low >= start[here] and high < start[here + 1]
         if node[here] >= 0 or own.member >= 0 or (came and not is_clear):
-            clear = clear_of(x, y, z, here, index)
+            step = math.sqrt(moved2)
+            clear, first, end = clear_of(x, y, z, here, step, _STEPS * step, index)
             if own.clear >= 0.0 and moved2 < clear * clear:  # nor did anything change on the way here
                 dwell(i, fix[i].slot, fix[i].time_us, own, member, index.fence, hit, counter)
             else:
                 look(
-                    i, fix[i].slot, fix[i].time_us, x, y, z, here, came, own, member, index, stamp, inside, hit, counter
-                )
+                    i, fix[i].slot, fix[i].time_us, x, y, z, here, came, first, end, own, member, index, stamp, inside,
+                    hit, counter,
+                )  # fmt: skip
             own.clear = clear
         else:
             own.clear = 0.0
@@ -115,22 +120,30 @@ def dwell(
     counter: I64,
 ) -> None:  # fmt: skip
     """Tells in which of its fences a player, who is still in them all, has dwelt by now."""
+    if own.waits == 0:
+        return
+    own.waits = 0
     m = int(own.member)
     while m >= 0:
         one = member[m]
         dwell_us = fence[one.fence].dwell_us
-        if one.dwelt == 0 and dwell_us > 0 and time_us - one.since_us >= dwell_us:
-            one.dwelt = 1
-            note(hit, counter, row, slot, one.fence, DWELT, one.since_us, time_us)
+        if one.dwelt == 0 and dwell_us > 0:
+            if time_us - one.since_us >= dwell_us:
+                one.dwelt = 1
+                note(hit, counter, row, slot, one.fence, DWELT, one.since_us, time_us)
+            else:
+                own.waits = 1
         m = int(one.next)
 
 
 @inner_kernel
 def look(
-    row: int, slot: int, time_us: int, x: float, y: float, z: float, here: int, came: bool, own: Any,
-    member: NDArray[Any], index: Columns, stamp: I64, inside: I32, hit: NDArray[Any], counter: I64,
+    row: int, slot: int, time_us: int, x: float, y: float, z: float, here: int, came: bool, first: int, end: int,
+    own: Any, member: NDArray[Any], index: Columns, stamp: I64, inside: I32, hit: NDArray[Any], counter: I64,
 ) -> None:  # fmt: skip
-    """Compares the fences that hold a place with those the player is in, and what lies between with the way there."""
+    """Compares the fences that hold a place with those the player is in, and what lies between with the way there: of
+    the entries from `first` on, besides those at the place, or of all for -1.
+    """
     counter[STAMP] += 1
     now = counter[STAMP]
     found = 0
@@ -164,11 +177,24 @@ def look(
         stamp[fence] = -now
         m = following
     if came:
-        cross(row, slot, time_us, x, y, z, here, own, index, stamp, hit, counter)
+        follow(row, slot, time_us, x, y, z, here, first, end, own, index, stamp, hit, counter)
     for k in range(found):
         if stamp[inside[k]] == now:
             note(hit, counter, row, slot, inside[k], ENTERED, time_us, time_us)
             enter(own, member, slot, inside[k], time_us, 0, counter)
+
+
+@inner_kernel
+def follow(
+    row: int, slot: int, time_us: int, x: float, y: float, z: float, here: int, first: int, end: int, own: Any,
+    index: Columns, stamp: I64, hit: NDArray[Any], counter: I64,
+) -> None:  # fmt: skip
+    """Tells the fences that the way from the last fix leads through: a way that is short is in a cell that is known."""
+    if first < 0:
+        cross(row, slot, time_us, x, y, z, here, own, index, stamp, hit, counter)
+    else:
+        scan(row, slot, time_us, x, y, z, here, own, index, stamp, hit, counter)
+        scan_entries(row, slot, time_us, x, y, z, first, end, own, index, stamp, hit, counter)
 
 
 @making_kernel
@@ -217,17 +243,28 @@ def scan(
     stamp: I64, hit: NDArray[Any], counter: I64,
 ) -> None:  # fmt: skip
     """Tells the fences at one range that the whole way from the last fix crosses, each once."""
-    now = counter[STAMP]
     at = index.node[at_range]
     while at >= 0:
         cell = index.cell[at]
-        for k in range(cell.entry, cell.entry + cell.entries):
-            entry = index.entry[k]
-            mark = stamp[entry.fence]
-            if entry.kind != INSIDE and abs(mark) != now and leads_through(entry, x, y, z, own, index):
-                stamp[entry.fence] = -now
-                note(hit, counter, row, slot, entry.fence, CROSSED, time_us, time_us)
+        scan_entries(
+            row, slot, time_us, x, y, z, cell.entry, cell.entry + cell.entries, own, index, stamp, hit, counter
+        )  # fmt: skip
         at = cell.parent
+
+
+@inner_kernel
+def scan_entries(
+    row: int, slot: int, time_us: int, x: float, y: float, z: float, first: int, end: int, own: Any, index: Columns,
+    stamp: I64, hit: NDArray[Any], counter: I64,
+) -> None:  # fmt: skip
+    """The same for some entries."""
+    now = counter[STAMP]
+    for k in range(first, end):
+        entry = index.entry[k]
+        mark = stamp[entry.fence]
+        if entry.kind != INSIDE and abs(mark) != now and leads_through(entry, x, y, z, own, index):
+            stamp[entry.fence] = -now
+            note(hit, counter, row, slot, entry.fence, CROSSED, time_us, time_us)
 
 
 @inner_kernel
@@ -252,6 +289,7 @@ def enter(own: Any, member: NDArray[Any], slot: int, fence: int, since_us: int, 
     one.since_us, one.fence, one.next, one.slot = since_us, fence, own.member, slot
     one.dwelt, one.used = dwelt, 1
     own.member = m
+    own.waits = 1
 
 
 @inner_kernel
@@ -336,6 +374,6 @@ def find_dwelt(
 
 
 ALL = (
-    trigger_batch, dwell, look, cross, scan, note, enter, release, release_all, install, forget_players, drop_fences,
-    find_dwelt,
+    trigger_batch, dwell, look, follow, cross, scan, scan_entries, note, enter, release, release_all, install,
+    forget_players, drop_fences, find_dwelt,
 )  # fmt: skip

@@ -94,6 +94,7 @@ class Tracking:
             self._trail["placed"] = 0
         self._trail["range"] = NOTHING
         self._trail["clear"] = LOOK
+        self._trail["waits"] = 1
         self._stamp = np.zeros(max(1, len(new.listed)), np.int64)
         self._inside = np.zeros(self._stamp.size, np.int32)
         self._counter[HITS] = 0
