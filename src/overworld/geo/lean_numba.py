@@ -1,4 +1,4 @@
-"""Numba without what it imports for others: a fourteenth of what the start of a server takes.
+"""Numba without what it imports for others, so that servers and commands start sooner.
 
 For products of matrices inside kernels it asks for all of `scipy.linalg`, and no kernel of ours has any; for the lines
 that kernels reach it asks for coverage, which is installed where the product is developed.

@@ -130,6 +130,7 @@ class Columns:
             do(self._writer, layout.TABLES)
         files.forget_strays(self._writer, self.folder)
         upgrading.bring_up(self._writer, self.folder)
+        do(self._writer, "SET GLOBAL parquet_metadata_cache = true")  # from now on no file changes under its name
         self.batch = int(one(self._writer, "SELECT coalesce(max(batch), 0) FROM event"))
         self.batch = max(self.batch, int(one(self._writer, "SELECT coalesce(max(value), 0) FROM counter")))
         self._erased = erased_of(erasing.known(self._writer))
@@ -208,7 +209,7 @@ def _opened(folder: Path, settings: ColumnSettings, figures: Figures) -> Columns
 
 
 def _connected(folder: Path, settings: ColumnSettings) -> Connection:
-    connection = duckdb.connect(
+    return duckdb.connect(
         folder / FILE,
         config={
             "memory_limit": f"{settings.memory_mb}MB",
@@ -221,8 +222,6 @@ def _connected(folder: Path, settings: ColumnSettings) -> Connection:
             "autoload_known_extensions": False,
         },
     )
-    do(connection, "SET GLOBAL parquet_metadata_cache = true")  # a file under its name never changes
-    return connection
 
 
 @contextmanager

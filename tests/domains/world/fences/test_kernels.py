@@ -218,7 +218,7 @@ def test_every_fence_on_a_long_way_is_crossed_once_whatever_cells_lie_between():
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
-@given(st.sampled_from(MIDDLES), st.integers(0, 2**32), st.sampled_from([0.3, 1.4, 8.0, 60.0]))
+@given(st.sampled_from(MIDDLES), st.integers(0, 2**32), st.sampled_from([0.3, 1.4, 8.0, 60.0, 3e6]))
 def test_who_is_clear_of_all_borders_is_told_the_same_as_who_is_compared_with_every_fix(middle, seed, step_m):
     """Walkers among fences that overlap; the other one's fences are put anew before each fix, so it is never clear."""
     rng = np.random.default_rng(seed)

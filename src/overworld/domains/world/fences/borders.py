@@ -56,14 +56,14 @@ def clear_of(
     first, last = here, here
     low = high = int(index.begun[here])
     near_low, near_high = (low, high) if edge > step else (NOTHING, NOTHING)
-    while edge < min(enough, max(best, step)):
+    while span < _FACE_SPAN and edge < min(enough, max(best, step)):
         span, size = (span << 2) | 3, size << 1
         begin, end = (key & ~span) + 1, key | span
         while start[first] > begin and last - first < _RANGES_MAX:
             first -= 1
         while start[last + 1] <= end and last - first < _RANGES_MAX:
             last += 1
-        if span > _FACE_SPAN or last - first == _RANGES_MAX:
+        if last - first == _RANGES_MAX:
             break
         lower = int(index.begun[first] if start[first] < begin else index.begun[first - 1])
         higher = int(index.begun[last])

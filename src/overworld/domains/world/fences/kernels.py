@@ -97,12 +97,12 @@ def trigger_batch(
         is_clear = own.cell == cell and low >= start[here] and high < start[here + 1]
         if node[here] >= 0 or own.member >= 0 or (came and not is_clear):
             step = math.sqrt(moved2)
-            clear, first, end = clear_of(x, y, z, here, step, _STEPS * step, index)
+            clear, near, end = clear_of(x, y, z, here, step, _STEPS * step, index)
             if own.clear >= 0.0 and moved2 < clear * clear:  # nor did anything change on the way here
                 dwell(i, fix[i].slot, fix[i].time_us, own, member, index.fence, hit, counter)
             else:
                 look(
-                    i, fix[i].slot, fix[i].time_us, x, y, z, here, came, first, end, own, member, index, stamp, inside,
+                    i, fix[i].slot, fix[i].time_us, x, y, z, here, came, near, end, own, member, index, stamp, inside,
                     hit, counter,
                 )  # fmt: skip
             own.clear = clear
