@@ -35,6 +35,7 @@ _STAND_FIRST = cells.cell_of(48.0, 11.0, _STAND_LEVEL)
 _STAND_STEP = 2 * (_STAND_FIRST & -_STAND_FIRST)
 _STAND_REACH_M = 950.0  # a little less than the game's
 _SPARE = 2.0
+_MORE = 64
 _ANSWER_S = 15.0
 _CUT = b""
 _CID = re.compile(rb'"cid":"(\d+)"')
@@ -194,8 +195,11 @@ class ClaimsLoad:
         return cls(plan, claimants, Spawns(key=plan.spawn_key.encode(), table=table, cells_cached_max=1))
 
     async def prepare(self, units: int) -> None:
-        """Takes each pair of players to a stand of its own, among twice as much as they are likely to claim."""
-        each = ceil(units * _SPARE / len(self._claimants)) + 16
+        """Takes each pair of players to a stand of its own, among twice as much as they are likely to claim.
+
+        In short rounds that is little, and the round before may have been slowed down by others: hence some more.
+        """
+        each = ceil(units * _SPARE / len(self._claimants)) + _MORE
         window = self._spawns.window_at(SystemClock().now_us())
         line = await HttpLine.connect(self._plan.http)
         for pair in zip(self._claimants[::2], self._claimants[1::2], strict=True):

@@ -310,12 +310,17 @@ async def test_a_pass_over_packed_fixes_compiles_nothing_and_leaves_no_garbage(f
     ann.put(record(at))
     judge(field)
     compiled = compiled_count(KERNELS)
-    gc.collect()
-    for step in range(1, 20):
-        ann.put(*[record(at + 1_000 * step + i) for i in range(8)])
-        judge(field)
+
+    def left_by_passes(first: int) -> int:
+        gc.collect()
+        for step in range(first, first + 20):
+            ann.put(*[record(at + 1_000 * step + i) for i in range(8)])
+            judge(field)
+        return gc.collect()
+
+    # What another thread of this process leaves meanwhile is not ours; it does not come twice.
+    assert min(left_by_passes(1), left_by_passes(21)) < 10, "fewer than the passes, so no pass leaves any"
     assert compiled_count(KERNELS) == compiled
-    assert gc.collect() < 10, "fewer than the passes, so no pass leaves any"
 
 
 def test_frames_keep_every_field_of_the_inbox_aligned():
