@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import random
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import datetime
 from uuid import UUID
 
 import pytest
+from joserfc.jwk import RSAKey
 from msgspec import Struct
 
 from overworld.domains.accounts import SCHEMA, Accounts, AccountsSettings, build
+from overworld.domains.accounts.crypto import keys
 from overworld.domains.accounts.crypto import store as key_store
 from overworld.domains.accounts.crypto.keys import new_signing_key
 from overworld.domains.accounts.membership.clubs import Clubs
@@ -80,6 +82,23 @@ class House(Struct, frozen=True):
 @pytest.fixture(scope="session")
 def signing_key() -> SigningKey:
     return new_signing_key(secret="", now=datetime.fromisoformat("2026-01-01T00:00:00+00:00"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def opened_once() -> Iterator[None]:
+    """Each signing key is opened once: OpenSSL sees whether its numbers are primes, which takes 50 ms of a core."""
+    real = keys.opened
+    known: dict[tuple[str | None, str], RSAKey] = {}
+
+    def opened(key: SigningKey, *, secret: str) -> RSAKey:
+        named = (key.private_pem, secret)
+        if named not in known:
+            known[named] = real(key, secret=secret)
+        return known[named]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(keys, "opened", opened)
+        yield
 
 
 OpenHouse = Callable[..., AbstractAsyncContextManager[House]]
