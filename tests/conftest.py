@@ -14,7 +14,7 @@ from uuid import uuid4
 
 import asyncpg
 import pytest
-from hypothesis import settings
+from hypothesis import is_hypothesis_test, settings
 from xdist.scheduler import LoadScopeScheduling
 
 from bench import own_kafka, own_redis
@@ -30,12 +30,18 @@ from overworld.platform.redis.buckets import Buckets
 from overworld.platform.redis.limiter import RedisLimiter
 from overworld.platform.redis.settings import RedisSettings
 from tests.certificates import make_pair
+from tests.thinned import rounds
 
 os.environ.setdefault("NUMBA_CACHE_DIR", str(kernel_cache(Path("data"))))
 
 # How long an example takes depends on what else runs on the machine; in CI that is so by itself.
-settings.register_profile("untimed", settings.get_profile(settings.get_current_profile_name()), deadline=None)
-settings.load_profile("untimed")
+settings.register_profile(
+    "ours",
+    settings.get_profile(settings.get_current_profile_name()),
+    deadline=None,
+    max_examples=rounds(50, whole=100),
+)
+settings.load_profile("ours")
 
 SHARING_SERVERS = (
     "tests/app/live/test_live.py",
@@ -71,10 +77,31 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeSch
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Lines are not counted where other processes are tried: for those who try them it would cost two fifths more."""
+    """Lines are not counted where that only costs, two fifths of the time of a test.
+
+    That is where other processes are tried, and in what goes through like cases: those of a test after its first, and
+    tests of examples that are made at random.
+    """
+    begun = set()
     for item in items:
-        if item.nodeid.startswith(OF_OTHER_PROCESSES):
+        function = (item.parent, getattr(item, "originalname", item.name))
+        by_chance = is_hypothesis_test(getattr(item, "obj", None))
+        if function in begun or by_chance or item.nodeid.startswith(OF_OTHER_PROCESSES):
             item.add_marker(pytest.mark.no_cover)
+        begun.add(function)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    """Nor are they counted in the fixtures of such a test, which pytest-cov would do."""
+    counting = getattr(item.config.pluginmanager.get_plugin("_cov"), "cov_controller", None)
+    if counting is None or item.get_closest_marker("no_cover") is None:
+        return (yield)
+    counting.pause()
+    try:
+        return (yield)
+    finally:
+        counting.resume()
 
 
 @pytest.fixture(scope="session")

@@ -10,10 +10,11 @@ from tests.docs import tours
 from tests.docs.machine import SERVE, Machine
 from tests.docs.pages import read
 from tests.docs.tours import Step
+from tests.thinned import whole_only
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("file", ["README.md", "docs/tour.md"])
+@pytest.mark.parametrize("file", ["README.md", pytest.param("docs/tour.md", marks=whole_only)])  # 20 s of a core each
 async def test_a_tour_does_what_it_says(file: str, tmp_path: Path):
     _, serving = parts(file)
     await Machine(tmp_path).walk(serving)

@@ -32,14 +32,14 @@ def players_of(batches: Sequence[pa.RecordBatch]) -> list[bytes]:
     return [one["values"] for one in sorted(counted, key=lambda one: (-one["counts"], one["values"]))]
 
 
-def spread(*, events: int = 3_000) -> list[pa.RecordBatch]:
-    """Events of every third of 45 days, in two hours of each."""
+def spread(*, events: int = 6_000) -> list[pa.RecordBatch]:
+    """Events of every sixth of 45 days, the last one among them, in two hours of each: what costs is each file."""
     hour = pa.scalar(3_600_000_000)
     found = []
     for batch in made(events, days=45, players=300):
         hours = pc.divide(pc.cast(batch["at"], pa.int64()), hour)
-        rest = pc.subtract(hours, pc.multiply(pc.divide(hours, 72), 72))
-        found.append(batch.filter(pc.or_(pc.equal(rest, 0), pc.equal(rest, 12))))
+        rest = pc.subtract(hours, pc.multiply(pc.divide(hours, 144), 144))
+        found.append(batch.filter(pc.or_(pc.equal(rest, 72), pc.equal(rest, 84))))
     return [batch for batch in found if batch.num_rows]
 
 
@@ -130,7 +130,7 @@ async def finished(columns: Columns, keeping: Keeping, clock: Any) -> None:
 
 async def test_nothing_of_a_player_is_left_and_nothing_of_others_is_lost(columns, clock, keeping_of, tmp_path):
     """Hot rows, hours, compressed days, and days that left this machine, in one store."""
-    batches = spread(events=12_000)
+    batches = spread(events=24_000)
     last = [batch.filter(pc.greater(batch["at"], pa.scalar(SINCE + timedelta(days=44)))) for batch in batches]
     player = next(one for one in players_of(batches) if one in players_of(last))
     keeping = keeping_of(columns)

@@ -22,6 +22,7 @@ from overworld.platform.columns.lake import EventTable
 from overworld.platform.columns.layout import COLUMNS
 from overworld.platform.columns.store import Columns, opened
 from overworld.platform.postgres import Database, migrate
+from tests.thinned import whole_only
 
 from .conftest import FAST, count, made
 from .test_erasing import Killed, finished, naming, players_of, spread, traces
@@ -151,8 +152,12 @@ async def test_a_catalogue_that_does_not_answer_keeps_files_here(tmp_path, clock
     await columns.close()
 
 
+@whole_only
 async def test_spark_reads_the_same_numbers(columns, clock, keeping_of, table):
-    """A distributed engine that shares no code with ours, over hours and compressed days alike."""
+    """A distributed engine that shares no code with ours, over hours and compressed days alike.
+
+    With `script/test --whole`: fetching it and starting it takes longer than all other tests of the columns.
+    """
     keeping = keeping_of(columns, table=table)
     await columns.append(made(20_000, days=3, players=700), place="a", at=1)
     clock.advance(timedelta(days=9))
@@ -199,7 +204,7 @@ async def test_a_table_from_before_events_had_weights_gets_them(columns, clock, 
 
 async def test_an_erased_player_is_in_no_snapshot_no_file_and_no_manifest(columns, clock, keeping_of, table, tmp_path):
     """Days on this machine and days that left it; old snapshots go, and with them what only they knew."""
-    batches = spread(events=12_000)
+    batches = spread(events=24_000)
     player = players_of(batches)[0]
     keeping = keeping_of(columns, table=table)
     await columns.append(naming(batches, player), place="a", at=1)

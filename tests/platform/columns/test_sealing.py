@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import msgspec
+import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 
 from overworld.platform.columns import sealing
@@ -83,21 +86,29 @@ async def test_what_comes_for_a_sealed_hour_is_counted_at_once_and_gets_a_file_l
     assert await count(columns) == 1_500
 
 
+def at_first(batches: Sequence[pa.RecordBatch]) -> list[pa.RecordBatch]:
+    """What happened in the first three hours: whatever is sealed is made anew for each hour."""
+    end = pa.scalar(SINCE + timedelta(hours=3))
+    return [batch.filter(pc.less(batch["at"], end)) for batch in batches]
+
+
 async def test_an_event_that_is_in_a_file_already_is_found_out_when_its_hour_is_sealed(tmp_path, clock, keeping_of):
     """The window of ids forgets; the files do not."""
     columns = await opened(tmp_path / "c", settings=msgspec.structs.replace(FAST, seen_max=1_024))
-    keeping, batches = keeping_of(columns), made(3_000, rows=1_000)
+    keeping, batches, others = keeping_of(columns), at_first(made(12_000, rows=4_000)), at_first(made(16_000, seed=3))
+    few, many = (sum(batch.num_rows for batch in each) for each in (batches, others))
+    assert few > 1_024 < many
     await columns.append(batches, place="a", at=1)
     clock.advance(timedelta(days=2))
     await keeping.keep()
-    await columns.append(made(4_000, seed=3), place="a", at=2)
+    await columns.append(others, place="a", at=2)
     await columns.append(batches, place="b", at=1)
-    assert await count(columns) == 10_000
+    assert await count(columns) == few + many + few
     clock.advance(timedelta(days=1))
     await keeping.keep()
-    assert await count(columns) == 7_000
+    assert await count(columns) == few + many
     rolled = await columns.read("SELECT sum(count)::BIGINT AS n FROM rollup_day WHERE name = '' AND dimension = ''")
-    assert rolled["n"][0].as_py() == 7_000
+    assert rolled["n"][0].as_py() == few + many
     await columns.close()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ssl
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import cache
 
 from aiosmtplib import (
     SMTP,
@@ -25,6 +26,12 @@ _ERROR_LENGTH_MAX = 200
 _ENDED = Carried(taken=False, again=True, error="the mail server ended the connection")
 
 
+@cache
+def _trusted() -> ssl.SSLContext:
+    """The authorities of the system, read once. Not the context of HTTP, whose protocol clients write into theirs."""
+    return ssl.create_default_context()
+
+
 class SmtpCarrier:
     """Hands mails to the server of the settings, over one connection a batch.
 
@@ -38,7 +45,7 @@ class SmtpCarrier:
         self._settings = settings
         self._sender_name = sender_name
         self._clock = clock
-        self._tls = trusting or ssl.create_default_context()
+        self._tls = trusting or _trusted()
 
     async def carry(self, mails: Sequence[Mail]) -> list[Carried]:
         """What came of each mail, (n,). A connection that is lost ends the batch: the others are for another try."""

@@ -6,6 +6,7 @@ import ssl
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from functools import cache
 
 import httpx
 
@@ -13,6 +14,12 @@ from overworld.platform.outbound.addresses import resolved
 
 _ORIGINS_MAX = 256
 _PORTS = {"http": 80, "https": 443}
+
+
+@cache
+def _trusted() -> ssl.SSLContext:
+    """The authorities of the system, read once: it takes 50 ms of a core, and each copy a megabyte."""
+    return ssl.create_default_context()
 
 
 class Connections:
@@ -29,7 +36,7 @@ class Connections:
         self._private_allowed = private_allowed
         self._timeout_s = timeout_s
         self._connections_max = connections_max
-        self._tls = tls or ssl.create_default_context()
+        self._tls = tls or _trusted()
         self._clients: OrderedDict[str, httpx.AsyncClient] = OrderedDict()
         self._in_use: dict[str, int] = {}
 
