@@ -54,6 +54,7 @@ SHARING_SERVERS = (
 )
 SHARING_A_BROKER = ("tests/platform/eventlog/contract/", "tests/platform/kafka/")
 SHARING_ONE_SERVER = "tests/security/"
+_UNCOUNTED = pytest.StashKey[bool]()
 OF_OTHER_PROCESSES = ("tests/bench/", "tests/security/", "tests/system/", "tests/web/")
 
 
@@ -87,15 +88,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         function = (item.parent, getattr(item, "originalname", item.name))
         by_chance = is_hypothesis_test(getattr(item, "obj", None))
         if function in begun or by_chance or item.nodeid.startswith(OF_OTHER_PROCESSES):
-            item.add_marker(pytest.mark.no_cover)
+            item.stash[_UNCOUNTED] = True
         begun.add(function)
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
-    """Nor are they counted in the fixtures of such a test, which pytest-cov would do."""
+    """From the fixtures to their end, and not with pytest-cov's `no_cover`: what is taken up twice never pauses again."""
     counting = getattr(item.config.pluginmanager.get_plugin("_cov"), "cov_controller", None)
-    if counting is None or item.get_closest_marker("no_cover") is None:
+    if counting is None or _UNCOUNTED not in item.stash:
         return (yield)
     counting.pause()
     try:

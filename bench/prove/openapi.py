@@ -102,7 +102,8 @@ def question(
 ) -> Outcome:
     """Sends requests to every operation in a description of a server that runs with `ENVIRONMENT`.
 
-    All get what is asked every day; one in `thorough_one_in` also what lies at its bounds, and what is made at random.
+    All get what is asked every day; one in `thorough_one_in` gets it from two players, and also what lies at its bounds
+    and what is made at random.
     """
     faults: list[str] = []
     statuses: Counter[int] = Counter()
@@ -115,8 +116,9 @@ def question(
             for i, operation in enumerate(operations):
                 started_s = perf_counter()
                 examined = Examination(operation, player, http=server.http, session=session)
-                examined.usual()
-                if i % thorough_one_in == 0:
+                thorough = i % thorough_one_in == 0
+                examined.usual(players=2 if thorough else 1)
+                if thorough:
                     examined.bounds()
                     examined.random(examples, seed=seed)
                 faults += examined.faults
@@ -163,9 +165,9 @@ class Examination:
         self._told: set[tuple[str, int]] = set()
         player.renew()
 
-    def usual(self) -> None:
-        """What is asked every day, for two players and then again: a twin, which names the `ETag` that it was given."""
-        for _ in range(2):
+    def usual(self, *, players: int) -> None:
+        """What is asked every day, by each of them and then again: a twin, which names the `ETag` that it was given."""
+        for _ in range(players):
             self._player.renew()
             case = self._usual()
             reply = self._ask(case, keep_player=True)
