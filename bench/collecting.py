@@ -220,7 +220,10 @@ class City:
 
     async def _lying_around(self, stand: int) -> list[Spawn]:
         """What is wanted of what the product finds in the next cell of a stand: known then, as where players look."""
-        cell = _cells_of(_stand(stand))[self._cell_i]
+        around = _cells_of(_stand(stand))
+        if self._cell_i >= len(around):
+            raise SystemExit("all that lies within reach was claimed: ask for fewer seconds, or for more players")
+        cell = around[self._cell_i]
         if self._wanting.campaigns:
             await self._place(cell)
         found = await self.service.lying_in([cell], at=self.clock.now())

@@ -2,7 +2,10 @@
 
 import socket
 
+import pytest
+
 from overworld.domains.realtime import Event
+from tests.domains.realtime.conftest import MSGPACK
 
 FILLER = "x" * 4_000
 SMALL = {"unsent_bytes_max": 65_536, "send_buffer_bytes": 4_096, "players_interval_s": 0, "close_s": 0.1}
@@ -92,3 +95,19 @@ async def test_positions_are_dropped_first_and_replaced_by_the_newest(open_site,
         assert await peer.settled() == []
         assert "seq" not in newest
         assert site.gateway.counters.closes == {}
+
+
+@pytest.mark.parametrize("subprotocol", [None, MSGPACK], ids=["json", "msgpack"])
+async def test_events_of_every_size_reach_a_late_reader_whole_and_in_order(open_site, subprotocol):
+    sizes = [*range(940, 1_060), *range(8_150, 8_200, 7), 30_000]
+    async with open_site(**SMALL | {"unsent_bytes_max": 1_048_576}) as site:
+        peer = await site.player("late", subprotocol=subprotocol)
+        await peer.ask({"type": "subscribe", "channels": ["system"]})
+        peer.transport.underlying_transport.pause_reading()
+        for size in sizes:
+            site.gateway.publish("system", Event(type="filler", data=chr(97 + size % 26) * size))
+        assert next(iter(site.gateway._roster.connections)).waiting_bytes > 0
+        peer.transport.underlying_transport.resume_reading()
+        for seq, size in enumerate(sizes, 1):
+            event = await peer.receive()
+            assert (event["seq"], event["data"]) == (seq, chr(97 + size % 26) * size)

@@ -230,3 +230,10 @@ async def test_after_kill_9_no_acknowledged_event_is_missing_or_doubled(tmp_path
             found = await columns.read("SELECT count(*) AS n, count(DISTINCT event_id) AS ids FROM {events}")
             assert found.to_pylist() == [{"n": at * 500, "ids": at * 500}]
     assert acknowledged * 500 >= expected
+
+
+async def test_memory_that_is_done_with_goes_back_to_the_system(columns):
+    """Held back, it was 80 MB beside a busy world."""
+    assert pa.default_memory_pool().backend_name == "system"
+    found = await columns.read("SELECT current_setting('allocator_flush_threshold') AS bytes")
+    assert found["bytes"].to_pylist() == ["1MB"]

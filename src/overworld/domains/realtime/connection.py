@@ -28,6 +28,9 @@ from overworld.kernel.packed import KIND_MAX
 from overworld.kernel.refusals import Refusal, problem
 
 _TIMER_S_MIN = 0.001
+# picows copies a message behind its head into a buffer of 1,024 bytes, which stays as large as the largest message was.
+_LARGE_BYTES = 1021
+_HEAD_BYTES = 14
 # An attribute of the enum costs more than a packed frame's whole check.
 _BINARY, _TEXT, _CONTINUATION = WSMsgType.BINARY, WSMsgType.TEXT, WSMsgType.CONTINUATION
 _CLOSE, _PING, _PONG = WSMsgType.CLOSE, WSMsgType.PING, WSMsgType.PONG
@@ -376,7 +379,11 @@ class Connection(WSListener):
         if not self.is_open or not self._room_for(len(payload)):
             return False
         self._counters.frames_out += 1
-        self._transport.send(self._message_kind if kind is None else kind, payload)
+        kind = self._message_kind if kind is None else kind
+        if len(payload) < _LARGE_BYTES:
+            self._transport.send(kind, payload)
+        else:
+            self._transport.send_reuse_external_bytearray(kind, bytearray(_HEAD_BYTES) + payload, _HEAD_BYTES)
         return True
 
     def _room_for(self, size: int) -> bool:

@@ -6,9 +6,9 @@ numbers and keeps what it is sent, and the same account may take it over on anot
 
 from __future__ import annotations
 
-from collections import deque
 from typing import Protocol
 
+from overworld.domains.realtime.kept import Kept
 from overworld.domains.realtime.protocol import Subprotocol
 from overworld.domains.realtime.types import CloseCode, RealtimeSettings
 from overworld.kernel.identity import Principal
@@ -64,10 +64,7 @@ class Stream:
     """
 
     __slots__ = (
-        "_bytes_max",
-        "_history",
-        "_history_bytes",
-        "_history_max",
+        "_kept",
         "around_cells",
         "around_channels",
         "around_m",
@@ -96,16 +93,14 @@ class Stream:
         self.around_cells: list[int] = []
         self.around_channels = NO_CHANNELS
         self.seen_from: int | None = None
-        self._history: deque[bytes] = deque()
-        self._history_bytes = 0
-        self._history_max = settings.history_max
         # All of it is told at once, and must then fit into what may wait for the reader.
-        self._bytes_max = min(settings.history_bytes_max, settings.unsent_bytes_max // 2)
+        bytes_max = min(settings.history_bytes_max, settings.unsent_bytes_max // 2)
+        self._kept = Kept(events_max=settings.history_max, bytes_max=bytes_max)
 
     def event(self, tail: bytes) -> None:
         """Numbers an event, keeps it, and writes it where there is a line."""
         self.seq += 1
-        self._keep(tail)
+        self._kept.add(tail)
         if self.line is not None:
             self.line.event(self.seq, tail)
 
@@ -128,17 +123,15 @@ class Stream:
     def since(self, seq: int) -> list[tuple[int, bytes]] | None:
         """The events after a number, each with its own; None when they are no longer kept, or were never sent."""
         missed = self.seq - seq
-        if not 0 <= missed <= len(self._history):
+        if not 0 <= missed <= len(self._kept):
             return None
-        first = len(self._history) - missed
-        return [(seq + 1 + i - first, self._history[i]) for i in range(first, len(self._history))]
+        return list(enumerate(self._kept.newest(missed), seq + 1))
 
     def speak(self, subprotocol: Subprotocol) -> None:
         """Goes on in a subprotocol; what was kept in another one is forgotten."""
         if subprotocol is not self.subprotocol:
             self.subprotocol = subprotocol
-            self._history.clear()
-            self._history_bytes = 0
+            self._kept.clear()
 
     def no_longer_around(self, channel: str) -> None:
         """A channel is held by its name from now on, or not at all."""
@@ -150,10 +143,3 @@ class Stream:
         self.line = line
         self.stale = NO_CHANNELS
         self.channels = dict.fromkeys(self.channels, NOTHING_SENT)
-
-    def _keep(self, tail: bytes) -> None:
-        history = self._history
-        history.append(tail)
-        self._history_bytes += len(tail)
-        while len(history) > self._history_max or self._history_bytes > self._bytes_max:
-            self._history_bytes -= len(history.popleft())

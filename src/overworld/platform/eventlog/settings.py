@@ -20,7 +20,7 @@ class EventLogSettings(Secretive, frozen=True, forbid_unknown_fields=True, kw_on
     ] = "postgres"
     poll_ms: Annotated[
         int, Meta(ge=1, le=60_000, description="Time between looks at the log when no notice arrives")
-    ] = 50
+    ] = 250
     batches_max: Annotated[int, Meta(ge=1, le=10_000, description="Batches that one read takes from the log")] = 64
     events_max: Annotated[int, Meta(ge=1, le=100_000, description="Events that a handler is given at once")] = 1000
     tries: Annotated[
