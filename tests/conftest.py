@@ -94,7 +94,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
-    """From the fixtures to their end, and not with pytest-cov's `no_cover`: what is taken up twice never pauses again."""
+    """From the fixtures to their end; with pytest-cov's `no_cover` beside it lines would be counted for ever after."""
     counting = getattr(item.config.pluginmanager.get_plugin("_cov"), "cov_controller", None)
     if counting is None or _UNCOUNTED not in item.stash:
         return (yield)
