@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import zlib
-from collections import deque
-from itertools import islice
 
 # What a cell holds is 5 to 30 kB and is kept for as long as little else happens: a third of that is what a connection
 # costs. Shorter events are gone before packing them, 5 us a kB, would pay.
@@ -24,7 +22,7 @@ class Kept:
     __slots__ = ("_bytes", "_bytes_max", "_events", "_max")
 
     def __init__(self, *, events_max: int, bytes_max: int) -> None:
-        self._events: deque[bytes] = deque()
+        self._events: list[bytes] = []  # a deque takes half a kilobyte before anything is in it
         self._bytes = 0
         self._max = events_max
         self._bytes_max = bytes_max
@@ -38,11 +36,11 @@ class Kept:
         self._bytes += len(event)
         events.append(event if len(event) < _PACKED_FROM_BYTES else _Packed(zlib.compress(event, _LEVEL)))
         while len(events) > self._max or self._bytes > self._bytes_max:
-            self._bytes -= len(_unpacked(events.popleft()))
+            self._bytes -= len(_unpacked(events.pop(0)))
 
     def newest(self, count: int) -> list[bytes]:
         """The last `count`, the oldest of them first; no more than there are."""
-        return [_unpacked(event) for event in islice(self._events, len(self._events) - count, None)]
+        return [_unpacked(event) for event in self._events[len(self._events) - count :]]
 
     def clear(self) -> None:
         """Lets go of all."""

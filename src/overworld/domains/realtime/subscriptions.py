@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 
 from overworld.domains.realtime.errors import BadChannel
 from overworld.domains.realtime.stream import NOTHING_SENT, Stream
@@ -12,10 +13,12 @@ CELL_PREFIX = "location:cell:"
 AROUND = "location:around"
 SYSTEM = "system"
 USER_PREFIX = "user:"
+_CHANNELS_MAX = 65_536
 
 
+@lru_cache(maxsize=_CHANNELS_MAX)
 def cell_channel(cell: int) -> str:
-    """The channel of a room cell."""
+    """The channel of a room cell; one text for all who hold it, as a player holds a dozen."""
     return CELL_PREFIX + cells.token(cell)
 
 

@@ -136,14 +136,6 @@ class Authenticators:
             raise ValueError("the page was in a frame of another origin")
 
 
-def credential_id(credential: SigningCredential) -> bytes:
-    """The id of the key pair that signed. Raises: BadPasskey."""
-    try:
-        return base64url_to_bytes(credential.raw_id)
-    except ValueError as error:
-        raise BadPasskey(reason="the id is not base64url") from error
-
-
 def _require_simple(attestation_object: str) -> None:
     """Raises: ValueError for an attestation that nobody asked for: its certificates would be parsed for nothing."""
     found = parse_attestation_object(base64url_to_bytes(attestation_object))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 from uuid import UUID
 
 from msgspec import Struct
@@ -15,7 +16,6 @@ from overworld.domains.accounts import store as accounts_store
 from overworld.domains.accounts.errors import LastWay, TokenRevoked
 from overworld.domains.accounts.messages import Grant, SignInRefused
 from overworld.domains.accounts.passkeys import store
-from overworld.domains.accounts.passkeys.authenticators import Authenticators, credential_id
 from overworld.domains.accounts.passkeys.errors import (
     BadPasskey,
     CeremonyOver,
@@ -33,6 +33,9 @@ from overworld.kernel.identity import Principal
 from overworld.kernel.ids import IdSource
 from overworld.kernel.ports import Outbox, Tx
 from overworld.platform.postgres import Database
+
+if TYPE_CHECKING:
+    from overworld.domains.accounts.passkeys.authenticators import Authenticators
 
 _SECRET_BYTES = 32
 _COPIED = "passkey_copied"
@@ -69,7 +72,8 @@ class Passkeys:
         self._sessions = sessions
         self._turns = turns
         self._random = random
-        self._authenticators = Authenticators(settings)
+        self._settings = settings
+        self._known_authenticators: Authenticators | None = None
         self._life_s = settings.passkey_ceremony_s
         self._passkeys_max = settings.passkeys_max
 
@@ -79,6 +83,7 @@ class Passkeys:
         Raises: TokenRevoked, SecondFactorNeeded, TooManyPasskeys.
         """
         challenge = self._random(_SECRET_BYTES)
+        authenticators = await self._authenticators()
         async with self._database.transaction() as tx:
             await self._sessions.require_proof(tx, principal)
             account = await accounts_store.account(tx, principal.account_id)
@@ -86,7 +91,7 @@ class Passkeys:
                 raise TokenRevoked
             known = await store.of_account(tx, account.id)
             self._require_room(known)
-            options = self._authenticators.to_make(account, known, challenge=challenge)
+            options = authenticators.to_make(account, known, challenge=challenge)
             return await self._begun(tx, options, challenge, principal)
 
     async def add(self, command: AddPasskey, principal: Principal) -> PasskeySeen:
@@ -103,7 +108,7 @@ class Passkeys:
             or (ceremony.account_id, ceremony.session_id) != (principal.account_id, principal.sid)
         ):
             raise CeremonyOver
-        made = self._authenticators.made(command.credential, challenge=ceremony.challenge)
+        made = (await self._authenticators()).made(command.credential, challenge=ceremony.challenge)
         passkey = Passkey(
             id=self._ids(),
             account_id=principal.account_id,
@@ -125,7 +130,7 @@ class Passkeys:
     async def begin_signing_in(self) -> Begun:
         """Asks for a signature by any passkey of ours; whose it will be is not known yet. Raises: Busy."""
         challenge = self._random(_SECRET_BYTES)
-        options = self._authenticators.to_sign(challenge=challenge)
+        options = (await self._authenticators()).to_sign(challenge=challenge)
         async with self._turns.turn(), self._database.transaction() as tx:
             return await self._begun(tx, options, challenge)
 
@@ -135,8 +140,9 @@ class Passkeys:
         A count that did not grow tells of a copy: the key pair was signed with elsewhere, so nobody is let in by that
         answer. Raises: CeremonyOver, BadPasskey, Busy.
         """
+        authenticators = await self._authenticators()
         async with self._turns.turn(), self._database.transaction() as tx:
-            outcome = await self._sign_in(tx, command, origin=origin, at=self._clock.now())
+            outcome = await self._sign_in(tx, command, authenticators, origin=origin, at=self._clock.now())
         if isinstance(outcome, _Refused):
             raise outcome.refusal
         return await self._sessions.grant(outcome)
@@ -162,14 +168,22 @@ class Passkeys:
             if not await store.has_way_in(tx, principal.account_id):
                 raise LastWay(way="passkey")
 
-    async def _sign_in(self, tx: Tx, command: SignInPasskey, *, origin: Origin, at: datetime) -> _Outcome:
+    async def _authenticators(self) -> Authenticators:
+        """Read when they are first needed: their libraries are a tenth of what a server takes to start."""
+        if self._known_authenticators is None:
+            self._known_authenticators = await asyncio.to_thread(_read, self._settings)
+        return self._known_authenticators
+
+    async def _sign_in(
+        self, tx: Tx, command: SignInPasskey, authenticators: Authenticators, *, origin: Origin, at: datetime
+    ) -> _Outcome:
         ceremony = await store.take(tx, rules.secret_hash(command.ceremony))
         if ceremony is None or at >= ceremony.ends_at or ceremony.account_id is not None:
             return _Refused(CeremonyOver())
         passkey: Passkey | None = None
         try:
-            passkey = await store.lock(tx, credential_id(command.credential))
-            signed = self._judged(command, passkey, ceremony)
+            passkey = await store.lock(tx, _credential_id(command))
+            signed = _judged(command, passkey, ceremony, authenticators)
         except BadPasskey as refusal:
             await self._tell(tx, passkey, refusal, origin=origin, at=at)
             return _Refused(refusal)
@@ -177,14 +191,6 @@ class Passkeys:
         return await self._sessions.open(
             tx, signed.account_id, way=Way.PASSKEY, origin=origin, at=at, is_proved=signed.is_user_verified
         )
-
-    def _judged(self, command: SignInPasskey, passkey: Passkey | None, ceremony: Ceremony) -> Signed:
-        if passkey is None:
-            raise BadPasskey(reason="unknown")
-        signed = self._authenticators.signed(command.credential, passkey, challenge=ceremony.challenge)
-        if not rules.has_count_grown(passkey.sign_count, signed.sign_count):
-            raise BadPasskey(reason=_COPIED)
-        return signed
 
     async def _tell(
         self, tx: Tx, passkey: Passkey | None, refusal: BadPasskey, *, origin: Origin, at: datetime
@@ -220,3 +226,29 @@ class Passkeys:
     def _require_room(self, known: list[Passkey]) -> None:
         if len(known) >= self._passkeys_max:
             raise TooManyPasskeys(passkeys_max=self._passkeys_max)
+
+
+def _read(settings: AccountsSettings) -> Authenticators:
+    from overworld.domains.accounts.passkeys.authenticators import Authenticators  # noqa: PLC0415  # only if used
+
+    return Authenticators(settings)
+
+
+def _credential_id(command: SignInPasskey) -> bytes:
+    """The id of the key pair that signed. Raises: BadPasskey."""
+    raw_id = command.credential.raw_id
+    try:
+        return base64.urlsafe_b64decode(raw_id + "=" * (-len(raw_id) % 4))
+    except ValueError as error:
+        raise BadPasskey(reason="the id is not base64url") from error
+
+
+def _judged(
+    command: SignInPasskey, passkey: Passkey | None, ceremony: Ceremony, authenticators: Authenticators
+) -> Signed:  # fmt: skip
+    if passkey is None:
+        raise BadPasskey(reason="unknown")
+    signed = authenticators.signed(command.credential, passkey, challenge=ceremony.challenge)
+    if not rules.has_count_grown(passkey.sign_count, signed.sign_count):
+        raise BadPasskey(reason=_COPIED)
+    return signed
