@@ -16,7 +16,8 @@ events = st.lists(st.one_of(st.binary(max_size=40), st.integers(2_000, 5_000).ma
 
 @given(events=events, events_max=st.sampled_from([0, 1, 5, 256]), bytes_max=st.sampled_from([0, 100, 6_000, 32_768]))
 def test_the_newest_within_both_bounds_are_told_again_as_they_were(events, events_max, bytes_max):
-    kept, expected = Kept(events_max=events_max, bytes_max=bytes_max), deque()
+    kept = Kept(events_max=events_max, bytes_max=bytes_max)
+    expected: deque[bytes] = deque()
     for event in events:
         kept.add(event)
         expected.append(event)
