@@ -71,7 +71,7 @@ from overworld.platform.postgres import Database, idempotency, migrate
 from overworld.platform.postgres.idempotency import KeyReused
 from tests.audited import staff
 from tests.system.player import LJUBLJANA
-from tests.thinned import rounds, thinned
+from tests.thinned import rounds
 
 pytestmark = [
     pytest.mark.slow,
@@ -463,7 +463,6 @@ COMMANDS: dict[str, Callable[[Town, House], Awaitable[None]]] = {
 }  # fmt: skip
 
 PAIRS = list(combinations_with_replacement(COMMANDS, 2))
-TRIED = thinned(PAIRS, one_in=2)  # each command beside every other one, or itself, takes 40 s of a core
 
 _UNPAID = """
 SELECT player.id, experience, max(memo >> 10) AS told FROM gameplay.player
@@ -512,7 +511,7 @@ async def town(databases) -> AsyncIterator[Town]:
         yield opened
 
 
-@pytest.mark.parametrize(("left", "right"), TRIED, ids=["-".join(pair) for pair in TRIED])
+@pytest.mark.parametrize(("left", "right"), PAIRS, ids=["-".join(pair) for pair in PAIRS])
 async def test_two_commands_beside_each_other_never_wait_in_a_ring(town, left, right):
     """Six of each at once, mixed over both servers; they refuse only as documented and leave everything in order."""
     before = await town.deadlocks()
