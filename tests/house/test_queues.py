@@ -59,7 +59,6 @@ QUEUES = {
 NOTHING_WAITS = {
     "app/hooks/work.py": "times of slow calls, the last few",
     "app/live/recent.py": "what was collected last, to be shown",
-    "domains/realtime/stream.py": "events that were sent, to be told again",
     "domains/trust/core.py": "a player's last claims",
     "domains/trust/together.py": "a player's last windows",
     "kernel/waiting.py": "marks of a queue that is somebody else's",
