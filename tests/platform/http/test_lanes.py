@@ -271,16 +271,18 @@ async def test_a_request_of_a_hot_route_is_one_write_and_leaves_nothing_for_the_
             await asyncio.gather(*protocol.tasks)
 
     await ask()
-    gc.collect()
+    left = []
     gc.disable()
     try:
-        await ask()
-        left = gc.collect()
+        for _ in range(3):  # what other threads of this process leave meanwhile is counted too
+            gc.collect()
+            await ask()
+            left.append(gc.collect())
     finally:
         gc.enable()
         protocol.connection_lost(None)
-    assert left < count
-    assert len(wire.written) == 2 * count
+    assert min(left) < count, left
+    assert len(wire.written) == 4 * count
     head, _, body = wire.written[-1].partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n" % len(body))
     assert head.endswith(b"\r\ncache-control: no-store")
