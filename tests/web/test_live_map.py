@@ -183,9 +183,10 @@ async def test_without_a_token_a_player_is_shown_once_chosen(server, browser, jo
     player = await joins(server)
     await player.stand(*east(LJUBLJANA, 2 * WALKED_M))
     async with visiting(browser, server.http + HERE) as visit:
-        middle = await visit.page.evaluate("document.getElementById('map').clientWidth / 2")
-
-        there = f"Math.abs(p.x - {middle} - {2 * WALKED_PX}) < 2"
+        box = await visit.page.locator("#map").bounding_box()
+        assert box is not None
+        x, y = box["width"] / 2 + 2 * WALKED_PX, box["height"] / 2
+        there = f"Math.hypot(p.x - {x}, p.y - {y}) < 3"
         await visit.shows(f"seen.state === 'live' && seen.players.some((p) => {there})")
         card = visit.page.locator("#card")
         assert not await card.is_visible()
@@ -195,7 +196,7 @@ async def test_without_a_token_a_player_is_shown_once_chosen(server, browser, jo
         seen = await visit.shows("seen.marked === null")
         assert not await card.is_visible()
         # Players of tests before this one may stay in sight for a while, farther to the right too.
-        [at] = [p for p in seen["players"] if abs(p["x"] - middle - 2 * WALKED_PX) < 2]
+        at = min(seen["players"], key=lambda p: math.hypot(p["x"] - x, p["y"] - y))
         await visit.page.locator("#map").click(position={"x": at["x"], "y": at["y"]})
         await card.get_by_role("heading", name=player.api.session.user.username).wait_for()
         assert (await visit.shows("seen.marked !== null"))["marked"] == at["id"]

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import zlib
+from typing import NamedTuple
 
-# What a cell holds is 5 to 30 kB and is kept for as long as little else happens: a third of that is what a connection
-# costs. Shorter events are gone before packing them, 5 us a kB, would pay.
+# What lies around a player is some 8 kB, kept for as long as little else happens, and packed a third of that. Shorter
+# events soon make room for others, and packing takes 5 us a kB.
 _PACKED_FROM_BYTES = 2048
 _LEVEL = 1
 
 
-class _Packed(bytes):
-    """An event's bytes, packed."""
+class _Packed(NamedTuple):
+    """An event that was so many bytes long."""
 
-    __slots__ = ()
+    size: int
+    content: bytes
 
 
 class Kept:
@@ -22,7 +24,7 @@ class Kept:
     __slots__ = ("_bytes", "_bytes_max", "_events", "_max")
 
     def __init__(self, *, events_max: int, bytes_max: int) -> None:
-        self._events: list[bytes] = []  # a deque takes half a kilobyte before anything is in it
+        self._events: list[bytes | _Packed] = []  # a deque takes half a kilobyte before anything is in it
         self._bytes = 0
         self._max = events_max
         self._bytes_max = bytes_max
@@ -34,9 +36,10 @@ class Kept:
         """Keeps an event as the newest."""
         events = self._events
         self._bytes += len(event)
-        events.append(event if len(event) < _PACKED_FROM_BYTES else _Packed(zlib.compress(event, _LEVEL)))
+        events.append(event if len(event) < _PACKED_FROM_BYTES else _Packed(len(event), zlib.compress(event, _LEVEL)))
         while len(events) > self._max or self._bytes > self._bytes_max:
-            self._bytes -= len(_unpacked(events.pop(0)))
+            oldest = events.pop(0)
+            self._bytes -= oldest.size if isinstance(oldest, _Packed) else len(oldest)
 
     def newest(self, count: int) -> list[bytes]:
         """The last `count`, the oldest of them first; no more than there are."""
@@ -48,5 +51,5 @@ class Kept:
         self._bytes = 0
 
 
-def _unpacked(event: bytes) -> bytes:
-    return zlib.decompress(event) if isinstance(event, _Packed) else event
+def _unpacked(event: bytes | _Packed) -> bytes:
+    return zlib.decompress(event.content) if isinstance(event, _Packed) else event

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 from contextlib import asynccontextmanager
 from datetime import timedelta
 
@@ -375,3 +377,9 @@ def test_settings_refuse_origins_that_no_browser_would_let_use_the_passkeys(orig
 )
 def test_settings_take_the_host_its_subdomains_and_apps(origin):
     assert AccountsSettings(passkey_rp_id="play.example", passkey_origins=(origin,)).passkey_origins == (origin,)
+
+
+def test_a_server_starts_without_the_libraries_of_passkeys():
+    program = "import sys, overworld.app.serve, overworld.app.compose; print('webauthn' in sys.modules)"
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)  # noqa: S603 - itself
+    assert ran.stdout.strip() == "False"

@@ -73,7 +73,7 @@ class Passkeys:
         self._turns = turns
         self._random = random
         self._settings = settings
-        self._known_authenticators: Authenticators | None = None
+        self._made_authenticators: Authenticators | None = None
         self._life_s = settings.passkey_ceremony_s
         self._passkeys_max = settings.passkeys_max
 
@@ -169,10 +169,10 @@ class Passkeys:
                 raise LastWay(way="passkey")
 
     async def _authenticators(self) -> Authenticators:
-        """Read when they are first needed: their libraries are a tenth of what a server takes to start."""
-        if self._known_authenticators is None:
-            self._known_authenticators = await asyncio.to_thread(_read, self._settings)
-        return self._known_authenticators
+        """Made when they are first needed, in a thread: their libraries take a tenth of a second to import."""
+        if self._made_authenticators is None:
+            self._made_authenticators = await asyncio.to_thread(_import_authenticators, self._settings)
+        return self._made_authenticators
 
     async def _sign_in(
         self, tx: Tx, command: SignInPasskey, authenticators: Authenticators, *, origin: Origin, at: datetime
@@ -228,7 +228,7 @@ class Passkeys:
             raise TooManyPasskeys(passkeys_max=self._passkeys_max)
 
 
-def _read(settings: AccountsSettings) -> Authenticators:
+def _import_authenticators(settings: AccountsSettings) -> Authenticators:
     from overworld.domains.accounts.passkeys.authenticators import Authenticators  # noqa: PLC0415  # only if used
 
     return Authenticators(settings)
