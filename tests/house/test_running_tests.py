@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -14,6 +15,7 @@ SETUP = """#!/bin/sh
 printf '%s\\n' "$*" >>"$LOG"
 case "$*" in
     *--cov-report=json:*) report=${*##*--cov-report=json:}; echo {} >"${report%% *}" ;;
+    *--last-failed*) exit "${AGAIN:-0}" ;;
 esac
 exit "${CODE:-0}"
 """
@@ -86,3 +88,34 @@ def test_nobody_who_names_no_folder_is_left_without_one(project):
     report = Path(counted.split("--cov-report=json:")[1].removesuffix(" tests"))
     assert report.parents[1] in {Path("/dev/shm"), Path("/tmp")}  # noqa: S108 - memory, or where systems keep such files
     assert not report.parent.exists()
+
+
+def _fail(project: Project, count: int) -> None:
+    """Leaves what pytest does after so many tests failed."""
+    cache = project.root / ".pytest_cache/v/cache"
+    cache.mkdir(parents=True)
+    (cache / "lastfailed").write_text(
+        json.dumps({f"tests/test_{each}.py::test": True for each in range(count)}, indent=2)
+    )
+
+
+@pytest.mark.parametrize(("again", "code"), [("0", 0), ("1", 1)])
+def test_a_few_that_failed_are_tried_once_more_where_that_is_asked_for(project, again, code):
+    _fail(project, 3)
+    ended, (first, second) = project.run("--second-try", "tests", CODE="1", AGAIN=again)
+    assert first.endswith(" tests")
+    assert second.startswith("develop python -m pytest --last-failed ")
+    assert ended == code
+
+
+def test_more_than_a_few_are_a_failure_at_once(project):
+    _fail(project, 4)
+    code, runs = project.run("--second-try", "tests", CODE="1")
+    assert (code, len(runs)) == (1, 1)
+
+
+@pytest.mark.parametrize(("asked", "code"), [([], 1), (["--second-try"], 2)])
+def test_without_asking_or_when_pytest_itself_broke_there_is_no_second_try(project, asked, code):
+    _fail(project, 1)
+    ended, runs = project.run(*asked, "tests", CODE=str(code))
+    assert (ended, len(runs)) == (code, 1)
