@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from overworld.domains.world.engine.engine import Pass, pass_of
 from overworld.domains.world.engine.players import Players
-from overworld.domains.world.fences import index
-from overworld.domains.world.fences.covering import covering
+from overworld.domains.world.fences import borders, index
+from overworld.domains.world.fences.covering import INSIDE, covering
 from overworld.domains.world.fences.index import Listed
 from overworld.domains.world.fences.kernels import CROSSED, DWELT, ENTERED, LEFT, WAITS
 from overworld.domains.world.fences.shapes import BadShape, drawn
@@ -21,8 +21,8 @@ from overworld.domains.world.fences.tracking import KERNELS, Inside, Tracking, w
 from overworld.domains.world.fences.types import Shape
 from overworld.domains.world.rules import FIX, SECOND_US
 from overworld.geo import cells as geo_cells
-from overworld.geo.compiled import compiled_count
-from overworld.geo.kernels import EARTH_RADIUS_M, degrees_of
+from overworld.geo.compiled import compiled_count, kernel
+from overworld.geo.kernels import EARTH_RADIUS_M, degrees_of, face_uv, leaf_ij, st_of_uv
 from overworld.geo.sphere import destination_deg, unit_vectors
 
 ROOM_LEVEL = 15
@@ -237,6 +237,50 @@ def test_who_is_clear_of_all_borders_is_told_the_same_as_who_is_compared_with_ev
         compared.tracking.put(compared.tracking.index)
         assert walker.go(place, at_s=k) == compared.go(place, at_s=k)
     assert walker.tracking.inside(0) == compared.tracking.inside(0)
+
+
+@kernel
+def borders_within(vectors, reach, columns, around, least):
+    """How far each place may move without meeting a border: one of the cells around, and any."""
+    for n in range(vectors.shape[0]):
+        x, y, z = vectors[n]
+        face, u, v = face_uv(x, y, z)
+        s, t = st_of_uv(u), st_of_uv(v)
+        depth = max(abs(x), abs(y), abs(z))
+        column, row = depth * borders.leaf_width(s, u), depth * borders.leaf_width(t, v)
+        i, j = leaf_ij(s), leaf_ij(t)
+        here = index.range_of(columns.start, index.leaf_key(x, y, z))
+        least[n] = own = borders.border_here(x, y, z, here, columns)
+        around[n] = borders.border_around(x, y, z, face, i, j, column, row, 1, reach, own, columns)
+        for k in range(columns.entry.size):
+            if columns.entry[k].kind != INSIDE:
+                least[n] = min(least[n], borders.border_of(columns.entry[k], x, y, z, columns))
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.sampled_from([(37.5665, 126.978), (66.0, -179.99), (-16.5, 179.999), (0.3, 0.2)]), st.integers(0, 2**32))
+def test_the_cells_around_a_place_hold_every_border_that_is_near(middle, seed):
+    rng = np.random.default_rng(seed)
+    fences = []
+    for k in range(60):
+        place = destination_deg(middle[0], middle[1], float(rng.uniform(0, 360)), float(rng.uniform(0, 800)))
+        size_m = float(10 ** rng.uniform(0.5, 2.5))
+        star = ring(place, [0, 72, 144, 216, 288], rng.uniform(0.3, 1.0, 5) * size_m)
+        shape = Shape(polygons=[[star]]) if k % 2 else Shape(lat_deg=place[0], lng_deg=place[1], radius_m=size_m)
+        fences.append(listed(k, shape))
+    columns = index.built(fences).columns
+    places = [
+        destination_deg(middle[0], middle[1], float(bearing_deg), float(distance_m))
+        for bearing_deg, distance_m in zip(rng.uniform(0, 360, 200), rng.uniform(0, 800, 200), strict=True)
+    ]
+    vectors = unit_vectors(*np.array(places).T)
+    around, least = np.empty(200), np.empty(200)
+    for reach_m in (0.1, 3.0, 20.0):
+        reach = reach_m / EARTH_RADIUS_M
+        borders_within(vectors, reach, columns, around, least)
+        found = around >= 0
+        assert np.count_nonzero(found) > (150 if reach_m < 10 else 20)
+        assert np.abs(np.minimum(around, reach) - np.minimum(least, reach))[found].max() < 1e-15
 
 
 def test_nobody_crosses_on_the_way_to_where_a_new_track_begins():

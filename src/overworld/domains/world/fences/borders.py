@@ -29,7 +29,8 @@ def clear_of(
     not farther than a `step`, but for those of larger cells. -1 when there are too many.
 
     The cell is the largest in the place's range, or a larger one: for as long as its edge is nearer than every border,
-    nearer than what is enough, and not too many borders are in it.
+    nearer than what is enough, and not too many borders are in it. Of a place beside the edge of a very large cell
+    that edge says nothing: then it is the cells around it that hold all that is near enough.
     """
     start = index.start
     face, u, v = face_uv(x, y, z)
@@ -44,15 +45,9 @@ def clear_of(
         if wider > _FACE_SPAN or (key & ~wider) + 1 < start[here] or key | wider >= start[here + 1]:
             break
         span, size = wider, size << 1
-    best, left = _CLEAR_MAX, _BORDERS_MAX
-    at = index.node[here]
-    while at >= 0:
-        cell = index.cell[at]
-        for k in range(cell.entry, cell.entry + cell.entries):
-            if index.entry[k].kind != INSIDE:
-                best = min(best, border_of(index.entry[k], x, y, z, index))
-        at = cell.parent
+    best, left = border_here(x, y, z, here, index), _BORDERS_MAX
     edge = min(column * off_edge(i, size), row * off_edge(j, size))
+    is_cut_short = False
     first, last = here, here
     low = high = int(index.begun[here])
     near_low, near_high = (low, high) if edge > step else (NOTHING, NOTHING)
@@ -63,19 +58,89 @@ def clear_of(
             first -= 1
         while start[last + 1] <= end and last - first < _RANGES_MAX:
             last += 1
-        if last - first == _RANGES_MAX:
+        is_cut_short = last - first == _RANGES_MAX
+        if is_cut_short:
             break
         lower = int(index.begun[first] if start[first] < begin else index.begun[first - 1])
         higher = int(index.begun[last])
         nearest, left = nearest_border(x, y, z, i, j, column, row, lower, low, best, left, index)
         nearest, left = nearest_border(x, y, z, i, j, column, row, high, higher, nearest, left, index)
-        if left <= 0:
+        is_cut_short = left <= 0
+        if is_cut_short:
             break
         low, high, best = lower, higher, nearest
         edge = min(column * off_edge(i, size), row * off_edge(j, size))
         if near_low < 0 and edge > step:
             near_low, near_high = low, high
+    if is_cut_short:
+        reach = min(enough, max(best, step)) + _CLEAR_SLACK
+        nearest = border_around(x, y, z, face, i, j, column, row, size >> 1, reach, best, index)
+        if nearest >= 0.0:
+            best, edge = nearest, reach
     return max(0.0, min(best, edge) - _CLEAR_SLACK), near_low, near_high
+
+
+@inner_kernel
+def border_here(x: float, y: float, z: float, here: int, index: Columns) -> float:
+    """How far a place may move, as `clear_of`, without meeting a border in the cells of its range."""
+    best = _CLEAR_MAX
+    at = index.node[here]
+    while at >= 0:
+        cell = index.cell[at]
+        for k in range(cell.entry, cell.entry + cell.entries):
+            if index.entry[k].kind != INSIDE:
+                best = min(best, border_of(index.entry[k], x, y, z, index))
+        at = cell.parent
+    return best
+
+
+@inner_kernel
+def border_around(
+    x: float, y: float, z: float, face: int, i: int, j: int, column: float, row: float, known: int, reach: float,
+    best: float, index: Columns,
+) -> float:  # fmt: skip
+    """The least of a distance and those to all borders within a reach, by the cells around that hold it: four at most.
+    The cell of `known` leaf cells each way that holds the place, and all larger ones, were looked at before. -1 when
+    there are too many borders, or the reach is too wide or leads to another face.
+    """
+    if reach > _CLEAR_MAX:
+        return -1.0
+    start = index.start
+    columns, rows = int(reach / column) + 2, int(reach / row) + 2
+    if min(i - columns, j - rows) < 0 or max(i + columns, j + rows) >= SIZE_MAX:
+        return -1.0
+    size = 4
+    while size < 2 * max(columns, rows):
+        size <<= 1
+    span = (size * size - 1) << 1
+    left = _BORDERS_MAX
+    for to_i in range((i - columns) & -size, i + columns + 1, size):
+        for to_j in range((j - rows) & -size, j + rows + 1, size):
+            if (to_i ^ i) & -known == 0 and (to_j ^ j) & -known == 0 and size <= known:
+                continue
+            begin = (leaf_of_ij(face, to_i, to_j) & ~span) ^ SIGN
+            first = range_of(start, begin)
+            last, end = first, begin + span
+            while start[last + 1] <= end and last - first < _RANGES_MAX:
+                last += 1
+            lower = int(index.begun[first] if start[first] < begin else index.begun[first - 1])
+            best, left = nearest_border(
+                x, y, z, i, j, column, row, lower, int(index.begun[last]), best, left, index
+            )  # fmt: skip
+            at = index.node[first]
+            while at >= 0:
+                cell = index.cell[at]
+                box = index.box[cell.entry]
+                if 0 <= i - box.i < box.size and 0 <= j - box.j < box.size:
+                    break
+                if cell.entry < lower:
+                    best, left = nearest_border(
+                        x, y, z, i, j, column, row, cell.entry, cell.entry + cell.entries, best, left, index
+                    )  # fmt: skip
+                at = cell.parent
+            if left <= 0 or last - first == _RANGES_MAX:
+                return -1.0
+    return best
 
 
 @inner_kernel
@@ -219,6 +284,6 @@ def leads_through(entry: Any, x: float, y: float, z: float, own: Any, index: Col
 
 
 ALL = (
-    clear_of, nearest_border, leaf_width, off_edge, off_box, border_of, is_inside, do_cross, lie_in_one,
-    leads_through,
+    clear_of, border_here, border_around, nearest_border, leaf_width, off_edge, off_box, border_of, is_inside, do_cross,
+    lie_in_one, leads_through,
 )  # fmt: skip

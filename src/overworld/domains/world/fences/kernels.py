@@ -210,8 +210,8 @@ def cross(
     start = index.start
     key_before, key = leaf_key(own.x, own.y, own.z), leaf_key(x, y, z)
     before = int(own.range)
-    if before < 0:
-        before = range_of(start, key_before)
+    if before < 0 or key_before < start[before] or key_before >= start[before + 1]:  # of who was clear it is an old one
+        before = range_near(start, key_before, before)
     scan(row, slot, time_us, x, y, z, before, own, index, stamp, hit, counter)
     if before != here:
         scan(row, slot, time_us, x, y, z, here, own, index, stamp, hit, counter)
