@@ -87,6 +87,7 @@ class Interest:
         self._frames = _frames(_FRAME_WORDS_FIRST, _WATCHERS_FIRST)
         self._done: I64 = np.zeros(5, np.int64)
         self._gather: Callable[..., int] | None = None
+        self._numbers: NDArray[np.object_] = np.arange(_WATCHERS_FIRST).astype(object)  # made once, not for each frame
 
     @property
     def entities(self) -> int:
@@ -111,6 +112,7 @@ class Interest:
             self._used += 1
             if number == self._watcher.size:
                 self._watcher = np.concatenate([self._watcher, np.zeros_like(self._watcher)])
+                self._numbers = np.arange(self._watcher.size).astype(object)
         self._watcher[number] = np.zeros((), WATCHER)
         self._watcher["state"][number] = OPEN
         self._join(number, b"")
@@ -200,8 +202,8 @@ class Interest:
             self.bytes += 2 * words
             frames = self._frames
             self.on_frames(
-                frames.watcher[:count].tolist(), frames.start[:count].tolist(), frames.end[:count].tolist(),
-                frames.words.view(np.uint8).data,
+                self._numbers.take(frames.watcher[:count]).tolist(), frames.start[:count].tolist(),
+                frames.end[:count].tolist(), frames.words.view(np.uint8).data,
             )  # fmt: skip
 
     def _require(self, watcher: int) -> None:

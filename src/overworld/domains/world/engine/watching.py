@@ -30,6 +30,7 @@ from overworld.domains.world.engine.sections import (
 )
 from overworld.geo.columns import I32, I64, U16, U64
 from overworld.geo.compiled import inner_kernel, kernel
+from overworld.geo.copying import copy_items
 from overworld.kernel.packed import SURROUNDINGS, VERSION
 
 WATCHER = np.dtype([(name, "<i4") for name in ("start", "room", "active", "gone", "state", "group", "plain", "spare")])
@@ -139,9 +140,7 @@ def begin_anew(cells: Cells, sections: Sections, watcher: NDArray[Any], watched:
 @inner_kernel
 def copy_words(source: U16, start: int, length: int, words: U16, at: int) -> int:
     """Copies words; gives where they end."""
-    to, of = np.uint64(at), np.uint64(start)  # unsigned ones cannot count from the end, so this becomes a plain copy
-    for k in range(np.uint64(length)):
-        words[to + k] = source[of + k]
+    copy_items(source, start, length, words, at)
     return at + length
 
 
