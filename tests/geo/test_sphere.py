@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from overworld.geo import kernels, sphere
+from overworld.geo.compiled import kernel
 
 LAT_DEG = st.floats(-90, 90)
 LNG_DEG = st.floats(-180, 180)
@@ -67,3 +68,18 @@ def test_unit_vectors_of_columns_are_those_of_single_places():
 
 def test_nan_in_nan_out():
     assert np.isnan(sphere.distance_m(0, 0, np.array([math.nan]), np.array([0.0]))[0])
+
+
+@kernel
+def surely_within(chord2: float, distance_m: float) -> bool:
+    return kernels.is_surely_within(chord2, distance_m)
+
+
+@given(st.floats(-3, 7.3).map(lambda power: 10**power), st.floats(0.999, 1.001) | st.floats(0, 3))
+def test_what_is_surely_within_a_distance_is(distance_m: float, share: float):
+    limit_m = share * distance_m
+    chord2 = kernels.chord2_of_metres(distance_m)
+    if surely_within(chord2, limit_m):
+        assert kernels.metres_of_chord2(chord2) <= limit_m
+    elif distance_m < 10_000:
+        assert kernels.metres_of_chord2(chord2) > 0.9999 * limit_m

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from overworld.domains.world.types import MovementRules, Reason, TravelMode
 from overworld.geo.compiled import inner_kernel, kernel
-from overworld.geo.kernels import EARTH_RADIUS_M, metres_of_chord2
+from overworld.geo.kernels import EARTH_RADIUS_M, is_surely_within, metres_of_chord2
 
 SECOND_US = 1_000_000
 KM_H = 1 / 3.6
@@ -204,6 +204,8 @@ def speed_between(
 ) -> float:  # fmt: skip
     """The least speed that explains two fixes: their distance less both accuracies, never below 0, over the time."""
     chord2 = (to_x - x) ** 2 + (to_y - y) ** 2 + (to_z - z) ** 2
+    if is_surely_within(chord2, accuracy_m + to_accuracy_m):
+        return 0.0
     return max(0.0, metres_of_chord2(chord2) - accuracy_m - to_accuracy_m) / span_s
 
 

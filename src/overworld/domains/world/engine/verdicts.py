@@ -20,7 +20,7 @@ from overworld.domains.world.rules import Limits, judge, take_mode
 from overworld.domains.world.types import Reason
 from overworld.geo.columns import F64, I32, I64, U8, U32
 from overworld.geo.compiled import kernel
-from overworld.geo.kernels import cell_at_xyz, centre_xyz, metres_of_chord2, unit_xyz
+from overworld.geo.kernels import cell_at_xyz, centre_xyz, is_surely_within, metres_of_chord2, unit_xyz
 
 GONE = 255
 """In `reason`: the slot was given to another player after the fix was queued. Nobody waits for its verdict."""
@@ -158,8 +158,10 @@ def choose_told(
         moved_m = 0.0
         if judged[i].begins == 0:
             chord2 = (judged[i].x - last.x) ** 2 + (judged[i].y - last.y) ** 2 + (judged[i].z - last.z) ** 2
-            moved_m = metres_of_chord2(chord2)
-            if moved_m <= 2.0 * tracks[fix[i].slot].accuracy_m:
+            reach_m = 2.0 * tracks[fix[i].slot].accuracy_m
+            if not is_surely_within(chord2, reach_m):
+                moved_m = metres_of_chord2(chord2)
+            if moved_m <= reach_m:
                 moved_m = 0.0
         if judged[i].begins != 0 or moved_m >= every_m or fix[i].time_us - last.time_us >= every_us:
             judged[i].tell = TELL_MOVED
