@@ -19,6 +19,7 @@ from msgspec import Struct
 
 from overworld.app import addresses, developer_key
 from overworld.app.addresses import Addresses
+from overworld.client.http import trusted
 from overworld.platform.postgres import running_dsn
 
 _POLL_S = 0.02
@@ -156,7 +157,7 @@ class ServerProcess:
 
     async def _until_ready(self, process: asyncio.subprocess.Process) -> None:
         self.addresses = None
-        async with httpx.AsyncClient() as client:
+        async with httpx.AsyncClient(verify=trusted()) as client:
             while True:
                 if process.returncode is not None:
                     raise RuntimeError(f"the server exited with {process.returncode}:\n{self.log_end()}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import random
 import tempfile
@@ -80,16 +81,33 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeSch
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Lines are not counted where that only costs, two fifths of the time of a test.
 
-    That is where other processes are tried, and in what goes through like cases: those of a test after its first, and
-    tests of examples that are made at random.
+    That is where other processes are tried, in what goes through like cases (those of a test after its first, and
+    tests of examples that are made at random), and in tests that are slow already.
     """
     begun = set()
     for item in items:
         function = (item.parent, getattr(item, "originalname", item.name))
         by_chance = is_hypothesis_test(getattr(item, "obj", None))
-        if function in begun or by_chance or item.nodeid.startswith(OF_OTHER_PROCESSES):
+        if (
+            function in begun
+            or by_chance
+            or item.get_closest_marker("slow")
+            or item.nodeid.startswith(OF_OTHER_PROCESSES)
+        ):
             item.stash[_UNCOUNTED] = True
         begun.add(function)
+
+
+# What is collected stays to the end, some 650,000 objects: looked through again and again it takes a third of the time
+# to collect it, and half a second whenever garbage is looked for among all that is old.
+gc.disable()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_finish() -> None:
+    """From here on there is garbage."""
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.hookimpl(wrapper=True)

@@ -48,7 +48,7 @@ async def target(tmp_path_factory) -> AsyncIterator[Target]:
 
 async def test_every_operation_answers_as_it_declares_and_all_that_can_succeed_do(target):
     document = await target.document()
-    one_in = rounds(13, whole=1)
+    one_in = rounds(29, whole=1)
     outcome = await asyncio.to_thread(
         question, target.server, deepcopy(document), examples=1, seed=3, thorough_one_in=one_in
     )

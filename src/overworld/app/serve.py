@@ -16,6 +16,7 @@ from prometheus_client import CollectorRegistry
 
 from overworld.app import addresses, background, columns, compose, mail, migrate, telemetry
 from overworld.app.addresses import Addresses
+from overworld.app.code_pages import give_back_code
 from overworld.app.compose import House
 from overworld.app.demo.child import walkers
 from overworld.app.developer_key import DeveloperKey, NoKeys
@@ -106,6 +107,7 @@ async def _serve(resolved: Resolved[Settings], game: Game, *, read: Callable[[],
         definition = reload_soon(house.versions)
         reload_on_signal(Reload(resolved, read=read, http=house.http, tls=tls, definition=definition), stop=stop)
         await stack.enter_async_context(walkers(settings.demo, data=settings.data))
+        give_back_code()
         _welcome(where, settings, game)
         await stop.wait()
         end_after(settings.stop_max_s)

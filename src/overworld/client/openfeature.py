@@ -34,6 +34,8 @@ from openfeature.exception import (
 from openfeature.flag_evaluation import FlagResolutionDetails, FlagValueType, Reason
 from openfeature.provider import AbstractProvider, Metadata
 
+from overworld.client.http import trusted
+
 Object = Sequence[FlagValueType] | Mapping[str, FlagValueType]
 
 _NOT_FOUND, _TOO_MANY, _ERROR_STATUS = 404, 429, 400
@@ -71,8 +73,8 @@ class OverworldProvider(AbstractProvider):
     def __init__(self, url: str, *, token: str | Callable[[], str], timeout_s: float = 5.0) -> None:
         super().__init__()
         self._token = token
-        self._http = httpx.Client(base_url=url, timeout=timeout_s)
-        self._http_async = httpx.AsyncClient(base_url=url, timeout=timeout_s)
+        self._http = httpx.Client(base_url=url, timeout=timeout_s, verify=trusted())
+        self._http_async = httpx.AsyncClient(base_url=url, timeout=timeout_s, verify=trusted())
         self._paused_until_s = 0.0
 
     def get_metadata(self) -> Metadata:
