@@ -17,6 +17,7 @@ from overworld.domains.realtime.streams import Streams
 from overworld.domains.realtime.subscriptions import AROUND, CELL_PREFIX, Subscriptions, watched_cells
 from overworld.domains.realtime.types import RealtimeSettings
 from overworld.geo import cells as geo_cells
+from overworld.kernel.cancelling import end_if_cancelled
 from overworld.kernel.identity import Principal, Scope
 from overworld.kernel.refusals import Busy, Fault, Refusal
 
@@ -59,6 +60,7 @@ class SightKeeper:
                 try:
                     await self.look(everybody[first : first + some])
                 except Exception:  # or nobody would be looked at any more
+                    end_if_cancelled()
                     _log.exception("who is still in sight of what could not be looked at")
                 await asyncio.sleep(0)
 

@@ -11,6 +11,7 @@ from msgspec import Struct
 from overworld.domains.world.fences.triggers import Triggers
 from overworld.domains.world.service import FixSharing, MovementEvents, World
 from overworld.domains.world.types import WorldSettings
+from overworld.kernel.cancelling import end_if_cancelled
 from overworld.kernel.clock import Clock
 from overworld.kernel.refusals import Fault
 
@@ -37,8 +38,10 @@ class Job(Struct, frozen=True):
             try:
                 await self.step()
             except Fault as fault:
+                end_if_cancelled()
                 _log.warning("%s: %s", self.name, fault)
             except Exception:
+                end_if_cancelled()
                 _log.exception("%s failed", self.name)
 
 

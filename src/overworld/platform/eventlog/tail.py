@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Sequence
 
+from overworld.kernel.cancelling import end_if_cancelled
 from overworld.kernel.events import Envelope
 from overworld.kernel.refusals import Busy, Fault
 from overworld.platform.eventlog import store
@@ -57,6 +58,7 @@ class Tail:
                         tx, after=self._position, topics=self.topics, batches_max=self._batches_max
                     )
             except (Fault, Busy) as error:
+                end_if_cancelled()
                 _log.warning("cannot read the event log: %s", error)
                 await asyncio.sleep(_RETRY_S)
                 continue
@@ -70,6 +72,7 @@ class Tail:
             with delivery(self.name, events):
                 await self._handle(events)
         except Exception:
+            end_if_cancelled()
             self.failed += len(events)
             with delivery_place(events):
                 _log.exception(

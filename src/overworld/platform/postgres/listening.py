@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 import asyncpg
 
+from overworld.kernel.cancelling import end_if_cancelled
 from overworld.platform.postgres.errors import DatabaseUnavailable
 
 OnNotice = Callable[[str], None]
@@ -72,6 +73,7 @@ class Listener:
             try:
                 await self._serve(connection)
             except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+                end_if_cancelled()
                 _log.warning("the connection that listens for notices was lost: %s", error)
             finally:
                 connection.terminate()

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from overworld.domains.world.fences.book import Book
 from overworld.domains.world.fences.messages import FencesChanged, ZoneCrossed, ZoneDwelt, ZoneEntered, ZoneLeft
 from overworld.domains.world.fences.triggers import Triggers
+from overworld.kernel.cancelling import end_if_cancelled
 from overworld.kernel.events import Envelope
 from overworld.kernel.refusals import Busy, Fault
 
@@ -34,6 +35,7 @@ def fences_tail(*, book: Book, triggers: Triggers, follows: bool) -> Callable[[S
             try:
                 await book.follow()
             except (Fault, Busy) as error:
+                end_if_cancelled()
                 _log.warning("cannot read the fences: %s", error)
                 await asyncio.sleep(_AGAIN_S)
             else:

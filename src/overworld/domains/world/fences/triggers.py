@@ -25,6 +25,7 @@ from overworld.domains.world.fences.tracking import Inside, Tracking
 from overworld.domains.world.fences.writing import Seen, Writer, ZoneEvent
 from overworld.domains.world.messages import Trigger, Verdict
 from overworld.domains.world.rules import SECOND_US
+from overworld.kernel.cancelling import end_if_cancelled
 from overworld.kernel.refusals import Busy, Fault
 from overworld.platform.postgres import Database
 
@@ -195,10 +196,12 @@ class Triggers:
             try:
                 await self._read()
             except (Fault, Busy) as error:
+                end_if_cancelled()
                 _log.warning("cannot read who is in which fence: %s", error)
                 self._let_go()
                 await asyncio.sleep(_AGAIN_S)
             except Exception:
+                end_if_cancelled()
                 self._let_go()
                 _log.exception("reading who is in which fence failed")
                 await asyncio.sleep(_AGAIN_S)

@@ -23,6 +23,7 @@ from overworld.domains.world.fences import store
 from overworld.domains.world.fences.kernels import CROSSED, DWELT, ENTERED, LEFT
 from overworld.domains.world.fences.messages import ZoneCrossed, ZoneDwelt, ZoneEntered, ZoneLeft
 from overworld.domains.world.fences.store import Pair, Stay
+from overworld.kernel.cancelling import end_if_cancelled
 from overworld.kernel.clock import Clock, from_us
 from overworld.kernel.ports import Outbox, Tx
 from overworld.kernel.refusals import Busy, Fault
@@ -148,9 +149,11 @@ class Writer:
             try:
                 await self.write()
             except (Fault, Busy) as error:
+                end_if_cancelled()
                 _log.warning("fence events wait: %s", error)
                 await asyncio.sleep(_AGAIN_S)
             except Exception:
+                end_if_cancelled()
                 _log.exception("writing fence events failed")
                 await asyncio.sleep(_AFTER_BUG_S)
         self._draining = None
