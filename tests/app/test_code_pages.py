@@ -7,13 +7,15 @@ import sys
 
 import pytest
 
+from overworld.app import code_pages
+
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="other systems keep their pages")
 
 # A process of its own, as what a mapping holds depends on everything that ran before.
 TRIAL = """
 import ctypes, re
 from pathlib import Path
-import llvmlite.binding, psutil
+import llvmlite.binding
 from overworld.app.code_pages import give_back_code
 
 def code_kb():
@@ -64,3 +66,8 @@ def test_a_mapping_that_was_written_to_is_left_alone():
     before, after, _, answer = tried(WRITTEN)
     assert after >= before
     assert answer == 7
+
+
+def test_a_system_that_tells_of_no_mappings_is_left_alone(monkeypatch, tmp_path):
+    monkeypatch.setattr(code_pages, "_MAPS", tmp_path / "smaps")
+    assert code_pages.give_back_code() == 0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from .conftest import Dropped, Noted, Sink
 
 NOTES = [Noted.topic]
@@ -43,3 +45,24 @@ async def test_a_tail_leaves_nothing_behind(rig):
     await rig.publish(Noted(n=1))
     await sink.until(1)
     assert await rig.log.lag() == []
+
+
+async def test_a_tail_that_is_told_to_end_ends_whatever_its_handler_raises_in_place_of_that(rig):
+    begun = asyncio.Event()
+
+    async def handle(_events):
+        begun.set()
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            raise ConnectionResetError from None
+
+    tail = await rig.log.tail(topics=NOTES, handle=handle)
+    task = asyncio.create_task(tail.run())
+    await rig.publish(Noted(n=1))
+    async with asyncio.timeout(10):
+        await begun.wait()
+        task.cancel()
+        await asyncio.wait([task])
+    assert task.cancelled()
+    assert tail.failed == 0

@@ -14,7 +14,6 @@ from time import monotonic, time_ns
 from typing import Any
 from uuid import uuid4
 
-import httpx
 import msgspec
 import numpy as np
 from picows import WSError
@@ -30,6 +29,7 @@ from overworld.app.bots.seats import SeatRefused, Seats
 from overworld.app.bots.source import Moving, Repeating, Source
 from overworld.app.bots.standings import Standings
 from overworld.app.bots.wire import At, Plan, Result, Running
+from overworld.client.http import trusted
 from overworld.client.messages import Start
 from overworld.client.raw import SocketLine
 from overworld.client.raw_http import Cut
@@ -52,7 +52,7 @@ class Fleet:
     def __init__(self, plan: Plan, *, say: Say) -> None:
         self._plan = plan
         self._say = say
-        self._tls = httpx.create_ssl_context() if plan.server.startswith("https") else None
+        self._tls = trusted() if plan.server.startswith("https") else None
         self._pool = Pool(plan.server, at_once=_AT_ONCE, tls=self._tls)
         self._replayed: Recording | None = recording.read(plan.replay) if plan.replay is not None else None
         self._source = self._made(start_us=0)

@@ -13,7 +13,6 @@ from pathlib import Path
 from random import Random
 from threading import Thread
 
-import httpx
 import uvloop
 from rich.console import Console
 
@@ -26,6 +25,7 @@ from overworld.app.demo.walker import Walker
 from overworld.app.link import Link
 from overworld.app.signals import end_after, stop_on_signal
 from overworld.client import Closed, Refused, Start, Unreachable
+from overworld.client.http import trusted
 from overworld.geo import cells
 from overworld.kernel.clock import SystemClock
 
@@ -69,7 +69,7 @@ class Crowd:
         self._key = key
         self._data = data
         self._clock = SystemClock()
-        self._tls = httpx.create_ssl_context()
+        self._tls = trusted()
         self._errands = Errands()
 
     async def walk(self, *, until_input_ends: bool) -> None:

@@ -13,6 +13,7 @@ from overworld.domains.realtime.sight import SightKeeper
 from overworld.domains.realtime.snapshots import Snapshots
 from overworld.domains.realtime.stream import Stream
 from overworld.domains.realtime.subscriptions import watched_cells
+from overworld.kernel.cancelling import end_if_cancelled
 from overworld.kernel.refusals import Busy, Fault
 
 _log = logging.getLogger(__name__)
@@ -60,6 +61,7 @@ class Following:
                 new = await self._around.follow(streams)
                 await self._keeper.look(streams)
             except Exception:
+                end_if_cancelled()
                 _log.exception("streams could not follow their players")
             else:
                 self._show(new)
@@ -83,7 +85,9 @@ class Following:
                 if held:
                     await self._snapshots.collectibles(stream, held)
             except (Fault, Busy) as error:
+                end_if_cancelled()
                 _log.warning("cannot tell what could be collected around whom: %s", error)
             except Exception:
+                end_if_cancelled()
                 _log.exception("what could be collected around a player could not be shown")
         self._asking.discard(stream)

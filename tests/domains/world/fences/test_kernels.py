@@ -217,18 +217,22 @@ def test_every_fence_on_a_long_way_is_crossed_once_whatever_cells_lie_between():
     assert sorted(told) == [(CROSSED, k) for k in range(60)]
 
 
+def scattered(rng, middle, *, count, within_m, power_max):
+    """Circles and stars by turns, from 3 m to ten to the `power_max` metres, around a place."""
+    for k in range(count):
+        place = destination_deg(middle[0], middle[1], float(rng.uniform(0, 360)), float(rng.uniform(0, within_m)))
+        size_m = float(10 ** rng.uniform(0.5, power_max))
+        star = ring(place, [0, 72, 144, 216, 288], rng.uniform(0.3, 1.0, 5) * size_m)
+        yield Shape(polygons=[[star]]) if k % 2 else Shape(lat_deg=place[0], lng_deg=place[1], radius_m=size_m)
+
+
 @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.sampled_from(MIDDLES), st.integers(0, 2**32), st.sampled_from([0.3, 1.4, 8.0, 60.0, 3e6]))
 def test_who_is_clear_of_all_borders_is_told_the_same_as_who_is_compared_with_every_fix(middle, seed, step_m):
     """Walkers among fences that overlap; the other one's fences are put anew before each fix, so it is never clear."""
     rng = np.random.default_rng(seed)
-    fences = []
-    for k in range(40):
-        place = destination_deg(middle[0], middle[1], float(rng.uniform(0, 360)), float(rng.uniform(0, 300)))
-        size_m = float(10 ** rng.uniform(0.5, 2.3))
-        star = ring(place, [0, 72, 144, 216, 288], rng.uniform(0.3, 1.0, 5) * size_m)
-        shape = Shape(polygons=[[star]]) if k % 2 else Shape(lat_deg=place[0], lng_deg=place[1], radius_m=size_m)
-        fences.append(listed(k, shape, dwell_s=20 if k % 3 == 0 else None))
+    shapes = scattered(rng, middle, count=40, within_m=300, power_max=2.3)
+    fences = [listed(k, shape, dwell_s=20 if k % 3 == 0 else None) for k, shape in enumerate(shapes)]
     walker, compared = Ground(*fences), Ground(*fences)
     place, bearing_deg = middle, 0.0
     for k in range(120):
@@ -261,14 +265,8 @@ def borders_within(vectors, reach, columns, around, least):
 @given(st.sampled_from([(37.5665, 126.978), (66.0, -179.99), (-16.5, 179.999), (0.3, 0.2)]), st.integers(0, 2**32))
 def test_the_cells_around_a_place_hold_every_border_that_is_near(middle, seed):
     rng = np.random.default_rng(seed)
-    fences = []
-    for k in range(60):
-        place = destination_deg(middle[0], middle[1], float(rng.uniform(0, 360)), float(rng.uniform(0, 800)))
-        size_m = float(10 ** rng.uniform(0.5, 2.5))
-        star = ring(place, [0, 72, 144, 216, 288], rng.uniform(0.3, 1.0, 5) * size_m)
-        shape = Shape(polygons=[[star]]) if k % 2 else Shape(lat_deg=place[0], lng_deg=place[1], radius_m=size_m)
-        fences.append(listed(k, shape))
-    columns = index.built(fences).columns
+    shapes = scattered(rng, middle, count=60, within_m=800, power_max=2.5)
+    columns = index.built([listed(k, shape) for k, shape in enumerate(shapes)]).columns
     places = [
         destination_deg(middle[0], middle[1], float(bearing_deg), float(distance_m))
         for bearing_deg, distance_m in zip(rng.uniform(0, 360, 200), rng.uniform(0, 800, 200), strict=True)
