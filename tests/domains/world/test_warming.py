@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -87,3 +88,11 @@ def test_a_helper_compiles_its_groups(monkeypatch):
 
     assert done.returncode == 0
     assert not done.stderr
+
+
+def test_none_compiles_after_the_start_of_a_process_where_nothing_else_ran():
+    """Beside other tests, one of them may have compiled what the start forgot."""
+    test = f"{Path(__file__).with_name('test_service.py')}::test_no_kernel_compiles_after_the_start"
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", test]
+    alone = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert alone.returncode == 0, alone.stdout

@@ -46,6 +46,7 @@ class Search:
         self._step_m, self._per_step = (1.0, 10.0) if exact else (float(settings.distance_step_m), 1.0)
         self._scratch = Scratch(np.empty(CELLS_MAX, np.uint64), np.empty(CELLS_MAX), np.empty(CELLS_MAX, np.int64))
         self._fill_nearest: Callable[[Cells, U64, Asked, Scratch, NDArray[Any]], int] | None = None
+        self._tell_found: Callable[[Cells, NDArray[Any], int, F64, F64, U8], None] = nearest.tell_found
         self._make_room(_LIMIT_FIRST)
 
     def around(
@@ -68,13 +69,15 @@ class Search:
         asked = self._asked(place, radius_m, viewer=viewer, after=after)
         found = self._found[:limit]
         if self._fill_nearest is None:
+            told = (cells, self._found, 0, self._lat_deg, self._lng_deg, self._text)
+            self._tell_found = entry_of(nearest.tell_found, *told)
             self._fill_nearest = entry_of(nearest.fill_nearest, cells, id_words, asked, self._scratch, found)
         count = self._fill_nearest(cells, id_words, asked, self._scratch, found)
         if not count:
             return Near([], [], [], [])
         if count < 0:
             raise ValueError(f"more than {CELLS_MAX} cells of level {self._level} meet a disc of {radius_m} m")
-        nearest.tell_found(cells, self._found, count, self._lat_deg, self._lng_deg, self._text)
+        self._tell_found(cells, self._found, count, self._lat_deg, self._lng_deg, self._text)
         text = self._text[: count * ID_CHARACTERS].tobytes().decode("ascii")
         return Near(
             id=[text[at : at + ID_CHARACTERS] for at in range(0, len(text), ID_CHARACTERS)],
