@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 from msgspec import Struct
-from numpy.typing import NDArray
 
 from overworld.domains.world.fences.shapes import Drawn
 from overworld.geo.columns import F64, I32, I64, U8
@@ -239,13 +238,6 @@ def holds(x: float, y: float, z: float, frame: F64, plane: F64) -> bool:
         if (av > v) != (bv > v) and u < (bu - au) * (v - av) / (bv - av) + au:
             odd = not odd
     return odd
-
-
-def holds_place(shape: Drawn, xyz: NDArray[np.float64]) -> bool:
-    """Whether a shape holds a place, without any cells."""
-    if shape.chord2 >= 0:
-        return float(((xyz - shape.frame[0]) ** 2).sum()) <= shape.chord2
-    return bool(holds(xyz[0], xyz[1], xyz[2], shape.frame, shape.plane))
 
 
 ALL = (

@@ -20,6 +20,7 @@ from overworld.domains.world.fences.types import Shape
 from overworld.domains.world.rules import FIX
 from overworld.geo import cells as geo_cells
 from overworld.geo.columns import I64
+from overworld.geo.kernels import degrees_of
 
 KERNELS = (*covering.ALL, *index.ALL, *borders.ALL, *kernels.ALL)
 _HITS_FIRST, _MEMBERS_FIRST = 4_096, 4_096
@@ -170,6 +171,7 @@ class Tracking:
 
 def warm() -> None:
     """Compiles, or loads from the cache, every kernel with the types it meets when it is live."""
+    degrees_of(1.0, 0.0, 0.0)  # the middle of a fence
     ring = [[0.0, 0.0], [0.01, 0.0], [0.01, 0.01]]
     listed = []
     for k, shape in enumerate((Shape(radius_m=100.0), Shape(polygons=[[ring]]))):
