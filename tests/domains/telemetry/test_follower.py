@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from datetime import timedelta
 from typing import Any, ClassVar
 from uuid import UUID
@@ -12,12 +13,15 @@ import pytest
 from msgspec import Raw
 from msgspec.structs import replace
 
+from overworld.domains.telemetry.processing.follower import Follower, Taken
 from overworld.domains.telemetry.processing.processor import FACTS
 from overworld.domains.telemetry.refused import Mended, RefusedEvents
 from overworld.kernel.events import Event
 from overworld.kernel.ids import IdSource
+from overworld.kernel.ports import Tx
 from overworld.kernel.refusals import Fault
 from overworld.platform.eventlog import PostgresOutbox
+from overworld.platform.eventlog.types import Position
 from tests.domains.telemetry.conftest import BERLIN, KEY, PLAYER, Desk
 from tests.domains.telemetry.test_processing import event
 
@@ -210,3 +214,32 @@ async def test_what_is_put_back_unmended_is_refused_again(desk: Desk) -> None:
     assert await desk.refused() == before
     (shown,) = [one async for one in events.every()]
     assert msgspec.json.decode(shown.event) == '{"event":"a","properties":{"x":NaN}}'
+
+
+class Scripted:
+    """A log of so many stretches; all but the last are full, and more would come a little later."""
+
+    def __init__(self, *full: bool) -> None:
+        self.left = list(full)
+        self.asked = 0
+
+    async def next(self, after: Position) -> Taken | None:
+        self.asked += 1
+        return Taken(upto=Position(0, self.asked), full=self.left.pop(0)) if self.left else None
+
+    async def passed(self, tx: Tx, upto: Position) -> None:
+        """Nothing to keep."""
+
+
+async def test_behind_a_full_stretch_the_next_is_looked_for_at_once_and_else_after_a_rest(desk: Desk) -> None:
+    log, ended = Scripted(True, True, False, False), asyncio.Event()
+    follower = Follower(
+        "scripted", database=desk.database, columns=desk.columns, clock=desk.clock, look_s=3_600, counts=Counter()
+    )
+    following = asyncio.create_task(follower.run(log, ended=ended))
+    async with asyncio.timeout(20):
+        while await desk.columns.placed("scripted") != 3:  # noqa: ASYNC110 - it is told in the store
+            await asyncio.sleep(0.01)  # pace: a task of its own processes
+    ended.set()
+    await following
+    assert log.asked == 3

@@ -39,8 +39,8 @@ async def append(tx: Tx, rows: Sequence[NewRow], *, at: datetime) -> None:
 
 
 _READ = """
-SELECT stamp, id, bytes, is_packed, parcels FROM (
-    SELECT stamp, id, bytes, is_packed, parcels, sum(events) OVER (ORDER BY stamp, id) - events AS events_before
+SELECT stamp, id, events, bytes, is_packed, parcels FROM (
+    SELECT stamp, id, events, bytes, is_packed, parcels, sum(events) OVER (ORDER BY stamp, id) - events AS events_before
     FROM (
         SELECT * FROM telemetry.raw
         WHERE (stamp, id) > ($1, $2) AND stamp < pg_snapshot_xmin(pg_current_snapshot())
@@ -50,13 +50,13 @@ SELECT stamp, id, bytes, is_packed, parcels FROM (
 ) AS counted
 WHERE events_before < $4
 ORDER BY stamp, id"""
-_ROWS_MAX = 4_096
+ROWS_MAX = 4_096
 
 
 async def read(tx: Tx, *, after: Position, events_max: int) -> list[Row]:
     """The next rows that no open transaction can still come before, about as many as hold `events_max` events."""
-    rows = await tx.fetch(_READ, after.stamp, after.id, _ROWS_MAX, events_max)
-    return [Row(Position(row["stamp"], row["id"]), _parcels(row), row["bytes"]) for row in rows]
+    rows = await tx.fetch(_READ, after.stamp, after.id, ROWS_MAX, events_max)
+    return [Row(Position(row["stamp"], row["id"]), _parcels(row), row["events"], row["bytes"]) for row in rows]
 
 
 def _parcels(row: Any) -> list[Parcel]:

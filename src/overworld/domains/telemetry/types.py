@@ -40,6 +40,7 @@ class Row(Struct, frozen=True):
 
     place: Position
     parcels: list[Parcel]
+    events: int
     bytes: int
 
 
@@ -103,7 +104,9 @@ class TelemetrySettings(Struct, frozen=True, forbid_unknown_fields=True):
         str, Meta(description="Folder of JSON Schemas, NAME/VERSION.json, that properties of events have to fit.")
     ] = ""
     process: Annotated[bool, Meta(description="This server processes what comes in, when it is its turn.")] = True
-    look_ms: Annotated[int, Meta(ge=10, le=60_000, description="Time between the processor's looks at the logs.")] = 250
+    look_ms: Annotated[
+        int, Meta(ge=10, le=60_000, description="Time between the processor's looks at a log that it is not behind.")
+    ] = 250
     events_at_once: Annotated[
         int, Meta(ge=100, le=10**6, description="About how many events are handed to the columns at once.")
     ] = 50_000

@@ -21,9 +21,13 @@ from overworld.platform.postgres import Database
 
 
 class Taken(Struct, frozen=True, kw_only=True):
-    """What a stretch of a log came to, and where it ends; `batches` are record batches of Arrow."""
+    """What a stretch of a log came to, and where it ends; `batches` are record batches of Arrow.
+
+    It is `full` when it is as long as a stretch may be: more may lie behind it.
+    """
 
     upto: Position
+    full: bool
     batches: Sequence[Any] = ()
     refused: Sequence[Refused] = ()
     counts: Mapping[str, int] = MappingProxyType({})
@@ -42,7 +46,9 @@ class Stretches(Protocol):
 
 
 class Follower:
-    """Follows one log. While the store takes one stretch, the next is read and made.
+    """Follows one log: looks every `look_s`, and at once behind a full stretch, so that each is worth a transaction.
+
+    While the store takes one stretch, the next is read and made.
 
     How far it is only the store knows, which keeps a number in the transaction that keeps the events. What a number
     means is written here first. So a crash at any point leaves a number whose meaning is known, and what lies behind
@@ -73,17 +79,18 @@ class Follower:
         keeping: asyncio.Task[None] | None = None
         try:
             while not ended.is_set():
+                next_look_s = self._clock.monotonic_s() + self._look_s
                 taken = await log.next(place)
                 if keeping is not None:
                     await keeping
                     keeping = None
-                if taken is None:
-                    await self._pause(ended)
-                    continue
-                number += 1
-                await self._write_step(log, number, taken, before=place)
-                keeping = asyncio.create_task(self._keep(number, taken))
-                place = taken.upto
+                if taken is not None:
+                    number += 1
+                    await self._write_step(log, number, taken, before=place)
+                    keeping = asyncio.create_task(self._keep(number, taken))
+                    place = taken.upto
+                if taken is None or not taken.full:
+                    await _pause(next_look_s - self._clock.monotonic_s(), ended)
         finally:
             if keeping is not None:
                 await asyncio.wait([keeping])
@@ -112,7 +119,8 @@ class Follower:
         self.counts.update(taken.counts)
         self.events += sum(batch.num_rows for batch in taken.batches)
 
-    async def _pause(self, ended: asyncio.Event) -> None:
-        with suppress(TimeoutError):
-            async with asyncio.timeout(self._look_s):
-                await ended.wait()
+
+async def _pause(rest_s: float, ended: asyncio.Event) -> None:
+    with suppress(TimeoutError):
+        async with asyncio.timeout(rest_s):
+            await ended.wait()

@@ -34,6 +34,7 @@ class ToldStretches:
         made = await asyncio.to_thread(self._told.made, rows)
         return Taken(
             upto=rows[-1].place,
+            full=len(rows) == store.ROWS_MAX or sum(row.events for row in rows) >= self._events_max,
             batches=[made.batch] if made.batch.num_rows else [],
             refused=made.refused,
             counts={
@@ -72,7 +73,8 @@ class FactStretches:
             return None
         events = [event for batch in batches for event in batch.events]
         made = [await asyncio.to_thread(self._facts.made, events)] if events else []
-        return Taken(upto=batches[-1].position, batches=made, counts={"kept": len(events)})
+        full = len(batches) == _BATCHES_MAX
+        return Taken(upto=batches[-1].position, full=full, batches=made, counts={"kept": len(events)})
 
     async def passed(self, tx: Tx, upto: Position) -> None:
         """Moves the cursor that keeps the log from being cut, and that tells how far behind we are."""
