@@ -21,6 +21,8 @@ SERVE = re.compile(r"^script/serve\b[^#\n]*", re.MULTILINE)
 LEFT_OUT = re.compile(r"^script/(?:test|prove|bench)\b.*$", re.MULTILINE)
 # The README walks four tracks in real time divided by sixty, which takes four minutes.
 HURRY = ("overworld replay tests/", "overworld replay --speed 20000 tests/")
+# A tenth of those who walk with `--demo`; what the pages show differs in numbers alone.
+WALKERS = 20
 READY_S = 120.0
 TOUR_S = 240.0
 
@@ -35,6 +37,7 @@ class Machine:
         ports = zip(names, map(str, self.ports.values()), strict=True)
         self.environment = {k: v for k, v in os.environ.items() if not k.startswith("OVERWORLD_")} | dict(ports)
         self.environment["OVERWORLD_GAME"] = str(calm_game(folder))
+        self.environment["OVERWORLD_DEMO__WALKERS"] = str(WALKERS)
         for script in (ROOT / "script").iterdir():
             self._stand_in(script)
         (folder / "tests").symlink_to(ROOT / "tests")
