@@ -15,6 +15,7 @@ import pytest_asyncio
 
 from bench.servers import ServerProcess
 from overworld.client import Page, Refused, Socket
+from overworld.client.http import trusted
 from overworld.geo import cells
 from tests.system.player import LJUBLJANA
 
@@ -175,7 +176,7 @@ async def test_others_are_seen_at_coarse_places_and_oneself_not_at_all(servers, 
 
 async def test_the_socket_is_pointed_to_from_the_http_port(servers, joins):
     player = await joins(servers[0])
-    async with httpx.AsyncClient(base_url=servers[0].http) as client:
+    async with httpx.AsyncClient(base_url=servers[0].http, verify=trusted()) as client:
         told = await client.get("/v1/realtime", headers={"Connection": "Upgrade", "Upgrade": "websocket"})
     assert (told.status_code, told.json()["code"]) == (421, "http.wrong_port")
     async with await Socket.connect(told.json()["address"], token=player.api.access_token) as socket:
@@ -186,7 +187,9 @@ async def test_a_token_of_one_server_is_good_on_the_other_until_it_is_revoked(se
     """Revocations reach the other server by the log of events."""
     player = await joins(servers[0])
     token = player.raw.headers["Authorization"]
-    async with httpx.AsyncClient(base_url=servers[1].http, headers={"Authorization": token}) as elsewhere:
+    async with httpx.AsyncClient(
+        base_url=servers[1].http, headers={"Authorization": token}, verify=trusted()
+    ) as elsewhere:
         assert (await elsewhere.get("/v1/users/me")).status_code == 200
         other = await Socket.connect(servers[1].realtime, token=player.api.access_token)
         left = await player.raw.post("/v1/auth/logout", json={})
@@ -205,7 +208,7 @@ async def test_a_player_that_hides_on_one_server_is_gone_from_the_other(servers,
     watcher, hider = await joins(servers[0]), await joins(servers[0])
     await asyncio.gather(*(player.stand(lat, lng) for player in (watcher, hider)))
     assert await seen_around(watcher, lat, lng) == [hider.api.session.user.id]
-    async with httpx.AsyncClient(base_url=servers[1].http, headers=hider.raw.headers) as elsewhere:
+    async with httpx.AsyncClient(base_url=servers[1].http, headers=hider.raw.headers, verify=trusted()) as elsewhere:
         hidden = await elsewhere.put("/v1/location/visibility", json={"visible": False})
         assert (hidden.status_code, hidden.json()) == (200, {"visible": False})
     async with asyncio.timeout(WAIT_S):
@@ -248,7 +251,7 @@ async def test_a_friend_on_the_other_server_hears_where_one_is_until_the_share_e
 async def test_the_way_of_a_player_over_both_servers_is_one_and_erased_on_both(servers, joins):
     player = await joins(servers[0])
     async with (
-        httpx.AsyncClient(base_url=servers[1].http, headers=player.raw.headers) as elsewhere,
+        httpx.AsyncClient(base_url=servers[1].http, headers=player.raw.headers, verify=trusted()) as elsewhere,
         asyncio.timeout(WAIT_S),
     ):
         for client in (player.raw, elsewhere):
