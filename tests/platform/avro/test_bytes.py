@@ -23,6 +23,7 @@ from overworld.platform.avro.reading import Reader
 from overworld.platform.avro.released import Version
 from overworld.platform.avro.resolving import Resolver
 from overworld.platform.avro.writing import Writer
+from tests.thinned import rounds
 
 from .conftest import INSTANT, TEXT, values_of
 from .samples import AT, CODEC, LEVEL, RELEASED
@@ -87,7 +88,7 @@ def as_json(all_said):
 values = values_of(EVERYTHING["fields"][-1]["type"])
 
 
-@settings(max_examples=300)
+@settings(max_examples=rounds(100, whole=300))
 @given(st.lists(st.tuples(values, TEXT, INSTANT), min_size=1, max_size=5))
 def test_all_there_is_to_a_schema_is_written_as_fastavro_reads_it_and_read_as_it_was_written(all_said):
     events = [made(data, key=key, at=at) for data, key, at in all_said]
@@ -98,7 +99,7 @@ def test_all_there_is_to_a_schema_is_written_as_fastavro_reads_it_and_read_as_it
     assert [msgspec.json.decode(one[4]) for one in found] == [data for data, _, _ in as_json(all_said)]
 
 
-@settings(max_examples=300)
+@settings(max_examples=rounds(100, whole=300))
 @given(envelopes())
 def test_any_released_event_is_read_as_fastavro_reads_it(envelope):
     version = RELEASED.newest(envelope.topic)
@@ -113,7 +114,7 @@ def test_every_newest_schema_is_read_and_written_by_kernels(topic):
     assert Writer(version.schema, head=b"")
 
 
-@settings(max_examples=500)
+@settings(max_examples=rounds(150, whole=500))
 @given(st.data(), values)
 def test_damage_is_told_apart_or_is_what_fastavro_reads_in_it_too(data, said):
     """The only outcomes are an event, the same for both, and `BadFrame`; a neighbour never suffers."""
@@ -130,7 +131,7 @@ def test_damage_is_told_apart_or_is_what_fastavro_reads_in_it_too(data, said):
         assert told(found)[:4] == told(theirs)[:4]
 
 
-@settings(max_examples=200)
+@settings(max_examples=rounds(100, whole=200))
 @given(values)
 def test_whatever_is_cut_off_is_no_event(said):
     (whole,) = WRITER.write([made(said)])
@@ -138,7 +139,7 @@ def test_whatever_is_cut_off_is_no_event(said):
     assert all(isinstance(one, BadFrame) for one in READER.read(cut, start=0))
 
 
-@settings(max_examples=300)
+@settings(max_examples=rounds(100, whole=300))
 @given(st.lists(st.binary(max_size=120), max_size=4))
 def test_no_bytes_are_anything_but_an_event_or_damage(frames):
     assert all(isinstance(one, Envelope | BadFrame) for one in READER.read(frames, start=0))
@@ -148,7 +149,7 @@ DOUBLES = enveloped(field("numbers", {"type": "array", "items": "double"}))
 BITS = st.integers(0, 2**64 - 1).map(lambda bits: struct.unpack("<d", struct.pack("<Q", bits))[0])
 
 
-@settings(max_examples=1000)
+@settings(max_examples=rounds(300, whole=1000))
 @given(st.lists(BITS | st.floats() | st.floats(-200, 200).map(lambda one: round(one, 7)), max_size=20))
 @example([0.0, -0.0, 5e-324, 2.2250738585072014e-308, 1.7976931348623157e308, 1e22, 1e23, 9007199254740993.0])
 @example([10.0**power for power in range(-300, 300, 7)])
