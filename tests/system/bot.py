@@ -36,6 +36,7 @@ _GONE = frozenset({"gameplay.already_collected", "gameplay.expired", "gameplay.n
 _NOT_NOW = frozenset({"gameplay.not_usable", "gameplay.level_too_low", "gameplay.not_worn"})
 _SHARE_OF_SPEED = 0.9
 _THERE_M = 0.5
+_ROUNDED_M = 0.1  # places are told in steps of a centimetre: what is so near the edge of the reach may lie beyond it
 _TOLD_M = 30.0  # a way counts when it is told, every 25 m
 
 
@@ -125,7 +126,7 @@ class Bot:
         """Collects what is in reach, in any order, then walks to something that lies farther off."""
         lying = [coin for coin in await self._nearby() if coin.id not in self._tried]
         assert lying, "nothing lies around"
-        near = [coin for coin in lying if self._away_m(coin) < self._reach_m]
+        near = [coin for coin in lying if self._away_m(coin) < self._reach_m - _ROUNDED_M]
         for coin in self._random.sample(near, len(near)):
             await self._collect(coin)
         if len(near) < len(lying):
