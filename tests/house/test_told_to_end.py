@@ -17,6 +17,7 @@ from overworld.domains.world.fences.consumers import fences_tail
 from overworld.domains.world.fences.messages import FencesChanged
 from overworld.domains.world.fences.triggers import Triggers
 from overworld.domains.world.fences.writing import Writer
+from overworld.domains.world.jobs import Job
 from overworld.geo import cells
 from overworld.kernel.refusals import Fault
 from overworld.platform.postgres.listening import Listener
@@ -59,6 +60,10 @@ async def _listen(work: Work) -> None:
         await cast(Any, listener._task)
 
 
+async def _do_a_job(work: Work) -> None:
+    await Job("test", 0.0, work).run()
+
+
 async def _follow_fences(work: Work) -> None:
     on_events = fences_tail(book=_self(follow=work), triggers=_self(), follows=False)
     await on_events([_self(topic=FencesChanged.topic)])
@@ -92,6 +97,8 @@ ANY = ConnectionResetError("the way out failed too")
 KNOWN = Fault("the database is gone")
 LOOPS: list[tuple[Loop, Exception]] = [
     (_listen, ANY),
+    (_do_a_job, KNOWN),
+    (_do_a_job, ANY),
     (_follow_fences, KNOWN),
     (_write_fence_events, KNOWN),
     (_write_fence_events, ANY),

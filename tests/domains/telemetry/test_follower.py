@@ -13,6 +13,7 @@ import pytest
 from msgspec import Raw
 from msgspec.structs import replace
 
+from overworld.domains.telemetry.processing import stretches
 from overworld.domains.telemetry.processing.follower import Follower, Taken
 from overworld.domains.telemetry.processing.processor import FACTS
 from overworld.domains.telemetry.refused import Mended, RefusedEvents
@@ -217,7 +218,7 @@ async def test_what_is_put_back_unmended_is_refused_again(desk: Desk) -> None:
 
 
 class Scripted:
-    """A log of so many stretches; all but the last are full, and more would come a little later."""
+    """A log of some stretches, each full or not."""
 
     def __init__(self, *full: bool) -> None:
         self.left = list(full)
@@ -243,3 +244,13 @@ async def test_behind_a_full_stretch_the_next_is_looked_for_at_once_and_else_aft
     ended.set()
     await following
     assert log.asked == 3
+
+
+async def test_who_is_behind_does_not_rest(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stretches of either log that are as long as they may be; what comes after one rest is a minute away."""
+    monkeypatch.setattr(stretches, "_BATCHES_MAX", 1)
+    desk.settings = replace(desk.settings, look_ms=60_000, events_at_once=100)
+    for first in (0, 100, 200):
+        await desk.send(*(event(n=n) for n in range(first + 1, first + 101)))
+        await publish(desk, 1)
+    await desk.process(until=303)

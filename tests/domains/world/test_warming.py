@@ -90,9 +90,16 @@ def test_a_helper_compiles_its_groups(monkeypatch):
     assert not done.stderr
 
 
-def test_none_compiles_after_the_start_of_a_process_where_nothing_else_ran():
+@pytest.mark.parametrize(
+    "test",
+    [
+        "test_service.py::test_no_kernel_compiles_after_the_start",
+        "fences/test_kernels.py::test_the_stage_compiles_nothing_once_it_is_warm",
+    ],
+)
+def test_none_compiles_after_the_start_of_a_process_where_nothing_else_ran(test):
     """Beside other tests, one of them may have compiled what the start forgot."""
-    test = f"{Path(__file__).with_name('test_service.py')}::test_no_kernel_compiles_after_the_start"
+    test = str(Path(__file__).parent / test)
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", test]
     alone = subprocess.run(command, check=False, capture_output=True, text=True, timeout=120)  # noqa: S603 - itself
     assert alone.returncode == 0, alone.stdout

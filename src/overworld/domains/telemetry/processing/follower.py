@@ -90,7 +90,7 @@ class Follower:
                     keeping = asyncio.create_task(self._keep(number, taken))
                     place = taken.upto
                 if taken is None or not taken.full:
-                    await _pause(next_look_s - self._clock.monotonic_s(), ended)
+                    await pause(next_look_s - self._clock.monotonic_s(), ended)
         finally:
             if keeping is not None:
                 await asyncio.wait([keeping])
@@ -120,7 +120,8 @@ class Follower:
         self.events += sum(batch.num_rows for batch in taken.batches)
 
 
-async def _pause(rest_s: float, ended: asyncio.Event) -> None:
+async def pause(rest_s: float, ended: asyncio.Event) -> None:
+    """Waits so many seconds, or until `ended`."""
     with suppress(TimeoutError):
         async with asyncio.timeout(rest_s):
             await ended.wait()

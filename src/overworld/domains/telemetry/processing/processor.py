@@ -5,13 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable
-from contextlib import suppress
 from hashlib import blake2b
 from os import urandom
 
 from overworld.domains.telemetry import store
 from overworld.domains.telemetry.intake import RAW
-from overworld.domains.telemetry.processing.follower import Follower, Stretches
+from overworld.domains.telemetry.processing.follower import Follower, Stretches, pause
 from overworld.domains.telemetry.types import TelemetrySettings
 from overworld.kernel.clock import Clock
 from overworld.platform.columns import EventColumns
@@ -71,8 +70,7 @@ class Processor:
         session = await self._database.connect(application_name="telemetry processor")
         try:
             while not await session.fetchval("SELECT pg_try_advisory_lock($1)", _LOCK_KEY):
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(self._ended.wait(), _TURN_EVERY_S)
+                await pause(_TURN_EVERY_S, self._ended)
                 if self._ended.is_set():
                     return
             await self._follow(session.is_closed)
@@ -83,21 +81,19 @@ class Processor:
     async def _follow(self, is_lost: Callable[[], bool]) -> None:
         told, facts = await self._stretches()
         self.active = True
-        ended = asyncio.Event()
         try:
             async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self._watch(is_lost, ended))
-                tasks.create_task(self.told.run(told, ended=ended))
-                tasks.create_task(self.facts.run(facts, ended=ended))
+                tasks.create_task(self._watch(is_lost))
+                tasks.create_task(self.told.run(told, ended=self._ended))
+                tasks.create_task(self.facts.run(facts, ended=self._ended))
         except* Exception as errors:
             raise errors.exceptions[0] from errors
 
-    async def _watch(self, is_lost: Callable[[], bool], ended: asyncio.Event) -> None:
+    async def _watch(self, is_lost: Callable[[], bool]) -> None:
         while not self._ended.is_set():
             if is_lost():
                 raise ConnectionError("the session that holds the processor's turn was lost")
-            await asyncio.sleep(self._settings.look_ms / 1000)
-        ended.set()
+            await pause(self._settings.look_ms / 1000, self._ended)
 
     async def _stretches(self) -> tuple[Stretches, Stretches]:
         """The logs, with what goes over them: new each time, for what failed is read again and must not seem known."""
