@@ -21,7 +21,7 @@ from xdist.scheduler import LoadScopeScheduling
 from bench import own_kafka, own_redis
 from bench.own_kafka import Door, KafkaProcess, NoBroker
 from bench.own_redis import RedisProcess
-from overworld.app.kernel_cache import kernel_cache
+from overworld.app.kernel_cache import keep_kernels
 from overworld.kernel.clock import FixedClock
 from overworld.kernel.ids import IdSource
 from overworld.kernel.ports import Limit, Taken
@@ -33,7 +33,7 @@ from overworld.platform.redis.settings import RedisSettings
 from tests.certificates import make_pair
 from tests.thinned import rounds
 
-os.environ.setdefault("NUMBA_CACHE_DIR", str(kernel_cache(Path("data"))))
+keep_kernels(Path("data"))
 
 # How long an example takes depends on what else runs on the machine; in CI that is so by itself.
 settings.register_profile(

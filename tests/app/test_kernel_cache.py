@@ -1,11 +1,12 @@
 """Compiled kernels lie where `script/setup` says too, or in the data folder of an installed package."""
 
+import os
 from pathlib import Path
 
 import pytest
 
 from overworld.app import kernel_cache as module
-from overworld.app.kernel_cache import kernel_cache
+from overworld.app.kernel_cache import keep_kernels, kernel_cache
 
 CHECKOUT = Path(__file__).parents[2]
 
@@ -21,6 +22,15 @@ def installed(folder: Path, monkeypatch) -> Path:
 def test_a_checkout_keeps_them_for_all_its_data_folders(tmp_path):
     assert kernel_cache(tmp_path).parent == CHECKOUT / ".cache" / "numba"
     assert kernel_cache(tmp_path) == kernel_cache(tmp_path / "other")
+
+
+def test_a_folder_that_is_named_stays(tmp_path, monkeypatch):
+    monkeypatch.setenv("NUMBA_CACHE_DIR", "named")
+    keep_kernels(tmp_path)
+    assert os.environ["NUMBA_CACHE_DIR"] == "named"
+    monkeypatch.delenv("NUMBA_CACHE_DIR")
+    keep_kernels(tmp_path)
+    assert os.environ["NUMBA_CACHE_DIR"] == str(kernel_cache(tmp_path))
 
 
 def test_an_installed_package_keeps_them_in_the_data_folder(tmp_path, monkeypatch):

@@ -27,6 +27,12 @@ def kernel_cache(data: Path) -> Path:
     return (checkout_cache() or data / "cache") / "numba" / _state()
 
 
+def keep_kernels(data: Path) -> None:
+    """Has this process keep its kernels there, unless `NUMBA_CACHE_DIR` names a folder already."""
+    if "NUMBA_CACHE_DIR" not in os.environ:
+        os.environ["NUMBA_CACHE_DIR"] = str(kernel_cache(data))
+
+
 def checkout_cache() -> Path | None:
     """The `.cache` of the checkout that this file lies in; None in an installed package or where we may not write."""
     checkout = _PACKAGE.parents[1]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -11,7 +10,7 @@ from cyclopts import Parameter, Token
 from cyclopts.validators import Number
 
 from overworld.app.commands.target import server_of
-from overworld.app.kernel_cache import kernel_cache
+from overworld.app.kernel_cache import keep_kernels
 
 _PLAYERS_MAX, _SECONDS_MAX, _SEED_MAX, _PROCESSES_MAX = 100_000, 86_400, 2**32 - 1, 64
 
@@ -91,7 +90,7 @@ def bots(
         File to write the report to as a page with charts.
     """
     where = server_of(server=server, data=data)
-    os.environ.setdefault("NUMBA_CACHE_DIR", str(kernel_cache(data)))
+    keep_kernels(data)
 
     from overworld.app.bots.run import Options
     from overworld.app.bots.run import bots as run

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING
 from cyclopts import App
 
 from overworld.app.commands.target import server_and_key
-from overworld.app.kernel_cache import kernel_cache
+from overworld.app.kernel_cache import keep_kernels
 
 if TYPE_CHECKING:
     from overworld.app.game import Game
@@ -194,7 +193,7 @@ def test(game: str = "ore") -> int:
         A name in games/, or a path.
     """
     checked = _checked(game)
-    os.environ.setdefault("NUMBA_CACHE_DIR", str(kernel_cache(Path("data"))))
+    keep_kernels(Path("data"))
 
     from overworld.app.progress import spinning
 

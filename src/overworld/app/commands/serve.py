@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 from overworld.app.commands.flags import Flags
-from overworld.app.kernel_cache import kernel_cache
+from overworld.app.kernel_cache import keep_kernels
 from overworld.app.settings_sources import data_folder
 
 
@@ -27,7 +27,7 @@ def serve(*, flags: Flags = Flags()) -> None:
     Exit codes: 0 it was stopped, 1 it could not start (`overworld doctor` says why), 2 the settings are wrong.
     """
     data = data_folder(flags=flags.source(), environment=os.environ, folder=Path.cwd())
-    os.environ.setdefault("NUMBA_CACHE_DIR", str(kernel_cache(data)))
+    keep_kernels(data)
     gc.disable()  # until app/collector.py takes over: what is loaded stays, and looking it through costs a tenth
 
     from overworld.app.game import GameErrors

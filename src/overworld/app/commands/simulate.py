@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -10,7 +9,7 @@ from typing import Annotated
 from cyclopts import App, Parameter
 from cyclopts.validators import Number
 
-from overworld.app.kernel_cache import kernel_cache
+from overworld.app.kernel_cache import keep_kernels
 
 app = App(name="simulate", help="Play a game's rules on a virtual clock, and see what they come to.")
 
@@ -67,7 +66,7 @@ def economy(
         checked = check(found(game))
     except GameErrors as wrong:
         raise SystemExit(str(wrong)) from wrong
-    os.environ.setdefault("NUMBA_CACHE_DIR", str(kernel_cache(Path("data"))))
+    keep_kernels(Path("data"))
 
     from overworld.app.simulate.command import economy as run
     from overworld.app.simulate.run import Options

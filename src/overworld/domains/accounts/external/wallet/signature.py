@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from typing import TypeAlias
 
-from Crypto.Hash import keccak
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import Prehashed, encode_dss_signature
@@ -62,6 +61,8 @@ def with_checksum(address: bytes) -> str:
 
 def keccak256(data: bytes) -> bytes:
     """Ethereum's hash, 32 bytes: Keccak as it was before SHA-3 changed its padding."""
+    from Crypto.Hash import keccak  # noqa: PLC0415  # brings a parser of C along, and few servers see a wallet
+
     return keccak.new(digest_bits=256, data=data).digest()
 
 
