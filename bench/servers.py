@@ -8,10 +8,12 @@ import random
 import signal
 import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from tempfile import TemporaryFile
 from types import TracebackType
+from typing import IO, Protocol
 
 import httpx
 import psutil
@@ -23,7 +25,7 @@ from overworld.client.http import trusted
 from overworld.platform.postgres import running_dsn
 
 _POLL_S = 0.02
-_COMMAND = (sys.executable, "-m", "overworld")
+OVERWORLD = (sys.executable, "-m", "overworld")
 
 
 class Ran(Struct, frozen=True):
@@ -34,24 +36,70 @@ class Ran(Struct, frozen=True):
     err: str
 
 
-async def overworld(*arguments: str | Path, environment: dict[str, str] | None = None, timeout_s: float = 60.0) -> Ran:
-    """Runs `overworld` as a process of its own and waits for its end. Raises: TimeoutError, after killing it."""
-    process = await asyncio.create_subprocess_exec(
-        *_COMMAND,
-        *map(str, arguments),
+class Program(Protocol):
+    """A process that was started, as far as it is used here."""
+
+    @property
+    def pid(self) -> int: ...
+    @property
+    def returncode(self) -> int | None: ...
+    async def wait(self) -> int: ...
+
+
+class Start(Protocol):
+    """Starts a program in this folder, without input. `own_group` makes it the first of a process group."""
+
+    async def __call__(
+        self, command: Sequence[str], *, environment: Mapping[str, str], out: IO[bytes], err: IO[bytes], own_group: bool
+    ) -> Program: ...
+
+
+async def spawned(
+    command: Sequence[str], *, environment: Mapping[str, str], out: IO[bytes], err: IO[bytes], own_group: bool
+) -> Program:
+    """The program, in a new process."""
+    return await asyncio.create_subprocess_exec(
+        *command,
         stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        env=os.environ | (environment or {}),
+        stdout=out,
+        stderr=err,
+        env=environment,
+        start_new_session=own_group,
     )
-    try:
-        async with asyncio.timeout(timeout_s):
-            out, err = await process.communicate()
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-    return Ran(process.returncode or 0, out.decode(errors="replace"), err.decode(errors="replace"))
+
+
+begin: Start = spawned
+"""How programs are started that need not start afresh; tests put a shorter way here (tests/nursery.py)."""
+
+
+async def overworld(
+    *arguments: str | Path, environment: dict[str, str] | None = None, timeout_s: float = 60.0, afresh: bool = False
+) -> Ran:
+    """Runs `overworld` as a process of its own and waits for its end; `afresh` as of ServerProcess.
+
+    Raises: TimeoutError, after killing it.
+    """
+    with TemporaryFile() as out, TemporaryFile() as err:
+        process = await (spawned if afresh else begin)(
+            [*OVERWORLD, *map(str, arguments)],
+            environment=os.environ | (environment or {}),
+            out=out,
+            err=err,
+            own_group=False,
+        )
+        try:
+            async with asyncio.timeout(timeout_s):
+                code = await process.wait()
+        finally:
+            if process.returncode is None:
+                os.kill(process.pid, signal.SIGKILL)
+                await process.wait()
+        return Ran(code, _text(out), _text(err))
+
+
+def _text(file: IO[bytes]) -> str:
+    file.seek(0)
+    return file.read().decode(errors="replace")
 
 
 class ServerProcess:
@@ -60,7 +108,8 @@ class ServerProcess:
     With a DSN it shares that database; without one it starts its own in `data`. Rate limits are off unless
     `environment` says otherwise. It takes any free ports, and others at each start; `ports` (HTTP, realtime,
     operations) fixes them. `program` is another command line that has `serve` too. With `own_group` a signal to its
-    process group, as Ctrl-C is one, reaches nobody else.
+    process group, as Ctrl-C is one, reaches nobody else. With `afresh` Python starts for it in any case, where tests
+    start others in a shorter way.
     """
 
     def __init__(
@@ -73,9 +122,11 @@ class ServerProcess:
         ports: tuple[int, int, int] = (0, 0, 0),
         environment: dict[str, str] | None = None,
         own_group: bool = False,
-        program: Sequence[str] = _COMMAND,
+        afresh: bool = False,
+        program: Sequence[str] = OVERWORLD,
     ) -> None:
         self.data = data
+        self._begin = spawned if afresh else begin
         self._own_group = own_group
         self._dsn = dsn
         self._command = [*program, "serve", "--data", str(data), "--game", game]
@@ -84,7 +135,7 @@ class ServerProcess:
         if dsn is not None:
             self._command += ["--database", dsn, *(["--migrate"] if migrate else [])]
         self._environment = os.environ | {"OVERWORLD_LIMITS__ENABLED": "false"} | (environment or {})
-        self._process: asyncio.subprocess.Process | None = None
+        self._process: Program | None = None
         self.addresses: Addresses | None = None
 
     @property
@@ -137,13 +188,8 @@ class ServerProcess:
         self.data.mkdir(parents=True, exist_ok=True)
         addresses.forget(self.data)
         with self.log.open("ab") as log:
-            self._process = await asyncio.create_subprocess_exec(
-                *self._command,
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                env=self._environment,
-                start_new_session=self._own_group,
+            self._process = await self._begin(
+                self._command, environment=self._environment, out=log, err=log, own_group=self._own_group
             )
         try:
             async with asyncio.timeout(timeout_s):
@@ -155,7 +201,7 @@ class ServerProcess:
                 await self.kill()
         return self
 
-    async def _until_ready(self, process: asyncio.subprocess.Process) -> None:
+    async def _until_ready(self, process: Program) -> None:
         self.addresses = None
         async with httpx.AsyncClient(verify=trusted()) as client:
             while True:

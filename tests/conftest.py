@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import random
+import sys
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -18,7 +19,7 @@ import pytest
 from hypothesis import is_hypothesis_test, settings
 from xdist.scheduler import LoadScopeScheduling
 
-from bench import own_kafka, own_redis
+from bench import own_kafka, own_redis, servers
 from bench.own_kafka import Door, KafkaProcess, NoBroker
 from bench.own_redis import RedisProcess
 from overworld.app.kernel_cache import keep_kernels
@@ -31,6 +32,7 @@ from overworld.platform.redis.buckets import Buckets
 from overworld.platform.redis.limiter import RedisLimiter
 from overworld.platform.redis.settings import RedisSettings
 from tests.certificates import make_pair
+from tests.nursery import Nursery
 from tests.thinned import rounds
 
 keep_kernels(Path("data"))
@@ -124,6 +126,17 @@ def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
         return (yield)
     finally:
         counting.resume()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def nursery() -> Iterator[None]:
+    """Servers and commands are forked from one process that has loaded what they need, where the system can."""
+    if sys.platform != "linux":
+        yield
+        return
+    with Nursery() as nursery, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(servers, "begin", nursery.start)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -29,7 +29,8 @@ async def stage(tmp_path_factory, empty_database) -> AsyncIterator[Stage]:
     game = str(sample_game(folder, club_is_free=True))
     async with (
         empty_database() as dsn,
-        under_attack(folder / "data", dsn=dsn, game=game, environment=stages.ENVIRONMENT) as target,
+        # Its memory, its time and its command line are looked at: they are those of a server that its users start.
+        under_attack(folder / "data", dsn=dsn, game=game, environment=stages.ENVIRONMENT, afresh=True) as target,
     ):
         database = await asyncpg.connect(dsn)
         try:

@@ -182,7 +182,7 @@ async def test_walkers_come_back_to_a_server_that_was_killed_and_started_again(d
 
 
 async def test_ctrl_c_in_the_middle_of_traffic_ends_server_and_walkers_and_they_start_again_at_once(tmp_path):
-    server = ServerProcess(tmp_path / "data", environment=DEMO, own_group=True)
+    server = ServerProcess(tmp_path / "data", environment=DEMO, own_group=True, afresh=True)
     async with server:
         await all_out(server)
         family = server.family

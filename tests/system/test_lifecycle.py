@@ -27,8 +27,8 @@ GONE_S = 5.0
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def server(tmp_path_factory) -> AsyncIterator[ServerProcess]:
-    """A server with a PostgreSQL of its own."""
-    async with ServerProcess(tmp_path_factory.mktemp("lifecycle") / "data") as started:
+    """A server with a PostgreSQL of its own, started as its users start one."""
+    async with ServerProcess(tmp_path_factory.mktemp("lifecycle") / "data", afresh=True) as started:
         yield started
 
 
@@ -52,7 +52,7 @@ def refused(ran: Ran, code: str) -> str:
 async def test_a_second_server_on_the_data_folder_is_refused_and_told_by_whom(server):
     """Also where the ports are taken by the same server: stopping it, or another folder, is what helps."""
     ports = ["--http-port", str(httpx.URL(server.http).port), *ANY_PORTS[2:]]
-    ran = await overworld("serve", "--data", server.data, *ports)
+    ran = await overworld("serve", "--data", server.data, *ports, afresh=True)
     said = refused(ran, "database.folder_in_use")
     assert f"in use by process {server.family[0].pid}" in said
     assert "--data" in said
@@ -113,7 +113,7 @@ async def test_a_database_that_is_away_is_told(tmp_path):
 
 async def test_told_to_stop_it_answers_what_was_begun_and_leaves_nothing_behind(tmp_path, joins):
     """Started again on the same data, it has everything that was acknowledged."""
-    server = ServerProcess(tmp_path / "data")
+    server = ServerProcess(tmp_path / "data", afresh=True)
     async with server:
         player = await joins(server)
         coins = (await player.around(*LJUBLJANA))[:20]

@@ -38,7 +38,8 @@ def open_files() -> None:
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def target(tmp_path_factory) -> AsyncIterator[Target]:
     chosen = {"OVERWORLD_REALTIME__SOCKETS_PER_ACCOUNT_MAX": "1000", "OVERWORLD_HTTP__HEAD_TIMEOUT_S": "1"}
-    async with under_attack(tmp_path_factory.mktemp("crowds"), environment=chosen) as target:
+    # Its memory is measured, so it shares none with others.
+    async with under_attack(tmp_path_factory.mktemp("crowds"), environment=chosen, afresh=True) as target:
         yield target
 
 
