@@ -46,30 +46,41 @@ class Program(Protocol):
     async def wait(self) -> int: ...
 
 
-class Start(Protocol):
-    """Starts a program in this folder, without input. `own_group` makes it the first of a process group."""
+class Starts(Protocol):
+    """A way to start programs."""
 
-    async def __call__(
+    async def start(
         self, command: Sequence[str], *, environment: Mapping[str, str], out: IO[bytes], err: IO[bytes], own_group: bool
-    ) -> Program: ...
+    ) -> Program:
+        """Starts a program in this folder, without input. `own_group` makes it the first of a process group."""
+
+    async def furnish(self, data: Path) -> None:
+        """Prepares a data folder for a server that will make a database of its own there, if it has none."""
 
 
-async def spawned(
-    command: Sequence[str], *, environment: Mapping[str, str], out: IO[bytes], err: IO[bytes], own_group: bool
-) -> Program:
-    """The program, in a new process."""
-    return await asyncio.create_subprocess_exec(
-        *command,
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=out,
-        stderr=err,
-        env=environment,
-        start_new_session=own_group,
-    )
+class Afresh:
+    """Each program in a new process, each database made by its server."""
+
+    async def start(
+        self, command: Sequence[str], *, environment: Mapping[str, str], out: IO[bytes], err: IO[bytes], own_group: bool
+    ) -> Program:
+        """The program, when it runs."""
+        return await asyncio.create_subprocess_exec(
+            *command,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=out,
+            stderr=err,
+            env=environment,
+            start_new_session=own_group,
+        )
+
+    async def furnish(self, data: Path) -> None:
+        """Leaves it as it is."""
 
 
-begin: Start = spawned
-"""How programs are started that need not start afresh; tests put a shorter way here (tests/nursery.py)."""
+AFRESH = Afresh()
+usual: Starts = AFRESH
+"""How all is started that need not be afresh; tests put a shorter way here (tests/nursery.py)."""
 
 
 async def overworld(
@@ -80,7 +91,7 @@ async def overworld(
     Raises: TimeoutError, after killing it.
     """
     with TemporaryFile() as out, TemporaryFile() as err:
-        process = await (spawned if afresh else begin)(
+        process = await (AFRESH if afresh else usual).start(
             [*OVERWORLD, *map(str, arguments)],
             environment=os.environ | (environment or {}),
             out=out,
@@ -126,7 +137,7 @@ class ServerProcess:
         program: Sequence[str] = OVERWORLD,
     ) -> None:
         self.data = data
-        self._begin = spawned if afresh else begin
+        self._starts = AFRESH if afresh else usual
         self._own_group = own_group
         self._dsn = dsn
         self._command = [*program, "serve", "--data", str(data), "--game", game]
@@ -187,8 +198,10 @@ class ServerProcess:
         """Starts the process and returns when it is ready. Raises: RuntimeError with the log's end when it is not."""
         self.data.mkdir(parents=True, exist_ok=True)
         addresses.forget(self.data)
+        if self._dsn is None:
+            await self._starts.furnish(self.data)
         with self.log.open("ab") as log:
-            self._process = await self._begin(
+            self._process = await self._starts.start(
                 self._command, environment=self._environment, out=log, err=log, own_group=self._own_group
             )
         try:

@@ -134,9 +134,11 @@ def nursery() -> Iterator[None]:
     if sys.platform != "linux":
         yield
         return
-    with Nursery() as nursery, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(servers, "begin", nursery.start)
-        yield
+    with tempfile.TemporaryDirectory(prefix="ow-nursery-") as folder, pytest.MonkeyPatch.context() as patch:
+        Path(folder).chmod(0o755)  # under root the database's server runs as another user
+        with Nursery(Path(folder)) as nursery:
+            patch.setattr(servers, "usual", nursery)
+            yield
 
 
 @pytest.fixture(scope="session")

@@ -26,7 +26,7 @@ from typing import IO
 
 import msgspec
 
-from bench.servers import OVERWORLD, Program, spawned
+from bench.servers import AFRESH, OVERWORLD, Program
 
 ROOT = Path(__file__).parents[1]
 _ORDER_BYTES_MAX = 1 << 17
@@ -45,13 +45,15 @@ class Order(msgspec.Struct, frozen=True):
 
 
 class Nursery:
-    """Starts programs as `spawned` does, and forks those it can. Use it as a context manager.
+    """Starts programs as `AFRESH` does, and forks those it can. Use it as a context manager.
 
     Forked is `overworld` with the environment that was there at the beginning, but for the product's own settings: what
-    other variables say may have been read already.
+    other variables say may have been read already. Databases are copied from one that the product has made and brought
+    up to date in `folder`.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
         self._environment = _without_settings(os.environ)
         self._orders: socket.socket | None = None
         self._process: subprocess.Popen[bytes] | None = None
@@ -62,13 +64,28 @@ class Nursery:
         """Raises: OSError, RuntimeError when the nursery has died."""
         begins_alike = tuple(command[: len(OVERWORLD)]) == OVERWORLD
         if not begins_alike or _without_settings(environment) != self._environment:
-            return await spawned(command, environment=environment, out=out, err=err, own_group=own_group)
+            return await AFRESH.start(command, environment=environment, out=out, err=err, own_group=own_group)
         order = Order(list(command[len(OVERWORLD) :]), dict(environment), str(Path.cwd()), own_group)
         told, telling = os.pipe()
         socket.send_fds(self._open(), [msgspec.json.encode(order)], [out.fileno(), err.fileno(), telling])
         os.close(telling)
         os.set_blocking(told, False)
         return await Forked.born(FileIO(told))
+
+    async def furnish(self, data: Path) -> None:
+        """Raises: CalledProcessError when no database can be made."""
+        if (data / "postgres").exists():
+            return
+        copying = await asyncio.create_subprocess_exec("cp", "--archive", self._database(), data / "postgres.copy")
+        assert await copying.wait() == 0
+        (data / "postgres.copy").rename(data / "postgres")
+
+    def _database(self) -> Path:
+        made = self._folder / "postgres"
+        if not made.exists():
+            command = [*OVERWORLD, "migrate", "up", "--data", str(self._folder)]
+            subprocess.run(command, env=self._environment, check=True, capture_output=True)  # noqa: S603 - our own
+        return made
 
     def _open(self) -> socket.socket:
         if self._orders is None:

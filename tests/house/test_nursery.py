@@ -10,7 +10,7 @@ import psutil
 import pytest
 
 from bench import servers
-from bench.servers import OVERWORLD, overworld, spawned
+from bench.servers import AFRESH, OVERWORLD, overworld
 from tests.nursery import ROOT, Forked
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform != "linux", reason="there nothing is forked")]
@@ -30,14 +30,27 @@ async def test_it_prints_and_ends_as_one_that_starts_afresh(tmp_path, monkeypatc
     settings = {"OVERWORLD_LOG__LEVEL": "warning"}
     told = [await overworld(*arguments, environment=settings, afresh=afresh) for afresh in (False, True)]
     assert told[0] == told[1]
-    assert servers.begin is not spawned
+    assert servers.usual is not AFRESH
 
 
 async def started(arguments: list[str], *, own_group: bool = False, **variables: str) -> servers.Program:
     with TemporaryFile() as printed:
-        return await servers.begin(
+        return await servers.usual.start(
             [*OVERWORLD, *arguments], environment=os.environ | variables, out=printed, err=printed, own_group=own_group
         )
+
+
+async def test_a_database_is_copied_once_and_is_its_servers_own_from_then_on(tmp_path):
+    one, other = tmp_path / "one", tmp_path / "other"
+    for data in (one, other):
+        data.mkdir()
+        await servers.usual.furnish(data)
+    (one / "postgres" / "mark").touch()
+    await servers.usual.furnish(one)
+    assert (one / "postgres" / "mark").exists()
+    assert not (other / "postgres" / "mark").exists()
+    ran = await overworld("migrate", "plan", "--data", other)
+    assert (ran.code, ran.out) == (0, "")
 
 
 async def test_the_signal_that_ended_it_is_told(tmp_path):
@@ -57,12 +70,13 @@ async def test_where_the_environment_is_another_it_starts_afresh():
 
 _TESTS = """
 import asyncio, os, sys
+from pathlib import Path
 from tempfile import TemporaryFile
 from bench.servers import OVERWORLD
 from tests.nursery import Nursery
 
 async def main():
-    with Nursery() as nursery, TemporaryFile() as printed:
+    with Nursery(Path("/nowhere")) as nursery, TemporaryFile() as printed:
         program = await nursery.start(
             [*OVERWORLD, "--version"], environment=os.environ, out=printed, err=printed, own_group=False
         )
