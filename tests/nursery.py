@@ -84,7 +84,9 @@ class Nursery:
         made = self._folder / "postgres"
         if not made.exists():
             command = [*OVERWORLD, "migrate", "up", "--data", str(self._folder)]
-            subprocess.run(command, env=self._environment, check=True, capture_output=True)  # noqa: S603 - our own
+            subprocess.run(  # noqa: S603 - our own
+                command, cwd=self._folder, env=self._environment, check=True, capture_output=True
+            )
         return made
 
     def _open(self) -> socket.socket:
