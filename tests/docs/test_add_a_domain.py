@@ -22,7 +22,7 @@ from tests.docs.pages import ROOT, Block, read
 PAGE = "docs/add-a-domain.md"
 COPIED = (
     "src", "bench", "script", "docs", "pyproject.toml",
-    "tests/certificates.py", "tests/conftest.py", "tests/thinned.py",
+    "tests/certificates.py", "tests/conftest.py", "tests/nursery.py", "tests/thinned.py",
 )  # fmt: skip
 NEW = ("python", "sql")
 COMPILING_S = 300.0  # where the checkout's own kernels are not compiled yet
