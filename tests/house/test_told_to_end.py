@@ -79,7 +79,7 @@ async def _read_fences_of_players(work: Work) -> None:
 
 async def _keep_in_sight(work: Work) -> None:
     settings = _self(sight_every_s=0, slice_streams=1)
-    await SightKeeper.run(_self(_settings=settings, _streams=["one"], look=work))
+    await SightKeeper.run(_self(_settings=settings, _streams=["one"], look=work), lambda _streams: None)
 
 
 async def _move_with_players(work: Work) -> None:

@@ -75,6 +75,53 @@ async def test_the_way_of_reading_may_be_changed(site, square):
     assert (watched(site), site.house.listened[square[0]]) == ([[square[0]]], 0)
 
 
+async def test_who_comes_back_to_lists_is_told_what_the_last_list_said(site, square):
+    """Between the two the client kept another picture."""
+    site.house.players_in[square[0]] = [Seen("someone")]
+    peer = await site.player()
+    await peer.ask({"type": "subscribe", "channels": [square[2]]})
+    await peer.settled()
+    await peer.ask({"type": "subscribe", "channels": ["system"], "positions": "packed"})
+    assert [frame["type"] for frame in await peer.settled()] == []
+    await peer.ask({"type": "subscribe", "channels": ["system"], "positions": "list"})
+    assert [frame["type"] for frame in await peer.settled()] == ["players.nearby"]
+
+
+@pytest.mark.parametrize("asked", ["cell", "around"])
+async def test_who_subscribes_again_is_told_everything_anew(site, square, asked):
+    """The remedy of a client that has lost its picture."""
+    again = {"type": "subscribe", "channels": [square[2] if asked == "cell" else "location:around"], "radius_m": 300}
+    peer = await site.player()
+    await peer.ask(again | {"positions": "packed"})
+    await peer.settled()
+    [number] = site.house.interest.cells
+    await peer.ask({"type": "subscribe", "channels": ["system"]})
+    await peer.settled()
+    assert site.house.interest.resent == []
+    await peer.ask(again)
+    assert "coins.nearby" in [frame["type"] for frame in await peer.settled()]
+    assert site.house.interest.resent == [number]
+
+
+async def test_who_subscribes_again_to_a_list_is_shown_it_again(site, square):
+    site.house.players_in[square[0]] = [Seen("someone")]
+    peer = await site.player()
+    for _ in range(2):
+        await peer.ask({"type": "subscribe", "channels": [square[2]]})
+        assert [frame["type"] for frame in await peer.settled()] == ["players.nearby", "coins.nearby"]
+
+
+async def test_a_stream_resumed_on_its_own_line_is_told_everything_anew(site, square):
+    peer = await site.player()
+    epoch = (await peer.ask({"type": "auth", "token": "token"}))["epoch"]
+    await peer.ask({"type": "subscribe", "channels": [square[2]], "positions": "packed"})
+    await peer.settled()
+    [number] = site.house.interest.cells
+    assert (await peer.ask({"type": "resume", "epoch": epoch, "seq": 1}))["type"] == "resumed"
+    await peer.settled()
+    assert site.house.interest.resent == [number]
+
+
 async def test_events_of_a_cell_come_to_watchers_too(site, square):
     peer = await watching(site, [square[2]])
     site.gateway.publish(square[2], Event(type="coins.collected", data={}))
@@ -200,6 +247,18 @@ async def test_around_moves_with_its_player(site):
     assert await peer.settled() == []
 
 
+async def test_around_moves_with_a_player_whose_fixes_go_to_another_server(open_site):
+    async with open_site(sight_every_s=0.01) as site:
+        peer, account_id = await around(site)
+        lat_deg, lng_deg = destination_deg(HOME.lat_deg, HOME.lng_deg, 90.0, 900.0)
+        site.house.stands[account_id] = Place(lat_deg, lng_deg)
+        after = site.house.around_cells(lat_deg, lng_deg, 300.0, 64)
+        assert (await peer.receive("around.changed"))["data"]["cells"] == [cells.token(cell) for cell in after]
+        assert (await peer.receive("coins.nearby"))["data"]["cells"]
+        await peer.settled()
+        assert watched(site) == [after]
+
+
 async def test_a_cell_named_stays_when_around_moves_away(site):
     peer, account_id = await around(site)
     home = cells.cell_of(HOME.lat_deg, HOME.lng_deg, 15)
@@ -289,7 +348,7 @@ async def test_a_cell_around_that_is_out_of_sight_is_watched_no_more(open_site):
         site.house.hidden.add(held[-1])
         for stream in site.gateway._streams:
             stream.seen_from = None
-        assert (await peer.receive("unsubscribed"))["data"]["channels"] == [channel(held[-1])]
+        assert (await peer.receive("around.changed"))["data"]["cells"] == [cells.token(cell) for cell in held[:-1]]
         await peer.settled()
         assert watched(site) == [held[:-1]]
 
