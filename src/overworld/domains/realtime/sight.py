@@ -78,6 +78,7 @@ class SightKeeper:
         try:
             places = await self._sight.places([principal.account_id for _, principal in watching])
         except (Fault, Busy) as error:
+            end_if_cancelled()
             _log.warning("cannot tell who is still in sight of what: %s", error)
             return
         moved: list[Stream] = []
