@@ -64,6 +64,14 @@ async def test_who_watches_gets_no_lists_and_who_listens_no_frames(site, square)
     assert len(watched(site)) == 1
 
 
+async def test_for_who_watches_nobody_looks_who_is_there(site):
+    peer, account_id = await around(site)
+    walks(site, account_id, 900.0)
+    await peer.receive("around.changed")
+    await peer.settled()
+    assert site.house.views_asked == 0
+
+
 async def test_the_way_of_reading_may_be_changed(site, square):
     peer = await watching(site, [square[2]])
     site.house.players_in[square[0]] = [Seen("someone")]
