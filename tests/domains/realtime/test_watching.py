@@ -356,7 +356,7 @@ async def test_a_cell_around_that_is_out_of_sight_is_watched_no_more(open_site):
         site.house.hidden.add(held[-1])
         for stream in site.gateway._streams:
             stream.seen_from = None
-        assert (await peer.receive("around.changed"))["data"]["cells"] == [cells.token(cell) for cell in held[:-1]]
+        assert (await peer.receive("unsubscribed"))["data"]["channels"] == [channel(held[-1])]
         await peer.settled()
         assert watched(site) == [held[:-1]]
 

@@ -75,6 +75,8 @@ class Around:
 
     def _move(self, stream: Stream, place: Place) -> list[int]:
         before = stream.around_cells
+        if before and geo_cells.cell_of(place.lat_deg, place.lng_deg, geo_cells.level_of(before[0])) == before[0]:
+            return []  # what is around depends on the room cell alone, which is the nearest
         new = self._centre(stream, place)
         if stream.around_cells is not before:
             self.tell(stream)
