@@ -53,6 +53,30 @@ async def faults(tx: Tx) -> list[str]:
     return [row["fault"] for row in await tx.fetch(_FAULTS)]
 
 
+_SEALED_FAULTS = """
+WITH fold AS (
+    SELECT change.* FROM (SELECT * FROM ledger.block ORDER BY number DESC LIMIT 1) AS mark
+    CROSS JOIN LATERAL ledger.changes(
+        0, false, '00000000-0000-0000-0000-000000000000', last_stamp, last_settles, last_id) AS change
+)
+SELECT format('sealed balance of account %s: debits %s, credits %s, pending %s and %s; its transfers add up to %s, %s, %s and %s',
+    account_id, sealed.debits_posted, sealed.credits_posted, sealed.debits_pending, sealed.credits_pending,
+    fold.debits_posted, fold.credits_posted, fold.debits_pending, fold.credits_pending) AS fault
+FROM ledger.sealed_balance AS sealed FULL JOIN fold USING (account_id)
+WHERE (sealed.debits_posted, sealed.credits_posted, sealed.debits_pending, sealed.credits_pending)
+    IS DISTINCT FROM (fold.debits_posted, fold.credits_posted, fold.debits_pending, fold.credits_pending)
+LIMIT 100"""
+
+
+async def sealed_faults(tx: Tx) -> list[str]:
+    """Where the sealed balances are not what the sealed transfers add up to, a line each, at most 100.
+
+    `faults` takes the sealed balances as they stand; this reads every transfer from the first one on.
+    """
+    await tx.execute(_UNHURRIED)
+    return [row["fault"] for row in await tx.fetch(_SEALED_FAULTS)]
+
+
 _TOTALS = """
 SELECT currency, code, sum(sealed.debits_posted) AS debits_posted, sum(sealed.credits_posted) AS credits_posted,
     sum(sealed.debits_pending) AS debits_pending, sum(sealed.credits_pending) AS credits_pending
