@@ -160,6 +160,18 @@ class Placing:
             kept = await store.placed(tx, [urlsafe_b64decode(one)[:KEY_BYTES] for one in ids])
         self._placed.put(self._spawns_of(kept))
 
+    async def kept(self, ids: Iterable[str]) -> dict[str, Spawn]:
+        """Those of some ids that were ever placed, known here or not: not yet, or not any more.
+
+        One round trip, none where no id is of something placed.
+        """
+        keys = [key for one in ids if (key := self._spawns.placed_key_of(one)) is not None]
+        if not keys:
+            return {}
+        async with self._database.read() as tx:
+            found = await store.placed(tx, keys)
+        return {one.id: self._placed.here(one) for one in self._spawns_of(found)}
+
     def _judged(self, items: Sequence[CollectibleToPlace], *, at: datetime) -> list[Placement] | Refusal:
         self._forget_closed()
         try:

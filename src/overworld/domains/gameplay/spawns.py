@@ -172,6 +172,14 @@ class Spawns:
             raise NotFound
         return key
 
+    def placed_key_of(self, id: str) -> bytes | None:
+        """The key of an id of something placed, whether or not it is known here; None for any other text."""
+        try:
+            key = self.key_of(id)
+        except NotFound:
+            return None
+        return key if is_placed(key) else None
+
     def named(self, key: bytes) -> tuple[str, UUID]:
         """The id and the reference of a key."""
         known_as = urlsafe_b64encode(key + self._proof(key)[:_MAC_BYTES])
