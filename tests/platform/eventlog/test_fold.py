@@ -197,7 +197,7 @@ async def test_a_dead_letter_that_was_committed_counts_once_when_the_answer_come
         await log.desk.replay(tx, Which(), at=sums.clock.now())
 
     async def has_given_up() -> bool:
-        return fold.retried > tried
+        return bool(fold.retried > tried)
 
     await eventually(has_given_up)
     hears.set()

@@ -149,11 +149,11 @@ class Claims:
         earlier claim for it may have an answer, and one that was made without a network may come late.
         """
         found = [self._find(one) for one in ids]
-        unknown = {id: one for id, one in zip(ids, found, strict=True) if isinstance(one, Refusal)}
+        unknown = [asked for asked, one in zip(ids, found, strict=True) if isinstance(one, Refusal)]
         if not unknown or self._kept is None:
             return found
         kept = await self._kept(unknown)
-        return [kept.get(id, one) for id, one in zip(ids, found, strict=True)]
+        return [kept.get(asked, one) for asked, one in zip(ids, found, strict=True)]
 
     def _find(self, id: str) -> Spawn | Refusal:
         try:

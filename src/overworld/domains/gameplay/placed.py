@@ -61,7 +61,7 @@ class Placed:
                     del self._by_cell[one.cell]
 
     def here(self, one: Spawn) -> Spawn:
-        """The same in its spawn cell. The id names that of the level in force when it was placed, which may be another."""
+        """The same in its spawn cell; its id names that of the level that was in force when it was placed."""
         if cells.level_of(one.cell) == self.cell_level:
             return one
         return replace(one, cell=cells.cell_of(one.lat_deg, one.lng_deg, self.cell_level))

@@ -21,7 +21,6 @@ from overworld.domains.gameplay.messages import (
     PlacedCollectible,
     PlacedCollectibles,
 )
-from overworld.domains.gameplay.placed import Placed
 from overworld.domains.gameplay.rules import placement
 from overworld.domains.gameplay.spawns import KEY_BYTES, NUMBER_BYTES, Spawns, cell_in, placed_key
 from overworld.domains.gameplay.types import Catalogue, Kind, Mode, Placement, Spawn
@@ -64,7 +63,6 @@ class Placing:
         outbox: Outbox,
         audit: AuditTrail,
         spawns: Spawns,
-        placed: Placed,
         catalogue: Catalogue,
         placed_max: int,
     ) -> None:
@@ -74,7 +72,7 @@ class Placing:
         self._outbox = outbox
         self._audit = audit
         self._spawns = spawns
-        self._placed = placed
+        self._placed = spawns.placed
         self._placed_max = placed_max
         self.put_in_force(catalogue)
 

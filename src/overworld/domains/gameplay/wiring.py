@@ -82,7 +82,6 @@ async def build(
         outbox=outbox,
         audit=audit,
         spawns=spawns,
-        placed=placed,
         catalogue=catalogue_of(collectibles, progression, by_code),
         placed_max=settings.placed_max,
     )

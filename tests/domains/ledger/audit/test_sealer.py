@@ -237,7 +237,7 @@ async def test_what_is_being_written_to_a_player_while_they_are_forgotten_is_for
         await vault.post(gift, tx=tx)
         await ledger_store.keep_notes(tx, {gift.id: "for your birthday"})
         forgetting = asyncio.create_task(vault.sealer.forget(wallet(0).owner_id))
-        while not await waits():
+        while not await waits():  # noqa: ASYNC110 - the database has no event for this
             await asyncio.sleep(0)
     await forgetting
 

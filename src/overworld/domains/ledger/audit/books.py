@@ -59,7 +59,8 @@ WITH fold AS (
     CROSS JOIN LATERAL ledger.changes(
         0, false, '00000000-0000-0000-0000-000000000000', last_stamp, last_settles, last_id) AS change
 )
-SELECT format('sealed balance of account %s: debits %s, credits %s, pending %s and %s; its transfers add up to %s, %s, %s and %s',
+SELECT format(
+    'sealed balance of account %s: debits %s, credits %s, pending %s and %s; its transfers add up to %s, %s, %s and %s',
     account_id, sealed.debits_posted, sealed.credits_posted, sealed.debits_pending, sealed.credits_pending,
     fold.debits_posted, fold.credits_posted, fold.debits_pending, fold.credits_pending) AS fault
 FROM ledger.sealed_balance AS sealed FULL JOIN fold USING (account_id)

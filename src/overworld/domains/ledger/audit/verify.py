@@ -215,7 +215,7 @@ class _Check:
         # The manifest tells where the log ends, so that the last blocks cannot be left out.
         end, told = last["number"] + 1, [self.manifest.get(name) for name in ("blocks", "tree_size", "root", "head")]
         if self.manifest and told != [end, last["tree_size"], last["root"], last["hash"]]:
-            self.wrong(f"block {end}", f"is missing, too many or another: the manifest tells of {told[0]} with root {told[2]}")
+            self.wrong(f"block {end}", f"is missing, too many or another: told are {told[0]} with root {told[2]}")
 
     def _check_block(self, _place: str, _number: int, block: Line) -> None:
         last, number = self.blocks[-1] if self.blocks else _BEGINNING, block["number"]
