@@ -136,6 +136,8 @@ class Answers:
         """Who came back, of those who were new on `first` and the days after. At most a minute old."""
         if not (0 < cohorts <= COHORTS_MAX and 0 < ages <= AGES_MAX):
             raise BadQuestion(field="days", reason=f"cohorts and days are 1 to {COHORTS_MAX}")
+        if first > date.max - _DAY * cohorts:
+            raise BadQuestion(field="first", reason="there are not so many days after it")
         key = ("retention", first, cohorts, ages)
         return await self.fresh.of(key, lambda: self._retention(first, cohorts, ages), age_max_s=_COUNTED_S)
 
