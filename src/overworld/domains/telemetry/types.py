@@ -118,3 +118,7 @@ class TelemetrySettings(Struct, frozen=True, forbid_unknown_fields=True):
 
     def __post_init__(self) -> None:
         Sampling.of(self.sampling)
+        if self.erased_days <= max(self.retention_days, self.refused_days):
+            raise ValueError(
+                "erased_days must be more than retention_days and refused_days, or who was erased could come back"
+            )
