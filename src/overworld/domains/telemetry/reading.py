@@ -81,7 +81,7 @@ _ours = msgspec.json.Decoder(_Ours).decode
 _theirs = msgspec.json.Decoder(Incoming).decode
 _keyed = msgspec.json.Decoder(_PostHog).decode
 _EVENTS_KEY, _BATCH_KEY = b'"events"', b'"batch"'
-# A text that does not end is a token too, which ends it all: looked for anew from each quote in it, it would take hours.
+# A text that does not end is a token too, which ends it all: looked for anew from each of its quotes, it takes hours.
 _TOKEN = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+("?)|[\[\]{},]', re.DOTALL)
 _UNREADABLE = (msgspec.MsgspecError, UnicodeError, RecursionError)
 
