@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from uuid import UUID
 
 from overworld.kernel.ports import Tx
@@ -69,34 +68,27 @@ async def sealed_totals(tx: Tx) -> dict[tuple[str, str], list[int]]:
     }
 
 
-_HOLD = "SELECT id FROM ledger.account WHERE owner_id = $1 ORDER BY id FOR UPDATE"
 _FORGET = """
 WITH forgotten AS (
-    UPDATE ledger.account SET owner_id = $2, frozen = true WHERE id = ANY ($1::bigint[]) RETURNING id
+    UPDATE ledger.account SET owner_id = $2, frozen = true
+    WHERE id IN (SELECT id FROM ledger.account WHERE owner_id = $1 ORDER BY id FOR UPDATE)
+    RETURNING id
 ), destroyed AS (
-    DELETE FROM ledger.account_secret WHERE account_id = ANY ($1::bigint[])
-), moved AS (
-    SELECT id FROM ledger.transfer WHERE debit_id = ANY ($1::bigint[]) AND code <> 1
-    UNION
-    SELECT id FROM ledger.transfer WHERE credit_id = ANY ($1::bigint[])
+    DELETE FROM ledger.account_secret WHERE account_id IN (SELECT id FROM forgotten)
 ), silenced AS (
-    DELETE FROM ledger.note WHERE transfer_id IN (SELECT id FROM moved)
-), over AS (
-    UPDATE ledger.pending SET expires_at = least(expires_at, $3) WHERE id IN (SELECT id FROM moved)
+    DELETE FROM ledger.note WHERE transfer_id IN (
+        SELECT transfer.id FROM ledger.transfer JOIN forgotten ON debit_id = forgotten.id
+        UNION ALL
+        SELECT transfer.id FROM ledger.transfer JOIN forgotten ON credit_id = forgotten.id
+    )
 )
 SELECT count(*) FROM forgotten"""
 
 
-async def forget(tx: Tx, owner_id: UUID, *, stranger_id: UUID, at: datetime) -> int:
+async def forget(tx: Tx, owner_id: UUID, *, stranger_id: UUID) -> int:
     """Destroys the keys of an owner's accounts, freezes them and gives them to a stranger; how many they were.
 
-    What was written beside their transfers is deleted, and what was promised to them or by them is over. It is looked
-    for once the accounts are locked, so what was being posted meanwhile is found too. Wallets pay for no collections,
-    which the index on payers leaves out.
+    What was written beside their transfers is deleted.
     """
-    held = [row["id"] for row in await tx.fetch(_HOLD, owner_id)]
-    if not held:
-        return 0
-    await tx.execute(_UNHURRIED)
-    count: int = await tx.fetchval(_FORGET, held, stranger_id, at)
+    count: int = await tx.fetchval(_FORGET, owner_id, stranger_id)
     return count
