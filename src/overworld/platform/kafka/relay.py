@@ -112,9 +112,7 @@ def outgoing(
     """
     names = {topic: name_of(topic) for topic in {event.topic for event in events}}
     ids = id_texts([event.id for event in events])
-    headers: list[Headers] = [
-        {PLACE: place, EVENT_ID: event_id} for place, event_id in zip(places, ids, strict=True)
-    ]
+    headers: list[Headers] = [{PLACE: place, EVENT_ID: event_id} for place, event_id in zip(places, ids, strict=True)]
     for event, beside in zip(events, headers, strict=True):
         if event.trace:
             beside[TRACE] = event.trace.encode()

@@ -19,6 +19,7 @@ _NOW = 0  # instead of a time in ms
 Headers = dict[str, str | bytes | None]
 """What stands beside a message, by name, as the client takes it."""
 
+
 class Outgoing(Struct, frozen=True):
     """Messages as they go out, a column for each of their parts, (n,).
 
@@ -102,7 +103,8 @@ class Sender:
 
     def _settle(self) -> int:
         """How many are not acknowledged after a short wait."""
-        assert self._producer is not None  # noqa: S101 - for the type checker; `send` has begun
+        if self._producer is None:
+            raise KafkaUnavailable("the producer was dropped with messages under way, as by who relays now")
         self._fill(self._producer)
         self._pending = self._producer.flush(_SLICE_S) + len(self._under_way) - self._handed_over
         if self._refused is not None:

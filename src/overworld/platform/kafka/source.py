@@ -147,12 +147,12 @@ class KafkaSource:
 
     async def _arrived(self, session: asyncpg.Connection, messages: Sequence[Message]) -> list[Arrived]:
         """The events of messages, (n,)."""
-        arrived = Beside().arrived
+        beside = Beside()
         found: list[Arrived] = []
         decoded = self._codec.decode_many([message.value() or b"" for message in messages])
         for message, event in zip(messages, decoded, strict=True):
             try:
-                found.append(arrived(event if type(event) is Envelope else _event(event), message))
+                found.append(beside.arrived(_event(event), message))
             except _UNREADABLE as error:
                 found.append(await self._learned_or_buried(session, message, error))
         return found
