@@ -179,6 +179,7 @@ def make_edge() -> Callable[..., Edge]:
         limits: LimitSettings | None = None,
         extra: list[Any] | None = None,
         polled: tuple[str, ...] = (),
+        quiet: bool = False,
         **settings: Any,
     ) -> Edge:
         clock = FixedClock(datetime(2026, 11, 21, tzinfo=UTC))
@@ -194,6 +195,7 @@ def make_edge() -> Callable[..., Edge]:
             title="Sample",
             version="1.2.3",
             polled=polled,
+            quiet=quiet,
         )
         return Edge(app, metrics, clock)
 

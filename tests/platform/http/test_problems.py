@@ -193,6 +193,15 @@ async def test_what_is_polled_is_logged_at_debug_unless_it_is_refused(make_edge)
     assert told == [("/v1/places", "debug"), ("/v1/far", "info"), ("/v1/busy", "info")]
 
 
+async def test_where_it_is_quiet_only_what_is_refused_is_told_at_info(make_edge):
+    async with make_edge(quiet=True).client() as client:
+        with capture_logs() as lines:
+            for path in ("/v1/places?lat=1", "/v1/busy"):
+                await client.get(path)
+    told = [(line["route"], line["log_level"]) for line in lines if line["event"] == "request"]
+    assert told == [("/v1/places", "debug"), ("/v1/busy", "info")]
+
+
 async def test_options_names_the_methods_of_all_handlers_of_a_path(ask):
     reply = await ask.options("/v1/places")
     assert (reply.status_code, reply.headers["allow"]) == (204, "GET, OPTIONS, POST")
