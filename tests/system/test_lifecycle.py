@@ -134,7 +134,7 @@ async def test_a_database_of_a_newer_build_is_refused(empty_database, tmp_path):
 
 async def test_a_database_that_is_away_is_told(tmp_path):
     ran = await overworld("serve", "--data", tmp_path, "--database", "postgresql://nobody@127.0.0.1:1/none", *ANY_PORTS)
-    assert "cannot connect to PostgreSQL" in refused(ran, "database.unavailable")
+    assert "cannot connect to PostgreSQL at 127.0.0.1: " in refused(ran, "database.unavailable")
 
 
 async def test_told_to_stop_it_answers_what_was_begun_and_leaves_nothing_behind(tmp_path, joins):
