@@ -37,6 +37,7 @@ _BENCHMARKS = {
     "pipeline": "bench.pipeline:pipeline",
     "query": "bench.query:query",
     "quests": "bench.quests:quests",
+    "rows": "bench.rows:rows",
     "seal": "bench.seal:seal",
     "start": "bench.start:start",
     "sync": "bench.sync:sync",

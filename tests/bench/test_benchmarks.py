@@ -106,6 +106,13 @@ def test_gifts_are_posted_in_batches_and_every_wallet_holds_what_was_answered():
 
 
 @slow
+def test_what_postgresql_takes_for_a_row_is_added_up_to_what_a_claim_cannot_do_without():
+    line = told("rows", "--seconds", "0.6", "--rounds", "3")
+    assert 0 <= line["min"]["insert_us"] <= line["insert_us"]
+    assert line["claim_floor_us"] >= line["transfer_floor_us"] > 0
+
+
+@slow
 @whole_only
 def test_what_players_carry_after_changes_is_what_they_were_told():
     line = told("inventory", "--players", "100", "--in-flight", "16", "--seconds", "0.6", "--rounds", "3")

@@ -11,7 +11,7 @@ from overworld.kernel.events import Envelope, Event
 from overworld.platform.eventlog import SCHEMA, EventLog, EventLogSettings, PostgresOutbox
 
 PATIENCE_S = 60  # what never comes is a fault; what comes late is a busy machine
-FAST = EventLogSettings(poll_ms=5, takeover_ms=10, backoff_first_ms=1, backoff_max_ms=2, tries=3, save_ms=20)
+FAST = EventLogSettings(poll_ms=5, rest_ms=0, takeover_ms=10, backoff_first_ms=1, backoff_max_ms=2, tries=3, save_ms=20)
 
 
 class Noted(Event):

@@ -9,8 +9,10 @@ from contextlib import suppress
 
 import asyncpg
 
+from overworld.kernel.ports import Tx
 from overworld.kernel.refusals import Busy, Fault
 from overworld.platform.eventlog import letters, store
+from overworld.platform.eventlog.recent import Recent
 from overworld.platform.eventlog.settings import EventLogSettings
 from overworld.platform.eventlog.types import START, Position
 from overworld.platform.postgres import Database
@@ -25,8 +27,9 @@ _log = logging.getLogger(__name__)
 class Pulse:
     """Knows the last readable batch, and wakes readers when there is a newer one.
 
-    An idle log costs one small query each poll, however many readers wait. While a batch waits for an older transaction
-    to end, it looks again after 2 ms, 4 ms and so on up to the poll.
+    An idle log costs one small query each poll, however many readers wait. What is new is read once for all of them
+    (`recent`). After something new it rests, so that under load they take more at once; while a batch waits for an
+    older transaction to end, it looks again after 2 ms, 4 ms and so on up to the poll.
 
     It also tells consumers when dead letters are to be handled again; as a notice may be lost, every 30 s in any case.
     """
@@ -34,6 +37,9 @@ class Pulse:
     def __init__(self, database: Database, *, settings: EventLogSettings) -> None:
         self._database = database
         self._poll_s = settings.poll_ms / 1000
+        self._rest_s = settings.rest_ms / 1000
+        self._batches_max = settings.batches_max
+        self.recent = Recent()
         self._head = START
         self._moved = asyncio.Event()
         self._noticed = asyncio.Event()
@@ -55,7 +61,10 @@ class Pulse:
                 if asyncio.get_running_loop().time() >= ask_at_s:
                     ask_at_s += _ASK_EVERY_S
                     self._ask()
+                before = self._head
                 pending = await self._look()
+                if self._head > before:
+                    await asyncio.sleep(self._rest_s)
                 pause_s = min(2 * pause_s, self._poll_s) if pending else self._poll_s
 
     async def beyond(self, position: Position) -> Position:
@@ -83,6 +92,8 @@ class Pulse:
         try:
             async with self._database.read() as tx:
                 head = await store.head(tx)
+                if head.position > self._head:
+                    await self._read_for_all(tx, head.position)
         except (Fault, Busy, asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
             _log.warning("cannot look at the event log: %s", error)
             await asyncio.sleep(_RETRY_S)
@@ -92,3 +103,14 @@ class Pulse:
             moved, self._moved = self._moved, asyncio.Event()
             moved.set()
         return head.pending
+
+    async def _read_for_all(self, tx: Tx, head: Position) -> None:
+        """Reads what was written up to the new head; where that is too much, readers are left to read it themselves."""
+        topics = self.recent.wanted()
+        written = []
+        if self._head > START and (topics is None or topics):
+            written = await store.written(tx, after=self._head, upto=head, topics=topics, batches_max=self._batches_max)
+        if written and written[-1].position == head:
+            self.recent.extend(written)
+        else:
+            self.recent.begin_anew(head)

@@ -21,6 +21,15 @@ class EventLogSettings(Secretive, frozen=True, forbid_unknown_fields=True, kw_on
     poll_ms: Annotated[
         int, Meta(ge=1, le=60_000, description="Time between looks at the log when no notice arrives")
     ] = 250
+    rest_ms: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=10_000,
+            description="Time that readers are left alone after they were told of something new: what comes meanwhile "
+            "they take together. The first event after a quiet while waits for nothing",
+        ),
+    ] = 20
     batches_max: Annotated[int, Meta(ge=1, le=10_000, description="Batches that one read takes from the log")] = 64
     events_max: Annotated[int, Meta(ge=1, le=100_000, description="Events that a handler is given at once")] = 1000
     tries: Annotated[

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Protocol, TypeVar
 
@@ -15,13 +15,10 @@ from overworld.platform.eventlog import store
 from overworld.platform.eventlog.pulse import Pulse
 from overworld.platform.eventlog.settings import EventLogSettings
 from overworld.platform.eventlog.stopping import Stop
-from overworld.platform.eventlog.types import START, Batch, Position
+from overworld.platform.eventlog.types import START, Batch, Position, Wanted
 from overworld.platform.postgres import Database
 
 P = TypeVar("P")
-
-Wanted = Callable[[], frozenset[str] | None]
-"""The topics that a consumer wants, which may change while it waits; None for all."""
 
 
 class Source(Protocol[P]):
@@ -86,21 +83,24 @@ class PostgresSource:
             self._saved_s = asyncio.get_running_loop().time()
             yield session
         finally:
+            self._pulse.recent.leave(self)
             session.terminate()
 
     async def next(
         self, session: asyncpg.Connection, *, topics: Wanted, until: asyncio.Event
     ) -> Sequence[Batch[Position]]:
-        """The next batches."""
+        """The next batches: the last ones from memory, where all readers of this process have them."""
+        self._pulse.recent.join(self, topics)
         unsaved = self._position != self._saved
         head = await self._head_after(self._position, until, unsaved=unsaved)
         if head is None:
             if unsaved:
                 await self._save(session)
             return ()
-        batches = await store.read(
-            session, after=self._position, topics=topics(), batches_max=self._settings.batches_max
-        )
+        wanted, batches_max = topics(), self._settings.batches_max
+        batches = self._pulse.recent.after(self._position, topics=wanted, batches_max=batches_max)
+        if batches is None:
+            batches = await store.read(session, after=self._position, topics=wanted, batches_max=batches_max)
         self._position = batches[-1].position if batches else head
         return batches
 

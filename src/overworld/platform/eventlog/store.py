@@ -12,6 +12,7 @@ import msgspec
 
 from overworld.kernel.events import Enclosed, Envelope
 from overworld.kernel.ports import Tx
+from overworld.platform.eventlog.recent import Written
 from overworld.platform.eventlog.types import BATCHES_COUNTED_MAX, START, Batch, DeadLetter, Head, Lag, Position
 from overworld.platform.postgres.migrations import Schema
 
@@ -73,6 +74,23 @@ async def read(tx: Tx, *, after: Position, topics: frozenset[str] | None, batche
     """
     rows = await tx.fetch(_READ, after.stamp, after.id, batches_max, None if topics is None else sorted(topics))
     return [Batch(Position(row["stamp"], row["id"]), _of_topics(row["events"], topics)) for row in rows]
+
+
+_WRITTEN = """
+SELECT stamp, id, topics, CASE WHEN $6::text[] IS NULL OR topics && $6 THEN events END AS events
+FROM eventlog.outbox
+WHERE (stamp, id) > ($1, $2) AND (stamp, id) <= ($3, $4)
+ORDER BY stamp, id
+LIMIT $5"""
+
+
+async def written(
+    tx: Tx, *, after: Position, upto: Position, topics: frozenset[str] | None, batches_max: int
+) -> list[Written]:
+    """The batches between two places, the second included, which no open transaction can still come before."""
+    wanted = None if topics is None else sorted(topics)
+    rows = await tx.fetch(_WRITTEN, after.stamp, after.id, upto.stamp, upto.id, batches_max, wanted)
+    return [Written(Position(row["stamp"], row["id"]), row["topics"], row["events"]) for row in rows]
 
 
 def _of_topics(events: bytes | None, topics: frozenset[str] | None) -> list[Envelope]:

@@ -13,7 +13,7 @@ from overworld.platform.eventlog import store
 from overworld.platform.eventlog.pulse import Pulse
 from overworld.platform.eventlog.settings import EventLogSettings
 from overworld.platform.eventlog.traced import apart, delivery, delivery_place
-from overworld.platform.eventlog.types import Handle, Position
+from overworld.platform.eventlog.types import Batch, Handle, Position
 from overworld.platform.postgres import Database
 
 _RETRY_S = 0.2
@@ -50,13 +50,17 @@ class Tail:
 
     async def run(self) -> None:
         """Reads until cancelled."""
+        self._pulse.recent.join(self, lambda: self.topics)
+        try:
+            await self._read_on()
+        finally:
+            self._pulse.recent.leave(self)
+
+    async def _read_on(self) -> None:
         while True:
             head = await self._pulse.beyond(self._position)
             try:
-                async with self._database.read() as tx:
-                    batches = await store.read(
-                        tx, after=self._position, topics=self.topics, batches_max=self._batches_max
-                    )
+                batches = await self._next()
             except (Fault, Busy) as error:
                 end_if_cancelled()
                 _log.warning("cannot read the event log: %s", error)
@@ -66,6 +70,13 @@ class Tail:
             if events := [event for batch in batches for event in batch.events]:
                 for part in apart(events):
                     await self._hand_over(part)
+
+    async def _next(self) -> list[Batch[Position]]:
+        batches = self._pulse.recent.after(self._position, topics=self.topics, batches_max=self._batches_max)
+        if batches is not None:
+            return batches
+        async with self._database.read() as tx:
+            return await store.read(tx, after=self._position, topics=self.topics, batches_max=self._batches_max)
 
     async def _hand_over(self, events: Sequence[Envelope]) -> None:
         try:

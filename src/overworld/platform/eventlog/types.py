@@ -19,6 +19,10 @@ Apply = Callable[[Tx, Sequence[Envelope]], Awaitable[None]]
 """What a fold does with events, in the transaction that moves its cursor: in order, exactly once."""
 
 
+Wanted = Callable[[], frozenset[str] | None]
+"""The topics that a reader wants, which may change while it waits; None for all."""
+
+
 class Position(Struct, frozen=True, order=True):
     """A place in the log: a batch's stamp and number. Everything up to it has been read."""
 

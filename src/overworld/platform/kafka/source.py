@@ -20,9 +20,8 @@ from overworld.kernel.ports import Tx
 from overworld.platform.avro import UnknownSchema
 from overworld.platform.eventlog import failing
 from overworld.platform.eventlog.settings import EventLogSettings
-from overworld.platform.eventlog.source import Wanted
 from overworld.platform.eventlog.stopping import Stop
-from overworld.platform.eventlog.types import Batch
+from overworld.platform.eventlog.types import Batch, Wanted
 from overworld.platform.kafka import places
 from overworld.platform.kafka.arriving import UNREAD, Arrived, Beside, Run, news, part_of
 from overworld.platform.kafka.client import KafkaLost, consuming

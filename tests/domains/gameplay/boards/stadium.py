@@ -24,7 +24,7 @@ from overworld.platform.eventlog.types import START, Position
 CURRENCIES = (Currency("coin"), Currency("gem", 2))
 REGION_LEVEL = 10
 TOWNS = ((46.05, 14.5), (45.8, 14.36), (-33.9, 151.2))
-FAST = EventLogSettings(poll_ms=5, takeover_ms=10, backoff_first_ms=1, backoff_max_ms=2, tries=3, save_ms=20)
+FAST = EventLogSettings(poll_ms=5, rest_ms=0, takeover_ms=10, backoff_first_ms=1, backoff_max_ms=2, tries=3, save_ms=20)
 
 
 class Take(Struct, frozen=True):

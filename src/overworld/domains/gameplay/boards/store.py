@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection, Iterable, Sequence
+from collections.abc import AsyncIterator, Collection, Hashable, Iterable, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 from overworld.domains.gameplay.boards.types import SCORE_MAX, Gain, Key, Placed, Score, Window
 from overworld.kernel.clock import from_us, to_us
 from overworld.kernel.ports import Tx
+from overworld.platform.postgres.arrays import numbers
+
+H = TypeVar("H", bound=Hashable)
 
 _ROWS_AT_ONCE = 1_000
 
+# Players, sets and times come once each, and a gain says by numbers from 1 which are its own.
 _ADD = f"""
 INSERT INTO gameplay.board_score AS had (player_id, board, starts_at, region, score, reached_at)
-SELECT * FROM unnest($1::uuid[], $2::text[], $3::timestamptz[], $4::bigint[], $5::bigint[], $6::timestamptz[])
+SELECT ($1::uuid[])[player], ($2::text[])[key], ($3::timestamptz[])[key], ($4::bigint[])[key], added,
+    ($5::timestamptz[])[reached]
+FROM unnest($6::text::integer[], $7::text::integer[], $8::text::bigint[], $9::text::integer[])
+    AS gain (player, key, added, reached)
 ON CONFLICT (player_id, board, starts_at, region) DO UPDATE
 SET score = least(had.score::numeric + excluded.score, {SCORE_MAX})::bigint,
     reached_at = greatest(had.reached_at, excluded.reached_at)
@@ -29,19 +36,30 @@ async def add(tx: Tx, gains: Sequence[Gain]) -> list[tuple[Key, UUID, Score]]:
     """
     if not gains:
         return []
+    players = _places(gain.player_id.int for gain in gains)
+    keys = _places(gain.key for gain in gains)
+    times_us = _places(gain.at_us for gain in gains)
     rows = await tx.fetch(
         _ADD,
-        [gain.player_id for gain in gains],
-        [gain.key.board for gain in gains],
-        [gain.key.starts_at for gain in gains],
-        [signed(gain.key.region) for gain in gains],
-        [gain.added for gain in gains],
-        [from_us(gain.at_us) for gain in gains],
+        [UUID(int=number) for number in players],
+        [key.board for key in keys],
+        [key.starts_at for key in keys],
+        [signed(key.region) for key in keys],
+        [from_us(at_us) for at_us in times_us],
+        numbers([players[gain.player_id.int] for gain in gains]),
+        numbers([keys[gain.key] for gain in gains]),
+        numbers([gain.added for gain in gains]),
+        numbers([times_us[gain.at_us] for gain in gains]),
     )
     return [
         (gain.key, gain.player_id, Score(row["score"], to_us(row["reached_at"])))
         for gain, row in zip(gains, rows, strict=True)
     ]
+
+
+def _places(values: Iterable[H]) -> dict[H, int]:
+    """Each value once, with its place among them, from 1."""
+    return {value: place for place, value in enumerate(dict.fromkeys(values), 1)}
 
 
 _OPEN_WINDOWS = """
