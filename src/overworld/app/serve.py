@@ -210,7 +210,7 @@ async def _running(house: House, settings: Settings, game: Game) -> AsyncIterato
         await domains.gameplay.placing.load()
         stack.push_async_callback(domains.accounts.close)
         stack.callback(domains.profiles.avatars.close)
-        with step("Preparing the kernels; the very first start compiles them, for some fifteen seconds on two free cores"):
+        with step("Preparing the kernels; the very first start compiles them, some fifteen seconds on two free cores"):
             await domains.world.start()
             await domains.trust.folding.warm()
         stack.push_async_callback(domains.world.stop)

@@ -17,7 +17,7 @@ _STANDARD_INPUT = 0
 def stop_on_signal() -> asyncio.Event:
     """An event that SIGTERM or SIGINT sets, for an orderly end. The second of them ends the process at once.
 
-    On a terminal whoever pressed Ctrl-C is told so: an end may take a while, most of all one that comes during the start.
+    On a terminal whoever pressed Ctrl-C is told so: an end may take a while, most of all one during the start.
     """
     loop, stop = asyncio.get_running_loop(), asyncio.Event()
 

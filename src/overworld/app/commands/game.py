@@ -50,7 +50,7 @@ def new(name: str, *, directory: Path | None = None) -> None:
             "beginning with a letter"
         ) from None
     if (SHIPPED / name).exists():
-        raise SystemExit(f"overworld: {name} is a game that is shipped, and commands would take that one; choose another name")
+        raise SystemExit(f"overworld: {name} is a game that is shipped, which commands would take; choose another name")
     folder = directory if directory is not None else Path(name)
     try:
         written = write(folder, name=name)

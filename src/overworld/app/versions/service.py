@@ -211,9 +211,10 @@ class Versions:
                 if declared.currency in gone.currencies and declared.weight:
                     owed[declared.currency] = owed.get(declared.currency, 0) + 1
         if held or owed:
-            problem = f"players hold or will be paid what the definition no longer has: {', '.join(sorted({*held, *owed}))}"
+            names = ", ".join(sorted({*held, *owed}))
+            problem = f"players hold or will be paid what the definition no longer has: {names}"
             if starting:
-                problem += "; a data folder and its database are for one game: give another game another one with --data"
+                problem += "; a data folder or database is for one game: give another game another one with --data"
             raise StillHeld(problem, held=held, owed=owed)
 
     async def _adopt(self) -> None:

@@ -224,7 +224,7 @@ async def run_again(work: Callable[[], Awaitable[T]], *, tries: int = 5) -> T:
 
 
 def _place(dsn: str) -> str:
-    """Where a DSN leads, for people. The host alone: what follows it is part of the password where that is not quoted."""
+    """Where a DSN leads, for people. The host alone: behind it a password may go on that is not quoted."""
     host = urlsplit(dsn).hostname
     return f" at {host}" if host and "," not in dsn else ""
 
