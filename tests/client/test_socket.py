@@ -175,6 +175,22 @@ async def test_surroundings_are_kept_and_only_one_event_waits_to_say_so(gateway)
         assert {one.id for one in socket.surroundings.everybody()} == {0, 2}
 
 
+async def test_who_goes_on_with_another_stream_begins_with_an_empty_picture(gateway):
+    """What the connection watched before was given up; of the stream that it stayed with everything goes on."""
+    gateway.handlers["resume"] = lambda _, message: {
+        "type": "resumed",
+        "epoch": message["epoch"],
+        "seq": 0,
+        "channels": [],
+    }
+    async with await connected(gateway) as socket:
+        for epoch, left in (("e0", 1), ("another", 0)):
+            entered = [(1, 0, 0, 0, 0, bytes(16))]
+            gateway.lines[0].send_packed(frames.surroundings([frames.section(CELL, entered=entered)]))
+            await socket.resume(epoch=epoch, seq=0)
+            assert len(socket.surroundings) == left
+
+
 async def test_packed_frames_of_a_later_kind_are_passed_over(gateway):
     async with await connected(gateway) as socket:
         gateway.lines[0].send_packed(b"\x0f\x01\x00\x00")

@@ -7,19 +7,29 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from types import SimpleNamespace
 from typing import Any, cast
+from uuid import UUID
 
 import pytest
 
+from overworld.domains.experiments.consumers import flags_tail
+from overworld.domains.experiments.messages import FlagsChanged
+from overworld.domains.gameplay.consumers import placed_tail
+from overworld.domains.gameplay.messages import CollectibleWithdrawn
 from overworld.domains.realtime.following import Following
 from overworld.domains.realtime.sight import SightKeeper
 from overworld.domains.realtime.subscriptions import cell_channel
+from overworld.domains.telemetry.erasing import Eraser
+from overworld.domains.telemetry.upkeep import Upkeep
+from overworld.domains.world.consumers import follow_choices
 from overworld.domains.world.fences.consumers import fences_tail
 from overworld.domains.world.fences.messages import FencesChanged
 from overworld.domains.world.fences.triggers import Triggers
 from overworld.domains.world.fences.writing import Writer
 from overworld.domains.world.jobs import Job
+from overworld.domains.world.messages import VisibilityChanged
 from overworld.geo import cells
 from overworld.kernel.refusals import Fault
+from overworld.platform.eventlog.log import EventLog
 from overworld.platform.postgres.listening import Listener
 
 CELL = cells.cell_of(52.5, 13.4, 15)
@@ -69,6 +79,33 @@ async def _follow_fences(work: Work) -> None:
     await on_events([_self(topic=FencesChanged.topic)])
 
 
+async def _follow_choices(work: Work) -> None:
+    event = VisibilityChanged(player_id=UUID(int=1), visible=False)
+    told = [_self(topic=event.topic, decode=lambda: event)]
+    await follow_choices(told, hiding=_self(follow=work), history=None, stream=None)
+
+
+async def _follow_flags(work: Work) -> None:
+    await flags_tail(_self(follow=work))([_self(topic=FlagsChanged.topic)])
+
+
+async def _follow_what_is_placed(work: Work) -> None:
+    event = CollectibleWithdrawn(collectible_id="c", cell="89c", withdrawn_by=UUID(int=1))
+    await placed_tail(_self(follow=work))([_self(topic=event.topic, decode=lambda: event)])
+
+
+async def _maintain_the_log(work: Work) -> None:
+    await EventLog.keep_maintained(_self(_settings=_self(maintain_every_s=0), maintain=work))
+
+
+async def _maintain_raw_events(work: Work) -> None:
+    await Upkeep.run(_self(maintain=work))
+
+
+async def _look_at_erasures(work: Work) -> None:
+    await Eraser.run(_self(look=work))
+
+
 async def _write_fence_events(work: Work) -> None:
     await Writer._drain(_self(_waiting=deque([1]), write=work))
 
@@ -79,7 +116,12 @@ async def _read_fences_of_players(work: Work) -> None:
 
 async def _keep_in_sight(work: Work) -> None:
     settings = _self(sight_every_s=0, slice_streams=1)
-    await SightKeeper.run(_self(_settings=settings, _streams=["one"], look=work))
+    await SightKeeper.run(_self(_settings=settings, _streams=["one"], look=work), lambda _streams: None)
+
+
+async def _look_who_is_in_sight(work: Work) -> None:
+    stream = _self(principal=_self(account_id=1), channels=[cell_channel(CELL)])
+    await SightKeeper.look(_self(_sight=_self(places=work)), [stream])
 
 
 async def _move_with_players(work: Work) -> None:
@@ -100,11 +142,18 @@ LOOPS: list[tuple[Loop, Exception]] = [
     (_do_a_job, KNOWN),
     (_do_a_job, ANY),
     (_follow_fences, KNOWN),
+    (_follow_choices, KNOWN),
+    (_follow_flags, KNOWN),
+    (_follow_what_is_placed, KNOWN),
+    (_maintain_the_log, KNOWN),
+    (_maintain_raw_events, KNOWN),
+    (_look_at_erasures, KNOWN),
     (_write_fence_events, KNOWN),
     (_write_fence_events, ANY),
     (_read_fences_of_players, KNOWN),
     (_read_fences_of_players, ANY),
     (_keep_in_sight, ANY),
+    (_look_who_is_in_sight, KNOWN),
     (_move_with_players, ANY),
     (_show_collectibles, KNOWN),
     (_show_collectibles, ANY),

@@ -34,7 +34,11 @@ async def servers(empty_database, tmp_path_factory) -> AsyncIterator[tuple[Serve
     folder = tmp_path_factory.mktemp("two-servers")
     async with AsyncExitStack() as stack:
         dsn = await stack.enter_async_context(empty_database())
-        quick = {"OVERWORLD_SHARING__TOLD_EVERY_S": "1", "OVERWORLD_HISTORY__WRITE_EVERY_MS": "50"}
+        quick = {
+            "OVERWORLD_SHARING__TOLD_EVERY_S": "1",
+            "OVERWORLD_HISTORY__WRITE_EVERY_MS": "50",
+            "OVERWORLD_REALTIME__SIGHT_EVERY_S": "0.2",
+        }
         first = await stack.enter_async_context(ServerProcess(folder / "1", dsn=dsn, environment=quick))
         second = await stack.enter_async_context(ServerProcess(folder / "2", dsn=dsn, migrate=False, environment=quick))
         yield first, second
@@ -246,6 +250,18 @@ async def test_a_friend_on_the_other_server_hears_where_one_is_until_the_share_e
         await walker.raw.delete(f"/v1/location/share/{shared.json()['id']}")
         await friend.event("location.share_ended", shared.json()["id"])
     assert (await friend.raw.get("/v1/location/shared")).json() == {"items": [], "cursor": None}
+
+
+async def test_what_is_around_a_player_is_around_its_fixes_on_the_other_server(servers, joins):
+    listening = await joins(servers[0])
+    walking = await joins(servers[1], device_id=listening.device_id)
+    async with asyncio.timeout(WAIT_S):
+        await walking.stand(46.3, 14.3)
+        while (await listening.socket.subscribe(["location:around"])).refused:
+            pass  # until the fix is shared
+        for lat in (46.3, 46.35):
+            here = (await walking.stand(lat, 14.3)).cell
+            await listening.event("around.changed", f"['{here}'")
 
 
 async def test_the_way_of_a_player_over_both_servers_is_one_and_erased_on_both(servers, joins):

@@ -290,6 +290,8 @@ class Socket(WSListener):
 
     def _take_over(self, resumed: Resumed) -> None:
         """At once: the events that were missed may follow in the same read."""
+        if resumed.epoch != self.epoch:
+            self.surroundings = Surroundings(own_id=self.auth.user_id, clock=self._clock)
         self.epoch = resumed.epoch
         self.seq = self._resumes_after if resumed.type == "resumed" else resumed.seq
 

@@ -167,7 +167,7 @@ def test_pings_that_would_come_after_the_idle_time_are_no_settings():
 
 async def test_a_peer_that_answers_pings_stays(open_site):
     """Several idle times pass, told by another peer's close; the one that pongs is still served."""
-    async with open_site(ping_s=0.01, idle_s=0.05, auth_s=0.2) as site:
+    async with open_site(ping_s=0.02, idle_s=0.25, auth_s=0.6) as site:
         quiet = await site.player()
         silent = await site.connect()
         assert (await silent.end())[0] == 4401

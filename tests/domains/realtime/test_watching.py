@@ -64,6 +64,14 @@ async def test_who_watches_gets_no_lists_and_who_listens_no_frames(site, square)
     assert len(watched(site)) == 1
 
 
+async def test_for_who_watches_nobody_looks_who_is_there(site):
+    peer, account_id = await around(site)
+    walks(site, account_id, 900.0)
+    await peer.receive("around.changed")
+    await peer.settled()
+    assert site.house.views_asked == 0
+
+
 async def test_the_way_of_reading_may_be_changed(site, square):
     peer = await watching(site, [square[2]])
     site.house.players_in[square[0]] = [Seen("someone")]
@@ -73,6 +81,53 @@ async def test_the_way_of_reading_may_be_changed(site, square):
     await peer.ask({"type": "subscribe", "channels": ["system"], "positions": "packed"})
     await peer.settled()
     assert (watched(site), site.house.listened[square[0]]) == ([[square[0]]], 0)
+
+
+async def test_who_comes_back_to_lists_is_told_what_the_last_list_said(site, square):
+    """Between the two the client kept another picture."""
+    site.house.players_in[square[0]] = [Seen("someone")]
+    peer = await site.player()
+    await peer.ask({"type": "subscribe", "channels": [square[2]]})
+    await peer.settled()
+    await peer.ask({"type": "subscribe", "channels": ["system"], "positions": "packed"})
+    assert [frame["type"] for frame in await peer.settled()] == []
+    await peer.ask({"type": "subscribe", "channels": ["system"], "positions": "list"})
+    assert [frame["type"] for frame in await peer.settled()] == ["players.nearby"]
+
+
+@pytest.mark.parametrize("asked", ["cell", "around"])
+async def test_who_subscribes_again_is_told_everything_anew(site, square, asked):
+    """The remedy of a client that has lost its picture."""
+    again = {"type": "subscribe", "channels": [square[2] if asked == "cell" else "location:around"], "radius_m": 300}
+    peer = await site.player()
+    await peer.ask(again | {"positions": "packed"})
+    await peer.settled()
+    [number] = site.house.interest.cells
+    await peer.ask({"type": "subscribe", "channels": ["system"]})
+    await peer.settled()
+    assert site.house.interest.resent == []
+    await peer.ask(again)
+    assert "coins.nearby" in [frame["type"] for frame in await peer.settled()]
+    assert site.house.interest.resent == [number]
+
+
+async def test_who_subscribes_again_to_a_list_is_shown_it_again(site, square):
+    site.house.players_in[square[0]] = [Seen("someone")]
+    peer = await site.player()
+    for _ in range(2):
+        await peer.ask({"type": "subscribe", "channels": [square[2]]})
+        assert [frame["type"] for frame in await peer.settled()] == ["players.nearby", "coins.nearby"]
+
+
+async def test_a_stream_resumed_on_its_own_line_is_told_everything_anew(site, square):
+    peer = await site.player()
+    epoch = (await peer.ask({"type": "auth", "token": "token"}))["epoch"]
+    await peer.ask({"type": "subscribe", "channels": [square[2]], "positions": "packed"})
+    await peer.settled()
+    [number] = site.house.interest.cells
+    assert (await peer.ask({"type": "resume", "epoch": epoch, "seq": 1}))["type"] == "resumed"
+    await peer.settled()
+    assert site.house.interest.resent == [number]
 
 
 async def test_events_of_a_cell_come_to_watchers_too(site, square):
@@ -198,6 +253,18 @@ async def test_around_moves_with_its_player(site):
     left = next(cell for cell in before if cell not in after)
     site.gateway.publish(channel(left), Event(type="coins.collected", data={}))
     assert await peer.settled() == []
+
+
+async def test_around_moves_with_a_player_whose_fixes_go_to_another_server(open_site):
+    async with open_site(sight_every_s=0.01) as site:
+        peer, account_id = await around(site)
+        lat_deg, lng_deg = destination_deg(HOME.lat_deg, HOME.lng_deg, 90.0, 900.0)
+        site.house.stands[account_id] = Place(lat_deg, lng_deg)
+        after = site.house.around_cells(lat_deg, lng_deg, 300.0, 64)
+        assert (await peer.receive("around.changed"))["data"]["cells"] == [cells.token(cell) for cell in after]
+        assert (await peer.receive("coins.nearby"))["data"]["cells"]
+        await peer.settled()
+        assert watched(site) == [after]
 
 
 async def test_a_cell_named_stays_when_around_moves_away(site):

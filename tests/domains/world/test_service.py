@@ -8,6 +8,7 @@ from datetime import timedelta, timezone
 from uuid import UUID
 
 import msgspec
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -18,6 +19,7 @@ from overworld.domains.world.messages import EntityNearby
 from overworld.domains.world.types import InterestRules, WorldSettings
 from overworld.geo import cells as geo_cells
 from overworld.geo.compiled import compiled_count
+from overworld.geo.kernels import degrees_of, unit_xyz
 from overworld.geo.sphere import destination_deg, distance_between_m
 from overworld.kernel.clock import FIRST_US, LAST_US, from_us
 from overworld.kernel.identity import Scope
@@ -452,6 +454,9 @@ def test_after_any_moves_all_pages_of_a_search_are_what_a_look_at_everybody_find
         for slot, player_id in zip(slots, IDS, strict=True):
             if players.at_us[slot]:
                 place = float(players.lat_deg[slot]), float(players.lng_deg[slot])
+                if strangers == "exact":
+                    x, y, z = (np.array(unit_xyz(*place)) * 2**24).round().tolist()
+                    place = degrees_of(x, y, z)
                 if strangers == "coarse":
                     place = geo_cells.centre_deg(geo_cells.cell_of(*place, 16))
                 distance_m = distance_between_m(*place, *HOME)

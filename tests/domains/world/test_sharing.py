@@ -83,12 +83,39 @@ async def test_a_fix_that_no_longer_speaks_for_the_player_is_not_read(pair):
     assert (await here.world.get([ANN])).known == [False]
 
 
+async def test_who_earns_nothing_for_now_is_still_where_it_is_on_the_other_server(pair):
+    """It looks around from there, holds its cells, and shows friends the place."""
+    here, there = pair
+    await here.stand(1)
+    for at_m in (900_000, 900_001):
+        here.wait(2)
+        await here.stand(1, at_m)
+    await here.parts.sharing.write()
+    assert (await there.world.get([ANN])).known == [False]
+    assert await there.world.places([ANN]) == await here.world.places([ANN]) != [None]
+
+
+async def test_everybody_has_a_turn_when_more_fixes_come_than_can_be_written(pair, monkeypatch):
+    here, there = pair
+    monkeypatch.setattr(store, "FIXES_MAX", 2)
+    players = [1, 2, 3, 4, 5]
+    known: set[int] = set()
+    for _ in range(3):
+        here.wait(10)
+        for player in players:
+            await here.stand(player)
+        await here.parts.sharing.write()
+        columns = await there.world.get([UUID(int=player) for player in players])
+        known |= {player for player, is_known in zip(players, columns.known, strict=True) if is_known}
+    assert known == set(players)
+
+
 async def test_fresh_fixes_need_no_round_trip(pair):
     here, _ = pair
     await here.stand(1)
     fixes: list[Fix | None] = [here.world.last_fix(ANN)]
     here.parts.sharing._database = None
-    await here.parts.sharing.take_newer([ANN], fixes, now_us=here.clock.now_us())
+    await here.parts.sharing.take_newer([ANN], fixes, now_us=here.clock.now_us(), anchored=True)
     assert (await here.world.get([ANN])).known == [True]
 
 

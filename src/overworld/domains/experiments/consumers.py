@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from overworld.domains.experiments.book import FlagBook
 from overworld.domains.experiments.messages import FlagsChanged
+from overworld.kernel.cancelling import end_if_cancelled
 from overworld.kernel.events import Envelope
 from overworld.kernel.refusals import Busy, Fault
 
@@ -28,6 +29,7 @@ def flags_tail(book: FlagBook) -> Callable[[Sequence[Envelope]], Awaitable[None]
             try:
                 await book.follow()
             except (Fault, Busy) as error:
+                end_if_cancelled()
                 _log.warning("cannot read the flags: %s", error)
                 await asyncio.sleep(_AGAIN_S)
             else:

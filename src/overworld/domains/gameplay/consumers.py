@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from overworld.domains.gameplay.messages import CollectiblePlaced, CollectibleWithdrawn
 from overworld.domains.gameplay.placing import Placing
+from overworld.kernel.cancelling import end_if_cancelled
 from overworld.kernel.events import Envelope
 from overworld.kernel.refusals import Busy, Fault
 
@@ -30,6 +31,7 @@ def placed_tail(placing: Placing) -> Callable[[Sequence[Envelope]], Awaitable[No
             try:
                 await placing.follow(ids)
             except (Fault, Busy) as error:
+                end_if_cancelled()
                 _log.warning("cannot read what was placed: %s", error)
                 await asyncio.sleep(_AGAIN_S)
             else:

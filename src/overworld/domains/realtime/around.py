@@ -32,13 +32,14 @@ class Around:
         self._cells_max = settings.around_cells_max
 
     def begin(self, stream: Stream, place: Place, radius_m: float) -> list[int]:
-        """From now on a stream holds what is within a radius of its player, who is here; gives what is new of it.
+        """From now on a stream holds what is within a radius of its player, who is here; gives all of that to be shown.
 
         The caller then lets it know by `tell`.
         """
         stream.around_m = radius_m
         self._subscriptions.add(stream, AROUND)
-        return self._centre(stream, place)
+        self._centre(stream, place)
+        return [cell for cell in stream.around_cells if cell_channel(cell) in stream.channels]
 
     def end(self, stream: Stream) -> None:
         """Takes away `location:around`, and the channels that are held only by it."""
@@ -74,6 +75,8 @@ class Around:
 
     def _move(self, stream: Stream, place: Place) -> list[int]:
         before = stream.around_cells
+        if before and geo_cells.cell_of(place.lat_deg, place.lng_deg, geo_cells.level_of(before[0])) == before[0]:
+            return []  # what is around depends on the room cell alone, which is the nearest
         new = self._centre(stream, place)
         if stream.around_cells is not before:
             self.tell(stream)

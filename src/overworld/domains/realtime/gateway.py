@@ -113,7 +113,7 @@ class Gateway:
                 f"Port {port} for realtime on {host} is taken by another program. Stop that one, or choose another "
                 "port with --realtime-port or OVERWORLD_REALTIME__PORT."
             ) from None
-        self._keeping = asyncio.create_task(self._keeper.run(), name="realtime.sight")
+        self._keeping = asyncio.create_task(self._keeper.run(self._service.follow), name="realtime.sight")
 
     @property
     def port(self) -> int:

@@ -156,7 +156,8 @@ class Publisher:
 
     def _to_one(self, stream: Stream, cells: Sequence[int]) -> Iterator[None]:
         for cell in cells:
-            _write_players(stream, cell_channel(cell), self._players(cell))
+            if _reads_lists(stream):  # or it would be looked at who is there for nothing
+                _write_players(stream, cell_channel(cell), self._players(cell))
             yield
 
     def _to_each(self, pairs: Iterable[tuple[Stream, Struct]]) -> Iterator[None]:
@@ -223,8 +224,12 @@ def _traced(job: Iterator[None], span: tracing.Span) -> Iterator[None]:
 
 
 def _write_players(stream: Stream, channel: str, players: OncePerSubprotocol[PlayersFrame]) -> None:
-    if stream.principal is not None and stream.line is not None and not stream.is_packed:
+    if stream.principal is not None and _reads_lists(stream):
         stream.position_event(channel, players(stream.subprotocol).without(stream.principal.account_id))
+
+
+def _reads_lists(stream: Stream) -> bool:
+    return stream.line is not None and not stream.is_packed
 
 
 def _finish(job: Iterator[None]) -> None:

@@ -55,7 +55,14 @@ from overworld.domains.realtime.sight import SightKeeper
 from overworld.domains.realtime.snapshots import Snapshots
 from overworld.domains.realtime.stream import Stream
 from overworld.domains.realtime.streams import Streams
-from overworld.domains.realtime.subscriptions import AROUND, CELL_PREFIX, Subscriptions, cell_of_channel, watched_cells
+from overworld.domains.realtime.subscriptions import (
+    AROUND,
+    CELL_PREFIX,
+    Subscriptions,
+    cell_channel,
+    cell_of_channel,
+    watched_cells,
+)
 from overworld.domains.realtime.talk import Talk
 from overworld.domains.realtime.types import CloseCode, Counters, RealtimeSettings
 from overworld.geo import cells as geo_cells
@@ -176,7 +183,11 @@ class RealtimeService:
         for player_id in player_ids:
             streams += (one.stream for one in self._roster.of_account(player_id))
             streams += self._streams.waiting_of(player_id)
-        self._following.follow([one for one in streams if one.around_m is not None or any(watched_cells(one))])
+        self.follow([one for one in streams if one.around_m is not None or any(watched_cells(one))])
+
+    def follow(self, streams: Sequence[Stream]) -> None:
+        """The players of these streams are in other room cells: what they hold moves along. Cheap."""
+        self._following.follow(streams)
 
     def _dispatch(self, connection: Connection, message: AnyClientMessage) -> None:
         match message:
@@ -265,6 +276,7 @@ class RealtimeService:
             return
         principal = authenticated(connection)  # which may have lost scopes meanwhile
         stream = connection.stream
+        held = frozenset(stream.channels)
         shown_anew = self._choose_positions(stream, message.positions)
         granted: list[str] = []
         refused: list[RefusedChannel] = []
@@ -279,7 +291,9 @@ class RealtimeService:
         connection.reply(Subscribed(channels=granted, refused=refused, cid=message.cid))
         if AROUND in granted:
             self._around.tell(stream)
-        self._snapshots.players(stream, [*shown_anew, *cells])
+        shown = dict.fromkeys([*shown_anew, *cells])
+        self._subscriptions.tell_again(stream, [one for one in map(cell_channel, shown) if one in held])
+        self._snapshots.players(stream, list(shown))
         if cells:
             self._begin(connection, UNSET, self._snapshots.collectibles(stream, cells))
 
@@ -288,7 +302,6 @@ class RealtimeService:
         if positions is UNSET or stream.is_packed is (positions == "packed"):
             return []
         stream.is_packed = positions == "packed"
-        self._subscriptions.changed(stream)
         return [cell for _, cell in watched_cells(stream)]
 
     def _grant(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from overworld.domains.realtime import channels
@@ -50,38 +50,51 @@ class SightKeeper:
         self._settings = settings
         self._room_level = room_level
 
-    async def run(self) -> None:
-        """Looks at everybody, some at a time, every `sight_every_s`; until cancelled."""
+    async def run(self, follow: Callable[[Sequence[Stream]], None]) -> None:
+        """Looks at everybody, some at a time, every `sight_every_s`; until cancelled.
+
+        `follow` moves streams along that hold what is around their player.
+        """
         while True:
             await asyncio.sleep(self._settings.sight_every_s)
             everybody = tuple(self._streams)
             some = self._settings.slice_streams
             for first in range(0, len(everybody), some):
                 try:
-                    await self.look(everybody[first : first + some])
+                    await self.look(everybody[first : first + some], follow)
                 except Exception:  # or nobody would be looked at any more
                     end_if_cancelled()
                     _log.exception("who is still in sight of what could not be looked at")
                 await asyncio.sleep(0)
 
-    async def look(self, streams: Sequence[Stream]) -> None:
-        """Takes away what these streams may no longer see. Nothing while it cannot be known where they are."""
+    async def look(self, streams: Sequence[Stream], follow: Callable[[Sequence[Stream]], None] | None = None) -> None:
+        """Takes away what these streams may no longer see. Nothing while it cannot be known where they are.
+
+        With `follow` those whose cells are to move along with their player are left to that, which looks itself.
+        """
         watching = [(one, one.principal) for one in streams if one.principal is not None and _watches(one)]
         if not watching:
             return
         try:
             places = await self._sight.places([principal.account_id for _, principal in watching])
         except (Fault, Busy) as error:
+            end_if_cancelled()
             _log.warning("cannot tell who is still in sight of what: %s", error)
             return
+        moved: list[Stream] = []
         for (stream, principal), place in zip(watching, places, strict=True):
-            self._keep(stream, place, principal.scopes)
+            cell = _NOWHERE if place is None else geo_cells.cell_of(place.lat_deg, place.lng_deg, self._room_level)
+            if cell == stream.seen_from:
+                continue
+            if follow is not None and place is not None and stream.around_m is not None:
+                moved.append(stream)
+            else:
+                stream.seen_from = cell
+                self._keep(stream, place, principal.scopes)
+        if follow is not None and moved:
+            follow(moved)
 
     def _keep(self, stream: Stream, place: Place | None, scopes: frozenset[str]) -> None:
-        cell = _NOWHERE if place is None else geo_cells.cell_of(place.lat_deg, place.lng_deg, self._room_level)
-        if cell == stream.seen_from:
-            return
-        stream.seen_from = cell
         lost: dict[str, list[str]] = {}
         for channel, watched in watched_cells(stream):
             refusal = self._sight.sight_refusal(place, *geo_cells.centre_deg(watched), scopes)

@@ -70,7 +70,7 @@ class Streams:
         stream.principal = principal
         stream.seen_from = None
         stream.begin_line(line)
-        self._subscriptions.changed(stream)
+        self._subscriptions.anew(stream)
 
     def end(self, stream: Stream) -> None:
         """Forgets a stream: it holds no channel any more and cannot be taken over."""

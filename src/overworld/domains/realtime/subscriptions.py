@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 
 from overworld.domains.realtime.errors import BadChannel
@@ -47,11 +47,12 @@ def watched_cells(stream: Stream) -> Iterator[tuple[str, int]]:
 class Subscriptions:
     """The listeners of each channel of this process. A channel exists while somebody listens.
 
-    `changed` is called for a stream that holds other cells than before.
+    `changed` is called for a stream that holds other cells than before, `anew` for one to be told everything again.
     """
 
-    def __init__(self, *, changed: Callable[[Stream], None]) -> None:
+    def __init__(self, *, changed: Callable[[Stream], None], anew: Callable[[Stream], None]) -> None:
         self.changed = changed
+        self.anew = anew
         self._listeners: dict[str, dict[Stream, None]] = {}
 
     def __len__(self) -> int:
@@ -83,6 +84,12 @@ class Subscriptions:
         """Removes a stream from every channel."""
         for channel in list(stream.channels):
             self.remove(stream, channel)
+
+    def tell_again(self, stream: Stream, channels: Sequence[str]) -> None:
+        """What a stream was told of the players in cells that it holds counts as never told."""
+        if channels:
+            stream.channels.update(dict.fromkeys(channels, NOTHING_SENT))
+            self.anew(stream)
 
     def listeners(self, channel: str) -> tuple[Stream, ...]:
         """Those who listen now, in the order in which they came."""

@@ -29,7 +29,7 @@ class Watching:
         self._at_once = settings.slice_streams
         self._changed: dict[Stream, None] = {}
         self._turn: asyncio.Handle | None = None
-        self._watchers: dict[Stream, tuple[int, Line]] = {}
+        self._watchers: dict[Stream, tuple[int, Line | None]] = {}
         self._readers: dict[int, tuple[Stream, Line]] = {}
         self._listened: dict[Stream, frozenset[int]] = {}
         interest.on_frames = self.hear
@@ -39,6 +39,12 @@ class Watching:
         self._changed[stream] = None
         if self._turn is None:
             self._turn = asyncio.get_running_loop().call_soon(self._take_turn)
+
+    def anew(self, stream: Stream) -> None:
+        """Says that a stream is to be told everything of its cells again, on whatever line. Cheap."""
+        if stream in self._watchers:
+            self._watchers[stream] = self._watchers[stream][0], None
+        self.changed(stream)
 
     def hear(self, numbers: list[int], starts: list[int], ends: list[int], frames: memoryview) -> None:
         """Writes frames to their readers, each the bytes from its start to its end.

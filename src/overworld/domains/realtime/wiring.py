@@ -67,7 +67,7 @@ def build(
     json = JsonSubprotocol()
     counters = Counters()
     watching = Watching(interest=interest, listeners=listeners, settings=settings)
-    subscriptions = Subscriptions(changed=watching.changed)
+    subscriptions = Subscriptions(changed=watching.changed, anew=watching.anew)
     roster = Roster(sockets_per_account_max=settings.sockets_per_account_max)
     streams = Streams(settings=settings, subscriptions=subscriptions, clock=clock)
     publisher = Publisher(

@@ -17,6 +17,7 @@ from overworld.domains.telemetry import store
 from overworld.domains.telemetry.processing.pseudonyms import Pseudonyms, uuid_bytes
 from overworld.domains.telemetry.reading import TEXT_LENGTH_MAX
 from overworld.domains.telemetry.store import ErasureRow
+from overworld.kernel.cancelling import end_if_cancelled
 from overworld.kernel.clock import Clock
 from overworld.kernel.ports import Tx
 from overworld.kernel.refusals import Busy, Fault
@@ -90,6 +91,7 @@ class Eraser:
             try:
                 await self.look()
             except (Fault, Busy, DatabaseTimeout) as error:
+                end_if_cancelled()
                 _log.warning("erasures were not looked at this time: %s", error)
             await asyncio.sleep(_EVERY_S)
 

@@ -10,6 +10,7 @@ from typing import NoReturn
 from overworld.domains.telemetry import store
 from overworld.domains.telemetry.intake import RAW
 from overworld.domains.telemetry.types import TelemetrySettings
+from overworld.kernel.cancelling import end_if_cancelled
 from overworld.kernel.clock import Clock
 from overworld.kernel.ports import Tx
 from overworld.kernel.refusals import Busy, Fault
@@ -38,6 +39,7 @@ class Upkeep:
             try:
                 await self.maintain()
             except (Fault, Busy, DatabaseTimeout) as error:
+                end_if_cancelled()
                 _log.warning("the raw log was not maintained this time: %s", error)
             await asyncio.sleep(_EVERY_S)
 

@@ -14,6 +14,7 @@ from overworld.domains.world.messages import VisibilityChanged
 from overworld.domains.world.service import Hiding
 from overworld.domains.world.shares.messages import HomeChanged, ShareChanged
 from overworld.domains.world.shares.stream import ShareStream
+from overworld.kernel.cancelling import end_if_cancelled
 from overworld.kernel.events import Envelope
 from overworld.kernel.refusals import Busy, Fault
 
@@ -54,6 +55,7 @@ async def _until_done(step: Callable[[], Awaitable[None]]) -> None:
         try:
             await step()
         except (Fault, Busy) as error:
+            end_if_cancelled()
             _log.warning("cannot follow what players chose: %s", error)
             await asyncio.sleep(_AGAIN_S)
         else:

@@ -21,7 +21,7 @@ class SharedFixes(Struct, frozen=True):
     """Last fixes as columns, aligned, (n,), at most `FIXES_MAX`; each player once.
 
     `anchored` is False while a player's refused fixes speak for another place, and while it travels in a mode by which
-    nothing is earned: then the fix must not be used.
+    nothing is earned: then nothing must be earned by the fix.
     """
 
     player_id: Sequence[UUID]
@@ -45,7 +45,7 @@ WHERE excluded.at_us >= kept.at_us"""
 _READ = """
 SELECT player_id, lat_deg, lng_deg, at_us
 FROM world.last_fix
-WHERE player_id = ANY($1::uuid[]) AND at_us >= $2 AND anchored"""
+WHERE player_id = ANY($1::uuid[]) AND at_us >= $2 AND (anchored OR NOT $3)"""
 
 _DELETE = """
 DELETE FROM world.last_fix
@@ -57,9 +57,12 @@ async def write_fixes(tx: Tx, fixes: SharedFixes) -> None:
     await tx.execute(_WRITE, fixes.player_id, fixes.lat_deg, fixes.lng_deg, fixes.at_us, fixes.anchored)
 
 
-async def read_fixes(tx: Tx, player_ids: Sequence[UUID], *, since_us: int) -> dict[UUID, Fix]:
-    """The fixes accepted since a moment that may be used; players without one are absent. One round trip."""
-    rows = await tx.fetch(_READ, player_ids, since_us)
+async def read_fixes(tx: Tx, player_ids: Sequence[UUID], *, since_us: int, anchored: bool) -> dict[UUID, Fix]:
+    """The fixes accepted since a moment, or only those that are `anchored`; players without one are absent.
+
+    One round trip.
+    """
+    rows = await tx.fetch(_READ, player_ids, since_us, anchored)
     return {row["player_id"]: Fix(row["lat_deg"], row["lng_deg"], row["at_us"]) for row in rows}
 
 

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Sequence
 
+from overworld.kernel.cancelling import end_if_cancelled
 from overworld.kernel.clock import Clock
 from overworld.kernel.refusals import Busy, Fault
 from overworld.platform.eventlog import retention, store
@@ -129,4 +130,5 @@ class EventLog:
             try:
                 await self.maintain()
             except (Fault, Busy) as error:
+                end_if_cancelled()
                 _log.warning("the event log was not maintained this time: %s", error)

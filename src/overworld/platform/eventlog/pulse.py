@@ -105,12 +105,11 @@ class Pulse:
         return head.pending
 
     async def _read_for_all(self, tx: Tx, head: Position) -> None:
-        """Reads what was written up to the new head; where that is too much, readers are left to read it themselves."""
-        topics = self.recent.wanted()
-        written = []
-        if self._head > START and (topics is None or topics):
-            written = await store.written(tx, after=self._head, upto=head, topics=topics, batches_max=self._batches_max)
-        if written and written[-1].position == head:
-            self.recent.extend(written)
-        else:
-            self.recent.begin_anew(head)
+        """Reads what was written up to the new head, as much of it as one read takes: the rest is read by each."""
+        topics, known = self.recent.wanted(), self._head
+        if self.recent.until != known:
+            self.recent.begin_anew(known)
+        if known > START and (topics is None or topics):
+            self.recent.extend(
+                await store.written(tx, after=known, upto=head, topics=topics, batches_max=self._batches_max)
+            )

@@ -47,11 +47,13 @@ class Written:
 
 
 class Recent:
-    """The last batches, without a gap: a thousand at most, with a megabyte of events. Who is farther behind reads the
-    log itself.
+    """The last batches up to `until`, without a gap: a thousand at most, with a megabyte of events.
+
+    Who is farther behind reads the log itself.
     """
 
     def __init__(self) -> None:
+        self.until = START
         self._since = START
         self._written: deque[Written] = deque()
         self._bytes = 0
@@ -73,12 +75,14 @@ class Recent:
 
     def begin_anew(self, since: Position) -> None:
         """Forgets all that is here: the next batches are those after a place."""
-        self._since = since
+        self._since = self.until = since
         self._written.clear()
         self._bytes = 0
 
     def extend(self, written: Sequence[Written]) -> None:
         """Adds the batches that come next; the oldest go when there are too many."""
+        if written:
+            self.until = written[-1].position
         self._written.extend(written)
         self._bytes += sum(one.bytes for one in written)
         while self._bytes > _BYTES_MAX or len(self._written) > _BATCHES_MAX:
@@ -89,8 +93,8 @@ class Recent:
     def after(
         self, position: Position, *, topics: AbstractSet[str] | None, batches_max: int
     ) -> list[Batch[Position]] | None:
-        """The batches after a place, as `store.read` gives them, the first so many; None where not all are here."""
-        if position < self._since:
+        """The batches after a place, as `store.read` gives them, the first so many; None where they are not here."""
+        if not self._since <= position < self.until:
             return None
         later = list(takewhile(lambda one: one.position > position, reversed(self._written)))
         chosen = later[::-1][:batches_max]

@@ -7,6 +7,7 @@ are judged and moved one after the other.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -19,14 +20,20 @@ from overworld.domains.world.engine.shown import note_fix
 from overworld.domains.world.rules import Limits, judge, take_mode
 from overworld.domains.world.types import Reason
 from overworld.geo.columns import F64, I32, I64, U8, U32
-from overworld.geo.compiled import kernel
+from overworld.geo.compiled import inner_kernel, kernel
 from overworld.geo.kernels import cell_at_xyz, centre_xyz, is_surely_within, metres_of_chord2, unit_xyz
 
 GONE = 255
 """In `reason`: the slot was given to another player after the fix was queued. Nobody waits for its verdict."""
 
 EXACT = -1
-"""In place of a level: others may see where exactly a player is."""
+"""In place of a level: others may see where a player is, to 0.4 m.
+
+Nobody is shown a place to the centimetre: who copies a track as it is walked must not come by it from what is shown,
+for then both would be taken for one.
+"""
+
+_GRID = 2.0**24  # steps of a coordinate in an Earth's radius
 
 TELL_MOVED, TELL_REFUSED = 1, 2
 """In `tell`; 0 is nothing."""
@@ -99,8 +106,8 @@ def move_batch(
 ) -> int:  # fmt: skip
     """Moves who was accepted, from row `first` on; gives the row it came to, not the end if `cells` is too short.
 
-    The index gets the places that others may see: centres of cells of `seen_level`, or exact ones for `EXACT`, and only
-    then speed and heading are shown. Of those who are hidden it gets none.
+    The index gets the places that others may see: centres of cells of `seen_level`, or of a fine grid for `EXACT`, and
+    only then speed and heading are shown. Of those who are hidden it gets none.
     """
     for i in range(first, fix.size):
         slot = int(fix[i].slot)
@@ -116,12 +123,14 @@ def move_batch(
                 return i
             k = int(cells.seat[slot].cell)
             row = cells.row[cells.cell[k].start + cells.seat[slot].row]
-            row.x, row.y, row.z = judged[i].x, judged[i].y, judged[i].z
+            x, y, z = judged[i].x, judged[i].y, judged[i].z
             heading = speed = 0
             if seen_level != EXACT:
-                row.x, row.y, row.z = centre_xyz(row.x, row.y, row.z, seen_level)
-            elif cells.cell[k].watchers > 0:
-                heading, speed = motion_of(fix[i], tracks[slot], row.x, row.y, row.z)
+                row.x, row.y, row.z = centre_xyz(x, y, z, seen_level)
+            else:
+                row.x, row.y, row.z = on_grid(x, y, z)
+                if cells.cell[k].watchers > 0:
+                    heading, speed = motion_of(fix[i], tracks[slot], x, y, z)
             note_change(cells, k)
             if cells.cell[k].watchers > 0:
                 note_fix(cells.shown, slot, heading, speed)
@@ -131,6 +140,14 @@ def move_batch(
         lng_deg[slot] = fix[i].lng_deg
         at_us[slot] = now_us
     return int(fix.size)
+
+
+@inner_kernel
+def on_grid(x: float, y: float, z: float) -> tuple[float, float, float]:
+    """A unit vector near by of which no more can be told than that: some 0.15 m off, 0.33 m at most."""
+    x, y, z = np.rint(x * _GRID), np.rint(y * _GRID), np.rint(z * _GRID)
+    scale = 1.0 / math.sqrt(x * x + y * y + z * z)
+    return x * scale, y * scale, z * scale
 
 
 @kernel
@@ -182,4 +199,4 @@ def expire(cells: Cells, at_us: I64, before_us: int) -> int:
     return gone
 
 
-ALL = (judge_batch, move_batch, choose_told, expire)
+ALL = (judge_batch, move_batch, on_grid, choose_told, expire)

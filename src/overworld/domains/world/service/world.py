@@ -149,7 +149,7 @@ class World:
         if self._sharing is None:
             return self._own_fixes(player_ids)
         fixes = [self.last_fix(player_id) for player_id in player_ids]
-        await self._sharing.take_newer(player_ids, fixes, now_us=self._clock.now_us())
+        await self._sharing.take_newer(player_ids, fixes, now_us=self._clock.now_us(), anchored=True)
         return FixColumns(
             known=[fix is not None for fix in fixes],
             lat_deg=[fix.lat_deg if fix else 0.0 for fix in fixes],
@@ -164,7 +164,7 @@ class World:
         """
         fixes = [self._kept_fix(self.engine.players.slot(player_id)) for player_id in player_ids]
         if self._sharing is not None:
-            await self._sharing.take_newer(player_ids, fixes, now_us=self._clock.now_us())
+            await self._sharing.take_newer(player_ids, fixes, now_us=self._clock.now_us(), anchored=False)
         return fixes
 
     def sight_refusal(

@@ -9,6 +9,8 @@ from overworld.geo.sphere import distance_between_m
 # The mean edge of a cell of level 0, in metres: the root of a sixth of the sphere.
 _EDGE_M = 9_219_658.0
 _MARGIN_M = 0.01
+# A metre. To the centimetre nobody is shown a place: whoever then sent it as theirs would be taken for the same person.
+_LIVE_DIGITS = 5
 
 
 def zone_of(home: Home, *, coarse_level: int) -> Zone:
@@ -25,13 +27,13 @@ def zone_of(home: Home, *, coarse_level: int) -> Zone:
 
 
 def shown(lat_deg: float, lng_deg: float, *, sight: Sight, zone: Zone | None, coarse_level: int) -> Shown:
-    """A place at the sight that was granted; inside the zone of a home, the middle of the zone."""
+    """A place at the sight that was granted, to a metre; inside the zone of a home, the middle of the zone."""
     if zone is not None and distance_between_m(lat_deg, lng_deg, zone.lat_deg, zone.lng_deg) <= zone.reach_m:
         return Shown(lat_deg=zone.lat_deg, lng_deg=zone.lng_deg, exact=False)
     if sight == COARSE:
         lat_deg, lng_deg = geo_cells.centre_deg(geo_cells.cell_of(lat_deg, lng_deg, coarse_level))
         return Shown(lat_deg=lat_deg, lng_deg=lng_deg, exact=False)
-    return Shown(lat_deg=lat_deg, lng_deg=lng_deg, exact=True)
+    return Shown(lat_deg=round(lat_deg, _LIVE_DIGITS), lng_deg=round(lng_deg, _LIVE_DIGITS), exact=True)
 
 
 def _level(radius_m: int, coarse_level: int) -> int:
