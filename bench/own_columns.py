@@ -15,6 +15,7 @@ from obstore.store import LocalStore
 from overworld.domains.analytics.messages import RankedBoard
 from overworld.domains.analytics.service import Answers
 from overworld.geo.columns import F64, U64
+from overworld.kernel.audit import AuditEntry
 from overworld.kernel.clock import FixedClock
 from overworld.platform.columns.archive import Archive, Objects
 from overworld.platform.columns.keeping import Keeping
@@ -55,6 +56,9 @@ class AsTheyAre:
         """What players hold: as much as the last digits of their pseudonyms say."""
         return self.holders, (self.holders % np.uint64(1_000)).astype(np.float64)
 
+    async def record(self, entry: AuditEntry) -> None:
+        """Keeps nothing of who looks."""
+
     async def in_hands(self) -> float:
         """What all wallets hold."""
         return 0.0
@@ -88,6 +92,7 @@ async def answering(folder: Path, *, days: float, settings: ColumnSettings) -> A
         boards=other,
         supply=other,
         wallets=other,
+        looks=other,
         room_level=ROOM_LEVEL,
     )
     try:

@@ -20,6 +20,8 @@ from bench.servers import free_ports
 _BROKER = Path(__file__).parents[1] / "script" / "broker"
 _START_S = 60.0
 _HEAP_MB = 320
+
+# Without C2, whose compiling takes more than it saves in the minutes that a test or a benchmark lasts.
 _JVM = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:+ExitOnOutOfMemoryError", "-Djava.awt.headless=true")
 
 # One broker that is its own controller. Groups form at once, as nobody else is coming, and one that was killed is

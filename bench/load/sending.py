@@ -6,7 +6,6 @@ import asyncio
 import gc
 from collections.abc import Sequence
 from pathlib import Path
-from uuid import UUID
 
 from msgspec import Struct
 
@@ -17,7 +16,7 @@ from overworld.kernel.events import enclose
 from overworld.kernel.ids import IdSource
 from overworld.platform.avro import Released
 from overworld.platform.kafka import JsonCodec, KafkaSettings
-from overworld.platform.kafka.codec import EVENT_ID, AvroCodec, Codec, id_text
+from overworld.platform.kafka.codec import EVENT_ID, AvroCodec, Codec, id_texts
 from overworld.platform.kafka.sender import Outgoing, Sender
 
 
@@ -75,13 +74,14 @@ class SendingLoad:
         values = self._codec.encode_many(
             [enclose(event, id=one, at=at) for event, one in zip(events, ids, strict=True)]
         )
-        messages = [_message(event, one, value) for event, one, value in zip(events, ids, values, strict=True)]
+        messages = Outgoing(
+            topics=[event.topic for event in events],
+            keys=[event.key.encode() for event in events],
+            values=values,
+            headers=[{EVENT_ID: event_id} for event_id in id_texts(ids)],
+        )
         async with self._turn:
             await self._sender.send(messages)
-
-
-def _message(event: Filler, event_id: UUID, value: bytes) -> Outgoing:
-    return Outgoing(event.topic, event.key.encode(), value, [(EVENT_ID, id_text(event_id))])
 
 
 class Sending(Generator):

@@ -93,6 +93,14 @@ def test_two_doors_cannot_share_a_port_but_may_both_take_any_free_one(tmp_path):
     assert (free.http.port, free.realtime.port) == (0, 0)
 
 
+@pytest.mark.parametrize("kept", ["TELEMETRY__RETENTION_DAYS", "TELEMETRY__REFUSED_DAYS", "EVENTS__RETENTION_DAYS"])
+def test_who_was_erased_is_kept_out_longer_than_anything_can_bring_them_back(tmp_path, kept):
+    environment = {f"OVERWORLD_{kept}": "90"}
+    with pytest.raises(BadSettings, match="or who was erased could come back"):
+        load(environment=environment, folder=tmp_path)
+    load(environment=environment | {"OVERWORLD_TELEMETRY__ERASED_DAYS": "91"}, folder=tmp_path)
+
+
 def test_simulated_walkers_and_production_do_not_go_together(tmp_path):
     assert faults_of(tmp_path, {"OVERWORLD_MODE": "production"}, demo__enabled=True) == [
         'flags: demo.enabled: walks simulated players through the game, which mode = "production" does not allow'

@@ -356,8 +356,8 @@ def test_the_benchmarks_are_listed_each_with_what_it_measures():
     assert [line.split()[0] for line in lines] == [
         "auth", "avro", "bandwidth", "claims", "claims-curve", "claims-hot", "claims-socket", "connections", "curves",
         "fanout", "history", "ingest", "ingest-single", "inventory", "kafka", "leaderboard", "location",
-        "location-json", "location-single", "log", "nearby", "peers", "pipeline", "query", "quests", "seal", "start",
-        "sync", "tick", "transfers",
+        "location-json", "location-single", "log", "nearby", "peers", "pipeline", "query", "quests", "rows", "seal",
+        "start", "sync", "tick", "transfers",
     ]  # fmt: skip
     assert all(len(line) > 40 for line in lines)
 

@@ -71,6 +71,12 @@ async def test_what_was_sent_is_answered_by_every_route(tmp_path: Path) -> None:
         assert (await ask("global", period="week"))["active_week"] >= 4
         metrics = await ask(f"users/{_PLAYERS[0]}/metrics", period="day")
         assert (metrics["events"], metrics["play_s"], metrics["sessions"], metrics["level"]) == (3, 120.0, 1, 1)
+        by_graphql = {"query": f'{{ user(id: "{_PLAYERS[1]}") {{ events }} }}'}
+        assert "errors" not in (await http.post(f"{server.http}/graphql", json=by_graphql, headers=token)).json()
+        looked = (await ask_audit(server, http, token))["items"]
+        assert sorted((one["target"], one["note"]) for one in looked) == sorted(
+            [(_PLAYERS[0], "day"), (_PLAYERS[1], "week")]
+        )
         assert [board["board"] for board in (await ask("rankings"))["items"]][:1] == ["global"]
 
         sql = "SELECT name, count(*)::INTEGER AS n FROM events WHERE source = 'client' GROUP BY name ORDER BY name"
@@ -81,6 +87,13 @@ async def test_what_was_sent_is_answered_by_every_route(tmp_path: Path) -> None:
         await server.kill()
     after = await overworld(*arguments)
     assert [json.loads(line) for line in after.out.splitlines()] == expected, after.err
+
+
+async def ask_audit(server: ServerProcess, http: httpx.AsyncClient, token: dict[str, str]) -> Any:
+    """What the audit log says of looks at players."""
+    replied = await http.get(f"{server.http}/v1/admin/audit", params={"action": "analytics.look"}, headers=token)
+    assert replied.status_code == 200, replied.text
+    return replied.json()
 
 
 def _top(told: Any) -> dict[str, int]:

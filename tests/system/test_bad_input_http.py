@@ -84,7 +84,19 @@ JUNK_QUERY = (
         "%",
         "////",
     ),
-    *("9" * 400, "x" * 4_000, "kA", "gA", "k8s", "kst_-AAAAAAAAKA", "kdkkY2ZhZmQ4YWE", "AAAA", "\N{SNOWMAN}"),
+    *(
+        "0001-01-01",
+        "9999-12-31",
+        "9" * 400,
+        "x" * 4_000,
+        "kA",
+        "gA",
+        "k8s",
+        "kst_-AAAAAAAAKA",
+        "kdkkY2ZhZmQ4YWE",
+        "AAAA",
+        "\N{SNOWMAN}",
+    ),
 )
 JUNK_KEYS = (b"", b"a" * 256, b"a b", "\N{SNOWMAN}".encode(), b"\x01", b"a\x7f", b"\xff")
 JUNK_TYPES = (

@@ -24,6 +24,8 @@ from overworld.domains.telemetry import store as telemetry_store
 from overworld.domains.telemetry.processing.pseudonyms import Pseudonyms
 from overworld.domains.telemetry.sampling import Sampling
 from overworld.geo.columns import F64, U64
+from overworld.kernel.audit import AuditEntry
+from overworld.kernel.ports import AuditTrail
 from overworld.platform.postgres import Database
 
 _SECRET_BYTES = 32
@@ -38,6 +40,7 @@ def build(platform: Platform, *, gameplay: Gameplay, boards: Boards, ledger: Led
         pseudonyms=names,
         levels=Levels(gameplay),
         wallets=Wallets(ledger, names),
+        looks=Looks(platform.database, platform.audit.trail),
         boards=GameBoards(boards, names=_world_boards(platform)),
         supply=ledger,
         room_level=platform.settings.world.room_level,
@@ -68,6 +71,19 @@ class Names:
             async with self._database.transaction() as tx:
                 self._pseudonyms = Pseudonyms(await telemetry_store.secret(tx, os.urandom(_SECRET_BYTES)))
         return self._pseudonyms
+
+
+class Looks:
+    """Who of the staff looked at whom, as the audit log keeps it."""
+
+    def __init__(self, database: Database, audit: AuditTrail) -> None:
+        self._database = database
+        self._audit = audit
+
+    async def record(self, entry: AuditEntry) -> None:
+        """Keeps the entry."""
+        async with self._database.transaction() as tx:
+            await self._audit.record(tx, [entry])
 
 
 class Wallets:

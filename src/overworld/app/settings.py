@@ -104,6 +104,10 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             raise ValueError("http.port, realtime.port and operations.port must differ; 0 takes any free port")
         if self.events.log == "kafka" and not self.kafka.servers:
             raise ValueError('events.log = "kafka" needs kafka.servers')
+        if self.telemetry.erased_days <= self.events.retention_days:
+            raise ValueError(
+                "telemetry.erased_days must be more than events.retention_days, or who was erased could come back"
+            )
 
 
 def load(*, flags: Source = _NO_FLAGS, environment: Mapping[str, str], folder: Path) -> Resolved[Settings]:

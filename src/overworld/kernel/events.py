@@ -62,12 +62,12 @@ class Envelope(Struct, frozen=True, kw_only=True):
 
         Raises: KeyError for a topic that this build does not know; msgspec.ValidationError for a damaged event.
         """
-        return _reader_of(Event.registry[self.topic])(self.data)
+        return _reader_of(self.topic)(self.data)
 
 
 @cache
-def _reader_of(kind: type[Event]) -> Callable[[Raw], Event]:
-    return msgspec.json.Decoder(kind).decode
+def _reader_of(topic: str) -> Callable[[Raw], Event]:
+    return msgspec.json.Decoder(Event.registry[topic]).decode
 
 
 class Enclosed(Struct, frozen=True, kw_only=True, gc=False):

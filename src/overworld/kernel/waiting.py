@@ -93,7 +93,7 @@ class Marks:
 
     @property
     def oldest_s(self) -> float:
-        """For how long the first has waited, to a hundredth; 0 when none does."""
+        """For how long the first has waited, to a hundredth of the longest wait when it came; 0 when none waits."""
         return self._monotonic_s() - self._marks[0][0] if self._marks else 0.0
 
     def put(self, count: int) -> None:

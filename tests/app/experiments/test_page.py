@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
+from pathlib import Path
 from uuid import UUID
 from xml.etree import ElementTree
 
 import numpy as np
 import pytest
 
+from overworld.app.cli import main
+from overworld.app.experiments import tools
 from overworld.app.experiments.drawing import Interval, Point, band, intervals
 from overworld.app.experiments.page import page
 from overworld.domains.experiments.report.analysing import analysed
@@ -20,7 +23,7 @@ from overworld.domains.experiments.types import Definition, Experiment, Flag, Me
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
 
 
-def report_of(n: int, *, effect: float = 0.5, description: str = "") -> Report:
+def report_of(n: int, *, effect: float = 0.5, description: str = "", spread: float = 1.0) -> Report:
     variants = tuple(Variant(name=name, value=name) for name in ("plain", "bold"))
     experiment = Experiment(
         control="plain", primary=Metric(name="coins"), guard_rails=(Metric(name="metres", harm_pct=5),)
@@ -41,7 +44,8 @@ def report_of(n: int, *, effect: float = 0.5, description: str = "") -> Report:
     arm = chance.integers(0, 2, n)
     at_us = 1_780_000_000_000_000 + np.arange(n) * 3_600_000_000 // 10
     before = chance.normal(10, 2, n)
-    outcome = Outcome(arm=arm, at_us=at_us, value=before + effect * arm + chance.normal(0, 1, n), before=before)
+    value = spread * (before + effect * arm + chance.normal(0, 1, n))
+    outcome = Outcome(arm=arm, at_us=at_us, value=value, before=before)
     outcomes = {"coins": outcome, "metres": outcome} if n else {}
     return analysed(flag, experiment, Subjects(player_id=(), arm=arm, at_us=at_us), outcomes, at=NOW)
 
@@ -88,3 +92,15 @@ def test_a_chart_of_nothing_is_refused():
     with pytest.raises(ValueError, match="at least"):
         band("x", x="", y="", drawn=[])
     assert band("x", x="", y="", drawn=[Point(1.0, 0.0, 0.0, 0.0)])
+
+
+def test_where_all_did_the_same_nobody_is_told_that_they_are_too_few_alone() -> None:
+    assert report_of(2_000, spread=0.0).verdict[0] == (
+        "bold: too few players have been counted at coins to say anything, or all did the same."
+    )
+
+
+def test_a_page_that_cannot_be_written_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(tools, "report", lambda *_, **__: report_of(10))
+    with pytest.raises(SystemExit, match=r"cannot write .*: No such file or directory"):
+        main(["experiments", "report", "map", "--html", str(tmp_path / "none" / "report.html")])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from datetime import timedelta
+from datetime import date, timedelta
 from statistics import fmean
 from typing import Any
 
@@ -59,6 +59,17 @@ async def test_a_funnel_is_looked_at_in_pieces_of_rows_whatever_each_stands_for(
         found = await answers.funnel(span, steps=steps, within_s=within.total_seconds())
     assert 1 < len(asked) <= 6
     assert [step.players for step in found.steps] == polars_funnel(frame_of([batch]), steps, within)
+
+
+async def test_cohorts_end_with_time_itself(tmp_path):
+    await fill(tmp_path, [], days=DAYS, settings=SETTINGS)
+    async with answering(tmp_path, days=DAYS, settings=SETTINGS) as (answers, _):
+        for first in (date.min, date.max - timedelta(days=7)):
+            await answers.retention(first, cohorts=7, ages=60)
+        for first, cohorts in ((date.max, 1), (date.max - timedelta(days=6), 7)):
+            with pytest.raises(BadQuestion) as refused:
+                await answers.retention(first, cohorts=cohorts, ages=7)
+            assert refused.value.fields["field"] == "first"
 
 
 async def test_what_players_hold_by_cell_is_that_of_polars_and_told_of_five_at_least(tmp_path):

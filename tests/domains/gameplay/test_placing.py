@@ -12,6 +12,7 @@ from msgspec.structs import asdict, replace
 
 from overworld.domains.gameplay.errors import BadPlacement, NotFound, TooManyPlaced
 from overworld.domains.gameplay.messages import (
+    AsOf,
     ClaimCollectible,
     CollectiblePlaced,
     CollectibleToPlace,
@@ -162,10 +163,11 @@ async def fund(field, amount_minor):
 
 
 async def test_other_servers_know_it_when_they_hear_of_it_and_when_they_start(field, server):
-    """Before the news comes a claim there is not found; it costs nobody anything."""
+    """Before the news comes it is not shown there; a claim for it is looked up."""
     late = await field.parts(WITH_TOKENS)
-    [told] = await place(server, item(field))
-    assert await claim(field, late, ANN, told.id) == "not_found" and told.id not in await around(field, late)
+    told, other = await place(server, item(field), item(field))
+    assert told.id not in await around(field, late)
+    assert await claim(field, late, BEN, other.id) == "ok"
     await late.on_events(await news(field))
     await late.on_events(await news(field))
     assert told.id in await around(field, late)
@@ -368,14 +370,40 @@ async def test_a_game_that_changed_its_cells_and_currencies_still_knows_what_was
     assert await claim(field, other, ANN, coin.id) == "ok"
 
 
-async def test_what_closed_long_ago_is_forgotten(field, server):
-    """Claims for it are then refused as for what never was."""
+async def test_what_closed_long_ago_is_kept_in_the_database_alone_and_still_over(field, server):
     [told] = await place(server, item(field), key="1")
-    field.clock.advance(HOUR + timedelta(minutes=59))
-    assert await claim(field, server, ANN, told.id) == "expired"
-    field.clock.advance(timedelta(minutes=2))
+    field.clock.advance(HOUR + timedelta(minutes=61))
     await place(server, item(field), key="2")
-    assert await claim(field, server, BEN, told.id) == "not_found"
+    assert await claim(field, server, BEN, told.id) == "expired"
+    assert await claim(field, await field.parts(WITH_TOKENS), BEN, told.id) == "expired"
+
+
+@pytest.mark.parametrize("is_withdrawn", [False, True])
+async def test_a_claim_for_what_closed_long_ago_is_answered_again_as_it_was(field, server, is_withdrawn):
+    """Whoever hears nothing for hours asks again under the same key, and was paid then."""
+    [told] = await place(server, item(field))
+    assert await claim(field, server, ANN, told.id, key="k") == "ok"
+    assert await claim(field, server, BEN, told.id, key="k") == "already_collected"
+    if is_withdrawn:
+        await server.placing.withdraw(told.id, by=STAFF, staff=staff(STAFF))
+    field.clock.advance(3 * HOUR)
+    await place(server, item(field), key="2")
+    started = await field.parts(WITH_TOKENS)
+    await started.placing.load()
+    for one in (server, started):
+        assert await claim(field, one, ANN, told.id, key="k") == "ok*"
+        assert await claim(field, one, BEN, told.id, key="k") == "already_collected*"
+    assert await field.balance(ANN) == 7
+
+
+async def test_what_was_taken_without_a_network_may_have_closed_hours_before_it_is_told_of(field, server):
+    [told] = await place(server, item(field))
+    then = AsOf(lat_deg=LAT, lng_deg=LNG, at_us=field.clock.now_us())
+    field.clock.advance(3 * HOUR)
+    await place(server, item(field), key="2")
+    claimed = ClaimCollectible(player_id=ANN, collectible_id=told.id, key="k", as_of=then)
+    assert code_of(await server.service.collect(claimed)) == "ok"
+    assert await field.balance(ANN) == 7
 
 
 async def test_many_are_read_at_the_start(field, server, monkeypatch):

@@ -138,6 +138,14 @@ async def test_bad_events_are_kept_with_their_reasons_as_they_came_and_spoil_no_
     assert (late["event"], late["player_id"], late["properties"]) == ("late", "p", BERLIN)
 
 
+async def test_nobody_tells_facts_of_the_platform(desk: Desk) -> None:
+    forged = event("events.collectible.collected", 1, properties={"value": 1e9})
+    await desk.send(forged, event("events", 2), event("shop.events.opened", 3))
+    await desk.process(until=2)
+    assert sorted(row["name"] for row in await desk.rows()) == ["events", "shop.events.opened"]
+    assert [reason for reason, _ in await desk.refused()] == ["reserved"]
+
+
 async def test_what_is_no_json_spoils_its_own_event_alone(desk: Desk) -> None:
     spoilt = [b'{"event":"b","properties":{"x":NaN}}', b'{"event":"c","properties":{"y":"\\ud800"}}']
     body = b'{"events":[{"event":"a"},%s,%s,{"event":"d"}]}' % tuple(spoilt)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+from time import process_time
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from overworld.domains.telemetry.errors import BadEvents
+from overworld.domains.telemetry.errors import BadEvents, TooManyEvents
 from overworld.domains.telemetry.reading import Fault, Incoming, read, split_texts
 from overworld.domains.telemetry.types import Kind
+from overworld.domains.telemetry.unpacking import from_form
 
 _JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
@@ -48,6 +50,33 @@ def test_nesting_that_no_reader_can_follow_condemns_its_own_event_alone() -> Non
     assert isinstance(bad, Fault)
     assert (bad.reason, bad.event) == ("too_deep", deep)
     assert found.sent_at is not None
+
+
+@pytest.mark.parametrize("begun", [b'{"events":["', b'{"events":["a\\', b'{"batch":[{"event":"'])
+def test_a_text_that_does_not_end_is_gone_over_once(begun: bytes) -> None:
+    kind = Kind.BATCH if b"events" in begun else Kind.POSTHOG
+    started_s = process_time()
+    with pytest.raises(BadEvents):
+        read(kind, begun + b'\\"' * 1_000_000)
+    assert process_time() - started_s < 10  # looked for anew from each quote it took an hour
+
+
+def test_more_events_than_may_be_are_not_even_looked_at() -> None:
+    assert len(read(Kind.BATCH, b'{"events":[,,]}', events_max=3).events) == 3
+    for body in (
+        b'{"events":[,,,]}',
+        b'{"events":[' + b"," * 1_000_000,
+        json.dumps({"events": [{"event": "a"}] * 4}).encode(),
+    ):
+        with pytest.raises(TooManyEvents) as refused:
+            read(Kind.BATCH, body, events_max=3)
+        assert refused.value.fields["events_max"] == 3
+
+
+def test_a_form_of_many_fields_is_none() -> None:
+    with pytest.raises(BadEvents):
+        from_form(b"data=e30" + b"&a=b" * 64)
+    assert from_form(b"data=e30%3D" + b"&a=b" * 63) == b"{}"
 
 
 @pytest.mark.parametrize(

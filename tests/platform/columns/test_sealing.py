@@ -7,11 +7,13 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
+from overworld.kernel.refusals import Fault
 from overworld.platform.columns import sealing
 from overworld.platform.columns.connection import do, transaction
 from overworld.platform.columns.store import opened
@@ -170,6 +172,25 @@ async def test_a_crash_between_a_file_and_its_row_leaves_nothing(tmp_path, clock
         assert await count(columns) == 1_000
 
 
+async def test_an_hour_whose_file_could_not_be_counted_is_sealed_by_the_next_round(
+    columns, clock, keeping_of, monkeypatch
+):
+    await columns.append(made(1_000), place="a", at=1)
+    clock.advance(timedelta(days=1, hours=1))
+    before, keeping, real = await summed(columns), keeping_of(columns), sealing.count_hour
+
+    def full(*_: Any, **__: Any) -> None:
+        monkeypatch.setattr(sealing, "count_hour", real)
+        raise duckdb.IOException("no space left on device")
+
+    monkeypatch.setattr(sealing, "count_hour", full)
+    with pytest.raises(Fault):
+        await keeping.keep()
+    await keeping.keep()
+    assert len(await spans(columns)) == 24
+    assert await summed(columns) == before
+
+
 async def test_a_file_that_a_reader_may_still_have_open_is_kept_for_minutes(columns, clock, keeping_of):
     await columns.append(made(1_000), place="a", at=1)
     keeping = keeping_of(columns)
@@ -187,8 +208,6 @@ async def test_an_archive_that_does_not_answer_keeps_files_here(columns, clock, 
     (tmp_path / "blobs" / "lake").write_text("in the way")
     await columns.append(made(1_000), place="a", at=1)
     clock.advance(timedelta(days=40))
-    from overworld.kernel.refusals import Fault
-
     with pytest.raises(Fault):
         await keeping_of(columns).keep()
     assert await count(columns) == 1_000

@@ -7,11 +7,15 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
+from asyncpg.connection import Connection
+from msgspec.structs import replace
 
 from overworld.kernel.events import Envelope
 from overworld.kernel.refusals import Fault
+from overworld.platform.eventlog import EventLog
+from overworld.platform.eventlog.types import Which
 
-from .conftest import Dropped, Noted, eventually
+from .conftest import FAST, Dropped, Noted, eventually
 
 NOTES = [Noted.topic]
 
@@ -136,3 +140,67 @@ async def test_the_cursor_is_locked_while_events_are_applied(sums):
         gate.set()
         await tx.fetchval("SELECT 1 FROM eventlog.cursor WHERE consumer = 'f' FOR UPDATE")
         assert await tx.fetchval("SELECT n FROM public.total") == 7
+
+
+@pytest.fixture
+async def deaf(sums, monkeypatch):
+    """A log whose consumers wait for some moments only, and `hears`: while it is false they hear of no commit."""
+    log = EventLog(sums.database, clock=sums.clock, settings=replace(FAST, handle_timeout_s=0.3))
+    await log.start()
+    hears = asyncio.Event()
+    execute = Connection.execute
+
+    async def heard(self: Connection, query: str, *args: Any, **options: Any) -> Any:
+        done = await execute(self, query, *args, **options)
+        if query == "COMMIT;" and self.get_settings().application_name.startswith("consumer "):
+            await hears.wait()
+        return done
+
+    monkeypatch.setattr(Connection, "execute", heard)
+    yield log, hears
+    await sums.close()
+    await log.close()
+
+
+async def test_what_was_committed_counts_once_when_the_answer_comes_too_late(sums, deaf):
+    log, hears = deaf
+    for n in range(10):
+        await sums.publish(Noted(n=n))
+    fold = log.fold("f", topics=NOTES, apply=Sum())
+    sums.run(fold)
+
+    async def has_given_up() -> bool:
+        return bool(fold.retried)
+
+    await eventually(has_given_up)
+    hears.set()
+    await sums.publish(Noted(n=100))
+    await passed(sums)
+    assert (await total(sums), fold.buried) == ((145, 11), 0)
+
+
+async def test_a_dead_letter_that_was_committed_counts_once_when_the_answer_comes_too_late(sums, deaf):
+    log, hears = deaf
+    healed = False
+    fold = log.fold("f", topics=NOTES, apply=Sum(lambda numbers: None if healed else ValueError("no")))
+    await sums.publish(Noted(n=7))
+    hears.set()
+    sums.run(fold)
+
+    async def has_failed() -> bool:
+        return len(await log.dead_letters("f")) == 1
+
+    await eventually(has_failed)
+    hears.clear()
+    healed, tried = True, fold.retried
+    async with sums.database.transaction() as tx:
+        await log.desk.replay(tx, Which(), at=sums.clock.now())
+
+    async def has_given_up() -> bool:
+        return bool(fold.retried > tried)
+
+    await eventually(has_given_up)
+    hears.set()
+    await sums.publish(Noted(n=100))
+    await folded(sums, 107, 2)
+    assert await log.dead_letters("f") == []

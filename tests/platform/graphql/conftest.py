@@ -99,6 +99,7 @@ class PurseAsked(Struct, frozen=True, kw_only=True):
     owner: Annotated[str, Meta(max_length=8)] = "ada"
     colours: list[Colour] = field(default_factory=list)
     since: datetime | None = None
+    worth: float | None = None
 
 
 NEW_YEAR = datetime(2026, 1, 1, tzinfo=UTC)

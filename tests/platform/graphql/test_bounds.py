@@ -104,6 +104,14 @@ async def test_the_cost_of_a_list_grows_with_what_is_asked_of_it(make_desk, quer
     assert "errors" not in await answer(611)
 
 
+async def test_a_number_longer_than_any_is_no_bug(desk, play):
+    reply = await asked(play, "query ($n: Float = " + "9" * 5_000 + ") { purse(worth: $n) { owner } }")
+    assert reply.status_code == 200
+    told = await asked(play, "query ($n: Float = " + "9" * 50 + ") { purse(worth: $n) { owner } }")
+    assert told.json()["data"] == {"purse": {"owner": "ada"}}
+    assert desk.purses.asked[-1].worth == 1e50
+
+
 async def test_bounds_are_settings(make_desk):
     wide = make_desk(depth_max=30, aliases_max=100, tokens_max=4_000)
     async with wide.client() as client:

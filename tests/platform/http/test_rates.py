@@ -116,3 +116,9 @@ async def test_a_forwarded_address_is_believed_from_trusted_proxies_only(make_ed
         assert (await direct.get(LIST, headers=forwarded)).json()["items"][1] == "203.0.113.9"
     async with make_edge().client(address="10.0.0.5") as client:
         assert (await client.get(LIST, headers=forwarded)).json()["items"][1] == "10.0.0.5"
+
+
+async def test_proxies_that_each_add_a_line_of_their_own_are_gone_back_through_like_one_list(make_edge):
+    lines = [("x-forwarded-for", line) for line in ("198.51.100.7", "192.0.2.1, 10.1.1.1", "10.1.1.2")]
+    async with make_edge(trusted_proxies=("10.0.0.0/8",)).client(address="10.0.0.5") as client:
+        assert (await client.get(LIST, headers=lines)).json()["items"][1] == "192.0.2.1"

@@ -7,7 +7,7 @@ import ssl
 
 import pytest
 
-from overworld.platform.outbound import Poster
+from overworld.platform.outbound import Poster, connections
 from tests.certificates import make_pair
 from tests.domains.webhooks.receiver import Answer, Receiver, receiving
 
@@ -139,3 +139,18 @@ async def test_a_certificate_has_to_be_of_the_name_although_the_connection_goes_
     server.close()
     assert (right.status, wrong.status, len(opened.requests)) == (200, None, 1)
     assert "certificate" in wrong.error.lower()
+
+
+async def test_more_origins_than_are_kept_are_all_reached_however_many_are_asked_at_once(receiver, monkeypatch):
+    loop, port = asyncio.get_running_loop(), int(receiver.url.split(":")[2].split("/")[0])
+
+    async def here(*_rest, **_options):
+        return [(2, 1, 6, "", ("127.0.0.1", port))]
+
+    monkeypatch.setattr(loop, "getaddrinfo", here)
+    monkeypatch.setattr(connections, "_ORIGINS_MAX", 4)
+    poster = Poster(private_allowed=True, timeout_s=10.0)
+    for _ in range(3):
+        asked = (poster.post(f"http://shop{number}.example:{port}/", headers={}, body=b"{}") for number in range(24))
+        assert {posted.status for posted in await asyncio.gather(*asked)} == {200}
+    await poster.close()

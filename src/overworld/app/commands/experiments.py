@@ -58,7 +58,10 @@ def report(
     with spinning("Reading the experiment"):
         found = tools.report(settings, flag, table=table)
     if html is not None:
-        html.write_text(page(found), encoding="utf-8")
+        try:
+            html.write_text(page(found), encoding="utf-8")
+        except OSError as error:
+            raise SystemExit(f"overworld: cannot write {html}: {error.strerror}") from error
     if json:
         sys.stdout.write(f"{msgspec.json.encode(found).decode()}\n")
     else:

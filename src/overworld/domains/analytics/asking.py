@@ -46,4 +46,7 @@ def place_in(cursor: str) -> tuple[datetime, str, str]:
     since, name, key = decode_cursor(cursor, (datetime, str, str))
     if since.tzinfo is None or len(name) > _NAME_LENGTH_MAX:
         raise BadCursor
-    return since.astimezone(UTC), name, key
+    try:
+        return since.astimezone(UTC), name, key
+    except OverflowError as error:
+        raise BadCursor from error

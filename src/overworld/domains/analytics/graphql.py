@@ -216,8 +216,8 @@ def _counted(answers: Answers, clock: Clock) -> list[Question]:
     async def realtime(_: None, __: Asker) -> Realtime:
         return await answers.realtime()
 
-    async def player(asked: PlayerAsked, _: Asker) -> PlayerMetrics:
-        return await answers.player(asked.id, asked.period)
+    async def player(asked: PlayerAsked, asker: Asker) -> PlayerMetrics:
+        return await answers.looked_at(asked.id, asked.period, staff=asker.caller.staff)
 
     async def events(asked: EventsAsked, _: Asker) -> Connection[Count]:
         found = await answers.counts(
@@ -233,7 +233,14 @@ def _counted(answers: Answers, clock: Clock) -> list[Question]:
     return [
         _staff("global", OverviewAsked, Overview, cost=_COUNTED, resolve=overview, said="What is kept without asking."),
         _staff("realtime", None, Realtime, cost=_CHEAP, resolve=realtime, said="The live figures, two seconds old."),
-        _staff("user", PlayerAsked, PlayerMetrics, cost=_COUNTED, resolve=player, said="What a player did."),
+        _staff(
+            "user",
+            PlayerAsked,
+            PlayerMetrics,
+            cost=_COUNTED,
+            resolve=player,
+            said="What a player did; that it was asked is recorded.",
+        ),
         _staff(
             "events",
             EventsAsked,

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from overworld.domains.analytics.messages import RankedBoard
 from overworld.geo.columns import F64, U64
+from overworld.kernel.audit import AuditEntry
 
 
 class Columns(Protocol):
@@ -77,6 +78,14 @@ class Wallets(Protocol):
 
         Raises: Fault, Busy.
         """
+        ...
+
+
+class Looks(Protocol):
+    """Keeps that somebody of the staff looked at a player."""
+
+    async def record(self, entry: AuditEntry) -> None:
+        """Keeps the entry in the audit log; what was looked at may be told then. Raises: Fault."""
         ...
 
 

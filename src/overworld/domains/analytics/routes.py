@@ -198,9 +198,11 @@ def _asked(answers: Answers, clock: Clock) -> list[HTTPRouteHandler]:
         "/v1/analytics/users/{player_id:uuid}/metrics",
         opt=needs(Scope.ANALYTICS_READ, refusals=(NotFound, TooLong)),
     )
-    async def analytics_user(*, player_id: PlayerPath, period: PeriodQuery = Period.WEEK) -> PlayerMetrics:
-        """What a player did: collected, walked, played, and their level."""
-        return await answers.player(player_id, period)
+    async def analytics_user(
+        *, caller: Caller, player_id: PlayerPath, period: PeriodQuery = Period.WEEK
+    ) -> PlayerMetrics:
+        """What a player did: collected, walked, played, and their level. That it was looked at is recorded."""
+        return await answers.looked_at(player_id, period, staff=caller.staff)
 
     return [analytics_funnel, analytics_retention, analytics_heatmap, analytics_user]
 

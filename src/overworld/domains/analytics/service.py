@@ -24,7 +24,7 @@ from overworld.domains.analytics.messages import (
     Retention,
     TopEvent,
 )
-from overworld.domains.analytics.ports import Boards, Columns, Levels, Pseudonyms, Supply, Wallets
+from overworld.domains.analytics.ports import Boards, Columns, Levels, Looks, Pseudonyms, Supply, Wallets
 from overworld.domains.analytics.types import (
     AGES_MAX,
     COHORTS_MAX,
@@ -42,6 +42,7 @@ from overworld.domains.analytics.types import (
 )
 from overworld.geo.box import Box
 from overworld.geo.columns import F64, U64
+from overworld.kernel.audit import Staff
 from overworld.kernel.clock import FIRST_US, Clock, from_us
 
 _FIRST = from_us(FIRST_US)
@@ -64,6 +65,7 @@ class Answers:
         boards: Boards,
         supply: Supply,
         wallets: Wallets,
+        looks: Looks,
         room_level: int,
         sampled: Collection[str] = (),
     ) -> None:
@@ -74,6 +76,7 @@ class Answers:
         self._boards = boards
         self._supply = supply
         self._wallets = wallets
+        self._looks = looks
         self._room_level = room_level
         self._sampled = frozenset(sampled)
         self.fresh = Freshness(clock)
@@ -136,6 +139,8 @@ class Answers:
         """Who came back, of those who were new on `first` and the days after. At most a minute old."""
         if not (0 < cohorts <= COHORTS_MAX and 0 < ages <= AGES_MAX):
             raise BadQuestion(field="days", reason=f"cohorts and days are 1 to {COHORTS_MAX}")
+        if first > date.max - _DAY * cohorts:
+            raise BadQuestion(field="first", reason="there are not so many days after it")
         key = ("retention", first, cohorts, ages)
         return await self.fresh.of(key, lambda: self._retention(first, cohorts, ages), age_max_s=_COUNTED_S)
 
@@ -155,6 +160,11 @@ class Answers:
 
     async def _held(self, currency: str) -> tuple[U64, F64]:
         return await self.fresh.of(("held", currency), lambda: self._wallets.held(currency), age_max_s=_COUNTED_S)
+
+    async def looked_at(self, player_id: UUID, period: Period, *, staff: Staff) -> PlayerMetrics:
+        """The same as `player` for staff; that they looked, and at whom, is kept first."""
+        await self._looks.record(staff.did("analytics.look", player_id, note=period))
+        return await self.player(player_id, period)
 
     async def player(self, player_id: UUID, period: Period) -> PlayerMetrics:
         """What one player did. At most ten seconds old."""

@@ -8,7 +8,7 @@ from litestar.handlers import HTTPRouteHandler
 from msgspec import Struct
 
 from overworld.domains.analytics.graphql import catalogue_of
-from overworld.domains.analytics.ports import Boards, Columns, Levels, Pseudonyms, Supply, Wallets
+from overworld.domains.analytics.ports import Boards, Columns, Levels, Looks, Pseudonyms, Supply, Wallets
 from overworld.domains.analytics.routes import routes
 from overworld.domains.analytics.service import Answers
 from overworld.kernel.clock import Clock
@@ -32,6 +32,7 @@ def build(
     boards: Boards,
     supply: Supply,
     wallets: Wallets,
+    looks: Looks,
     room_level: int,
     sampled: Collection[str],
     frame_every_s: float,
@@ -48,6 +49,7 @@ def build(
         boards=boards,
         supply=supply,
         wallets=wallets,
+        looks=looks,
         room_level=room_level,
         sampled=sampled,
     )

@@ -47,6 +47,10 @@ _EPOCH_DAY = date(1970, 1, 1).toordinal()
 _NO_DAY = date.min.toordinal() - _EPOCH_DAY
 
 
+Kept = Callable[[Iterable[str]], Awaitable[Mapping[str, Spawn]]]
+"""Those of some ids that were ever placed, by id."""
+
+
 class Claims:
     """Answers batches of claims. Several may run at once, here and on other servers with the same database."""
 
@@ -66,6 +70,7 @@ class Claims:
         fix_age_max_s: int,
         rule: ClaimRule | None = None,
         gear: Gear | None = None,
+        kept: Kept | None = None,
     ) -> None:
         self._database = database
         self._clock = clock
@@ -77,6 +82,7 @@ class Claims:
         self._spawns = spawns
         self._fix_age_max_s = fix_age_max_s
         self._gear = gear
+        self._kept = kept
         self._players_known: dict[int, None] = {}
         self._worn_known: dict[UUID, Worn] = {}
         self._exact = ExactClaims(database=database, outbox=outbox, ledger=ledger, gear=gear)
@@ -116,7 +122,7 @@ class Claims:
             standings=await self._trust.standings(player_ids),
             worn=await self._worn(player_ids, now_us=at_us),
         )
-        wanted = [self._find(command.collectible_id) for command in commands]
+        wanted = await self._found([command.collectible_id for command in commands])
         ids = await self._ledger.transfer_ids([(command.player_id, command.key) for command in commands])
         attempts = attempted(wanted, claimants, now_us=at_us, terms=self._terms)
         for i, command in enumerate(commands):
@@ -137,6 +143,17 @@ class Claims:
             else spawn
             for command, claim_id, spawn, attempt in zip(commands, ids, wanted, attempts, strict=True)
         ]
+
+    async def _found(self, ids: Sequence[str]) -> list[Spawn | Refusal]:
+        """The collectibles, (n,). What this server knows nothing of is looked for among all that was ever placed: an
+        earlier claim for it may have an answer, and one that was made without a network may come late.
+        """
+        found = [self._find(one) for one in ids]
+        unknown = [asked for asked, one in zip(ids, found, strict=True) if isinstance(one, Refusal)]
+        if not unknown or self._kept is None:
+            return found
+        kept = await self._kept(unknown)
+        return [kept.get(asked, one) for asked, one in zip(ids, found, strict=True)]
 
     def _find(self, id: str) -> Spawn | Refusal:
         try:

@@ -45,9 +45,8 @@ class Placed:
             known = self._by_id.get(one.id)
             if known is not None and known.closes_us <= one.closes_us:
                 continue
-            cell = self._cell_of(one)
-            told = one if one.cell == cell else replace(one, cell=cell)
-            self._by_id[one.id] = self._by_cell.setdefault(cell, {})[one.id] = told
+            told = self.here(one)
+            self._by_id[one.id] = self._by_cell.setdefault(told.cell, {})[one.id] = told
             heappush(self._closing, (one.closes_us, one.id))
 
     def forget(self, *, closed_before_us: int) -> None:
@@ -61,8 +60,8 @@ class Placed:
                 if not here:
                     del self._by_cell[one.cell]
 
-    def _cell_of(self, one: Spawn) -> int:
-        """The id names the cell of the level that was in force when it was placed; the game may have changed it."""
+    def here(self, one: Spawn) -> Spawn:
+        """The same in its spawn cell; its id names that of the level that was in force when it was placed."""
         if cells.level_of(one.cell) == self.cell_level:
-            return one.cell
-        return cells.cell_of(one.lat_deg, one.lng_deg, self.cell_level)
+            return one
+        return replace(one, cell=cells.cell_of(one.lat_deg, one.lng_deg, self.cell_level))

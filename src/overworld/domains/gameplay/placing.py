@@ -21,7 +21,6 @@ from overworld.domains.gameplay.messages import (
     PlacedCollectible,
     PlacedCollectibles,
 )
-from overworld.domains.gameplay.placed import Placed
 from overworld.domains.gameplay.rules import placement
 from overworld.domains.gameplay.spawns import KEY_BYTES, NUMBER_BYTES, Spawns, cell_in, placed_key
 from overworld.domains.gameplay.types import Catalogue, Kind, Mode, Placement, Spawn
@@ -64,7 +63,6 @@ class Placing:
         outbox: Outbox,
         audit: AuditTrail,
         spawns: Spawns,
-        placed: Placed,
         catalogue: Catalogue,
         placed_max: int,
     ) -> None:
@@ -74,7 +72,7 @@ class Placing:
         self._outbox = outbox
         self._audit = audit
         self._spawns = spawns
-        self._placed = placed
+        self._placed = spawns.placed
         self._placed_max = placed_max
         self.put_in_force(catalogue)
 
@@ -159,6 +157,18 @@ class Placing:
         async with self._database.read() as tx:
             kept = await store.placed(tx, [urlsafe_b64decode(one)[:KEY_BYTES] for one in ids])
         self._placed.put(self._spawns_of(kept))
+
+    async def kept(self, ids: Iterable[str]) -> dict[str, Spawn]:
+        """Those of some ids that were ever placed, known here or not: not yet, or not any more.
+
+        One round trip, none where no id is of something placed.
+        """
+        keys = [key for one in ids if (key := self._spawns.placed_key_of(one)) is not None]
+        if not keys:
+            return {}
+        async with self._database.read() as tx:
+            found = await store.placed(tx, keys)
+        return {one.id: self._placed.here(one) for one in self._spawns_of(found)}
 
     def _judged(self, items: Sequence[CollectibleToPlace], *, at: datetime) -> list[Placement] | Refusal:
         self._forget_closed()

@@ -95,7 +95,8 @@ class Spawns:
         self._cells_cached_max = cells_cached_max
         self._cells: OrderedDict[tuple[int, int], tuple[Spawn, ...]] = OrderedDict()
         self._known: dict[str, Spawn] = {}
-        self._placed = Placed(cell_level=table.cell_level) if placed is None else placed
+        self.placed = Placed(cell_level=table.cell_level) if placed is None else placed
+        """What was placed, as far as this server knows."""
         self._periods: tuple[Period, ...] = (Period(table, key=key, land=land, first_window=0),)
 
     @property
@@ -137,7 +138,7 @@ class Spawns:
         lying: list[Spawn] = []
         for cell in wanted:
             lying += self._in_cell(cell, window)
-            lying += self._placed.open_in(cell, at_us=at_us)
+            lying += self.placed.open_in(cell, at_us=at_us)
         return lying
 
     def find(self, id: str) -> Spawn:
@@ -146,7 +147,7 @@ class Spawns:
         Raises: NotFound for a text that is no id, for a forged id, and for one that the table no longer gives.
         """
         # An id that equals one made here needs no other proof, and nearly every id is of a cell that is kept.
-        known = self._known.get(id) or self._placed.find(id)
+        known = self._known.get(id) or self.placed.find(id)
         if known is not None:
             return known
         key = self.key_of(id)
@@ -171,6 +172,14 @@ class Spawns:
         if not hmac.compare_digest(mac, self._proof(key)[:_MAC_BYTES]):
             raise NotFound
         return key
+
+    def placed_key_of(self, id: str) -> bytes | None:
+        """The key of an id of something placed, whether or not it is known here; None for any other text."""
+        try:
+            key = self.key_of(id)
+        except NotFound:
+            return None
+        return key if is_placed(key) else None
 
     def named(self, key: bytes) -> tuple[str, UUID]:
         """The id and the reference of a key."""

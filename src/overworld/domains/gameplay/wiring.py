@@ -75,6 +75,16 @@ async def build(
     """Gameplay for a checked game definition, on a migrated database; reads (or makes) the spawn secret there."""
     by_code, placed = {one.code: one for one in currencies}, Placed(cell_level=collectibles.cell_level)
     spawns = await _spawns(database, settings, spawn_table(collectibles, progression, by_code), placed)
+    placing = Placing(
+        database=database,
+        clock=clock,
+        ids=ids,
+        outbox=outbox,
+        audit=audit,
+        spawns=spawns,
+        catalogue=catalogue_of(collectibles, progression, by_code),
+        placed_max=settings.placed_max,
+    )
     claims = Claims(
         database=database,
         clock=clock,
@@ -89,20 +99,10 @@ async def build(
         fix_age_max_s=settings.fix_age_max_s,
         rule=rule,
         gear=gear,
+        kept=placing.kept,
     )
     service = Gameplay(
         database=database, clock=clock, ledger=ledger, sight=sight, spawns=spawns, claims=claims, settings=settings
-    )
-    placing = Placing(
-        database=database,
-        clock=clock,
-        ids=ids,
-        outbox=outbox,
-        audit=audit,
-        spawns=spawns,
-        placed=placed,
-        catalogue=catalogue_of(collectibles, progression, by_code),
-        placed_max=settings.placed_max,
     )
     held = HeldRewards(
         database=database,

@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from overworld.domains.telemetry import store
-from overworld.domains.telemetry.errors import TelemetryBusy, TooManyEvents
+from overworld.domains.telemetry.errors import TelemetryBusy
 from overworld.domains.telemetry.reading import Body, Fault, Incoming, read
 from overworld.domains.telemetry.sampling import Sampling
 from overworld.domains.telemetry.store import NewRow
@@ -75,12 +75,8 @@ class Intake:
         Raises: BadEvents; TooLargeUnpacked; TooManyEvents.
         """
         if len(body) > _OFF_LOOP_BYTES:
-            found = await asyncio.to_thread(self._read, kind, body)
-        else:
-            found = self._read(kind, body)
-        if len(found.events) > self._settings.events_max:
-            raise TooManyEvents(events_max=self._settings.events_max)
-        return found
+            return await asyncio.to_thread(self._read, kind, body)
+        return self._read(kind, body)
 
     async def keep(self, kind: int, body: bytes, judged: Body, *, player: UUID | None, agent: str) -> Sequence[bool]:
         """Puts a judged body into the log, and comes back when it is on disk. Nothing is put there for nothing.
@@ -122,7 +118,8 @@ class Intake:
         await self.lane.close()
 
     def _read(self, kind: int, body: bytes) -> Body:
-        return read(kind, unpacked(body, bytes_max=self._settings.unpacked_bytes_max))
+        plain = unpacked(body, bytes_max=self._settings.unpacked_bytes_max)
+        return read(kind, plain, events_max=self._settings.events_max)
 
     def _dropped(self, events: Sequence[Incoming | Fault], player: UUID | None) -> list[bool]:
         return [not isinstance(event, Fault) and not self.sampling.weight_of(event, player) for event in events]

@@ -10,8 +10,8 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta, Struct
 
-from overworld.domains.telemetry.errors import BadEvents
-from overworld.domains.telemetry.types import Kind
+from overworld.domains.telemetry.errors import BadEvents, TooManyEvents
+from overworld.domains.telemetry.types import EVENTS_MOST, Kind
 
 TEXT_LENGTH_MAX = 200
 _DETAIL_LENGTH_MAX = 200
@@ -81,16 +81,20 @@ _ours = msgspec.json.Decoder(_Ours).decode
 _theirs = msgspec.json.Decoder(Incoming).decode
 _keyed = msgspec.json.Decoder(_PostHog).decode
 _EVENTS_KEY, _BATCH_KEY = b'"events"', b'"batch"'
-_TOKEN = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{},]', re.DOTALL)
+# A text that does not end is a token too, which ends it all: looked for anew from each of its quotes, it takes hours.
+_TOKEN = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+("?)|[\[\]{},]', re.DOTALL)
 _UNREADABLE = (msgspec.MsgspecError, UnicodeError, RecursionError)
 
 
-def read(kind: int, body: bytes) -> Body:
-    """The events of an unpacked body. Raises: BadEvents when it cannot be told where one event ends."""
+def read(kind: int, body: bytes, *, events_max: int = EVENTS_MOST) -> Body:
+    """The events of an unpacked body. Raises: BadEvents when it cannot be told where one event ends; TooManyEvents."""
     try:
-        return _strictly(kind, body)
+        found = _strictly(kind, body)
     except _UNREADABLE as error:
-        return _loosely(kind, body, error)
+        return _loosely(kind, body, error, events_max=events_max)
+    if len(found.events) > events_max:
+        raise TooManyEvents(events_max=events_max)
+    return found
 
 
 def _strictly(kind: int, body: bytes) -> Body:
@@ -107,14 +111,18 @@ def _strictly(kind: int, body: bytes) -> Body:
     return Body(events, found.sent_at or found.sent_at_too, found.api_key or found.token)
 
 
-def _loosely(kind: int, body: bytes, error: Exception) -> Body:
-    """Each event by itself. What is not even JSON inside one (NaN, half a surrogate pair) spoils that one only."""
+def _loosely(kind: int, body: bytes, error: Exception, *, events_max: int) -> Body:
+    """Each event by itself. What is not even JSON inside one (NaN, half a surrogate pair) spoils that one only.
+
+    Raises: BadEvents; TooManyEvents, before more than so many are looked at.
+    """
     if kind == Kind.ONE or (kind == Kind.POSTHOG and _BATCH_KEY not in body and body.lstrip()[:1] != b"["):
         if isinstance(error, msgspec.DecodeError) and not isinstance(error, msgspec.ValidationError):
             raise BadEvents(reason=_said(error)) from error
         return Body([fault_of(error, body)], key=_key_of(body))
     try:
-        texts, rest = split_texts(body, key=_EVENTS_KEY if kind == Kind.BATCH else _BATCH_KEY)
+        key = _EVENTS_KEY if kind == Kind.BATCH else _BATCH_KEY
+        texts, rest = split_texts(body, key=key, texts_max=events_max)
         about = _strictly(kind, rest)
     except (ValueError, *_UNREADABLE) as again:
         raise BadEvents(reason=_said(error)) from again
@@ -137,12 +145,12 @@ def _key_of(body: bytes) -> str:
         return ""
 
 
-def split_texts(body: bytes, *, key: bytes) -> tuple[list[bytes], bytes]:
+def split_texts(body: bytes, *, key: bytes, texts_max: int = EVENTS_MOST) -> tuple[list[bytes], bytes]:
     """The elements of a list as they stand in the text, and the text with the list empty.
 
     The list is the whole body, or what `key` (with its quotes) names in the object that it is. Nothing recurses,
-    however deep the elements are, and they need not be JSON, as long as brackets and quotes close.
-    Raises: ValueError when there is no such list.
+    however deep the elements are, and they need not be JSON, as long as brackets and quotes close. It goes over the
+    body once. Raises: ValueError when there is no such list; TooManyEvents when it has more than `texts_max` elements.
     """
     texts: list[bytes] = []
     depth, level, start, begun, end, last = 0, -1, -1, -1, -1, b""
@@ -159,8 +167,12 @@ def split_texts(body: bytes, *, key: bytes) -> tuple[list[bytes], bytes]:
             depth -= 1
         elif token == b",":
             if depth == level and end < 0:
+                if len(texts) + 1 >= texts_max:
+                    raise TooManyEvents(events_max=texts_max)
                 texts.append(body[begun : found.start()])
                 begun = found.end()
+        elif not found[1]:
+            raise ValueError("a text that does not end")
         elif depth == 1:
             last = token
     if depth or end < 0:

@@ -12,6 +12,8 @@ from overworld.domains.telemetry.sampling import Sampling
 from overworld.platform.eventlog.types import Position
 
 PREFIX = "/v1/events"
+EVENTS_MOST = 100_000
+"""Most events that one request may ever have, whatever the settings say."""
 
 
 class Kind(IntEnum):
@@ -70,7 +72,7 @@ class TelemetrySettings(Struct, frozen=True, forbid_unknown_fields=True):
     unpacked_bytes_max: Annotated[int, Meta(ge=1_024, le=2**28, description="Largest body once it is unpacked.")] = (
         8_388_608
     )
-    events_max: Annotated[int, Meta(ge=1, le=100_000, description="Most events of one request.")] = 5_000
+    events_max: Annotated[int, Meta(ge=1, le=EVENTS_MOST, description="Most events of one request.")] = 5_000
     properties_bytes_max: Annotated[int, Meta(ge=64, le=2**20, description="Largest properties of one event.")] = 32_768
     depth_max: Annotated[int, Meta(ge=1, le=100, description="Deepest nesting inside properties.")] = 16
     player_events_per_min: Annotated[
@@ -116,3 +118,7 @@ class TelemetrySettings(Struct, frozen=True, forbid_unknown_fields=True):
 
     def __post_init__(self) -> None:
         Sampling.of(self.sampling)
+        if self.erased_days <= max(self.retention_days, self.refused_days):
+            raise ValueError(
+                "erased_days must be more than retention_days and refused_days, or who was erased could come back"
+            )

@@ -13,6 +13,7 @@ _GZIP = b"\x1f\x8b"
 _ZSTD = b"\x28\xb5\x2f\xfd"
 _WINDOW_BYTES_MAX = 8 << 20
 _GZIP_WBITS = 31
+_FORM_FIELDS_MAX = 64
 
 
 def is_packed(body: bytes) -> bool:
@@ -37,7 +38,10 @@ def unpacked(body: bytes, *, bytes_max: int) -> bytes:
 
 def from_form(body: bytes) -> bytes:
     """The JSON in a form's field `data`, as older web clients send it: in base64, or as it is. Raises: BadEvents."""
-    data = parse_qs(body.decode("latin-1")).get("data", [""])[0]
+    try:
+        data = parse_qs(body.decode("latin-1"), max_num_fields=_FORM_FIELDS_MAX).get("data", [""])[0]
+    except ValueError as error:
+        raise BadEvents(reason=f"The form has more than {_FORM_FIELDS_MAX} fields") from error
     if data.startswith(("{", "[")):
         return data.encode("latin-1")
     try:

@@ -43,12 +43,15 @@ class Codec:
         Raises: NotReleased for a topic without a schema; UnknownSchema; msgspec.ValidationError for a damaged event;
         OverflowError for a number of more than 64 bits.
         """
+        topics = {envelope.topic for envelope in envelopes}
+        if len(topics) == 1:
+            return self._writer_of(topics.pop()).write(envelopes)
         by_topic: dict[str, list[int]] = {}
         for place, envelope in enumerate(envelopes):
             by_topic.setdefault(envelope.topic, []).append(place)
         frames = [b""] * len(envelopes)
         for topic, places in by_topic.items():
-            writer = self._writers.get(topic) or self._writer_of(topic)
+            writer = self._writer_of(topic)
             for place, frame in zip(places, writer.write([envelopes[place] for place in places]), strict=True):
                 frames[place] = frame
         return frames
@@ -92,6 +95,9 @@ class Codec:
         return list(runs.values())
 
     def _writer_of(self, topic: str) -> Writer:
+        made = self._writers.get(topic)
+        if made is not None:
+            return made
         version = self._released.newest(topic)
         made = Writer(version.schema, head=self._framing.head(version))
         self._writers[topic] = made

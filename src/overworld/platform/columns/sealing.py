@@ -86,6 +86,7 @@ def write_hour(reader: Connection, folder: Path, hour: Hour, *, upto: int) -> Se
     """Writes the rows of an hour to a file that does not count yet."""
     since, until = hour.since, hour.since + HOUR
     path = f"{files.EVENTS}/{since:%Y-%m-%d}/{since:%H}-{upto}.parquet"
+    (folder / path).unlink(missing_ok=True)  # what a round left that failed: while it counts, its rows are not hot
     source = (
         f"SELECT {COLUMN_LIST} FROM event WHERE happened_at >= TIMESTAMP '{since}' "  # noqa: S608  # instants
         f"AND happened_at < TIMESTAMP '{until}' AND batch <= {upto}"

@@ -67,17 +67,18 @@ class Fold(Consumer):
         events = list(chain.from_iterable(batch.events for batch in batches))
         tried, pause_s = 0, self._settings.backoff_first_ms / 1000
         while True:
+            committing = False
             try:
                 async with asyncio.timeout(self._settings.handle_timeout_s), session.transaction():
                     await self._source.move(session, batches)
                     with delivery(self.name, events):
                         await self._apply(session, events)
+                    committing = True
             except Exception as error:
                 end_if_cancelled()
                 self.retried += 1
                 tried += not (isinstance(error, Refusal) and error.retryable)
-                if session.is_closed():
-                    raise ConnectionError("the session was lost with events in hand") from error
+                _require_known(session, error, committing=committing)
                 if tried >= tries:
                     return error
                 with delivery_place(events):
@@ -106,20 +107,31 @@ class Fold(Consumer):
 
     async def _handle_again(self, session: asyncpg.Connection, event: Envelope) -> None:
         """In the transaction that ends the dead letter, so that it counts once."""
+        committing = False
         try:
             async with asyncio.timeout(self._settings.handle_timeout_s), session.transaction():
                 await store.hold_cursor(session, self.name)
                 await store.dig_up(session, self.name, [event.id])
                 with delivery(self.name, [event]):
                     await self._apply(session, [event])
+                committing = True
         except Exception as error:
             end_if_cancelled()
             self.retried += 1
-            if session.is_closed():
-                raise ConnectionError("the session was lost with events in hand") from error
+            _require_known(session, error, committing=committing)
             await self._bury(session, event, error)
         else:
             self.handled += 1
+
+
+def _require_known(session: asyncpg.Connection, error: Exception, *, committing: bool) -> None:
+    """Passes when nothing is left of what failed. Raises: ConnectionError when that is not known: whoever has the next
+    lease reads from the database how far this one came.
+    """
+    if session.is_closed():
+        raise ConnectionError("the session was lost with events in hand") from error
+    if committing and isinstance(error, TimeoutError):
+        raise ConnectionError("no answer came to a commit with events in hand") from error
 
 
 async def _nothing(_events: Sequence[Envelope]) -> None:

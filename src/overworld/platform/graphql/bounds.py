@@ -37,6 +37,7 @@ _INTROSPECTION_COST_MAX = 200_000
 # How many a list of the schema about itself has, on the whole; a schema that grows does not get dearer by that.
 _LISTS = {"types": 60, "fields": 8, "args": 5, "enumValues": 8, "inputFields": 4, "directives": 6}
 _HUGE = 10**12
+_DIGITS_MAX = 13
 _ONE = Many()
 
 
@@ -182,7 +183,7 @@ class _Costs:
             return many.count
         given = next((each.value for each in node.arguments or () if each.name.value == many.argument), None)
         if isinstance(given, IntValueNode):
-            return max(1, int(given.value))
+            return max(1, _number(given))
         if isinstance(given, VariableNode) and isinstance(value := self._variables.get(given.name.value), int):
             return max(1, value)
         default = field.args[many.argument].default
@@ -226,8 +227,13 @@ def _named(selections: SelectionSetNode) -> Iterator[Any]:
 
 def _with_defaults(operation: OperationDefinitionNode, variables: Mapping[str, Any]) -> dict[str, Any]:
     defaults = {
-        each.variable.name.value: int(each.default_value.value)
+        each.variable.name.value: _number(each.default_value)
         for each in operation.variable_definitions or ()
         if isinstance(each.default_value, IntValueNode)
     }
     return defaults | dict(variables)
+
+
+def _number(node: IntValueNode) -> int:
+    """What a literal says. Python reads no number of thousands of digits, which one of another type may have."""
+    return int(node.value) if len(node.value) < _DIGITS_MAX else _HUGE

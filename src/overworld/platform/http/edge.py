@@ -27,6 +27,7 @@ from overworld.platform.http.rates import Rates
 from overworld.platform.http.settings import LimitSettings
 from overworld.platform.observability import info_straight
 
+_FORWARDED_FOR = b"x-forwarded-for"
 _READ = frozenset(
     {
         b"access-control-request-method",
@@ -42,7 +43,7 @@ _READ = frozenset(
         b"overworld-key",
         b"traceparent",
         b"user-agent",
-        b"x-forwarded-for",
+        _FORWARDED_FOR,
         CSRF,
         SITE,
         WISH,
@@ -167,7 +168,9 @@ class Edge:
         return Caller(
             maybe=principal,
             refusal=refusal,
-            address=self._addresses.caller(client[0] if client else UNKNOWN, head.get(b"x-forwarded-for")),
+            address=self._addresses.caller(
+                client[0] if client else UNKNOWN, _list(scope, _FORWARDED_FOR) if _FORWARDED_FOR in head else None
+            ),
             user_agent=head.get(b"user-agent", b"")[:_USER_AGENT_LENGTH_MAX].decode("latin-1"),
             scopes=scopes | key_scopes if key_scopes else scopes,
             trace_id=exchange.trace.trace_id,
@@ -218,6 +221,11 @@ async def _send_whole(send: Send, status: int, headers: list[tuple[bytes, bytes]
     length = [] if status == _NO_CONTENT else [(b"content-length", b"%d" % len(body))]
     await send({"type": "http.response.start", "status": status, "headers": [*headers, *length]})
     await send({"type": "http.response.body", "body": body, "more_body": False})
+
+
+def _list(scope: HTTPScope, name: bytes) -> bytes:
+    """A header that is a list, whole: each proxy may add a line of its own. Source: RFC 9110, section 5.3."""
+    return b",".join(value for each, value in scope["headers"] if each == name)
 
 
 def _text(value: bytes | None) -> str | None:

@@ -107,5 +107,6 @@ def consuming(settings: KafkaSettings, *, group: str) -> dict[str, Any]:
         "heartbeat.interval.ms": round(settings.session_s * 1000 / 4),
         "fetch.wait.max.ms": 100,
         "fetch.error.backoff.ms": 100,
+        "fetch.queue.backoff.ms": 20,  # when the queue was full; who is behind empties it long before the usual 1 s
         "queued.max.messages.kbytes": 16_384,
     }

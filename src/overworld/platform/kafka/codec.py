@@ -21,6 +21,7 @@ PLACE = "place"
 EVENT_ID = "event-id"
 TRACE = "traceparent"
 _PARTS = 4
+_ID_BYTES = 36
 _encode_json = msgspec.json.Encoder().encode
 
 
@@ -138,9 +139,10 @@ def place_of(text: str) -> Place:
     return Place(*parts)
 
 
-def id_text(event_id: UUID) -> bytes:
-    """An id as it stands in a header; msgspec writes it in a tenth of the time that Python takes."""
-    return _encode_json(event_id)[1:-1]
+def id_texts(ids: Sequence[UUID]) -> list[bytes]:
+    """Ids as they stand in headers, (n,); msgspec writes many in a tenth of the time that Python takes."""
+    said = _encode_json(ids)
+    return [said[begin : begin + _ID_BYTES] for begin in range(2, len(said), _ID_BYTES + 3)]
 
 
 def headers_of(message: Message) -> dict[str, str]:

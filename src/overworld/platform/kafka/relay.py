@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import asyncpg
@@ -16,7 +16,7 @@ from overworld.platform.eventlog.log import EventLog
 from overworld.platform.eventlog.settings import EventLogSettings
 from overworld.platform.eventlog.types import Batch
 from overworld.platform.kafka.client import EventTooLarge
-from overworld.platform.kafka.codec import EVENT_ID, PLACE, TRACE, Codec, Place, id_text
+from overworld.platform.kafka.codec import EVENT_ID, PLACE, TRACE, Codec, Place, id_texts
 from overworld.platform.kafka.places import era
 from overworld.platform.kafka.sender import Headers, Outgoing, Sender
 from overworld.platform.kafka.settings import KafkaSettings
@@ -91,24 +91,34 @@ class Relay(Consumer):
     async def _relay(self, events: Sequence[Envelope]) -> None:
         await self._codec.prepare()
         values = self._codec.encode_many(events)
-        messages = [self._message(event, value) for event, value in zip(events, values, strict=True)]
+        longest = max(map(len, values), default=0)
+        if longest > self._event_bytes_max:
+            raise EventTooLarge(f"{longest} bytes, at most {self._event_bytes_max}")
         await self._topics.ensure({event.topic for event in events})
+        places = [self._places[id(event)] for event in events]
         try:
-            await self._sender.send(messages)
+            await self._sender.send(outgoing(events, values, places=places, name_of=self._topics.name_of))
         except Exception:
             self._topics.forget()
             raise
 
-    def _message(self, event: Envelope, value: bytes) -> Outgoing:
-        """An event of nobody's goes under its id, so that it comes to the same partition whenever it is sent."""
-        if len(value) > self._event_bytes_max:
-            raise EventTooLarge(f"{len(value)} bytes, at most {self._event_bytes_max}")
-        headers: Headers = [(PLACE, self._places[id(event)]), (EVENT_ID, id_text(event.id))]
+
+def outgoing(
+    events: Sequence[Envelope], values: Sequence[bytes], *, places: Sequence[bytes], name_of: Callable[[str], str]
+) -> Outgoing:
+    """Events as messages, each under its key, with its place in the log and its id beside it; all are aligned, (n,).
+
+    An event of nobody's goes under its id, so that it comes to the same partition whenever it is sent.
+    """
+    names = {topic: name_of(topic) for topic in {event.topic for event in events}}
+    ids = id_texts([event.id for event in events])
+    headers: list[Headers] = [{PLACE: place, EVENT_ID: event_id} for place, event_id in zip(places, ids, strict=True)]
+    for event, beside in zip(events, headers, strict=True):
         if event.trace:
-            headers.append((TRACE, event.trace.encode()))
-        return Outgoing(
-            topic=self._topics.name_of(event.topic),
-            key=event.key.encode() if event.key else event.id.bytes,
-            value=value,
-            headers=headers,
-        )
+            beside[TRACE] = event.trace.encode()
+    return Outgoing(
+        topics=[names[event.topic] for event in events],
+        keys=[event.key.encode() if event.key else event.id.bytes for event in events],
+        values=values,
+        headers=headers,
+    )

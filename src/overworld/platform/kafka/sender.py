@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Sequence
+from itertools import islice
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 from msgspec import Struct
@@ -13,19 +13,29 @@ from overworld.platform.kafka.settings import KafkaSettings
 from overworld.platform.kafka.thread import Thread
 
 _SLICE_S = 0.25
+_BY_KEY = -1  # instead of a partition's number
+_NOW = 0  # instead of a time in ms
 
-
-Headers = list[tuple[str, str | bytes | None]]
-"""What stands beside a message, as the client takes it."""
+Headers = dict[str, str | bytes | None]
+"""What stands beside a message, by name, as the client takes it."""
 
 
 class Outgoing(Struct, frozen=True):
-    """A message as it goes out; `topic` is Kafka's name."""
+    """Messages as they go out, a column for each of their parts, (n,).
 
-    topic: str
-    key: bytes
-    value: bytes
-    headers: Headers
+    `topics` are Kafka's names; `headers`, by name, are what stands beside each.
+    """
+
+    topics: Sequence[str]
+    keys: Sequence[bytes]
+    values: Sequence[bytes]
+    headers: Sequence[Headers]
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+
+NOTHING = Outgoing((), (), (), ())
 
 
 class Sender:
@@ -40,12 +50,12 @@ class Sender:
         self._settings = settings
         self._thread = Thread("kafka-sender")
         self._producer: Producer | None = None
-        self._under_way: Sequence[Outgoing] = ()
-        self._rest: deque[Outgoing] = deque()
+        self._under_way = NOTHING
+        self._handed_over = 0  # of those under way
         self._pending = 0  # of those under way, how many are not acknowledged yet
         self._refused: KafkaError | None = None
 
-    async def send(self, messages: Sequence[Outgoing]) -> None:
+    async def send(self, messages: Outgoing) -> None:
         """Returns when all replicas have all of them.
 
         Raises: KafkaUnavailable when that takes longer than `acknowledge_s`, or Kafka refuses them.
@@ -57,7 +67,7 @@ class Sender:
             waited_s += _SLICE_S
             if waited_s >= self._settings.acknowledge_s:
                 raise KafkaUnavailable(f"{self._pending} of {len(messages)} messages are not acknowledged")
-        self._under_way = ()
+        self._under_way = NOTHING
 
     async def renew(self) -> None:
         """Drops the producer with whatever it still holds."""
@@ -68,31 +78,35 @@ class Sender:
         await self.renew()
         self._thread.close()
 
-    def _begin(self, messages: Sequence[Outgoing]) -> None:
+    def _begin(self, messages: Outgoing) -> None:
         if self._producer is None or self._pending:
             self._drop()
             self._producer = Producer(producing(self._settings) | {"error_cb": self._hear})
         self._under_way, self._pending, self._refused = messages, len(messages), None
-        self._rest = deque(messages)
+        self._handed_over = 0
 
     def _fill(self, producer: Producer) -> None:
-        """Hands over what the producer has room for."""
-        rest, produce, refuse = self._rest, producer.produce, self._refuse
+        """Hands over what the producer has room for, by position: the client takes longer to read names."""
+        out, produce, refuse = self._under_way, producer.produce, self._refuse
+        handed_over = self._handed_over
+        rest = islice(zip(out.topics, out.values, out.keys, out.headers, strict=True), handed_over, None)
         try:
-            while rest and self._refused is None:
-                one = rest[0]
-                produce(one.topic, one.value, one.key, headers=one.headers, on_delivery=refuse)
-                rest.popleft()
+            for topic, value, key, headers in rest:
+                produce(topic, value, key, _BY_KEY, refuse, None, _NOW, headers)
+                handed_over += 1
         except BufferError:
             return
         except KafkaException as error:
             self._refused = error.args[0]
+        finally:
+            self._handed_over = handed_over
 
     def _settle(self) -> int:
         """How many are not acknowledged after a short wait."""
-        assert self._producer is not None  # noqa: S101 - for the type checker; `send` has begun
+        if self._producer is None:
+            raise KafkaUnavailable("the producer was dropped with messages under way, as by who relays now")
         self._fill(self._producer)
-        self._pending = self._producer.flush(_SLICE_S) + len(self._rest)
+        self._pending = self._producer.flush(_SLICE_S) + len(self._under_way) - self._handed_over
         if self._refused is not None:
             refused = self._refused
             self._drop()
@@ -111,8 +125,7 @@ class Sender:
     def _drop(self) -> None:
         """What the producer holds is thrown away; the errors that tells of are none."""
         producer, self._producer = self._producer, None
-        self._under_way, self._pending = (), 0
-        self._rest.clear()
+        self._under_way, self._handed_over, self._pending = NOTHING, 0, 0
         if producer is not None:
             producer.purge()
             producer.flush(_SLICE_S)

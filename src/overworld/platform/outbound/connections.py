@@ -92,10 +92,14 @@ class Connections:
             self._clients[origin] = client
         self._clients.move_to_end(origin)
         idle = [each for each in self._clients if not self._in_use.get(each)]
-        for gone in idle[: max(0, len(self._clients) - _ORIGINS_MAX)]:
-            self._in_use.pop(gone, None)
-            await self._clients.pop(gone).aclose()
+        gone = idle[: max(0, len(self._clients) - _ORIGINS_MAX)]
+        for closing in [self._forgotten(each) for each in gone]:  # all at once: others come in while one is closed
+            await closing.aclose()
         return client
+
+    def _forgotten(self, origin: str) -> httpx.AsyncClient:
+        self._in_use.pop(origin, None)
+        return self._clients.pop(origin)
 
 
 async def _first(client: httpx.AsyncClient, requests: Sequence[httpx.Request]) -> httpx.Response:

@@ -94,6 +94,15 @@ async def test_a_boost_multiplies_until_it_ends_and_another_of_its_kind_lengthen
     assert await camp.reading.boosts(ANN) == []
 
 
+async def test_a_boost_that_is_lengthened_for_ever_lasts_as_long_as_time_can_be_told(camp):
+    await camp.give(ANN, Reward(items={"potion": 2}))
+    await camp.do(camp.use(ANN, "potion"))
+    async with camp.database.transaction() as tx:
+        await tx.execute("UPDATE gameplay.boost SET until = '9999-12-31T23:59:30Z'")
+    [used] = await camp.do(camp.use(ANN, "potion"))
+    assert used.boost.until == "9999-12-31T23:59:59.999999Z"
+
+
 async def test_a_salve_takes_wear_off_the_tool_in_hand(camp):
     await camp.give(ANN, Reward(items={"salve": 3}))
     await camp.wear(ANN, 40)

@@ -244,6 +244,27 @@ async def test_staff_make_and_assign_quests_that_every_server_learns_of(hall):
         await one.starting.make(QuestBody(id="shells", quest=worthless), by=STAFF, staff=staff(STAFF))
 
 
+@pytest.mark.parametrize("rewards", [{"tokens": {"coin": "0"}}, {"tokens": {"shell": "1"}}, {"items": {"sword": 1}}])
+async def test_staff_cannot_make_a_quest_whose_rewards_nobody_can_be_given(hall, rewards):
+    """They hear of it at once, not their players when they have met it."""
+    server = await hall.server()
+    body = QuestBody(id="hunt", quest=rules(TWO, rewards=rewards), players=(ANN,))
+    with pytest.raises(BadQuest):
+        await server.starting.make(body, by=STAFF, staff=staff(STAFF))
+    assert await hall.rows() == {}
+
+
+async def test_a_quest_that_an_older_build_let_staff_make_for_nothing_is_refused_and_fails_nobody(hall):
+    server = await hall.server()
+    written = rules(TWO, rewards={"tokens": {"coin": "0"}}, starts="asked")
+    async with hall.database.transaction() as tx:
+        await server.catalogue.made(tx, "hunt", written, by=STAFF, at=hall.clock.now())
+    await server.catalogue.look()
+    assert await hall.start(server, ANN, "hunt") == "active"
+    await server.folding.fold([hall.collects(ANN), hall.collects(ANN)])
+    assert await hall.complete(server, ANN, "hunt") == "quest_unpaid"
+
+
 def _start(player_id, quest):
     from overworld.domains.gameplay.quests.messages import StartQuest
 

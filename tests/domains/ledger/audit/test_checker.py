@@ -127,3 +127,19 @@ async def test_a_block_or_a_tile_that_was_changed_is_named(vault, statement, sai
     await tamper(vault, statement)
 
     assert any(fault.startswith(said) for fault in (await check(vault)).faults)
+
+
+async def test_balances_that_were_changed_wherever_they_are_kept_are_not_what_transfers_add_up_to(vault):
+    """By one who gives here what they take there, and knows that the auditor starts at the sealed balances."""
+    for table, id_ in (("account", "id"), ("sealed_balance", "account_id")):
+        for number, change in ((2, 1), (3, -1)):
+            await tamper(
+                vault,
+                f"UPDATE ledger.{table} SET credits_posted = credits_posted + {change} WHERE {id_} ="  # noqa: S608
+                f" (SELECT id FROM ledger.account WHERE owner_id = '{wallet(number).owner_id}')",
+            )
+
+    faults = (await check(vault)).faults
+
+    assert len(faults) == 2
+    assert all(fault.startswith("sealed balance of account ") for fault in faults)

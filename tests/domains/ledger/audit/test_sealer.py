@@ -10,6 +10,7 @@ import asyncpg
 import pytest
 
 from overworld.domains.ledger import SCHEMA
+from overworld.domains.ledger import store as ledger_store
 from overworld.domains.ledger.audit import books, parquet, records, sealer, store, verify
 from overworld.domains.ledger.audit.errors import NobodyToForget, NoLogYet
 from overworld.domains.ledger.audit.keys import LedgerKeyLocked
@@ -207,6 +208,50 @@ async def test_a_forgotten_player_is_a_stranger_and_everything_verifies(vault, t
     again = {each.credit for each in (await records_of(vault))[3:]} & {each.credit for each in before}
     assert len(again) == 1, "the other player goes by the same name all month; the forgotten one does not"
     assert await verified(vault, tmp_path / "two") == 5
+
+
+async def test_what_was_promised_to_or_by_a_forgotten_player_is_let_go_at_once(vault, tmp_path):
+    """Nobody can ever pay it any more, and what others have promised is theirs again."""
+    await vault.post(mint(0, 100), mint(1, 100))
+    await vault.post(promise(vault, wallet(0), wallet(1), 9), promise(vault, wallet(1), wallet(0), 7))
+    await vault.post(promise(vault, wallet(1), wallet(2), 5))
+    await vault.seal_all()
+
+    await vault.sealer.forget(wallet(0).owner_id)
+
+    assert await vault.ledger.expire(at=vault.clock.now()) == 2
+    assert [each.pending_minor for each in await vault.ledger.balances(wallet(1).owner_id)] == [-5, 0]
+    await vault.seal_all()
+    assert await verified(vault, tmp_path / "export") == 7
+
+
+async def test_what_is_being_written_to_a_player_while_they_are_forgotten_is_forgotten_too(vault):
+    await vault.post(mint(0, 100), mint(1, 100))
+    gift = move(wallet(1), wallet(0), 3)
+
+    async def waits() -> bool:
+        async with vault.database.read() as tx:
+            return bool(await tx.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"))
+
+    async with vault.database.transaction() as tx:
+        await vault.post(gift, tx=tx)
+        await ledger_store.keep_notes(tx, {gift.id: "for your birthday"})
+        forgetting = asyncio.create_task(vault.sealer.forget(wallet(0).owner_id))
+        while not await waits():  # noqa: ASYNC110 - the database has no event for this
+            await asyncio.sleep(0)
+    await forgetting
+
+    assert await vault.count("note") == 0
+
+
+async def test_forgetting_reads_what_one_player_moved_and_not_all_that_anybody_did(vault):
+    async with vault.database.transaction() as tx:
+        await tx.execute("SET LOCAL enable_seqscan = off")
+        asked = [1], wallet(0).owner_id, vault.clock.now()
+        plan = "\n".join(row[0] for row in await tx.fetch(f"EXPLAIN {books._FORGET}", *asked))
+
+    assert "Seq Scan on transfer" not in plan
+    assert "transfer_debit" in plan
 
 
 async def test_there_is_nothing_to_export_where_no_server_has_run(open_database, clock, tmp_path):

@@ -329,6 +329,23 @@ def test_a_forged_log_before_the_trusted_key_is_refused(tampered):
     assert [f.where for f in found if "does not vouch" in f.what or "given key" in f.what]
 
 
+def test_who_signs_exports_cannot_tell_of_another_minute_than_was_sealed(tampered):
+    """A transfer's time is that of its block, and the operator's manifest vouches for every file as it lies there."""
+    lines = tampered.lines("transfers")
+    lines[3]["block"] = 2
+    tampered.write("transfers", lines)
+    tampered.sign_again(tampered.log.keys[-1])
+
+    assert tampered.found() == [("transfer 3", "is told to be in block 2")]
+
+
+def test_who_signs_exports_cannot_tell_of_another_root(tampered):
+    tampered.manifest(root="00" * 32)
+    tampered.sign_again(tampered.log.keys[-1])
+
+    assert tampered.places() == ["block 4"]
+
+
 def test_settling_a_promise_twice_or_beyond_it_is_named(tmp_path):
     """The log is sealed and signed as it is: this is what an operator cannot do without being seen."""
     log = Chronicle()

@@ -12,7 +12,7 @@ _SAID = {
     "unclear": "{variant} and {control} cannot be told apart at {metric} yet: {size}.",
     "harmed": "Guard-rail {metric}: {variant} does harm: {size}.",
     "safe": "Guard-rail {metric}: {variant} does no harm that matters: {size}.",
-    "too_few": "{variant}: too few players have been counted at {metric} to say anything.",
+    "too_few": "{variant}: too few players have been counted at {metric} to say anything, or all did the same.",
 }
 
 

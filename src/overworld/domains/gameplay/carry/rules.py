@@ -12,6 +12,7 @@ from overworld.domains.gameplay.carry.types import Bearer, Level, Running, Tool,
 from overworld.domains.gameplay.rules import level_of
 from overworld.domains.gameplay.types import EXPERIENCE_MAX, WHOLE_BP, Worn
 from overworld.kernel.chance import KeyedStream
+from overworld.kernel.clock import LAST_US
 from overworld.kernel.ids import derived_id
 
 
@@ -57,9 +58,9 @@ def worn_of(
 
 
 def extended(running: Running | None, begun: Running, *, now_us: int, seconds: int) -> Running:
-    """A boost begun once more: what is left of the same one is added to it."""
+    """A boost begun once more: what is left of the same one is added to it, as far as time can be told."""
     left_us = max(0, running.until_us - now_us) if running is not None else 0
-    return replace(begun, until_us=now_us + left_us + seconds * 1_000_000)
+    return replace(begun, until_us=min(now_us + left_us + seconds * 1_000_000, LAST_US))
 
 
 def experienced(bearer: Bearer, gained: int, levels: Sequence[int]) -> Bearer:

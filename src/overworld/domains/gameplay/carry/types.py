@@ -203,7 +203,8 @@ class Kit(Struct, frozen=True, kw_only=True):
     def prize(self, reward: Reward) -> Prize:
         """A reward of this game, worked out.
 
-        Raises: KeyError for what the game does not have; ValueError for an amount that its currency cannot express.
+        Raises: KeyError for what the game does not have; ValueError for an amount that its currency cannot express, and
+        for nothing.
         """
         for known, names in ((self.items, reward.items), (self.tools, reward.tools), (self.badges, reward.badges)):
             for name in names:
@@ -211,14 +212,19 @@ class Kit(Struct, frozen=True, kw_only=True):
                     raise KeyError(name)
         return Prize(
             tokens=tuple(
-                (self.currencies[code], self.currencies[code].parse(text))
-                for code, text in sorted(reward.tokens.items())
+                (self.currencies[code], self._worth(code, text)) for code, text in sorted(reward.tokens.items())
             ),
             experience=reward.experience,
             items=tuple(sorted(reward.items.items())),
             tools=reward.tools,
             badges=reward.badges,
         )
+
+    def _worth(self, code: str, text: str) -> int:
+        minor = self.currencies[code].parse(text)
+        if minor == 0:
+            raise ValueError(f"{code}: {text} is worth nothing")
+        return minor
 
 
 class Bearer(Struct, frozen=True, kw_only=True):

@@ -40,7 +40,14 @@ _NEWEST = (datetime(9999, 1, 1, tzinfo=UTC), UUID(int=2**128 - 1))
 _FOREVER = _NEWEST[0]
 _FIRST = UUID(int=0)
 _UNPAID = frozenset({TransferStatus.ACCOUNT_FROZEN, TransferStatus.EXCEEDS_MAXIMUM})
-_LAPSED = frozenset({TransferStatus.PENDING_EXPIRED, TransferStatus.PENDING_ALREADY_VOIDED})
+# The last one: its player was erased, so that the wallet it was promised to is a stranger's.
+_LAPSED = frozenset(
+    {
+        TransferStatus.PENDING_EXPIRED,
+        TransferStatus.PENDING_ALREADY_VOIDED,
+        TransferStatus.PENDING_HAS_DIFFERENT_FIELDS,
+    }
+)
 _DONE = frozenset({TransferStatus.CREATED, *_UNPAID, *_LAPSED})
 
 _log = logging.getLogger(__name__)

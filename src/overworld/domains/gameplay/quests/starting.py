@@ -27,6 +27,7 @@ from overworld.domains.gameplay.quests.errors import (
 from overworld.domains.gameplay.quests.messages import QuestBody, QuestCreated, QuestMade, QuestStarted, StartQuest
 from overworld.domains.gameplay.quests.rules import Definition, Window, begun, counting_from, missing, window_at
 from overworld.domains.gameplay.quests.types import Assignment, QuestRules, State
+from overworld.domains.gameplay.rewards import Rewards
 from overworld.kernel.audit import Staff
 from overworld.kernel.clock import Clock, rfc3339, to_us
 from overworld.kernel.events import Event
@@ -53,6 +54,7 @@ class Starting:
         catalogue: Catalogue,
         last_fix: LastFix,
         audit: AuditTrail,
+        rewards: Rewards,
         fix_age_max_s: int,
     ) -> None:
         self._database = database
@@ -61,6 +63,7 @@ class Starting:
         self._catalogue = catalogue
         self._last_fix = last_fix
         self._audit = audit
+        self._rewards = rewards
         self._fix_age_max_s = fix_age_max_s
 
     async def start(self, command: StartQuest) -> Assignment:
@@ -166,6 +169,7 @@ class Starting:
         at = self._clock.now()
         async with self._database.transaction() as tx:
             try:
+                self._rewards.kit.prize(rules.rewards)
                 number = await self._catalogue.made(tx, name, rules, by=by, at=at)
             except (KeyError, ValueError) as error:
                 raise BadQuest(quest=name, field=str(error)) from error

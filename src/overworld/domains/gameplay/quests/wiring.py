@@ -67,6 +67,7 @@ def build(
         catalogue=catalogue,
         last_fix=last_fix,
         audit=audit,
+        rewards=rewards,
         fix_age_max_s=fix_age_max_s,
     )
     completing = Completing(

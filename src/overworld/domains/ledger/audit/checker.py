@@ -54,13 +54,13 @@ class Checker:
         self._checked = Checked(faults=[])
 
     async def run(self) -> Checked:
-        """Everything that is wrong: first in the books, then in each block. Use it once.
+        """Everything that is wrong: first in the books, from the first transfer on, then in each block. Use it once.
 
         A record must be what its row gives today. Where a key was destroyed since, that is left out which only the key
         can tell: pseudonyms and the reference.
         """
         async with self._database.transaction() as tx:
-            self._wrong(*await books.faults(tx))
+            self._wrong(*await books.faults(tx), *await books.sealed_faults(tx))
         async with self._database.read() as tx:
             certificates = [kept.certificate for kept in await store.signing_keys(tx)]
             while bodies := await store.bodies(tx, first=self._checked.blocks, count_max=1):

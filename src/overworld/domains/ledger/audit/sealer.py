@@ -127,13 +127,13 @@ class Sealer:
         """Destroys the keys of an owner's accounts, and makes them a stranger's; gives how many they were.
 
         No sealed byte changes, and nobody can tell any more which of them were the owner's. The accounts are frozen, so
-        that nobody posts to them who remembers whose they were; the owner gets new ones. What was promised may be let
-        go, under a new key. Raises: NobodyToForget for the house, and for one who has no account.
+        that nobody posts to them who remembers whose they were; the owner gets new ones. What was promised is over, and
+        let go under a new key. Raises: NobodyToForget for the house, and for one who has no account.
         """
-        stranger_id = UUID(bytes=os.urandom(16), version=4)
+        stranger_id, at = UUID(bytes=os.urandom(16), version=4), self._clock.now()
         async with self._database.transaction() as tx:
             await store.wait_for_turn(tx)
-            count = 0 if owner_id == HOUSE else await books.forget(tx, owner_id, stranger_id=stranger_id)
+            count = 0 if owner_id == HOUSE else await books.forget(tx, owner_id, stranger_id=stranger_id, at=at)
             if count:
                 await beside(tx)
         if not count:

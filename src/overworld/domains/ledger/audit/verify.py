@@ -34,7 +34,7 @@ LINES = ("keys.jsonl", "blocks.jsonl", "transfers.jsonl", "balances.jsonl")
 KINDS = ("posted", "pending", "post_pending", "void_pending")
 SUMS = ("debits_minor", "credits_minor", "debits_pending_minor", "credits_pending_minor")
 FINDINGS_MAX = 100
-_BEGINNING: Line = {"number": -1, "hash": "00" * 32, "tree_size": 0, "time_s": 0}
+_BEGINNING: Line = {"number": -1, "hash": "00" * 32, "tree_size": 0, "root": sha256(b"").hexdigest(), "time_s": 0}
 _BAD = (KeyError, TypeError, ValueError, OverflowError, AttributeError, RecursionError, struct.error)
 
 
@@ -213,9 +213,9 @@ class _Check:
         if self.blocks and last["key_id"] not in self.trusted_ids:
             self.wrong(f"block {last['number']}", "is signed by a key that the given one does not vouch for")
         # The manifest tells where the log ends, so that the last blocks cannot be left out.
-        end, told = last["number"] + 1, [self.manifest.get(name) for name in ("blocks", "tree_size", "head")]
-        if self.manifest and told != [end, last["tree_size"], last["hash"]]:
-            self.wrong(f"block {end}", f"is missing, or one too many is here: the manifest tells of {told[0]} blocks")
+        end, told = last["number"] + 1, [self.manifest.get(name) for name in ("blocks", "tree_size", "root", "head")]
+        if self.manifest and told != [end, last["tree_size"], last["root"], last["hash"]]:
+            self.wrong(f"block {end}", f"is missing, too many or another: told are {told[0]} with root {told[2]}")
 
     def _check_block(self, _place: str, _number: int, block: Line) -> None:
         last, number = self.blocks[-1] if self.blocks else _BEGINNING, block["number"]
@@ -249,7 +249,7 @@ class _Check:
             for block in blocks:
                 for index in range(block["first_index"], block["tree_size"]):
                     transfer = transfers.at(index)
-                    leaf = None if transfer is None else self._check_transfer(transfer)
+                    leaf = None if transfer is None else self._check_transfer(transfer, block)
                     broken = broken or leaf is None or index != tree.size
                     if leaf is not None and not broken:
                         tree.append(leaf)
@@ -263,7 +263,7 @@ class _Check:
         transfers.end()
         balances.end()
 
-    def _check_transfer(self, transfer: Line) -> bytes | None:
+    def _check_transfer(self, transfer: Line, block: Line) -> bytes | None:
         """Its leaf hash, as the line tells it; that the rest of the line tells something else is found here."""
         where = f"transfer {transfer['index']}"
         self.transfers += 1
@@ -271,7 +271,8 @@ class _Check:
             leaf = _bytes(transfer["leaf"], 32)
             if sha256(b"\x00" + _record(transfer)).digest() != leaf:
                 self.wrong(where, "is not what was sealed: it does not hash to its leaf")
-            if fault := self.books.take(transfer):
+            elsewhere = None if transfer["block"] == block["number"] else f"is told to be in block {transfer['block']}"
+            for fault in filter(None, [elsewhere, self.books.take(transfer)]):
                 self.wrong(where, fault)
         except _BAD as error:
             self.wrong(where, f"cannot be read: {error!r}")

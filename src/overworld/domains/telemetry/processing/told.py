@@ -36,6 +36,7 @@ _log = logging.getLogger(__name__)
 _DAY_US = 86_400_000_000
 _CLOCK_TOLERANCE_US = 2_000_000
 _NOT_TOLD_US = 0
+_OURS = "events."  # how the topics of the platform's own facts begin
 _NO_EXPOSURES: list[str] = []
 _SAMPLED = Fault("sampled", "")
 
@@ -219,6 +220,8 @@ class Told:
             return Fault("too_deep", f"The properties nest deeper than {settings.depth_max}")
         if not event.event.isprintable():
             return Fault("malformed", "The name has characters that cannot be shown")
+        if event.event.startswith(_OURS):
+            return Fault("reserved", f"Names that begin with {_OURS} are those of the platform's own facts")
         return None
 
     def _refuse(self, into: _Gathered, of: _Parcel, faults: Sequence[tuple[int, Fault]]) -> None:
