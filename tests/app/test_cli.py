@@ -201,6 +201,9 @@ def test_a_new_game_overwrites_nothing_and_has_a_name(capsys, bare_machine):
     assert (target / "game.toml").read_text() == "mine"
     with pytest.raises(SystemExit, match="is no name for a game"):
         main(["game", "new", "My Game"])
+    with pytest.raises(SystemExit, match="ore is a game that is shipped"):
+        main(["game", "new", "ore"])
+    assert not (bare_machine / "ore").exists(), "`game check ore` would check the one that is shipped"
 
 
 def test_a_difference_says_when_it_would_be_in_force(capsys, bare_machine):

@@ -69,6 +69,22 @@ def test_a_hangup_reads_the_settings_again_as_often_as_it_comes(server):
 
 
 @pytest.mark.slow
+def test_on_a_terminal_ctrl_c_is_heard_at_once_and_the_next_one_explained():
+    """An end may wait for a start that compiles for a minute."""
+    ours, terminal = pty.openpty()
+    server = Server(stdin=subprocess.DEVNULL, stderr=terminal)
+    try:
+        server.send(signal.SIGINT)
+        assert server.says() == "draining"
+        assert b"Stopping in good order; Ctrl-C once more ends at once." in os.read(ours, 1024)
+    finally:
+        server.process.kill()
+        server.process.communicate()
+        os.close(terminal)
+        os.close(ours)
+
+
+@pytest.mark.slow
 def test_a_terminal_that_is_closed_ends_the_server():
     """It would else go on where nobody sees it, and keep its ports and its data folder."""
     ours, terminal = pty.openpty()

@@ -95,7 +95,7 @@ class Machine:
 
     def _listens(self, log: Path) -> bool:
         """Whether the server has said so, to people and to tools."""
-        return (self.folder / "data" / "server.json").exists() and "data  " in log.read_text()
+        return any(self.folder.glob("*/server.json")) and "data  " in log.read_text()
 
     async def _bash(self, script: str, **streams: Any) -> asyncio.subprocess.Process:
         return await asyncio.create_subprocess_exec(

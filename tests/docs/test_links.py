@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections import Counter
 from pathlib import Path
@@ -23,6 +24,13 @@ def ids(page: Page) -> str:
 @pytest.mark.parametrize("page", PAGES, ids=ids)
 def test_every_link_within_the_repository_leads_to_a_file_and_a_heading(page: Page):
     assert [link for link in page.links if not leads(page, link)] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=ids)
+def test_no_link_leads_through_a_symbolic_link(page: Page):
+    """Hosts of repositories show a page at a file's own path, and nothing below a link to a folder."""
+    targets = [((ROOT / page.file).parent / link.partition("#")[0]) for link in page.links]
+    assert [str(target) for target in targets if Path(os.path.normpath(target)) != target.resolve()] == []
 
 
 def leads(page: Page, link: str) -> bool:

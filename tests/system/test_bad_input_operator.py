@@ -34,8 +34,8 @@ async def test_no_server_starts_with_a_bad_game_or_an_unknown_one(run, tmp_path)
 
 
 FOLDERS = {
-    "file": "cannot use the data folder",
-    "file/inside": "cannot use the data folder",
+    "file": "it is no folder; name another with --data",
+    "file/inside": "it is no folder; name another with --data",
     "/proc/data": "cannot use",
 }
 

@@ -192,6 +192,7 @@ async def test_ctrl_c_in_the_middle_of_traffic_ends_server_and_walkers_and_they_
         world = await world_of(server)
         assert (shown["demo"], shown["home"]["radius_m"]) == (True, CITY["radius_m"])
         assert (world["in_view"], world["totals"]["fixes_refused"]) == (WALKERS, 0)
+        assert said(server, '"event":"request"') == 0, "what the server said at first would be out of sight"
         started_s = perf_counter()
         assert await server.interrupt() == 0
         assert perf_counter() - started_s < END_S_MAX

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import signal
 import socket
+import sys
+from asyncio.subprocess import PIPE, STDOUT
 from collections.abc import AsyncIterator
 from contextlib import closing
 
@@ -23,6 +26,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
 
 ANY_PORTS = ("--http-port", "0", "--realtime-port", "0", "--operations-port", "0")
 GONE_S = 5.0
+STOPPED_S = 180.0
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -87,6 +91,28 @@ async def test_an_address_that_is_not_ours_is_named(name, tmp_path):
     assert f"203.0.113.7:0 for {name}" in refused(ran, "platform.port")
 
 
+async def test_ctrl_c_while_a_database_is_made_ends_in_good_order_and_lets_nobody_in(tmp_path):
+    """It reaches the whole group of a terminal; what makes the database is none of it, and has its turn."""
+    data = tmp_path / "data"
+    command = [sys.executable, "-m", "overworld", "serve", "--data", str(data), *ANY_PORTS]
+    process = await asyncio.create_subprocess_exec(
+        *command, stdin=asyncio.subprocess.DEVNULL, stdout=PIPE, stderr=STDOUT, start_new_session=True
+    )
+    try:
+        async with asyncio.timeout(STOPPED_S):
+            while not (data / "postgres.new" / "base").exists():  # noqa: ASYNC110 - files have no event for us
+                await asyncio.sleep(0.002)  # pace: it asks the file system
+            os.killpg(process.pid, signal.SIGINT)
+            said, _ = await process.communicate()
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    assert process.returncode == 0, said.decode()
+    assert b"listening" not in said and b"Overworld serves" not in said, said.decode()
+    assert (data / "postgres" / "PG_VERSION").exists()
+
+
 async def test_a_database_that_lacks_migrations_is_not_touched_unasked(empty_database, tmp_path):
     async with empty_database() as dsn:
         ran = await overworld("serve", "--data", tmp_path, "--database", dsn, *ANY_PORTS)
@@ -108,7 +134,7 @@ async def test_a_database_of_a_newer_build_is_refused(empty_database, tmp_path):
 
 async def test_a_database_that_is_away_is_told(tmp_path):
     ran = await overworld("serve", "--data", tmp_path, "--database", "postgresql://nobody@127.0.0.1:1/none", *ANY_PORTS)
-    assert "cannot connect to PostgreSQL" in refused(ran, "database.unavailable")
+    assert "cannot connect to PostgreSQL at 127.0.0.1: " in refused(ran, "database.unavailable")
 
 
 async def test_told_to_stop_it_answers_what_was_begun_and_leaves_nothing_behind(tmp_path, joins):

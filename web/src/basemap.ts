@@ -3,6 +3,8 @@
 import basemapUrl from "./basemap.bin?url";
 
 const HALF_TURN = 180;
+/** MapLibre keeps room for ten corners for each point of a line, and complains of lines that could take more than 65,535. */
+const SHORE_POINTS_MAX = 6_000;
 
 export interface Basemap {
   readonly land: GeoJSON.FeatureCollection<GeoJSON.Polygon>;
@@ -33,12 +35,13 @@ function collection<G extends GeoJSON.Geometry>(geometries: G[]): GeoJSON.Featur
   return { type: "FeatureCollection", features };
 }
 
-/** A ring without its edges on the date line: there the flat map is cut, and no sea is. */
+/** A ring in lines of some length, without its edges on the date line: there the flat map is cut, and no sea is. */
 function shoresOf(ring: [number, number][]): [number, number][][] {
   const shores = [[ring[0]]];
   for (let at = 1; at < ring.length; at++) {
     const isCut = Math.abs(ring[at][0]) === HALF_TURN && Math.abs(ring[at - 1][0]) === HALF_TURN;
     if (isCut) shores.push([]);
+    else if (shores[shores.length - 1].length === SHORE_POINTS_MAX) shores.push([ring[at - 1]]);
     shores[shores.length - 1].push(ring[at]);
   }
   return shores.filter((shore) => shore.length > 1);

@@ -5,6 +5,7 @@ import type { Person } from "./person.ts";
 import { type Answered, Poll } from "./poll.ts";
 
 const POLL_MS = 1_000;
+const UNAUTHENTICATED = 401;
 
 /** Of whom the card tells: `me` is whoever signed in, a number is a player on the map. */
 export type Whom = "me" | number;
@@ -16,10 +17,11 @@ export class Follow {
   private tag: string | null = null;
   private person: Person | null = null;
 
-  /** `tell` hears of every change; null when nobody is shown. */
+  /** `tell` hears of every change; null when nobody is shown. `voided` is told when our token is not taken. */
   constructor(
     private readonly api: Api,
     private readonly tell: (whom: Whom | null, person: Person | null) => void,
+    private readonly voided: () => void,
   ) {
     this.mine = api.hasToken;
     this.whom = this.mine ? "me" : null;
@@ -74,6 +76,7 @@ export class Follow {
       if (whom !== this.whom) return "answered";
       if (whom === "me") this.mine = false;
       this.close();
+      if (whom === "me" && error.status === UNAUTHENTICATED) this.voided();
       return this.whom === null ? "denied" : "answered";
     }
   }

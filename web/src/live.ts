@@ -34,6 +34,8 @@ export class Live {
   private readonly charts: Charts | null;
   private world: World | null = null;
   private coinsShown: CoinsShown = "wide";
+  /** Whether the token that we came with is not taken, or no more. */
+  private isVoid = false;
   private state: PollState = { kind: "away", retry_ms: 0 };
   private rooms = new Map<number, { cell: Cell; count: number }>();
   private settling: ReturnType<typeof setTimeout> | undefined;
@@ -57,6 +59,9 @@ export class Live {
     this.follow = new Follow(api, (whom, person) => {
       card.tell(whom, person);
       this.overlay.mark(this.follow.id);
+    }, () => {
+      this.isVoid = true;
+      this.explain();
     });
     this.poll = new Poll(POLL_MS, () => this.ask(), (state) => this.tell(state));
     this.charts = about.charts ? new Charts(api, document.getElementById("charts") as HTMLDetailsElement) : null;
@@ -136,6 +141,8 @@ export class Live {
       // Until the map has found its place it looks for players everywhere.
       const view = this.placed ? this.map.view : WHOLE_WORLD;
       this.take(await this.api.world(view, this.world?.collected.last ?? null));
+      // Who looks needs no key here, and what is asked with a void one is refused.
+      if (this.isVoid) this.api.forgetKey();
       return "answered";
     } catch (error) {
       if (error instanceof Refused && error.isDenied) return "denied";
@@ -196,6 +203,8 @@ export class Live {
   private explain(): void {
     if (this.state.kind === "away" && this.state.retry_ms > 0) {
       this.panel.notice("The server is away. Trying again.");
+    } else if (this.isVoid) {
+      this.panel.notice("The token is wrong or has run out. The map goes on without it.");
     } else {
       this.panel.notice(this.coinsShown === "wide" ? `Zoom in to see ${this.about.collectibles}` : null);
     }

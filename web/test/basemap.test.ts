@@ -19,6 +19,14 @@ test("no coast is drawn where the flat map is cut at the date line", () => {
   assert.deepEqual(lines, [[[178, 0], [180, 0]], [[180, 2], [178, 2], [178, 0]]]);
 });
 
+test("a long coast is drawn in several lines, which leave no gap", () => {
+  const points = 15_000;
+  const ring = [1, 1, 1, (points & 127) | 128, points >> 7, ...Array.from({ length: points }, () => [2, 0]).flat()];
+  const lines = unpacked(Uint8Array.from([...ring, 0])).coasts.features.map(({ geometry }) => geometry.coordinates);
+  assert.deepEqual(lines.map((line) => line.length), [6_000, 6_000, 3_002]);
+  assert.deepEqual([lines[0].at(-1), lines[1].at(-1)], [lines[1][0], lines[2][0]]);
+});
+
 test("a map that is cut off is refused", () => {
   assert.throws(() => unpacked(Uint8Array.from(PACKED.slice(0, -1))), RangeError);
 });

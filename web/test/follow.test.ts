@@ -29,8 +29,9 @@ function followed(hasToken: boolean, answer: (whom: Whom, tag: string | null) =>
       return answer(whom, tag);
     },
   } as unknown as Api;
-  const follow = new Follow(api, (whom, person) => told.push([whom, person?.name ?? null]));
-  return { follow, asked, told };
+  const seen = { voided: 0 };
+  const follow = new Follow(api, (whom, person) => told.push([whom, person?.name ?? null]), () => seen.voided++);
+  return { follow, asked, told, seen };
 }
 
 const answers = async (whom: Whom): Promise<Answer> => ({ tag: `"${whom}"`, person: whom === "me" ? ADA : BEN });
@@ -76,7 +77,7 @@ test("an answer about somebody who is shown no more is dropped", async () => {
   assert.deepEqual(told, [[8, null], [7, null]]);
 });
 
-test("a player who left takes the card along, and a token that is over hides it", async () => {
+test("a player who left takes the card along, and a token that is over hides it and is told of", async () => {
   const { follow, told } = followed(false, async () => {
     throw new Refused(404, "live.no_player", {});
   });
@@ -91,5 +92,11 @@ test("a player who left takes the card along, and a token that is over hides it"
   await settled();
   mock.timers.tick(60_000);
   await settled();
-  assert.deepEqual([mine.asked.length, mine.told], [1, [[null, null]]]);
+  assert.deepEqual([mine.asked.length, mine.told, mine.seen.voided], [1, [[null, null]], 1]);
+  const staff = followed(true, async () => {
+    throw new Refused(403, "http.forbidden", {});
+  });
+  staff.follow.start();
+  await settled();
+  assert.equal(staff.seen.voided, 0, "a token that may look and not play is none the worse");
 });

@@ -250,6 +250,7 @@ def _http(
             *site.routes(),
         ],
         polled=(LIVE_PREFIX, TELEMETRY_PREFIX, STREAM_PATH),
+        quiet=settings.demo.enabled,  # hundreds of walkers ask all the time, and nobody would find the welcome again
         verifier=domains.accounts.verifier,
         csrf=domains.accounts.csrf,
         plain_cookies=settings.mode == "development",

@@ -74,6 +74,8 @@ class Located:
             items = tuple(self.read(item, get_args(base)[0], (*path, str(i))) for i, item in enumerate(given))
             self._bound(len(items), bounds, path)
             return items
+        if (kinds := _kinds(base)) and isinstance(given, Mapping):
+            return self._kind(given, *kinds, path=path)
         return self._leaf(given, _present(wanted), path)
 
     def _struct(self, given: Any, wanted: type[Struct], path: Path_) -> Any:
@@ -102,6 +104,14 @@ class Located:
         except ValueError as error:
             self.refuse(path, str(error))
             return _ABSENT
+
+    def _kind(self, given: Mapping[str, Any], field: str, kinds: Mapping[Any, type[Struct]], *, path: Path_) -> Any:
+        kind = given.get(field)
+        if not isinstance(kind, str) or kind not in kinds:
+            problem = f"{kind!r} is not known" if field in given else "is missing"
+            self.refuse((*path, field), problem, hint=did_you_mean(str(kind), kinds))
+            return _ABSENT
+        return self._struct({name: value for name, value in given.items() if name != field}, kinds[kind], path)
 
     def _entries(self, given: Mapping[str, Any], key: Any, value: Any, *, bounds: Sequence[Meta], path: Path_) -> Any:
         self._bound(len(given), bounds, path)
@@ -145,6 +155,15 @@ def _present(wanted: Any) -> Any:
     """The type of an optional value where there is one: TOML has no null."""
     given = [one for one in get_args(wanted) if one is not NoneType]
     return given[0] if get_origin(wanted) in {Union, UnionType} and len(given) == 1 else wanted
+
+
+def _kinds(wanted: Any) -> tuple[str, dict[Any, type[Struct]]] | None:
+    """The key that says which of several tables one is, and each of them by what stands there."""
+    parts = get_args(wanted) if get_origin(wanted) in {Union, UnionType} else ()
+    if not parts or not all(isinstance(part, type) and issubclass(part, Struct) for part in parts):
+        return None
+    field = parts[0].__struct_config__.tag_field
+    return (field, {part.__struct_config__.tag: part for part in parts}) if field else None
 
 
 def _words(wanted: Any) -> str:

@@ -100,6 +100,9 @@ async def _serve(resolved: Resolved[Settings], game: Game, *, read: Callable[[],
         )
         await stack.enter_async_context(house.limits.running())
         await stack.enter_async_context(_running(house, settings, game))
+        if stop.is_set():  # while it started: nobody is let in
+            end_after(settings.stop_max_s)
+            return
         house.collector.take_over()
         house.loops.run("collector", house.collector.run)
         where = await stack.enter_async_context(_listening(house, settings, tls))
@@ -130,7 +133,12 @@ def _prepare(settings: Settings) -> KeyScopes:
         settings.data.mkdir(parents=True, exist_ok=True)
         return NoKeys() if settings.mode == "production" else DeveloperKey.ensure(settings.data)
     except OSError as error:
-        raise DataFolderUnusable(f"cannot use the data folder {settings.data.absolute()}: {error.strerror}") from error
+        raise _unusable(settings.data.absolute(), error) from error
+
+
+def _unusable(data: Path, error: OSError) -> DataFolderUnusable:
+    why = "it is no folder" if isinstance(error, FileExistsError | NotADirectoryError) else error.strerror
+    return DataFolderUnusable(f"cannot use the data folder {data}: {why}; name another with --data")
 
 
 def _look_ahead(settings: Settings) -> None:
@@ -172,7 +180,7 @@ def _locked(data: Path) -> Iterator[None]:
     try:
         lock.take()
     except OSError as error:
-        raise DataFolderUnusable(f"cannot use the data folder {data}: {error.strerror}") from error
+        raise _unusable(data, error) from error
     try:
         yield
     finally:
@@ -202,7 +210,7 @@ async def _running(house: House, settings: Settings, game: Game) -> AsyncIterato
         await domains.gameplay.placing.load()
         stack.push_async_callback(domains.accounts.close)
         stack.callback(domains.profiles.avatars.close)
-        with step("Preparing the kernels; the very first start compiles them, for some fifteen seconds on two cores"):
+        with step("Preparing the kernels; the very first start compiles them, some fifteen seconds on two free cores"):
             await domains.world.start()
             await domains.trust.folding.warm()
         stack.push_async_callback(domains.world.stop)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import sys
 from collections.abc import Callable
 
 import structlog
@@ -14,7 +15,10 @@ _STANDARD_INPUT = 0
 
 
 def stop_on_signal() -> asyncio.Event:
-    """An event that SIGTERM or SIGINT sets, for an orderly end. The second of them ends the process at once."""
+    """An event that SIGTERM or SIGINT sets, for an orderly end. The second of them ends the process at once.
+
+    On a terminal whoever pressed Ctrl-C is told so: an end may take a while, most of all one during the start.
+    """
     loop, stop = asyncio.get_running_loop(), asyncio.Event()
 
     def on_stop() -> None:
@@ -22,6 +26,9 @@ def stop_on_signal() -> asyncio.Event:
         for number in _STOPPING:
             loop.remove_signal_handler(number)
             signal.signal(number, signal.SIG_DFL)
+        if sys.stderr.isatty():
+            sys.stderr.write("\nStopping in good order; Ctrl-C once more ends at once.\n")
+            sys.stderr.flush()
 
     for number in _STOPPING:
         loop.add_signal_handler(number, on_stop)

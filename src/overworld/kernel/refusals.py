@@ -103,14 +103,17 @@ class Problem(Struct, frozen=True, kw_only=True):
 
 
 def problem(refusal: Refusal, *, trace_id: str | None = None) -> Problem:
-    """The problem object that a client gets for a refusal."""
+    """The problem object that a client gets for a refusal. What a fault says of itself, addresses and folders among it,
+    is for the log.
+    """
+    detail = None if isinstance(refusal, Fault) else refusal.detail
     return Problem(
         type=f"urn:overworld:problem:{refusal.code}",
         title=refusal.title(),
         status=refusal.status,
         code=refusal.code,
         retryable=refusal.retryable,
-        detail=refusal.detail or UNSET,
+        detail=detail or UNSET,
         trace_id=trace_id or UNSET,
         public=refusal.public_fields(),
     )

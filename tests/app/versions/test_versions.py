@@ -336,7 +336,7 @@ async def test_a_currency_that_somebody_holds_does_not_vanish_and_keeps_its_scal
     with pytest.raises(StillHeld) as refused:
         await server.versions.reload(STAFF)
     assert refused.value.public_fields() == {"held": {"stone": 1}, "owed": {}}
-    with pytest.raises(StillHeld):
+    with pytest.raises(StillHeld, match="another one with --data"):
         await pond.server()
 
 

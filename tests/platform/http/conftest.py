@@ -16,7 +16,7 @@ from prometheus_client import CollectorRegistry
 
 from overworld.kernel.clock import FixedClock
 from overworld.kernel.identity import Answer, Principal, Scope
-from overworld.kernel.refusals import Busy, Refusal
+from overworld.kernel.refusals import Busy, Fault, Refusal
 from overworld.platform.http import (
     Caller,
     CursorQuery,
@@ -151,11 +151,15 @@ def routes() -> list[Any]:
     async def busy() -> None:
         raise Busy
 
+    @get("/v1/away", opt=open_to_all())
+    async def away() -> None:
+        raise Fault("cannot connect to 10.0.0.5:5432")
+
     @get("/v1/bug", opt=open_to_all())
     async def bug() -> None:
         raise ValueError("hunter2 in /etc/passwd")
 
-    return [move, place, places, moves, name, watch, card, change_card, batch, large, far, busy, bug]
+    return [move, place, places, moves, name, watch, card, change_card, batch, large, far, busy, away, bug]
 
 
 class Edge(Struct):
@@ -179,6 +183,7 @@ def make_edge() -> Callable[..., Edge]:
         limits: LimitSettings | None = None,
         extra: list[Any] | None = None,
         polled: tuple[str, ...] = (),
+        quiet: bool = False,
         **settings: Any,
     ) -> Edge:
         clock = FixedClock(datetime(2026, 11, 21, tzinfo=UTC))
@@ -194,6 +199,7 @@ def make_edge() -> Callable[..., Edge]:
             title="Sample",
             version="1.2.3",
             polled=polled,
+            quiet=quiet,
         )
         return Edge(app, metrics, clock)
 

@@ -157,6 +157,15 @@ async def test_what_is_worth_another_try_says_when(ask):
     assert (reply.status_code, reply.json()["retryable"], reply.headers["retry-after"]) == (503, True, "1")
 
 
+async def test_what_a_fault_says_of_itself_is_logged_and_told_nobody(ask):
+    with capture_logs() as lines:
+        reply = await ask.get("/v1/away")
+    assert (reply.status_code, reply.json()["code"], reply.headers["retry-after"]) == (503, "platform.unavailable", "1")
+    assert "10.0.0.5" not in reply.text
+    line = next(line for line in lines if line["event"] == "request")
+    assert line["refusal"] == {"detail": "cannot connect to 10.0.0.5:5432"}
+
+
 @pytest.mark.parametrize(("path", "headers"), [("/v1/bug", {}), ("/v1/card", {"authorization": "Bearer broken"})])
 async def test_a_bug_is_500_tells_nothing_and_is_logged_with_its_traceback(ask, path, headers):
     with capture_logs() as lines:
@@ -191,6 +200,15 @@ async def test_what_is_polled_is_logged_at_debug_unless_it_is_refused(make_edge)
                 await client.get(path)
     told = [(line["route"], line["log_level"]) for line in lines if line["event"] == "request"]
     assert told == [("/v1/places", "debug"), ("/v1/far", "info"), ("/v1/busy", "info")]
+
+
+async def test_where_it_is_quiet_only_what_is_refused_is_told_at_info(make_edge):
+    async with make_edge(quiet=True).client() as client:
+        with capture_logs() as lines:
+            for path in ("/v1/places?lat=1", "/v1/busy"):
+                await client.get(path)
+    told = [(line["route"], line["log_level"]) for line in lines if line["event"] == "request"]
+    assert told == [("/v1/places", "debug"), ("/v1/busy", "info")]
 
 
 async def test_options_names_the_methods_of_all_handlers_of_a_path(ask):

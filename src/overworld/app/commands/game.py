@@ -27,7 +27,7 @@ def new(name: str, *, directory: Path | None = None) -> None:
       overworld game new rock-pool                          in ./rock-pool
       overworld game new rock-pool --directory games/pool   elsewhere
 
-    Exit codes: 0 it is there, 1 it cannot be: the name is none, or something is there already.
+    Exit codes: 0 it is there, 1 it cannot be: the name is none or a shipped game's, or something is there already.
 
     Parameters
     ----------
@@ -38,7 +38,7 @@ def new(name: str, *, directory: Path | None = None) -> None:
     """
     import msgspec
 
-    from overworld.app.game import Slug
+    from overworld.app.game import SHIPPED, Slug
     from overworld.app.new_game import write
 
     try:
@@ -48,6 +48,8 @@ def new(name: str, *, directory: Path | None = None) -> None:
             f"overworld: {name!r} is no name for a game: it takes small letters, digits, - and _, at most 32, "
             "beginning with a letter"
         ) from None
+    if (SHIPPED / name).exists():
+        raise SystemExit(f"overworld: {name} is a game that is shipped, which commands would take; choose another name")
     folder = directory if directory is not None else Path(name)
     try:
         written = write(folder, name=name)

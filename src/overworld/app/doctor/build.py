@@ -59,7 +59,7 @@ def kernels(data: Path, environment: Mapping[str, str]) -> Finding:
     if not os.access(above, os.W_OK):
         advice = f"let this user write in {above}, or set NUMBA_CACHE_DIR to a folder of its own"
         return warning("kernels", f"not compiled, and {above} is not writable: every start compiles them", advice)
-    return ok("kernels", "not compiled yet: the first start takes some ten seconds longer")
+    return ok("kernels", "not compiled yet: the first start compiles them, for some fifteen seconds on two free cores")
 
 
 def pins(lock: str) -> dict[str, set[str]]:

@@ -30,9 +30,10 @@ def folder(data: Path) -> Finding:
     if not above.is_dir():
         return problem(name, f"{above} is a file", "name a folder with --data")
     if not os.access(above, os.W_OK | os.X_OK):
-        owner = _owner(above)
-        advice = f"start the server as {owner}, let this user write there, or name another folder with --data"
-        return problem(name, f"{above} belongs to {owner} and is not writable for {_user(os.geteuid())}", advice)
+        owner, user = _owner(above), _user(os.geteuid())
+        others = f"start the server as {owner}, " if owner != user else ""
+        advice = f"{others}let {user} write there, or name another folder with --data"
+        return problem(name, f"{above} belongs to {owner} and is not writable for {user}", advice)
     if above != place:
         return ok(name, f"{place} is not there yet and can be made")
     if os.geteuid() not in {0, place.stat().st_uid}:

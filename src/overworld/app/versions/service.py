@@ -211,10 +211,11 @@ class Versions:
                 if declared.currency in gone.currencies and declared.weight:
                     owed[declared.currency] = owed.get(declared.currency, 0) + 1
         if held or owed:
-            names = ", ".join(sorted(held.keys() | owed.keys()))
-            raise StillHeld(
-                f"players hold or will be paid what the definition no longer has: {names}", held=held, owed=owed
-            )
+            names = ", ".join(sorted({*held, *owed}))
+            problem = f"players hold or will be paid what the definition no longer has: {names}"
+            if starting:
+                problem += "; a data folder or database is for one game: give another game another one with --data"
+            raise StillHeld(problem, held=held, owed=owed)
 
     async def _adopt(self) -> None:
         version = self._current.version

@@ -47,14 +47,15 @@ def build_http(
     title: str = "Overworld",
     version: str = "0",
     polled: tuple[str, ...] = (),
+    quiet: bool = False,
     csrf: CsrfTokens | None = None,
     plain_cookies: bool = False,
 ) -> Edge:
     """The whole HTTP edge around the routes, as one ASGI application; `/openapi.json` and `/docs` are added.
 
     Routes whose path begins with one of `polled`, which pages ask all the time, are not counted by the edge's rate
-    limits, and their successes are logged at debug. With `csrf` sessions may be in cookies; `plain_cookies` allows it
-    without TLS on this machine.
+    limits, and their successes are logged at debug; where it is `quiet`, all successes are. With `csrf` sessions may be
+    in cookies; `plain_cookies` allows it without TLS on this machine.
     Raises: TypeError for a route that does not declare who may call it; ValueError for a proxy network that is none.
     """
 
@@ -76,7 +77,7 @@ def build_http(
         cors=Cors(settings.cors_origins),
         headers=ReplyHeaders(tls=settings.tls),
         measures=HttpMeasures(metrics),
-        quiet=polled,
+        quiet=("",) if quiet else polled,
     )
 
 

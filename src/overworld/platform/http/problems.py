@@ -16,7 +16,7 @@ from litestar.exceptions import (
     ValidationException,
 )
 
-from overworld.kernel.refusals import Refusal, problem
+from overworld.kernel.refusals import Fault, Refusal, problem
 from overworld.platform.http.errors import BadRequest, Internal, MethodNotAllowed, NotFound
 from overworld.platform.http.exchange import Exchange, exchange_of
 
@@ -85,6 +85,8 @@ def note(exchange: Exchange, refusal: Refusal, *, error: Exception) -> None:
     """Keeps what was refused for the request's log line; a bug gets a line of its own, with its traceback."""
     exchange.refusal_code = refusal.code
     exchange.refusal_fields = refusal.fields
+    if isinstance(refusal, Fault) and refusal.detail:
+        exchange.refusal_fields = refusal.fields | {"detail": refusal.detail}
     if isinstance(refusal, Internal):
         log = structlog.get_logger("overworld.http")
         log.error("bug", exc_info=error, trace_id=exchange.trace.trace_id)

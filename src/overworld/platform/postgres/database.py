@@ -7,6 +7,7 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import TypeVar
+from urllib.parse import urlsplit
 
 import asyncpg
 from msgspec import Struct
@@ -90,7 +91,8 @@ class Database:
                 reset=_keep,
             )
         except (asyncpg.PostgresError, OSError) as error:
-            raise DatabaseUnavailable(f"cannot connect to PostgreSQL: {error or type(error).__name__}") from error
+            problem = f"cannot connect to PostgreSQL{_place(dsn)}: {error or type(error).__name__}"
+            raise DatabaseUnavailable(problem) from error
         except ValueError as error:
             form = "postgresql://USER:PASSWORD@HOST:PORT/DATABASE"
             raise BadDsn(f"the database is not named by an address such as {form}") from error
@@ -219,6 +221,12 @@ async def run_again(work: Callable[[], Awaitable[T]], *, tries: int = 5) -> T:
                 raise DatabaseBusy(f"lost {tries} conflicts in a row: {error}") from error
             await asyncio.sleep(_FIRST_PAUSE_S * 2**attempt)
     raise ValueError(f"tries must be positive: {tries}")
+
+
+def _place(dsn: str) -> str:
+    """Where a DSN leads, for people. The host alone: behind it a password may go on that is not quoted."""
+    host = urlsplit(dsn).hostname
+    return f" at {host}" if host and "," not in dsn else ""
 
 
 def _session(settings: DatabaseSettings, application: str) -> dict[str, str]:

@@ -168,6 +168,7 @@ class EmbeddedPostgres:
         done = subprocess.run(  # noqa: S603 - our own program and paths
             command, capture_output=True, text=True, check=False, cwd="/",
             user=user.uid, group=user.gid, extra_groups=user.extra_groups,
+            start_new_session=True,  # Ctrl-C is for the server, which stops when it has started
         )  # fmt: skip
         if done.returncode != 0:
             reason = (done.stderr or done.stdout).strip()[-800:]

@@ -11,6 +11,11 @@ function element(name, properties = {}, ...children) {
   return made;
 }
 
+// What stands in backticks is code.
+function prose(text) {
+  return text.split("`").map((part, at) => (at % 2 ? element("code", { textContent: part }) : part));
+}
+
 function resolved(document_, schema) {
   const parts = schema?.$ref?.split("/").slice(1);
   return parts ? parts.reduce((at, part) => at[part], document_) : schema ?? {};
@@ -105,14 +110,14 @@ function card(document_, method, path, operation) {
     send(method, path, operation, form, output);
   });
   const replies = element("table", {}, ...Object.entries(operation.responses ?? {}).map(([status, reply]) =>
-    element("tr", {}, element("td", { textContent: status }), element("td", { textContent: reply.description ?? "" }))));
+    element("tr", {}, element("td", { textContent: status }), element("td", {}, ...prose(reply.description ?? "")))));
   const described = [operation.description, operation["x-scope"] && `Scope: ${operation["x-scope"]}`].filter(Boolean);
   return element("details", { id: operation.operationId },
     element("summary", {},
       element("span", { className: `method ${method}`, textContent: method.toUpperCase() }),
       element("code", { textContent: path }),
-      element("span", { textContent: operation.summary ?? "" })),
-    element("div", {}, element("p", { className: "described", textContent: described.join("\n") }), form, output,
+      element("span", {}, ...prose(operation.summary ?? ""))),
+    element("div", {}, element("p", { className: "described" }, ...prose(described.join("\n"))), form, output,
       element("h2", { textContent: "Replies" }), replies));
 }
 
