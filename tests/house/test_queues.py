@@ -64,7 +64,6 @@ NOTHING_WAITS = {
     "kernel/waiting.py": "marks of a queue that is somebody else's",
     "platform/eventlog/recent.py": "the end of the log, kept for readers: lag of consumers, which is shown as such",
     "platform/kafka/membership.py": "fetched and not yet handled: lag of a Kafka consumer, which is shown as such",
-    "platform/kafka/sender.py": "one batch of the relay on its way: lag of its cursor, which is shown as such",
 }
 ONLY_WITH = {"limits": "redis.url", "spans": "tracing.endpoint"}
 
