@@ -455,7 +455,7 @@ def test_after_any_moves_all_pages_of_a_search_are_what_a_look_at_everybody_find
             if players.at_us[slot]:
                 place = float(players.lat_deg[slot]), float(players.lng_deg[slot])
                 if strangers == "exact":
-                    x, y, z = (np.array(unit_xyz(*place)) * 2**24).round().tolist()
+                    x, y, z = (np.array(unit_xyz(*place)) * 2**26).round().tolist()
                     place = degrees_of(x, y, z)
                 if strangers == "coarse":
                     place = geo_cells.centre_deg(geo_cells.cell_of(*place, 16))

@@ -27,13 +27,15 @@ GONE = 255
 """In `reason`: the slot was given to another player after the fix was queued. Nobody waits for its verdict."""
 
 EXACT = -1
-"""In place of a level: others may see where a player is, to 0.4 m.
+"""In place of a level: others may see where a player is, to 0.1 m.
 
 Nobody is shown a place to the centimetre: who copies a track as it is walked must not come by it from what is shown,
 for then both would be taken for one.
 """
 
-_GRID = 2.0**24  # steps of a coordinate in an Earth's radius
+# Steps of a coordinate in an Earth's radius, 0.095 m each. In a coarser grid who walks straight on seems to jump by
+# more than the half metre that watchers may be off, and is told again and again.
+_GRID = 2.0**26
 
 TELL_MOVED, TELL_REFUSED = 1, 2
 """In `tell`; 0 is nothing."""
@@ -144,7 +146,7 @@ def move_batch(
 
 @inner_kernel
 def on_grid(x: float, y: float, z: float) -> tuple[float, float, float]:
-    """A unit vector near by of which no more can be told than that: some 0.15 m off, 0.33 m at most."""
+    """A unit vector near by of which no more can be told than that: some 0.04 m off, 0.08 m at most."""
     x, y, z = np.rint(x * _GRID), np.rint(y * _GRID), np.rint(z * _GRID)
     scale = 1.0 / math.sqrt(x * x + y * y + z * z)
     return x * scale, y * scale, z * scale
