@@ -9,7 +9,7 @@ import pytest
 from overworld.domains.realtime.connection import Connection
 from overworld.kernel.identity import Scope
 from overworld.kernel.packed import HEADER, POSITION, POSITIONS, VERDICTS, VERSION
-from overworld.kernel.refusals import Busy
+from overworld.kernel.refusals import Busy, Fault
 
 from .conftest import MSGPACK, PLAYER_SCOPES, BadPosition
 
@@ -114,6 +114,16 @@ async def test_a_bug_in_the_world_is_an_error_and_the_connection_goes_on(site, c
     assert reply["error"]["code"] == "realtime.failed"
     assert "secret" not in str(reply)
     assert [record.trace_id for record in caplog.records if record.exc_info] == [reply["error"]["trace_id"]]
+
+
+async def test_what_a_fault_says_of_itself_is_in_the_log_and_told_nobody(site, caplog):
+    site.house.packed_refusal = Fault("cannot connect to 10.0.0.5:5432")
+    peer = await site.player()
+    peer.send_packed(fixes())
+    reply = await peer.receive()
+    assert reply["error"]["code"] == "platform.unavailable"
+    assert "10.0.0.5" not in str(reply)
+    assert "answered platform.unavailable: cannot connect to 10.0.0.5:5432" in caplog.text
 
 
 async def test_an_action_waits_for_the_packed_fixes_sent_before_it(site):

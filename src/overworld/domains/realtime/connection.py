@@ -8,6 +8,7 @@ outlives the line is its `stream`. All of it runs in the event loop's thread.
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
 from typing import Any, Protocol, cast
 
@@ -25,7 +26,9 @@ from overworld.kernel.clock import Clock
 from overworld.kernel.identity import Principal
 from overworld.kernel.ids import IdSource
 from overworld.kernel.packed import KIND_MAX
-from overworld.kernel.refusals import Refusal, problem
+from overworld.kernel.refusals import Fault, Refusal, problem
+
+_log = logging.getLogger(__name__)
 
 _TIMER_S_MIN = 0.001
 # picows copies a message behind its head into a buffer of 1,024 bytes, which stays as large as the largest message was.
@@ -228,8 +231,10 @@ class Connection(WSListener):
         self._write(self.subprotocol.encode(message))
 
     def refuse(self, refusal: Refusal, cid: str | None = None, *, trace_id: str | None = None) -> None:
-        """Writes a refusal as an `error` and counts it."""
+        """Writes a refusal as an `error` and counts it; what a fault says of itself goes to the log alone."""
         self._counters.refusals[refusal.code] += 1
+        if isinstance(refusal, Fault) and refusal.detail:
+            _log.warning("answered %s: %s", refusal.code, refusal.detail)
         trouble = problem(refusal, trace_id=trace_id or self._around.ids().hex)
         self.reply(
             Error(error=trouble.as_dict(), replayed=refusal.replayed or UNSET, cid=UNSET if cid is None else cid)

@@ -93,23 +93,21 @@ class Pulse:
             async with self._database.read() as tx:
                 head = await store.head(tx)
                 if head.position > self._head:
-                    await self._read_for_all(tx, head.position)
+                    await self._read_for_all(tx)
         except (Fault, Busy, asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
             _log.warning("cannot look at the event log: %s", error)
             await asyncio.sleep(_RETRY_S)
             return False
         if head.position > self._head:
-            self._head = head.position
+            self._head = max(head.position, self.recent.until)  # more may have come between the two
             moved, self._moved = self._moved, asyncio.Event()
             moved.set()
         return head.pending
 
-    async def _read_for_all(self, tx: Tx, head: Position) -> None:
-        """Reads what was written up to the new head, as much of it as one read takes: the rest is read by each."""
+    async def _read_for_all(self, tx: Tx) -> None:
+        """Reads what is new, as much of it as one read takes: the rest is read by each."""
         topics, known = self.recent.wanted(), self._head
         if self.recent.until != known:
             self.recent.begin_anew(known)
         if known > START and (topics is None or topics):
-            self.recent.extend(
-                await store.written(tx, after=known, upto=head, topics=topics, batches_max=self._batches_max)
-            )
+            self.recent.extend(await store.written(tx, after=known, topics=topics, batches_max=self._batches_max))

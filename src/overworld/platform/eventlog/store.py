@@ -20,7 +20,6 @@ CHANNEL = "eventlog"
 SCHEMA = Schema(name="eventlog", folder=Path(__file__).parent / "schema")
 
 _encode = msgspec.json.Encoder().encode
-_decode = msgspec.json.Decoder(list[Envelope]).decode
 
 _APPEND = "SELECT eventlog.append($1, $2, $3)"
 
@@ -58,45 +57,28 @@ async def now(tx: Tx) -> Position:
     return Position(await tx.fetchval(_NOW) - 1, 2**63 - 1)
 
 
-_READ = """
-SELECT stamp, id, CASE WHEN $4::text[] IS NULL OR topics && $4 THEN events END AS events
+_WRITTEN = """
+SELECT stamp, id, topics, CASE WHEN $4::text[] IS NULL OR topics && $4 THEN events END AS events
 FROM eventlog.outbox
 WHERE (stamp, id) > ($1, $2) AND stamp < pg_snapshot_xmin(pg_current_snapshot())
 ORDER BY stamp, id
 LIMIT $3"""
 
 
-async def read(tx: Tx, *, after: Position, topics: frozenset[str] | None, batches_max: int) -> list[Batch[Position]]:
+async def written(tx: Tx, *, after: Position, topics: frozenset[str] | None, batches_max: int) -> list[Written]:
     """The next batches that no open transaction can still come before; empty when there is none.
 
     Batches without any of the topics come without events, so that a reader can move past them; their bytes stay in
     the database. With None the events of all topics come.
     """
-    rows = await tx.fetch(_READ, after.stamp, after.id, batches_max, None if topics is None else sorted(topics))
-    return [Batch(Position(row["stamp"], row["id"]), _of_topics(row["events"], topics)) for row in rows]
-
-
-_WRITTEN = """
-SELECT stamp, id, topics, CASE WHEN $6::text[] IS NULL OR topics && $6 THEN events END AS events
-FROM eventlog.outbox
-WHERE (stamp, id) > ($1, $2) AND (stamp, id) <= ($3, $4)
-ORDER BY stamp, id
-LIMIT $5"""
-
-
-async def written(
-    tx: Tx, *, after: Position, upto: Position, topics: frozenset[str] | None, batches_max: int
-) -> list[Written]:
-    """The batches between two places, the second included, which no open transaction can still come before."""
     wanted = None if topics is None else sorted(topics)
-    rows = await tx.fetch(_WRITTEN, after.stamp, after.id, upto.stamp, upto.id, batches_max, wanted)
+    rows = await tx.fetch(_WRITTEN, after.stamp, after.id, batches_max, wanted)
     return [Written(Position(row["stamp"], row["id"]), row["topics"], row["events"]) for row in rows]
 
 
-def _of_topics(events: bytes | None, topics: frozenset[str] | None) -> list[Envelope]:
-    if not events:
-        return []
-    return _decode(events) if topics is None else [event for event in _decode(events) if event.topic in topics]
+async def read(tx: Tx, *, after: Position, topics: frozenset[str] | None, batches_max: int) -> list[Batch[Position]]:
+    """The same as a reader of these topics gets them."""
+    return [one.of(topics) for one in await written(tx, after=after, topics=topics, batches_max=batches_max)]
 
 
 _OPEN_CURSOR = """
